@@ -1,0 +1,46 @@
+"""Real time for any Django site, without making it async.
+
+from django_socketio import broadcast_channel
+
+broadcast_channel({"text": "Hello"}, "room-1")
+"""
+
+from typing import Any
+
+from django_socketio.exceptions import (
+    CallTimeout,
+    ChannelError,
+    EventError,
+    MessageTooBig,
+    NoSocket,
+    ProtocolError,
+    RelayError,
+    SocketIOError,
+)
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "CallTimeout",
+    "ChannelError",
+    "EventError",
+    "MessageTooBig",
+    "NoSocket",
+    "ProtocolError",
+    "RelayError",
+    "SocketIOError",
+    "broadcast",
+    "broadcast_channel",
+    "send",
+]
+
+_BROADCASTS = ("broadcast", "broadcast_channel", "send")
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that reading the version or catching NoSocket does not import gevent.
+    if name in _BROADCASTS:
+        from django_socketio import broadcasts
+
+        return getattr(broadcasts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

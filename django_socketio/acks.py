@@ -1,0 +1,45 @@
+"""Answers that a server waits for, to events that it sent to a client."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gevent.event import AsyncResult
+
+from django_socketio.exceptions import CallTimeout
+
+Callback = Callable[..., None]
+
+
+class Acks:
+    """The events of one socket that its client has not answered yet."""
+
+    __slots__ = ("_last", "_pending")
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._pending: dict[int, Callback | AsyncResult] = {}
+
+    def expect(self, answer: Callback | AsyncResult) -> int:
+        """Return the id that the event must carry for its answer to come here."""
+        self._last += 1
+        self._pending[self._last] = answer
+        return self._last
+
+    def forget(self, answer: AsyncResult) -> None:
+        """Expect an answer no longer."""
+        self._pending = {id: other for id, other in self._pending.items() if other is not answer}
+
+    def resolve(self, id: int | None, args: list[Any]) -> Callback | None:
+        """Take an answer: wake who waits for it, or return the function to call with it."""
+        answer = self._pending.pop(id, None) if id is not None else None
+        if isinstance(answer, AsyncResult):
+            answer.set(args)
+            return None
+        return answer
+
+    def cancel(self) -> None:
+        """Tell all who wait that no answer will come."""
+        pending, self._pending = self._pending, {}
+        for answer in pending.values():
+            if isinstance(answer, AsyncResult):
+                answer.set_exception(CallTimeout("the client left before it answered"))

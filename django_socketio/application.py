@@ -1,0 +1,121 @@
+"""The WSGI application of a server that holds sockets: Django, with the engine in front.
+
+A handshake goes through Django (its middleware, then ``views.socketio``); the requests of a session
+that exists go to the engine directly, so that a poll that waits holds nothing of Django's.
+"""
+
+import logging
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.wsgi import LimitedStream, WSGIRequest
+from django.http import HttpRequest
+
+from django_socketio import origins
+from django_socketio.transports import takeover
+from django_socketio.transports.census import Census
+from django_socketio.transports.engine import Engine
+from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
+
+logger = logging.getLogger("django_socketio")
+
+ENGINE = "django_socketio.engine"
+"""Where in an environ the view finds the engine: only a server that holds sockets puts it there."""
+
+HANDSHAKE = "django_socketio.handshake"
+"""Where in an environ the view leaves the engine's answer, with the request that it is for."""
+
+ENDPOINT = "/socket.io"
+
+
+class Application:
+    """Wraps Django's WSGI application.
+
+    Args:
+        django: the application that everything else is for.
+        engine: the sessions of this process.
+
+    """
+
+    def __init__(self, django: Any, engine: Engine) -> None:
+        self._django = django
+        self._engine = engine
+        self.open: Census[object] = Census()
+        """Requests of sessions that are not answered yet."""
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        environ[ENGINE] = self._engine
+        if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
+            return self._django(environ, start_response)
+        exchange = Exchange.of(environ)
+        if exchange.sid and exchange.method != "OPTIONS":
+            return self._respond(exchange, start_response)
+        return self._shake_hands(environ, start_response)
+
+    # Requests of a session
+
+    def _respond(self, exchange: Exchange, start_response: Any) -> list[bytes]:
+        token = object()
+        self.open.add(token)
+        try:
+            answer, headers = self._answer(exchange)
+        finally:
+            self.open.discard(token)
+        if answer.take_over is not None:
+            takeover.take_over(exchange.environ, answer, headers)
+            return []
+        start_response(answer.status_line, headers)
+        return [answer.body]
+
+    def _answer(self, exchange: Exchange) -> tuple[Answer, list[tuple[str, str]]]:
+        try:
+            cors = origins.check(WSGIRequest(exchange.environ))
+        except (origins.OriginRefused, DisallowedHost) as error:
+            answer, cors = refuse_origin(error), ()
+        else:
+            answer = self._engine.respond(exchange)
+        length = () if answer.status == 101 else (("Content-Length", str(len(answer.body))),)
+        return answer, [*answer.headers, *cors, *length]
+
+    # Handshakes
+
+    def _shake_hands(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        begun: list[Any] = []
+        response = self._django(environ, lambda *args: begun.append(args))
+        status, headers = begun[-1][:2]
+        answer, request = environ.pop(HANDSHAKE, (None, None))
+        # Where middleware, or an error, had another answer, the handshake never happened.
+        if answer is not None and status.startswith(str(answer.status)):
+            trim(request)
+            if answer.take_over is not None:
+                return self._hand_over(environ, answer, headers, response)
+            if answer.on_sent is not None:
+                answer.on_sent()
+        start_response(*begun[-1])
+        return response
+
+    def _hand_over(
+        self, environ: Environ, answer: Answer, headers: list[tuple[str, str]], response: Any
+    ) -> list[bytes]:
+        takeover.take_over(environ, answer, headers)
+        response.close()
+        return []
+
+
+_NOTHING: Any = LimitedStream(BytesIO(), 0)
+
+
+def trim(request: HttpRequest) -> None:
+    """Let a request go of what it no longer needs: it is kept as long as its socket lives."""
+    request._stream = _NOTHING
+    request.META["wsgi.input"] = _NOTHING
+    request.META.pop(ENGINE, None)
+
+
+def refuse_origin(error: Exception) -> Answer:
+    """Log why a page must not connect; the client learns only that."""
+    logger.warning("%s", error)
+    return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403).answer()

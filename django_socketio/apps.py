@@ -1,0 +1,19 @@
+"""The Django app: finds the events of all installed apps when the registry is ready."""
+
+from django.apps import AppConfig
+from django.core.checks import register
+from django.utils.module_loading import autodiscover_modules
+
+from django_socketio.checks import check_settings
+
+
+class DjangoSocketIOConfig(AppConfig):
+    """``django_socketio`` in ``INSTALLED_APPS``."""
+
+    name = "django_socketio"
+    verbose_name = "Socket.IO"
+
+    def ready(self) -> None:
+        """Import ``events.py`` of every installed app; an error inside one is raised."""
+        register(check_settings)
+        autodiscover_modules("events")

@@ -1,0 +1,78 @@
+"""Out-of-band messages: from a view, or from wherever else Django runs in a server process."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django_socketio.exceptions import NoSocket
+from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.socket import check_channel, check_event
+
+Publish = Callable[[Envelope], int]
+
+
+class _Process:
+    publish: Publish | None = None
+
+
+def publish_with(publish: Publish | None) -> None:
+    """Have messages published by ``publish``: a server calls this when it starts and stops."""
+    _Process.publish = publish
+
+
+def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
+    """Send a message (any JSON value, or bytes) to all sockets.
+
+    Returns how many received it.
+
+    Raises:
+        NoSocket: there is no socket.
+        RelayError: the relay did not take the message.
+
+    """
+    return _send((everyone_topic(namespace),), namespace, event, message, "there is no socket")
+
+
+def broadcast_channel(
+    message: Any, channel: str, event: str = "message", namespace: str = "/"
+) -> int:
+    """Send a message (any JSON value, or bytes) to all sockets on a channel.
+
+    Returns how many received it.
+
+    Raises:
+        ChannelError: the channel's name is not allowed.
+        NoSocket: there is no socket on the channel.
+        RelayError: the relay did not take the message.
+
+    """
+    topics = (channel_topic(namespace, check_channel(channel)),)
+    missing = f"there is no socket on the channel {channel!r}"
+    return _send(topics, namespace, event, message, missing)
+
+
+def send(session_id: str, message: Any, event: str = "message", namespace: str = "/") -> int:
+    """Send a message (any JSON value, or bytes) to the socket with this id.
+
+    The id is ``socket.session.session_id``, the one that the client sees as ``socket.id``.
+
+    Raises:
+        NoSocket: there is no such socket.
+        RelayError: the relay did not take the message.
+
+    """
+    topics = (socket_topic(namespace, session_id),)
+    missing = f"there is no socket with the session id {session_id!r}"
+    return _send(topics, namespace, event, message, missing)
+
+
+def _send(topics: tuple[str, ...], namespace: str, event: str, message: Any, missing: str) -> int:
+    check_event(event)
+    if _Process.publish is None:
+        raise NoSocket(
+            f"{missing} in this process: it holds no sockets. Messages from here reach the sockets "
+            "of other processes once SOCKETIO_RELAY_URL is set"
+        )
+    received = _Process.publish(Envelope(topics, namespace, event, (message,)))
+    if not received:
+        raise NoSocket(missing)
+    return received

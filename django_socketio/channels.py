@@ -1,0 +1,116 @@
+"""The channels of this process: which sockets are on which, and how a message reaches them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from django_socketio.relay.base import Envelope, Relay
+from django_socketio.transports.outgoing import Outgoing
+
+Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
+"""Makes an event of a namespace ready to be sent."""
+
+
+class Subscriber(Protocol):
+    """Who is on a topic."""
+
+    id: str
+
+    def deliver(self, outgoing: Outgoing) -> bool:
+        """Send it; False if that is not possible any more."""
+
+
+Members = dict[Subscriber, list[Outgoing] | None]
+"""Subscribers of a topic, in the order they came; those not yet accepted, with what they missed."""
+
+
+class Channels:
+    """Subscribers by topic. The relay is told of a topic with its first subscriber and its last.
+
+    Args:
+        relay: what brings the envelopes of other processes.
+        encode: called once for an envelope, however many receive it.
+
+    """
+
+    def __init__(self, relay: Relay, encode: Encode) -> None:
+        self._relay = relay
+        self._encode = encode
+        self._members: dict[str, Members] = {}
+
+    def __len__(self) -> int:
+        """How many topics have subscribers here."""
+        return len(self._members)
+
+    def publish(self, envelope: Envelope) -> int:
+        """Send an envelope to the subscribers of its topics in all processes.
+
+        Raises:
+            RelayError: the relay did not take it.
+
+        """
+        return self._relay.publish(envelope)
+
+    def add(self, topic: str, subscriber: Subscriber, hold: bool = False) -> None:
+        """Put a subscriber on a topic; ``hold`` its messages until ``accept``."""
+        members = self._members.get(topic)
+        if members is None:
+            members = self._members[topic] = {}
+            self._relay.subscribe(topic, self.deliver)
+        members[subscriber] = [] if hold else None
+
+    def accept(self, topic: str, subscriber: Subscriber) -> None:
+        """Deliver what was held for a subscriber, and all that comes from now on."""
+        members = self._members.get(topic, {})
+        held = members.get(subscriber)
+        if held is not None:
+            members[subscriber] = None
+            for outgoing in held:
+                subscriber.deliver(outgoing)
+
+    def remove(self, topic: str, subscriber: Subscriber) -> None:
+        """Take a subscriber off a topic."""
+        members = self._members.get(topic)
+        if members is None or subscriber not in members:
+            return
+        del members[subscriber]
+        if not members:
+            del self._members[topic]
+            self._relay.unsubscribe(topic)
+
+    def members(self, topic: str) -> list[Subscriber]:
+        """Return who is on a topic in this process."""
+        return list(self._members.get(topic, ()))
+
+    def deliver(self, envelope: Envelope) -> int:
+        """Send an envelope to its receivers in this process; return how many they are."""
+        members = self._receivers(envelope.topics)
+        if not members:
+            return 0
+        outgoing = self._encode(envelope.namespace, envelope.event, envelope.args)
+        exclude = envelope.exclude
+        received = 0
+        for subscriber, held in members:
+            if exclude is not None and subscriber.id == exclude:
+                continue
+            if held is None:
+                received += subscriber.deliver(outgoing)
+            else:
+                held.append(outgoing)
+                received += 1
+        return received
+
+    def _receivers(
+        self, topics: tuple[str, ...]
+    ) -> Iterable[tuple[Subscriber, list[Outgoing] | None]]:
+        if len(topics) == 1:
+            return self._members.get(topics[0], _NOBODY).items()
+        union: Members = {}
+        for topic in topics:
+            for subscriber, held in self._members.get(topic, _NOBODY).items():
+                # Held on one channel and accepted on another: it may get the message now.
+                if held is None or subscriber not in union:
+                    union[subscriber] = held
+        return union.items()
+
+
+_NOBODY: Members = {}

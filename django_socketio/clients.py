@@ -1,0 +1,252 @@
+"""One socket's lifecycle: what its client does, turned into events, in one place.
+
+What happens is put into the client's mailbox; in a worker, the mailbox calls the handlers, one
+after the other.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django_socketio import events
+from django_socketio.channels import Channels
+from django_socketio.codec import Codec
+from django_socketio.exceptions import ChannelError, ProtocolError
+from django_socketio.protocol.session import Reason
+from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.socket import Socket
+from django_socketio.transports.census import Census
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.session import Session
+from django_socketio.transports.workers import Mailbox, Workers
+
+logger = logging.getLogger("django_socketio")
+
+LogMessage = Callable[[Any, str, Any], None]
+"""Logs what a client sent: its request, the kind (message, subscribe, …), the content."""
+
+INTERNAL_ERROR = "Internal error"
+"""What clients learn of an exception in a handler."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all clients of a process share.
+
+    ``refusals`` is the exception by which a handler says no; its text is for the client.
+    """
+
+    channels: Channels
+    codec: Codec
+    workers: Workers
+    limits: Limits
+    refusals: type[Exception]
+    log_message: LogMessage
+    living: Census["Client"] = field(default_factory=Census)
+    """The clients whose last handler has not run yet."""
+
+
+class Client:
+    """One socket with its request, context and lifecycle."""
+
+    __slots__ = (
+        "_accepted",
+        "_forget",
+        "_mailbox",
+        "_paused",
+        "_session",
+        "_shared",
+        "context",
+        "request",
+        "socket",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        session: Session,
+        request: Any,
+        packet: Packet,
+        forget: Callable[["Client"], None],
+    ) -> None:
+        self._shared = shared
+        self._session = session
+        self._forget = forget
+        self._mailbox = Mailbox(shared.workers)
+        self._accepted = False
+        self._paused = False
+        self.request = request
+        self.context: dict[str, Any] = {}
+        self.socket = Socket(
+            secrets.token_urlsafe(15),
+            packet.namespace,
+            packet.data or {},
+            session=session,
+            channels=shared.channels,
+            codec=shared.codec,
+            max_channels=shared.limits.max_channels,
+            leave=self._leave,
+        )
+
+    # In the event loop: what happens is put into the mailbox, in its order
+
+    def connect(self) -> None:
+        """Have the connection accepted or refused."""
+        self._shared.living.add(self)
+        self._mailbox.put(self._connect)
+
+    def event(self, packet: Packet) -> None:
+        """Have an event handled; past the limit of waiting ones, read no more until it is."""
+        self._mailbox.put(self._event, packet)
+        if self._mailbox.waiting > self._shared.limits.max_waiting_events and not self._paused:
+            self._paused = True
+            self._session.pause()
+            self._mailbox.put(self._resume)
+
+    def ack(self, packet: Packet) -> None:
+        """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
+        callback = self.socket.acks.resolve(packet.id, packet.data)
+        if callback is not None:
+            self._mailbox.put(self._guarded, callback, *packet.data)
+
+    def end(self, reason: str, error: ProtocolError | None = None) -> None:
+        """End the socket, once what it sent before has been handled."""
+        if self.socket.disconnect_reason is not None:
+            return
+        self.socket.end(reason)
+        self._forget(self)
+        self._mailbox.put(self._end, error)
+
+    def _leave(self, socket: Socket) -> None:
+        self.end(Reason.SERVER_LEFT)
+
+    # In a worker: one after the other
+
+    def _connect(self) -> None:
+        try:
+            self._send(events.on_connect)
+        except self._shared.refusals as refusal:
+            self._refuse(refusal_text(refusal))
+        except Exception as error:
+            # An on_connect that fails has admitted nobody.
+            self._failed(error)
+            self._refuse(INTERNAL_ERROR)
+        else:
+            self._accepted = True
+            self.socket.open()
+
+    def _refuse(self, message: str) -> None:
+        if self.socket.connected:
+            refuse(self._session, self._shared.codec, self.socket.namespace, message)
+            self.end(Reason.SERVER_LEFT)
+
+    def _event(self, packet: Packet) -> None:
+        name, *args = packet.data
+        if not self._accepted:
+            return
+        if name in ("subscribe", "unsubscribe"):
+            args = args[:1] or [None]
+        self._shared.log_message(self.request, name, args[0] if args else None)
+        try:
+            answer = _ANSWERS.get(name, Client._named)(self, name, args)
+        except self._shared.refusals as refusal:
+            logger.info("%r: %s refused: %s", self.socket, name, refusal)
+            answer = {"error": refusal_text(refusal)}
+        except ChannelError as error:
+            logger.info("%r: %s refused: %s", self.socket, name, error)
+            answer = {"error": str(error)}
+        except Exception as error:
+            self._failed(error)
+            answer = {"error": INTERNAL_ERROR}
+        self._answer(packet.id, answer)
+        if name == "subscribe" and args[0] in self.socket.channel_names:
+            self.socket.admit(args[0])
+
+    def _named(self, name: str, args: list[Any]) -> Any:
+        event = events.on_event.get(name)
+        if event is None or not event.handlers:
+            logger.debug("%r: nobody handles %r", self.socket, name)
+            return {"error": f"Unknown event {name!r}"}
+        return self._send(event, *args)
+
+    def _subscribe(self, name: str, args: list[Any]) -> Any:
+        (channel,) = args
+        if not self.socket.join(channel, hold=True):
+            return True
+        try:
+            self._send(events.on_subscribe, channel)
+        except BaseException:
+            self.socket.unsubscribe(channel)
+            raise
+        return channel in self.socket.channel_names or {"error": "Permission denied"}
+
+    def _unsubscribe(self, name: str, args: list[Any]) -> Any:
+        (channel,) = args
+        if self.socket.unsubscribe(channel):
+            self._send(events.on_unsubscribe, channel)
+        return True
+
+    def _answer(self, id: int | None, answer: Any) -> None:
+        if id is None or not self.socket.connected:
+            return
+        args = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
+        packet = Packet(PacketType.ACK, self.socket.namespace, args, id)
+        try:
+            self.socket.deliver(self._shared.codec.packet(packet))
+        except (TypeError, ValueError) as error:
+            self._failed(error)
+            error_packet = packet._replace(data=[{"error": INTERNAL_ERROR}])
+            self.socket.deliver(self._shared.codec.packet(error_packet))
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._session.resume()
+
+    def _end(self, error: ProtocolError | None) -> None:
+        """Run the last handlers, each exactly once, and let go of everything."""
+        if self._accepted:
+            if error is not None:
+                self._report(error)
+            self._guarded(self._send, events.on_disconnect)
+            for channel in self.socket.channel_names:
+                self._guarded(self._send, events.on_unsubscribe, channel)
+            self._guarded(self._send, events.on_finish)
+        self.socket.close()
+        self._shared.living.discard(self)
+
+    # Handlers
+
+    def _send(self, event: events.Event, *args: Any) -> Any:
+        return event.send(self.request, self.socket, self.context, *args)
+
+    def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
+        try:
+            call(*args)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        logger.error("A handler of %r failed", self.socket, exc_info=error)
+        self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self._send(events.on_error, error)
+        except Exception:
+            logger.exception("A handler of on_error failed for %r", self.socket)
+
+
+_ANSWERS = {"subscribe": Client._subscribe, "unsubscribe": Client._unsubscribe}
+
+
+def refusal_text(refusal: Exception) -> str:
+    """Return what the client is told when a handler says no."""
+    return str(refusal) or "Permission denied"
+
+
+def refuse(session: Session, codec: Codec, namespace: str, message: str) -> None:
+    """Answer a CONNECT with a CONNECT_ERROR."""
+    packet = Packet(PacketType.CONNECT_ERROR, namespace, {"message": message})
+    session.send(codec.packet(packet))

@@ -1,0 +1,30 @@
+"""Socket.IO packets, made ready to be sent."""
+
+from typing import Any
+
+from django_socketio.protocol import engineio, socketio
+from django_socketio.protocol.json import Default
+from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.transports.outgoing import Outgoing
+
+
+class Codec:
+    """Encodes packets; ``default`` turns values that JSON does not know into ones that it knows."""
+
+    def __init__(self, default: Default | None = None) -> None:
+        self._default = default
+
+    def event(
+        self, namespace: str, event: str, args: tuple[Any, ...], id: int | None = None
+    ) -> Outgoing:
+        """Return an EVENT, with an id if its receiver shall acknowledge it.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be written as JSON.
+
+        """
+        return self.packet(Packet(PacketType.EVENT, namespace, [event, *args], id))
+
+    def packet(self, packet: Packet) -> Outgoing:
+        """Return any packet, ready to be sent."""
+        return Outgoing(engineio.messages(socketio.encode(packet, self._default)))

@@ -1,0 +1,123 @@
+"""The settings, in one table. They are read late, at the edge, and handed down as arguments."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from django_socketio.transports.limits import Limits
+
+PREFIX = "SOCKETIO_"
+
+Valid = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its default, what it may be, and the sentence that says so."""
+
+    default: Any
+    valid: Valid
+    expected: str
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and 0 < value < float("inf")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65_535
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_format(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_origins(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(
+        origin == "*" or (isinstance(origin, str) and "://" in origin) for origin in value
+    )
+
+
+def _seconds(default: float) -> Setting:
+    return Setting(default, _is_positive, "a number of seconds above 0")
+
+
+def _count(default: int, unit: str) -> Setting:
+    return Setting(default, _is_count, f"a whole number of {unit}, 1 or more")
+
+
+_LIMITS = Limits()
+
+SETTINGS = {
+    "HOST": Setting("127.0.0.1", _is_text, "a host name or an address"),
+    "PORT": Setting(9000, _is_port, "a port number from 0 to 65535"),
+    "MESSAGE_LOG_FORMAT": Setting(
+        '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"',
+        _is_format,
+        "a %-format of META keys, TIME, TYPE and MESSAGE, or None",
+    ),
+    "ALLOWED_ORIGINS": Setting(
+        (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
+    ),
+    "MAX_MESSAGE_SIZE": _count(_LIMITS.max_message_size, "bytes"),
+    "PING_INTERVAL": _seconds(_LIMITS.ping_interval),
+    "PING_TIMEOUT": _seconds(_LIMITS.ping_timeout),
+    "CONNECT_TIMEOUT": _seconds(_LIMITS.connect_timeout),
+    "MAX_PAYLOAD_PACKETS": _count(_LIMITS.max_payload_packets, "packets"),
+    "MAX_ATTACHMENTS": _count(_LIMITS.max_attachments, "attachments"),
+    "MAX_CHANNELS": _count(_LIMITS.max_channels, "channels"),
+    "MAX_UNSENT_BYTES": _count(_LIMITS.max_unsent_bytes, "bytes"),
+    "MAX_WAITING_EVENTS": _count(_LIMITS.max_waiting_events, "events"),
+    "WORKERS": _count(_LIMITS.workers, "greenlets"),
+}
+
+
+def get(name: str) -> Any:
+    """Return the value of the setting ``SOCKETIO_<name>``, or its default.
+
+    Raises:
+        ImproperlyConfigured: the value is none that the setting takes.
+
+    """
+    setting = SETTINGS[name]
+    value = getattr(settings, PREFIX + name, setting.default)
+    if not setting.valid(value):
+        raise ImproperlyConfigured(problem(name, value))
+    return value
+
+
+def is_set(name: str) -> bool:
+    """Return whether the project sets ``SOCKETIO_<name>`` itself."""
+    return hasattr(settings, PREFIX + name)
+
+
+def limits() -> Limits:
+    """Return the limits of design as the settings have them."""
+    return Limits(**{name: get(name.upper()) for name in Limits.__slots__})
+
+
+def problem(name: str, value: Any) -> str:
+    """Say what a setting should be, and what it is."""
+    return f"{PREFIX}{name} must be {SETTINGS[name].expected}; it is {value!r}."
+
+
+def unknown_settings() -> Iterator[str]:
+    """Yield the names of settings that start with our prefix and mean nothing."""
+    for name in dir(settings):
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in SETTINGS:
+            yield name

@@ -1,0 +1,71 @@
+"""One session's packets, taken to the clients of the namespaces that they name."""
+
+from typing import Any
+
+from django_socketio import events
+from django_socketio.clients import Client, Shared, refuse
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.session import Reason
+from django_socketio.protocol.socketio import Decoder, Packet, PacketType
+from django_socketio.transports.session import Session
+
+
+class Connection:
+    """One session: its packets, taken to the client of the namespace that they name."""
+
+    __slots__ = ("_decoder", "_left", "_namespaces", "_request", "_session", "_shared")
+
+    def __init__(self, shared: Shared, session: Session, request: Any) -> None:
+        self._shared = shared
+        self._session = session
+        self._request = request
+        self._decoder = Decoder(shared.limits.max_attachments)
+        self._namespaces: dict[str, Client] = {}
+        self._left: set[str] = set()
+
+    def check_connected(self, now: float) -> None:
+        """Close the session of a client that never sent a CONNECT."""
+        if not self._namespaces and not self._left:
+            self._session.close(Reason.NEVER_CONNECTED)
+
+    def received(self, data: str | bytes) -> None:
+        """Take a message of the client."""
+        packet = self._decoder.feed(data)
+        if packet is None:
+            return
+        if packet.type is PacketType.CONNECT:
+            self._connect(packet)
+        elif packet.namespace in self._namespaces:
+            self._dispatch(self._namespaces[packet.namespace], packet)
+        elif packet.namespace not in self._left:
+            raise ProtocolError(f"{packet.type.name} for {packet.namespace!r} before its CONNECT")
+
+    def _connect(self, packet: Packet) -> None:
+        name = packet.namespace
+        if name in self._namespaces:
+            raise ProtocolError(f"a second CONNECT for {name!r}")
+        if not events.has_namespace(name):
+            return refuse(self._session, self._shared.codec, name, "Invalid namespace")
+        client = Client(self._shared, self._session, self._request, packet, self._forget)
+        self._namespaces[name] = client
+        client.connect()
+
+    def _dispatch(self, client: Client, packet: Packet) -> None:
+        if packet.type is PacketType.EVENT:
+            client.event(packet)
+        elif packet.type is PacketType.ACK:
+            client.ack(packet)
+        elif packet.type is PacketType.DISCONNECT:
+            client.end(Reason.CLIENT_LEFT)
+        else:
+            raise ProtocolError(f"a {packet.type.name} packet from the client")
+
+    def _forget(self, client: Client) -> None:
+        if self._namespaces.get(client.socket.namespace) is client:
+            del self._namespaces[client.socket.namespace]
+            self._left.add(client.socket.namespace)
+
+    def closed(self, reason: str, error: ProtocolError | None) -> None:
+        """End the clients of all namespaces."""
+        for client in list(self._namespaces.values()):
+            client.end(reason, error)

@@ -1,0 +1,271 @@
+"""Events: decorators for the functions that handle what happens on a socket.
+
+    from django_socketio.events import on_message
+
+    @on_message(channel="^room-")
+    def say(request, socket, context, message):
+        socket.send_and_broadcast_channel(message)
+
+Put them into the ``events.py`` of an installed app: it is imported by itself.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, overload
+
+from django_socketio.exceptions import EventError
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+RESERVED = frozenset(
+    {
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+        "subscribe",
+        "unsubscribe",
+    }
+)
+"""Event names that clients cannot send, or that have a decorator of their own."""
+
+MATCHES_REMEMBERED = 10_000
+"""Channel names for which it is known which patterns match."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """A handler, and what it was registered for."""
+
+    function: Callable[..., Any]
+    pattern: re.Pattern[str] | None
+    namespace: str
+    first_only: bool = False
+    """Whether it takes the first argument of an event only, instead of all."""
+
+    def call(
+        self, request: Any, socket: Any, context: dict[str, Any], args: tuple[Any, ...]
+    ) -> Any:
+        """Call the handler with an event's arguments."""
+        if self.first_only:
+            args = args[:1] or (None,)
+        return self.function(request, socket, context, *args)
+
+
+class Handlers:
+    """Handlers of one event, in the order in which they were registered."""
+
+    def __init__(self) -> None:
+        self._registrations: list[Registration] = []
+        self._matching = lru_cache(MATCHES_REMEMBERED)(self._match)
+
+    def __iter__(self) -> Iterator[Registration]:
+        return iter(self._registrations)
+
+    def __len__(self) -> int:
+        return len(self._registrations)
+
+    def add(self, registration: Registration) -> None:
+        """Add a handler after the others."""
+        self._registrations.append(registration)
+        self._matching.cache_clear()
+
+    def remove(self, function: Callable[..., Any]) -> None:
+        """Remove all registrations of a function."""
+        self._registrations = [r for r in self._registrations if r.function is not function]
+        self._matching.cache_clear()
+
+    def clear(self) -> None:
+        """Remove all handlers."""
+        self._registrations.clear()
+        self._matching.cache_clear()
+
+    def relevant(self, namespace: str, channels: tuple[str, ...]) -> Iterable[Registration]:
+        """Return the handlers without a pattern, and those whose pattern matches a channel."""
+        if len(channels) == 1:
+            return self._matching(namespace, channels[0])
+        if not channels:
+            return self._matching(namespace, None)
+        found = {r for channel in channels for r in self._matching(namespace, channel)}
+        return [r for r in self._registrations if r in found] if len(found) > 1 else found
+
+    def _match(self, namespace: str, channel: str | None) -> tuple[Registration, ...]:
+        return tuple(
+            r
+            for r in self._registrations
+            if r.namespace == namespace
+            and (r.pattern is None or (channel is not None and r.pattern.match(channel)))
+        )
+
+
+class Event:
+    """One kind of event, and the decorator for its handlers.
+
+    Use it bare (``@on_message``), called (``@on_message()``), or with ``channel``, a regular
+    expression: the handler then runs only if any of the socket's channels matches from its start
+    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for.
+
+    Args:
+        name: what it is called in messages.
+        supports_channels: whether handlers may have a ``channel`` pattern.
+        about_channel: whether a pattern is matched with the event's own channel, its argument.
+        handlers: where handlers are kept; its own by default.
+        first_only: whether handlers take only the first argument of an event.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        supports_channels: bool = True,
+        about_channel: bool = False,
+        handlers: Handlers | None = None,
+        first_only: bool = False,
+    ) -> None:
+        self.name = name
+        self.supports_channels = supports_channels
+        self.handlers = Handlers() if handlers is None else handlers
+        self._about_channel = about_channel
+        self._first_only = first_only
+
+    def __repr__(self) -> str:
+        return f"<Event {self.name}>"
+
+    @overload
+    def __call__(self, handler: Handler) -> Handler: ...
+
+    @overload
+    def __call__(
+        self, handler: None = None, channel: str | None = None, namespace: str = "/"
+    ) -> Callable[[Handler], Handler]: ...
+
+    def __call__(
+        self, handler: Handler | None = None, channel: str | None = None, namespace: str = "/"
+    ) -> Handler | Callable[[Handler], Handler]:
+        """Register ``handler``, or return the decorator that does.
+
+        Raises:
+            EventError: this event has no channels, the pattern is not a regular expression, or
+                the namespace's name is not allowed.
+
+        """
+        if handler is not None and not callable(handler):
+            raise EventError(f"@{self.name} decorates a function; got {handler!r}")
+        pattern, namespace = self._pattern(channel), check_namespace(namespace)
+
+        def register(handler: Handler) -> Handler:
+            self.handlers.add(Registration(handler, pattern, namespace, self._first_only))
+            return handler
+
+        return register if handler is None else register(handler)
+
+    def _pattern(self, channel: str | None) -> re.Pattern[str] | None:
+        if channel is None:
+            return None
+        if not self.supports_channels:
+            raise EventError(f"{self.name} has no channels yet, so it takes no channel={channel!r}")
+        try:
+            return re.compile(channel)
+        except (re.error, TypeError) as error:
+            raise EventError(
+                f"{self.name}(channel={channel!r}): expected a regular expression: {error}"
+            ) from None
+
+    def disconnect(self, handler: Callable[..., Any]) -> None:
+        """Unregister a handler, from all that it was registered for."""
+        self.handlers.remove(handler)
+
+    def relevant(self, socket: Any, args: tuple[Any, ...]) -> Iterable[Registration]:
+        """Return the handlers that an event of this socket concerns, in their order."""
+        channels = (args[0],) if self._about_channel else socket.channel_names
+        return self.handlers.relevant(socket.namespace, channels)
+
+    def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
+        """Call the relevant handlers; return the first answer that is not None."""
+        answer = None
+        for registration in self.relevant(socket, args):
+            result = registration.call(request, socket, context, args)
+            if answer is None:
+                answer = result
+        return answer
+
+
+class NamedEvents:
+    """The decorator for events that clients name themselves: ``@on_event("typing")``."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, Event] = {}
+
+    def __call__(
+        self, name: str, channel: str | None = None, namespace: str = "/"
+    ) -> Callable[[Handler], Handler]:
+        """Return the decorator that registers a handler for events called ``name``.
+
+        Raises:
+            EventError: the name is reserved or none, or see ``Event``.
+
+        """
+        if not isinstance(name, str) or not name:
+            raise EventError(
+                f'on_event takes the event\'s name, as @on_event("name"); got {name!r}'
+            )
+        if name in RESERVED:
+            raise EventError(
+                f"the event name {name!r} is reserved; see on_connect, on_subscribe, …"
+            )
+        return self.named(name)(channel=channel, namespace=namespace)
+
+    def named(self, name: str) -> Event:
+        """Return the event called ``name``."""
+        if name not in self._events:
+            self._events[name] = Event(f"on_event({name!r})")
+        return self._events[name]
+
+    def get(self, name: str) -> Event | None:
+        """Return the event called ``name``, if any handler was ever registered for it."""
+        return self._events.get(name)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events.values())
+
+
+def check_namespace(namespace: str) -> str:
+    """Return the namespace as the protocol writes it, with its leading slash.
+
+    Raises:
+        EventError: it is not a string, or holds a comma or a control character.
+
+    """
+    if not isinstance(namespace, str) or not namespace.isprintable() or "," in namespace:
+        raise EventError(f"a namespace is a name like '/admin', without commas; got {namespace!r}")
+    return namespace if namespace.startswith("/") else f"/{namespace}"
+
+
+on_event = NamedEvents()
+on_connect = Event("on_connect", supports_channels=False)
+on_message = Event("on_message", handlers=on_event.named("message").handlers, first_only=True)
+on_subscribe = Event("on_subscribe", about_channel=True)
+on_unsubscribe = Event("on_unsubscribe", about_channel=True)
+on_error = Event("on_error")
+on_disconnect = Event("on_disconnect")
+on_finish = Event("on_finish")
+
+
+def all_events() -> Iterator[Event]:
+    """Return every event, the named ones included."""
+    yield from (on_connect, on_subscribe, on_unsubscribe, on_error, on_disconnect, on_finish)
+    yield from on_event
+
+
+def has_namespace(namespace: str) -> bool:
+    """Return whether clients may connect to a namespace: to "/", or where a handler is."""
+    return namespace == "/" or any(
+        registration.namespace == namespace
+        for event in all_events()
+        for registration in event.handlers
+    )

@@ -1,0 +1,43 @@
+"""The errors of django-socketio, in one tree.
+
+SocketIOError
+├── ProtocolError (ValueError)   the other side sent what the specification does not allow
+│   └── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
+├── EventError                   a handler was registered in a way that cannot work
+├── ChannelError (ValueError)    a channel's name is bad, or a socket has too many channels
+├── NoSocket                     nobody was there to receive an out-of-band message
+├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
+└── RelayError                   a message could not be handed to the relay
+"""
+
+
+class SocketIOError(Exception):
+    """Base of every error that this package raises by itself."""
+
+
+class ProtocolError(SocketIOError, ValueError):
+    """The other side sent what the Engine.IO, Socket.IO or WebSocket protocol does not allow."""
+
+
+class MessageTooBig(ProtocolError):
+    """A message was larger than ``SOCKETIO_MAX_MESSAGE_SIZE``."""
+
+
+class EventError(SocketIOError):
+    """A handler was registered in a way that cannot work."""
+
+
+class ChannelError(SocketIOError, ValueError):
+    """A channel's name is not allowed, or a socket is on too many channels."""
+
+
+class NoSocket(SocketIOError):
+    """Nobody was there to receive an out-of-band message."""
+
+
+class CallTimeout(SocketIOError, TimeoutError):
+    """The client did not answer ``socket.call`` in time, or left before it answered."""
+
+
+class RelayError(SocketIOError):
+    """A message could not be handed to the relay, so nobody received it."""

@@ -1,0 +1,163 @@
+"""``manage.py runserver_socketio [host:port]``: Django and its sockets on one address."""
+
+import logging
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.core.management.commands.runserver import Command as RunServer
+from django.core.management.commands.runserver import naiveip_re
+from django.db import connections
+from django.utils import autoreload
+
+from django_socketio import __version__, conf
+from django_socketio.management import supervisor
+
+INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
+
+
+class Command(RunServer):
+    """Serves Django and its sockets with gevent."""
+
+    help = "Starts a server for Django and its sockets."
+
+    addr: str  # these three are read from the arguments by runserver's own handle()
+    port: str
+    use_ipv6: bool
+    server: Any = None
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the arguments of runserver, less those of threads."""
+        parser.add_argument("addrport", nargs="?", help="Optional port number, or ipaddr:port")
+        parser.add_argument(
+            "--ipv6", "-6", action="store_true", dest="use_ipv6", help="Use an IPv6 address."
+        )
+        parser.add_argument(
+            "--noreload", action="store_false", dest="use_reloader", help="Do not reload on change."
+        )
+        parser.add_argument(
+            "--nostatic",
+            action="store_false",
+            dest="use_static_handler",
+            help="Do not serve static files at STATIC_URL.",
+        )
+        parser.add_argument(
+            "--insecure",
+            action="store_true",
+            dest="insecure_serving",
+            help="Serve static files even if DEBUG is False.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read the address, then serve."""
+        options["addrport"] = options["addrport"] or default_address(options["use_ipv6"])
+        match = naiveip_re.match(options["addrport"])
+        if match is not None and int(match["port"]) > 65_535:
+            raise CommandError(f"{match['port']} is not a port number: the highest is 65535.")
+        options["use_threading"] = True
+        super().handle(*args, **options)
+
+    def run(self, **options: Any) -> None:
+        """Serve in a process that gevent has patched, started again whenever the code changes."""
+        if options["use_reloader"] and os.environ.get(INITIATED_BY_RELOADER) != "true":
+            sys.exit(supervisor.run())
+        if not supervisor.is_patched():
+            supervisor.start_again_patched()
+        stop_on_signals()
+        try:
+            self._serve(**options)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self._stop()
+
+    def _serve(self, **options: Any) -> None:
+        if options["use_reloader"]:
+            reloader = autoreload.get_reloader()
+            autoreload.start_django(reloader, self.inner_run, **options)
+        else:
+            self.inner_run(**options)
+
+    def _stop(self) -> None:
+        # Also reached by the exit that the reloader makes when the code has changed.
+        if self.server is not None:
+            self.server.stop()
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Check the project, then serve."""
+        autoreload.raise_last_exception()
+        self._check(options)
+        from django_socketio.server import ERRORS, Server
+
+        show_messages()
+        try:
+            self.server = Server(self._handler(options), self.addr, int(self.port), self.use_ipv6)
+            self.server.start()
+        except OSError as error:
+            self.stderr.write(f"Error: {ERRORS.get(error.errno or 0, error)}")
+            os._exit(1)  # this may be a thread, which cannot end the process otherwise
+        self._announce()
+        self.server.serve_forever()
+
+    def _check(self, options: dict[str, Any]) -> None:
+        if not options["skip_checks"]:
+            self.stdout.write("Performing system checks...\n\n")
+            self.check(display_num_errors=True)
+        self.check_migrations()
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    def _handler(self, options: dict[str, Any]) -> Any:
+        handler = self.get_handler(**options)
+        serve_static = options["use_static_handler"] and (
+            settings.DEBUG or options["insecure_serving"]
+        )
+        if serve_static and "django.contrib.staticfiles" in settings.INSTALLED_APPS:
+            from django.contrib.staticfiles.handlers import StaticFilesHandler
+
+            return StaticFilesHandler(handler)
+        return handler
+
+    def _announce(self) -> None:
+        host = f"[{self.addr}]" if ":" in self.addr else self.addr
+        now = datetime.now().strftime("%B %d, %Y - %X")
+        quit_command = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
+        self.stdout.write(
+            f"{now}\n"
+            f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
+            f"django-socketio {__version__} at http://{host}:{self.server.port}/\n"
+            f"Relay: {self.server.process.relay}\n"
+            f"Quit the server with {quit_command}."
+        )
+        self.stdout.flush()
+
+
+def default_address(ipv6: bool) -> str:
+    """Return the address that the settings name."""
+    host, port = conf.get("HOST"), conf.get("PORT")
+    if ipv6 and not conf.is_set("HOST"):
+        host = "::1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def stop_on_signals() -> None:
+    """End the main greenlet on SIGTERM and SIGINT, so that it can end the sockets in order."""
+    import gevent
+
+    gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
+    gevent.signal_handler(signal.SIGINT, sys.exit, 0)
+
+
+def show_messages() -> None:
+    """Show what the package logs, where the project has not said where to."""
+    logger = logging.getLogger("django_socketio")
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)

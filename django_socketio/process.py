@@ -1,0 +1,95 @@
+"""All that a server process needs to hold sockets, put together from the settings."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import close_old_connections, reset_queries
+
+from django_socketio import broadcasts, conf
+from django_socketio.channels import Channels
+from django_socketio.clients import Shared
+from django_socketio.codec import Codec
+from django_socketio.connections import Connection
+from django_socketio.relay.base import Relay
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.engine import Engine
+from django_socketio.transports.session import Session
+from django_socketio.transports.workers import Workers
+
+message_logger = logging.getLogger("django_socketio.messages")
+
+STOP_TIMEOUT = 1.5
+"""Seconds that the last handlers of all sockets have when the server stops."""
+
+
+class Process:
+    """The sockets of this process, and how messages reach them."""
+
+    def __init__(self) -> None:
+        limits = conf.limits()
+        self.relay: Relay = MemoryRelay()
+        self.alarms = Alarms()
+        codec = Codec(DjangoJSONEncoder().default)
+        channels = Channels(self.relay, codec.event)
+        workers = Workers(limits.workers, _with_fresh_connections)
+        self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
+        self.engine = Engine(self._connect, limits, self.alarms)
+
+    def _connect(self, session: Session, request: Any) -> Connection:
+        connection = Connection(self.shared, session, request)
+        deadline = clock() + self.shared.limits.connect_timeout
+        self.alarms.set(deadline, connection.check_connected)
+        return connection
+
+    def start(self) -> None:
+        """Make the out-of-band functions of this process reach its sockets."""
+        broadcasts.publish_with(self.shared.channels.publish)
+
+    def stop(self) -> None:
+        """End all sockets in order; their last handlers run."""
+        self.engine.stop()
+        if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
+            message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
+        broadcasts.publish_with(None)
+        self.alarms.stop()
+        self.relay.close()
+
+
+def _with_fresh_connections(run: Callable[[], None]) -> None:
+    # Database connections belong to worker greenlets: what Django does around a request, is done
+    # around each turn of a worker.
+    reset_queries()
+    close_old_connections()
+    try:
+        run()
+    finally:
+        close_old_connections()
+
+
+def message_log() -> Callable[[Any, str, Any], None]:
+    """Return what logs the messages of clients, as ``SOCKETIO_MESSAGE_LOG_FORMAT`` says."""
+    format = conf.get("MESSAGE_LOG_FORMAT")
+
+    def log(request: Any, kind: str, message: Any) -> None:
+        if message_logger.isEnabledFor(logging.INFO):
+            now = datetime.now().replace(microsecond=0)
+            values = _Missing(request.META, TIME=now, TYPE=kind, MESSAGE=message)
+            message_logger.info("%s", format % values)
+
+    return log if format is not None else _log_nothing
+
+
+def _log_nothing(request: Any, kind: str, message: Any) -> None:
+    """Log nothing."""
+
+
+class _Missing(dict[str, Any]):
+    """META with "-" for the keys that a request does not have."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"

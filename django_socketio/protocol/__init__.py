@@ -1,0 +1,1 @@
+"""The protocols, sans I/O: bytes in, events and bytes out; no socket, clock, greenlet or Django."""

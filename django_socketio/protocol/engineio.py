@@ -1,0 +1,107 @@
+"""Engine.IO v4 packets, and the two forms they take on the wire.
+
+https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
+(sections "Protocol" and "Packet encoding")
+"""
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from django_socketio.exceptions import ProtocolError
+
+VERSION = "4"
+SEPARATOR = "\x1e"
+
+
+class PacketType(IntEnum):
+    """The packet types, with the specification's numbers."""
+
+    OPEN = 0
+    CLOSE = 1
+    PING = 2
+    PONG = 3
+    MESSAGE = 4
+    UPGRADE = 5
+    NOOP = 6
+
+
+class Packet(NamedTuple):
+    """A packet: text is a ``str``, binary (messages only) is ``bytes``."""
+
+    type: PacketType
+    data: str | bytes = ""
+
+
+_TYPES = {str(int(type)): type for type in PacketType}
+_DIGITS = {type: str(int(type)) for type in PacketType}
+
+
+def encode(packet: Packet) -> str | bytes:
+    """Return the packet as the content of one WebSocket message ("Packet encoding", WebSocket)."""
+    if isinstance(packet.data, bytes):
+        return packet.data
+    return _DIGITS[packet.type] + packet.data
+
+
+def decode(data: str | bytes) -> Packet:
+    """Return the packet that one WebSocket message holds.
+
+    Raises:
+        ProtocolError: the first character is none of the packet types.
+
+    """
+    if isinstance(data, bytes):
+        return Packet(PacketType.MESSAGE, data)
+    type = _TYPES.get(data[:1])
+    if type is None:
+        raise ProtocolError(
+            f"an Engine.IO packet starts with a digit from 0 to 6, not {data[:1]!r}"
+        )
+    return Packet(type, data[1:])
+
+
+def encode_for_payload(packet: Packet) -> bytes:
+    """Return the packet as one part of a payload ("Packet encoding", HTTP long-polling)."""
+    data = encode(packet)
+    return b"b" + b64encode(data) if isinstance(data, bytes) else data.encode()
+
+
+def join_payload(parts: Iterable[bytes]) -> bytes:
+    """Return the body of a poll's answer, made of packets already encoded for a payload."""
+    return SEPARATOR.encode().join(parts)
+
+
+def decode_payload(body: bytes, max_packets: int) -> list[Packet]:
+    """Return the packets in the body of a POST ("Packet encoding", HTTP long-polling).
+
+    Raises:
+        ProtocolError: the body is not UTF-8, holds more than ``max_packets`` packets, or one of
+            them is not a packet.
+
+    """
+    try:
+        parts = body.decode().split(SEPARATOR, max_packets)
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"the payload is not UTF-8: {error}") from None
+    if len(parts) > max_packets:
+        raise ProtocolError(
+            f"the payload holds more than {max_packets} packets (SOCKETIO_MAX_PAYLOAD_PACKETS)"
+        )
+    return [_decode_part(part) for part in parts]
+
+
+def _decode_part(part: str) -> Packet:
+    if not part.startswith("b"):
+        return decode(part)
+    try:
+        return Packet(PacketType.MESSAGE, b64decode(part[1:], validate=True))
+    except (binascii.Error, ValueError):
+        raise ProtocolError("a binary packet is not base64") from None
+
+
+def messages(contents: Sequence[str | bytes]) -> list[Packet]:
+    """Return one message packet for each of ``contents``."""
+    return [Packet(PacketType.MESSAGE, content) for content in contents]

@@ -1,0 +1,108 @@
+"""The state of one Engine.IO session: its heartbeat, its upgrade and its end.
+
+https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
+(sections "Handshake", "Heartbeat" and "Upgrade")
+"""
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import json
+from django_socketio.protocol.engineio import Packet, PacketType
+
+PROBE = "probe"
+PING = Packet(PacketType.PING)
+
+
+class Reason:
+    """Why a session or a socket ended, in Socket.IO's words (``socket.disconnect_reason``)."""
+
+    CLIENT_LEFT = "client namespace disconnect"
+    SERVER_LEFT = "server namespace disconnect"
+    TRANSPORT_CLOSE = "transport close"
+    TRANSPORT_ERROR = "transport error"
+    PING_TIMEOUT = "ping timeout"
+    PARSE_ERROR = "parse error"
+    SLOW_CLIENT = "slow client"
+    SHUTTING_DOWN = "server shutting down"
+    NEVER_CONNECTED = "connect timeout"
+
+
+class SessionProtocol:
+    """One Engine.IO session, sans I/O.
+
+    Every ``now`` is in seconds of one monotonic clock. When it reaches ``deadline``, ``tick`` is
+    due.
+
+    Args:
+        ping_interval: seconds from a pong (or the handshake) to the next ping.
+        ping_timeout: seconds that the client has for its pong.
+
+    """
+
+    __slots__ = ("_awaiting_pong", "_interval", "_timeout", "deadline", "reason")
+
+    def __init__(self, ping_interval: float, ping_timeout: float, now: float) -> None:
+        self._interval = ping_interval
+        self._timeout = ping_timeout
+        self._awaiting_pong = False
+        self.deadline = now + ping_interval
+        self.reason: str | None = None
+        """Why the session is over; None while it lives."""
+
+    def receive(self, packet: Packet, now: float) -> str | bytes | None:
+        """Take a packet of the client; return its content if it is a message.
+
+        Raises:
+            ProtocolError: a client does not send this packet ("Heartbeat": pings are the server's).
+
+        """
+        if packet.type is PacketType.MESSAGE:
+            return packet.data
+        if packet.type is PacketType.PONG:
+            self._awaiting_pong = False
+            self.deadline = now + self._interval
+        elif packet.type is PacketType.CLOSE:
+            self.close(Reason.TRANSPORT_CLOSE)
+        elif packet.type is not PacketType.NOOP:
+            raise ProtocolError(f"an {packet.type.name} packet from the client")
+        return None
+
+    def tick(self, now: float) -> Packet | None:
+        """Return the ping that is due, if one is; without a pong to the last, close the session."""
+        if now < self.deadline or self.reason is not None:
+            return None
+        if self._awaiting_pong:
+            self.close(Reason.PING_TIMEOUT)
+            return None
+        self._awaiting_pong = True
+        self.deadline += self._timeout
+        return PING
+
+    def next_tick(self, now: float) -> float:
+        """Return when ``tick`` may be due next: a pong may bring the deadline nearer."""
+        return min(self.deadline, now + self._interval)
+
+    def forgive(self, now: float) -> None:
+        """Give the client its full time again: it may have answered, but was not listened to."""
+        self._awaiting_pong = False
+        self.deadline = now + self._interval
+
+    def close(self, reason: str) -> bool:
+        """End the session; False if it was over already, for another reason."""
+        if self.reason is not None:
+            return False
+        self.reason = reason
+        return True
+
+
+def open_packet(
+    sid: str, upgrades: list[str], ping_interval: float, ping_timeout: float, max_payload: int
+) -> Packet:
+    """Return the first packet of a session; times are in seconds ("Handshake")."""
+    handshake = {
+        "sid": sid,
+        "upgrades": upgrades,
+        "pingInterval": round(ping_interval * 1000),
+        "pingTimeout": round(ping_timeout * 1000),
+        "maxPayload": max_payload,
+    }
+    return Packet(PacketType.OPEN, json.dumps(handshake))

@@ -1,0 +1,249 @@
+"""Socket.IO v5 packets and their encoding.
+
+https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-current.md
+(sections "Exchange protocol" and "Packet encoding")
+"""
+
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import json
+
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Names with a meaning of their own in the official clients; an EVENT must not carry them."""
+
+
+class PacketType(IntEnum):
+    """The packet types, with the specification's numbers."""
+
+    CONNECT = 0
+    DISCONNECT = 1
+    EVENT = 2
+    ACK = 3
+    CONNECT_ERROR = 4
+    BINARY_EVENT = 5
+    BINARY_ACK = 6
+
+
+class Packet(NamedTuple):
+    """A packet. Binary is in ``data`` as ``bytes``, so EVENT and ACK serve for both kinds."""
+
+    type: PacketType
+    namespace: str = "/"
+    data: Any = None
+    id: int | None = None
+
+
+_BINARY = {PacketType.EVENT: PacketType.BINARY_EVENT, PacketType.ACK: PacketType.BINARY_ACK}
+_PLAIN = {binary: plain for plain, binary in _BINARY.items()}
+_TYPES = {str(int(type)): type for type in PacketType}
+
+# <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON]
+_HEADER = re.compile(r"([0-6])(?:([0-9]+)-)?(?:(/[^,]*),?)?([0-9]+)?")
+_MAX_ID_DIGITS = 16  # ids are JavaScript's safe integers
+
+
+def encode(packet: Packet, default: json.Default | None = None) -> list[str | bytes]:
+    """Return the packet's text, followed by its attachments ("Packet encoding").
+
+    ``default`` turns values that JSON does not know into ones that it knows.
+
+    Raises:
+        TypeError, ValueError: the data cannot be written as JSON.
+
+    """
+    if packet.data is None:
+        return [_header(packet, packet.type, 0)]
+    text, attachments = _dumps(packet.data, default)
+    type = _BINARY[packet.type] if attachments else packet.type
+    return [_header(packet, type, len(attachments)) + text, *attachments]
+
+
+def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
+    # JSON's writer asks for help where it meets bytes: no search for them is needed beforehand.
+    # It may meet them twice, so each has one number.
+    attachments: dict[int, bytes] = {}
+
+    def detach(value: Any) -> Any:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            attachments.setdefault(id(value), bytes(value))
+            return {"_placeholder": True, "num": list(attachments).index(id(value))}
+        if default is not None:
+            return default(value)
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+    text = json.dumps(data, detach)
+    return text, list(attachments.values())
+
+
+def _header(packet: Packet, type: PacketType, attachments: int) -> str:
+    count = f"{attachments}-" if attachments else ""
+    namespace = "" if packet.namespace == "/" else f"{packet.namespace},"
+    return f"{int(type)}{count}{namespace}{'' if packet.id is None else packet.id}"
+
+
+class Decoder:
+    """Puts the packets of one session together again from its messages.
+
+    Args:
+        max_attachments: how many binary attachments a packet may have.
+
+    """
+
+    __slots__ = ("_attachments", "_expected", "_max_attachments", "_packet")
+
+    def __init__(self, max_attachments: int) -> None:
+        self._max_attachments = max_attachments
+        self._packet: Packet | None = None
+        self._expected = 0
+        self._attachments: list[bytes] = []
+
+    def feed(self, data: str | bytes) -> Packet | None:
+        """Return the packet that this message completes, if it completes one.
+
+        Raises:
+            ProtocolError: the message is not what the specification allows here.
+
+        """
+        if isinstance(data, bytes):
+            return self._feed_attachment(data)
+        if self._packet is not None:
+            raise ProtocolError("text came where a binary attachment was expected")
+        packet, expected = _decode(data, self._max_attachments)
+        if not expected:
+            return packet
+        self._packet, self._expected = packet, expected
+        return None
+
+    def _feed_attachment(self, data: bytes) -> Packet | None:
+        if self._packet is None:
+            raise ProtocolError("a binary attachment came that no packet announced")
+        self._attachments.append(data)
+        if len(self._attachments) < self._expected:
+            return None
+        packet, attachments = self._packet, self._attachments
+        self._packet, self._attachments = None, []
+        return packet._replace(data=_attach_all(packet.data, attachments))
+
+
+def _decode(text: str, max_attachments: int) -> tuple[Packet, int]:
+    """Return the packet, and how many attachments follow it."""
+    header = _HEADER.match(text)
+    if header is None:
+        raise ProtocolError(f"a Socket.IO packet starts with a digit from 0 to 6: {text[:20]!r}")
+    digit, count, namespace, id = header.groups()
+    type = _TYPES[digit]
+    attachments = _check_count(type, count, max_attachments)
+    data = _loads(text[header.end() :])
+    _CHECKS[type](data)
+    type = _PLAIN.get(type, type)
+    return Packet(type, namespace or "/", data, _check_id(type, id)), attachments
+
+
+def _check_count(type: PacketType, count: str | None, maximum: int) -> int:
+    if (count is not None) != (type in _PLAIN):
+        raise ProtocolError(f"{type.name} with {count or 'no'} number of attachments")
+    if count is None:
+        return 0
+    if len(count) > 9 or int(count) > maximum:
+        raise ProtocolError(
+            f"a packet has {count[:20]} attachments, at most {maximum} are allowed "
+            "(SOCKETIO_MAX_ATTACHMENTS)"
+        )
+    return int(count)
+
+
+def _check_id(type: PacketType, id: str | None) -> int | None:
+    if id is None and type is PacketType.ACK:
+        raise ProtocolError("an ACK without the id of its event")
+    if id is not None and (type not in _BINARY or len(id) > _MAX_ID_DIGITS):
+        raise ProtocolError(f"{type.name} with the acknowledgment id {id[:20]}")
+    return None if id is None else int(id)
+
+
+def _loads(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ProtocolError(f"the packet's payload is not JSON: {error}") from None
+
+
+def _check_event(data: Any) -> None:
+    # "The payload is mandatory and MUST be a non-empty array"
+    if not isinstance(data, list) or not data:
+        raise ProtocolError(f"an EVENT's payload is a non-empty array, not {_kind(data)}")
+    name = data[0]
+    if type(name) is int:  # JavaScript takes numbers as names too, and makes strings of them
+        name = data[0] = str(name)
+    if not isinstance(name, str):
+        raise ProtocolError(f"an event's name is a string, not {_kind(name)}")
+    if name in RESERVED_EVENTS:
+        raise ProtocolError(f"the event name {name!r} is reserved")
+
+
+def _check_ack(data: Any) -> None:
+    # "The payload is mandatory and MUST be an array (possibly empty)"
+    if not isinstance(data, list):
+        raise ProtocolError(f"an ACK's payload is an array, not {_kind(data)}")
+
+
+def _check_connect(data: Any) -> None:
+    if data is not None and not isinstance(data, dict):
+        raise ProtocolError(f"a CONNECT's payload is an object, not {_kind(data)}")
+
+
+def _check_disconnect(data: Any) -> None:
+    if data is not None:
+        raise ProtocolError(f"a DISCONNECT has no payload, not {_kind(data)}")
+
+
+def _check_connect_error(data: Any) -> None:
+    if not isinstance(data, (dict, str)):
+        raise ProtocolError(f"a CONNECT_ERROR's payload is an object, not {_kind(data)}")
+
+
+_CHECKS: dict[PacketType, Callable[[Any], None]] = {
+    PacketType.CONNECT: _check_connect,
+    PacketType.DISCONNECT: _check_disconnect,
+    PacketType.EVENT: _check_event,
+    PacketType.BINARY_EVENT: _check_event,
+    PacketType.ACK: _check_ack,
+    PacketType.BINARY_ACK: _check_ack,
+    PacketType.CONNECT_ERROR: _check_connect_error,
+}
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "an empty array", str: "a string", type(None): "nothing"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def _attach_all(data: Any, attachments: list[bytes]) -> Any:
+    try:
+        return _attach(data, attachments)
+    except RecursionError:
+        raise ProtocolError("the packet's payload is nested too deeply") from None
+
+
+def _attach(data: Any, attachments: list[bytes]) -> Any:
+    """Return the data with its attachments in the place of their placeholders."""
+    if isinstance(data, list):
+        return [_attach(value, attachments) for value in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get("_placeholder") is True:
+        return _attachment(data.get("num"), attachments)
+    return {key: _attach(value, attachments) for key, value in data.items()}
+
+
+def _attachment(number: Any, attachments: list[bytes]) -> bytes:
+    if type(number) is not int or not 0 <= number < len(attachments):
+        raise ProtocolError(f"a placeholder names attachment {number!r} of {len(attachments)}")
+    return attachments[number]

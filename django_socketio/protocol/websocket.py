@@ -1,0 +1,146 @@
+"""WebSocket, sans I/O: messages out of bytes, and frames out of messages (RFC 6455).
+
+The `websockets` package reads the frames and keeps the state; this module joins fragments, checks
+text and writes the frames that are the same for every client (servers do not mask: section 5.1).
+"""
+
+import codecs
+import contextlib
+import logging
+from collections.abc import Iterable
+from struct import Struct
+
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidState, PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from django_socketio.exceptions import MessageTooBig, ProtocolError
+
+__all__ = ["CloseCode", "WebSocketProtocol", "frame"]
+
+# What `websockets` would log of every connection, the session logs once, with its reason.
+_silent = logging.getLogger("django_socketio.websockets")
+_silent.setLevel(logging.CRITICAL)
+
+_MEDIUM = Struct("!BBH")
+_LARGE = Struct("!BBQ")
+
+
+def frame(message: str | bytes) -> bytes:
+    """Return a whole message in one unmasked frame (section 5.2)."""
+    if isinstance(message, str):
+        return _header(0x81, payload := message.encode()) + payload
+    return _header(0x82, message) + message
+
+
+def _header(first: int, payload: bytes) -> bytes:
+    length = len(payload)
+    if length < 126:
+        return bytes((first, length))
+    if length < 0x10000:
+        return _MEDIUM.pack(first, 126, length)
+    return _LARGE.pack(first, 127, length)
+
+
+class WebSocketProtocol:
+    """The server's side of one WebSocket connection.
+
+    Args:
+        max_message_size: bytes that a message of the client may have.
+
+    """
+
+    __slots__ = ("_decoder", "_fragments", "_max_message_size", "_protocol", "error")
+
+    def __init__(self, max_message_size: int) -> None:
+        # Open from the start: the request has been read by the HTTP server.
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=max_message_size, logger=_silent)
+        self._max_message_size = max_message_size
+        self._fragments: list[str | bytes] | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.error: ProtocolError | None = None
+        """What the client did wrong, once it did."""
+
+    def accept(self, target: str, headers: Iterable[tuple[str, str]], version: str) -> Response:
+        """Return the answer to a handshake request (section 4.2): 101, or what is wrong with it."""
+        request = Request(target, Headers(headers), "GET", version)
+        return self._protocol.accept(request)
+
+    def receive(self, data: bytes) -> list[str | bytes]:
+        """Return the messages that these bytes complete; then see ``data_to_send``."""
+        self._protocol.receive_data(data)
+        messages = []
+        for event in self._protocol.events_received():
+            message = self._assemble(event) if isinstance(event, Frame) else None
+            if message is not None:
+                messages.append(message)
+        self._note_error()
+        return messages
+
+    def receive_eof(self) -> None:
+        """Tell that the client closed its side of the TCP connection."""
+        self._protocol.receive_eof()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Start the closing handshake (section 7.1.2); does nothing where it has started."""
+        with contextlib.suppress(InvalidState):
+            self._protocol.send_close(code, reason)
+
+    def data_to_send(self) -> tuple[bytes, bool]:
+        """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
+        writes = self._protocol.data_to_send()
+        return b"".join(writes), SEND_EOF in writes
+
+    def _assemble(self, frame: Frame) -> str | bytes | None:
+        """Return the message that this frame completes (section 5.4)."""
+        if self.error is not None or frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return None
+        try:
+            content = self._decode(frame)
+        except UnicodeDecodeError:
+            self._fail(CloseCode.INVALID_DATA, "a text message is not UTF-8")
+            return None
+        if self._fragments is None and frame.fin:
+            return content
+        return self._collect(content, frame.fin)
+
+    def _decode(self, frame: Frame) -> str | bytes:
+        # Section 8.1: text is checked as it comes; a character may be split between fragments.
+        if frame.opcode is Opcode.TEXT:
+            if frame.fin:
+                return bytes(frame.data).decode()
+            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        elif frame.opcode is Opcode.BINARY:
+            self._decoder = None
+        if self._decoder is None:
+            return bytes(frame.data)
+        return self._decoder.decode(bytes(frame.data), final=frame.fin)
+
+    def _collect(self, content: str | bytes, final: bool) -> str | bytes | None:
+        if self._fragments is None:
+            self._fragments = []
+        if content:  # nobody fills the memory with fragments of nothing
+            self._fragments.append(content)
+        if not final:
+            return None
+        fragments, self._fragments, self._decoder = self._fragments, None, None
+        return type(content)().join(fragments)  # type: ignore[arg-type]
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.error = ProtocolError(f"WebSocket: {reason}")
+        self._protocol.fail(code, reason)
+
+    def _note_error(self) -> None:
+        error = self._protocol.parser_exc
+        if error is None or self.error is not None:
+            return
+        if isinstance(error, PayloadTooBig):
+            self.error = MessageTooBig(
+                f"a message has more than {self._max_message_size} bytes "
+                "(SOCKETIO_MAX_MESSAGE_SIZE)"
+            )
+        elif not isinstance(error, EOFError):
+            self.error = ProtocolError(f"WebSocket: {error}")

@@ -1,0 +1,128 @@
+"""The server: gevent's pywsgi, with the engine in front of Django."""
+
+import errno
+import logging
+import re
+from socket import AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY
+from typing import Any
+
+from gevent import socket
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from django_socketio.application import Application
+from django_socketio.process import Process
+from django_socketio.transports import takeover
+
+access_logger = logging.getLogger("django.server")
+error_logger = logging.getLogger("django_socketio.server")
+
+BACKLOG = 1024
+
+_SID = re.compile(r"(\bsid=[^&\s]{4})[^&\s]*")
+
+
+class Handler(WSGIHandler):
+    """Reads the HTTP requests of one connection, until it is taken over."""
+
+    def __init__(self, sock: Any, address: Any, server: WSGIServer) -> None:
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        super().__init__(sock, address, server)
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the environ, from which the connection can be taken over."""
+        environ = super().get_environ()
+        environ[takeover.KEY] = self
+        return environ
+
+    def finalize_headers(self) -> None:
+        """Say so when the connection is closed: clients would use it again."""
+        super().finalize_headers()
+        names = {name.lower() for name, _ in self.response_headers}
+        if self.close_connection and b"connection" not in names:
+            self.response_headers.append((b"Connection", b"close"))
+
+    def log_request(self) -> None:
+        """Log the request, without the sid that would let a reader take the session over."""
+        line = _SID.sub(r"\1…", self.requestline or "")
+        status = (self._orig_status or self.status or "000").split()[0]
+        extra = {"status_code": int(status), "request": None}
+        access_logger.info('"%s" %s %s', line, status, self.response_length, extra=extra)
+
+
+class Server:
+    """Serves Django and the sockets of this process on one address.
+
+    Args:
+        django: Django's WSGI application.
+        host: host name or address to listen on.
+        port: port to listen on; 0 takes a free one, see ``port`` after ``start``.
+        ipv6: whether the address is an IPv6 one.
+
+    """
+
+    def __init__(self, django: Any, host: str, port: int, ipv6: bool = False) -> None:
+        self._address = (host, port)
+        self._ipv6 = ipv6
+        self.process = Process()
+        self.application = Application(django, self.process.engine)
+        self._wsgi: WSGIServer | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._wsgi.server_port if self._wsgi is not None else self._address[1]
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: it cannot listen on the address.
+
+        """
+        listener = self._listen()
+        environ = {"wsgi.multithread": True}
+        self._wsgi = WSGIServer(
+            listener,
+            self.application,
+            handler_class=Handler,
+            log=access_logger,
+            error_log=error_logger,
+            environ=environ,
+        )
+        self.process.start()
+        self._wsgi.start()
+
+    def _listen(self) -> Any:
+        family = AF_INET6 if self._ipv6 else socket.AF_INET
+        listener = socket.socket(family, SOCK_STREAM)
+        try:
+            listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            listener.bind(self._address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        listener.setblocking(False)
+        return listener
+
+    def serve_forever(self) -> None:
+        """Serve until the server is stopped."""
+        if self._wsgi is not None:
+            self._wsgi._stop_event.wait()
+
+    def stop(self) -> None:
+        """Stop listening and end all sockets in order; takes at most 2 seconds."""
+        if self._wsgi is None:
+            return
+        self._wsgi.close()
+        self.process.stop()
+        self.application.open.wait_until_empty(0.3)
+        self._wsgi.stop(timeout=0)
+
+
+ERRORS = {
+    errno.EACCES: "You don't have permission to access that port.",
+    errno.EADDRINUSE: "That port is already in use.",
+    errno.EADDRNOTAVAIL: "That IP address can't be assigned to.",
+}
+"""What ``runserver`` says of errors of ``start``."""

@@ -1,0 +1,40 @@
+"""``{% load socketio_tags %}{% socketio %}``: the browser client, in a page's head."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template import Library
+from django.urls import NoReverseMatch, reverse
+
+from django_socketio import conf
+from django_socketio.application import ENGINE
+
+register = Library()
+
+
+@register.inclusion_tag("django_socketio/scripts.html", takes_context=True)
+def socketio(context: Any) -> dict[str, Any]:
+    """Emit the client's script, with the server's port and path as its defaults."""
+    request = context.get("request")
+    return {"nonce": _nonce(context, request), "port": _port(request), "path": _path()}
+
+
+def _nonce(context: Any, request: HttpRequest | None) -> str:
+    # Django 6 has it in the context, django-csp on the request.
+    return context.get("csp_nonce") or getattr(request, "csp_nonce", "")
+
+
+def _port(request: HttpRequest | None) -> int | None:
+    """Return the port of the sockets where it is not the page's."""
+    if request is None or ENGINE in request.META or not (settings.DEBUG or conf.is_set("PORT")):
+        return None
+    port = conf.get("PORT")
+    return None if str(port) == request.get_port() else port
+
+
+def _path() -> str:
+    try:
+        return reverse("socketio").rstrip("/") + "/"
+    except NoReverseMatch:
+        return "/socket.io/"

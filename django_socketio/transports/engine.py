@@ -1,0 +1,243 @@
+"""The Engine.IO server: sessions by their sid, and what each HTTP request means to them.
+
+https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+from socket import socket
+from typing import Any
+
+from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol import engineio
+from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
+from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.polling import OverlapError, PollingTransport
+from django_socketio.transports.session import Delegate, Session
+from django_socketio.transports.upgrade import Upgrade
+from django_socketio.transports.websocket import WebSocketTransport
+
+logger = logging.getLogger("django_socketio")
+
+POLLING, WEBSOCKET = "polling", "websocket"
+
+Connect = Callable[[Session, Any], Delegate]
+"""Gets a new session and what was given with its handshake; returns who hears of its messages."""
+
+
+class Engine:
+    """All sessions of this process.
+
+    Args:
+        connect: makes the delegate of each new session.
+        limits: what clients may use.
+        alarms: calls back when deadlines are due.
+        can_upgrade: whether connections can be taken over for WebSocket.
+
+    """
+
+    def __init__(
+        self, connect: Connect, limits: Limits, alarms: Alarms, can_upgrade: bool = True
+    ) -> None:
+        self._connect = connect
+        self._limits = limits
+        self._upgrades = [WEBSOCKET] if can_upgrade else []
+        self._alarms = alarms
+        self._flusher = Flusher()
+        self.sessions: dict[str, Session] = {}
+        self._accepting = True
+
+    def stop(self) -> None:
+        """End every session; no new one begins."""
+        self._accepting = False
+        for session in list(self.sessions.values()):
+            session.close(Reason.SHUTTING_DOWN)
+
+    # Handshakes
+
+    def handshake(self, exchange: Exchange, owner: Any) -> Answer:
+        """Answer a request that names no session; ``owner`` is handed to ``connect``."""
+        try:
+            return self._handshake(exchange, owner)
+        except RequestError as error:
+            return self._refuse(exchange, error)
+
+    def _handshake(self, exchange: Exchange, owner: Any) -> Answer:
+        transport = self._check(exchange)
+        if exchange.method != "GET":
+            raise RequestError(
+                ErrorCode.BAD_HANDSHAKE_METHOD,
+                f"Bad handshake method: a session begins with GET, not {exchange.method}",
+            )
+        if not self._accepting:
+            raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
+        if transport == WEBSOCKET:
+            return self._open_websocket(exchange, owner)
+        return self._open_polling(owner)
+
+    def _check(self, exchange: Exchange) -> str:
+        """Return the transport that the request names ("Query parameters")."""
+        transport = exchange.query.get("transport")
+        if transport not in (POLLING, WEBSOCKET):
+            raise RequestError(
+                ErrorCode.UNKNOWN_TRANSPORT,
+                f"Transport unknown: {transport or 'none'} came, polling and websocket are spoken",
+            )
+        version = exchange.query.get("EIO")
+        if version != engineio.VERSION:
+            raise RequestError(
+                ErrorCode.UNSUPPORTED_PROTOCOL_VERSION,
+                f"Unsupported protocol version: EIO={version or '?'} came, EIO=4 is spoken; "
+                "use a client of Socket.IO 3 or later",
+            )
+        return transport
+
+    def _open_polling(self, owner: Any) -> Answer:
+        sid = secrets.token_urlsafe(15)
+        transport = PollingTransport(self._limits.max_unsent_bytes)
+        body = engineio.encode_for_payload(self._open_packet(sid, self._upgrades))
+        return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
+
+    def _open_websocket(self, exchange: Exchange, owner: Any) -> Answer:
+        def begin(transport: WebSocketTransport, received: bytes) -> None:
+            sid = secrets.token_urlsafe(15)
+            session = self._begin(sid, transport, owner)
+            transport.start(session)
+            session.send(Outgoing([self._open_packet(sid, [])]))
+            transport.feed(received)
+
+        return self._accept(exchange, begin)
+
+    def _open_packet(self, sid: str, upgrades: list[str]) -> engineio.Packet:
+        limits = self._limits
+        return open_packet(
+            sid, upgrades, limits.ping_interval, limits.ping_timeout, limits.max_message_size
+        )
+
+    def _begin(
+        self, sid: str, transport: WebSocketTransport | PollingTransport, owner: Any
+    ) -> Session:
+        now = clock()
+        limits = self._limits
+        protocol = SessionProtocol(limits.ping_interval, limits.ping_timeout, now)
+        session = Session(sid, protocol, transport, self._forget)
+        self.sessions[sid] = session
+        session.delegate = self._connect(session, owner)
+        self._alarms.set(protocol.deadline, session.wake)
+        return session
+
+    def _forget(self, session: Session) -> None:
+        self.sessions.pop(session.sid, None)
+
+    # WebSocket
+
+    def _accept(
+        self, exchange: Exchange, begin: Callable[[WebSocketTransport, bytes], None]
+    ) -> Answer:
+        """Answer a WebSocket handshake; ``begin`` is called once the connection is ours."""
+        if not self._upgrades:
+            raise RequestError(
+                ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
+            )
+        protocol = WebSocketProtocol(self._limits.max_message_size)
+        environ = exchange.environ
+        response = protocol.accept("/", exchange.headers, environ["SERVER_PROTOCOL"])
+        if response.status_code != 101:
+            raise RequestError(ErrorCode.BAD_REQUEST, bytes(response.body).decode().strip())
+
+        def take_over(sock: socket, received: bytes) -> None:
+            unsent = self._limits.max_unsent_bytes
+            begin(WebSocketTransport(sock, protocol, self._flusher, self._alarms, unsent), received)
+
+        return Answer(101, b"", tuple(response.headers.raw_items()), take_over)
+
+    def _upgrade(self, exchange: Exchange, session: Session) -> Answer:
+        def begin(websocket: WebSocketTransport, received: bytes) -> None:
+            polling = session.transport
+            if not isinstance(polling, PollingTransport) or polling.probed:
+                # The specification has such a connection closed, not refused.
+                websocket.start(session)
+                return websocket.close()
+            upgrade = Upgrade(session, polling, websocket)
+            self._alarms.set(clock() + self._limits.ping_timeout, upgrade.timed_out)
+            websocket.start(upgrade)
+            websocket.feed(received)
+
+        return self._accept(exchange, begin)
+
+    # Requests of a session
+
+    def respond(self, exchange: Exchange) -> Answer:
+        """Answer a request that names a session; a GET waits until there is something to say."""
+        try:
+            return self._respond(exchange)
+        except RequestError as error:
+            return self._refuse(exchange, error)
+
+    def _respond(self, exchange: Exchange) -> Answer:
+        transport = self._check(exchange)
+        session = self._find(exchange.sid)
+        if transport == WEBSOCKET:
+            return self._upgrade(exchange, session)
+        if not isinstance(session.transport, PollingTransport):
+            raise RequestError(ErrorCode.BAD_REQUEST, "The session is on WebSocket by now")
+        if exchange.method == "GET":
+            return self._get(session, session.transport)
+        if exchange.method == "POST":
+            return self._post(exchange, session, session.transport)
+        raise RequestError(
+            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {exchange.method}"
+        )
+
+    def _find(self, sid: str) -> Session:
+        session = self.sessions.get(sid)
+        if session is not None:
+            session.wake(clock())  # a session is over to the millisecond
+        if session is None or session.protocol.reason is not None:
+            raise RequestError(
+                ErrorCode.UNKNOWN_SID,
+                "Session ID unknown: it is over, or it belongs to another server process",
+            )
+        return session
+
+    def _get(self, session: Session, polling: PollingTransport) -> Answer:
+        try:
+            return Answer(200, polling.get())
+        except OverlapError as error:
+            session.close(Reason.TRANSPORT_ERROR, error)
+            raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+
+    def _post(self, exchange: Exchange, session: Session, polling: PollingTransport) -> Answer:
+        try:
+            self._feed(session, self._read(exchange, polling))
+        except MessageTooBig as error:
+            session.close(Reason.TRANSPORT_ERROR, error)
+            raise RequestError(ErrorCode.BAD_REQUEST, str(error), 413) from None
+        except ProtocolError as error:
+            session.close(Reason.PARSE_ERROR, error)
+            raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+        session.wait_until_read()
+        return Answer(200, b"ok")
+
+    def _read(self, exchange: Exchange, polling: PollingTransport) -> list[engineio.Packet]:
+        polling.begin_post()
+        try:
+            body = exchange.body(self._limits.max_message_size)
+        finally:
+            polling.end_post()
+        return engineio.decode_payload(body, self._limits.max_payload_packets)
+
+    def _feed(self, session: Session, packets: list[engineio.Packet]) -> None:
+        for packet in packets:
+            session.packet_received(packet)
+
+    def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
+        logger.info("Refused %s %s: %s", exchange.method, exchange.query.get("transport"), error)
+        return error.answer()

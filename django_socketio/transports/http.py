@@ -1,0 +1,113 @@
+"""One HTTP request as the engine sees it, and the engine's answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from http import HTTPStatus
+from socket import socket
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from django_socketio.exceptions import MessageTooBig
+from django_socketio.protocol import json
+
+Environ = dict[str, Any]
+
+PLAIN = "text/plain; charset=UTF-8"
+
+TakeOver = Callable[[socket, bytes], None]
+"""Takes a connection that was upgraded, and the bytes that the client sent after its handshake."""
+
+
+class ErrorCode(IntEnum):
+    """What was wrong with a request, with the numbers of Socket.IO's own server."""
+
+    UNKNOWN_TRANSPORT = 0
+    UNKNOWN_SID = 1
+    BAD_HANDSHAKE_METHOD = 2
+    BAD_REQUEST = 3
+    FORBIDDEN = 4
+    UNSUPPORTED_PROTOCOL_VERSION = 5
+
+
+class Answer(NamedTuple):
+    """What to answer; ``on_sent`` is called if this answer is the one that is really given."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), ("Cache-Control", "no-store"))
+    take_over: TakeOver | None = None
+    """Of a 101: what goes on with the connection."""
+
+    on_sent: Callable[[], object] | None = None
+
+    @property
+    def status_line(self) -> str:
+        """The status with its phrase, as WSGI wants it."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+class RequestError(Exception):
+    """A request that the engine refuses: what the client is told, and with which status."""
+
+    def __init__(self, code: ErrorCode, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    def answer(self) -> Answer:
+        """Return the refusal, in the form of Socket.IO's own server."""
+        body = json.dumps({"code": int(self.code), "message": str(self)}).encode()
+        return Answer(self.status, body, (("Content-Type", "application/json"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request on the engine's path, read from a WSGI environ."""
+
+    method: str
+    query: Mapping[str, str]
+    environ: Environ
+
+    @classmethod
+    def of(cls, environ: Environ) -> "Exchange":
+        """Return the exchange that a WSGI environ describes."""
+        query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        return cls(environ["REQUEST_METHOD"], query, environ)
+
+    @property
+    def sid(self) -> str:
+        """The session that the client names, empty for a handshake."""
+        return self.query.get("sid", "")
+
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether the client asks for an upgrade of the connection."""
+        return self.environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The request's header fields."""
+        return [
+            (key[5:].replace("_", "-").title(), value)
+            for key, value in self.environ.items()
+            if key.startswith("HTTP_")
+        ]
+
+    def body(self, limit: int) -> bytes:
+        """Return the request's body.
+
+        Raises:
+            MessageTooBig: it has more than ``limit`` bytes.
+
+        """
+        length = self.environ.get("CONTENT_LENGTH") or ""
+        announced = int(length) if length.isdigit() else 0
+        body = b""
+        if announced <= limit:
+            body = self.environ["wsgi.input"].read(announced if length else limit + 1)
+        if max(announced, len(body)) > limit:
+            raise MessageTooBig(
+                f"a payload has more than {limit} bytes (SOCKETIO_MAX_MESSAGE_SIZE)"
+            )
+        return body

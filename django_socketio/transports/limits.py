@@ -1,0 +1,35 @@
+"""The limits of a server, each with its default."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may use of the server. Times are in seconds, sizes in bytes."""
+
+    max_message_size: int = 1_000_000
+    """Of one message, or of one payload of long-polling."""
+
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+
+    connect_timeout: float = 45.0
+    """From the Engine.IO handshake to the first Socket.IO CONNECT."""
+
+    max_payload_packets: int = 1_000
+    """In one POST of long-polling."""
+
+    max_attachments: int = 10
+    """Of one Socket.IO packet."""
+
+    max_channels: int = 100
+    """Of one socket."""
+
+    max_unsent_bytes: int = 1_000_000
+    """That wait for a client to read them; one message may always wait."""
+
+    max_waiting_events: int = 100
+    """Of one socket; past it, the client is not read until they are handled."""
+
+    workers: int = 100
+    """Greenlets in which handlers run."""

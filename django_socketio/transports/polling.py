@@ -1,0 +1,118 @@
+"""HTTP long-polling: a GET waits for what the server has to say, a POST brings what the client has.
+
+https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
+(section "HTTP long-polling")
+"""
+
+from collections import deque
+
+from gevent.event import Event
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import engineio
+from django_socketio.protocol.engineio import Packet, PacketType
+from django_socketio.protocol.session import Reason
+from django_socketio.transports.outgoing import Outgoing
+
+MAX_PACKETS_OUT = 16
+"""In one answer: some clients drop the connection at more."""
+
+NOOP = engineio.encode_for_payload(Packet(PacketType.NOOP))
+CLOSE = Packet(PacketType.CLOSE)
+
+
+class OverlapError(ProtocolError):
+    """A second GET (or POST) came while one was still open ("HTTP long-polling")."""
+
+
+class PollingTransport:
+    """The queue of what a polling client has not fetched yet, and its waiting GET.
+
+    Args:
+        max_unsent_bytes: bytes that may wait for the client.
+
+    """
+
+    __slots__ = ("_max_unsent", "_posting", "_queue", "_unsent", "_waiting", "closed", "probed")
+
+    name = "polling"
+
+    def __init__(self, max_unsent_bytes: int) -> None:
+        self._queue: deque[tuple[bytes, Packet]] = deque()
+        self._unsent = 0
+        self._max_unsent = max_unsent_bytes
+        self._waiting: Event | None = None
+        self._posting = False
+        self.probed = False
+        """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
+        self.closed = False
+
+    def send(self, outgoing: Outgoing) -> str | None:
+        """Keep it for the next GET; return why the session must end, if it must."""
+        parts = outgoing.parts
+        size = sum(map(len, parts))
+        if self._unsent and self._unsent + size > self._max_unsent:
+            return Reason.SLOW_CLIENT
+        self._queue.extend(zip(parts, outgoing.packets, strict=True))
+        self._unsent += size
+        self.release()
+        return None
+
+    def get(self) -> bytes:
+        """Return the body of a GET's answer; waits until there is something to say.
+
+        Raises:
+            OverlapError: another GET waits already.
+
+        """
+        if self._waiting is not None:
+            raise OverlapError("a GET came while another one was waiting")
+        if not self._queue and not self.probed and not self.closed:
+            self._wait()
+        return engineio.join_payload(self._take() or [NOOP])
+
+    def _wait(self) -> None:
+        self._waiting = Event()
+        try:
+            self._waiting.wait()
+        finally:
+            self._waiting = None
+
+    def _take(self) -> list[bytes]:
+        parts = [self._queue.popleft()[0] for _ in range(min(len(self._queue), MAX_PACKETS_OUT))]
+        self._unsent -= sum(map(len, parts))
+        return parts
+
+    def release(self) -> None:
+        """Let the waiting GET, if there is one, be answered with what there is, or a noop."""
+        if self._waiting is not None:
+            self._waiting.set()
+
+    def drain(self) -> Outgoing:
+        """Take all that was not fetched."""
+        packets = [packet for _, packet in self._queue]
+        self._queue.clear()
+        self._unsent = 0
+        return Outgoing(packets)
+
+    def begin_post(self) -> None:
+        """Note that a POST is being read.
+
+        Raises:
+            OverlapError: another POST is being read already.
+
+        """
+        if self._posting:
+            raise OverlapError("a POST came while another one was being read")
+        self._posting = True
+
+    def end_post(self) -> None:
+        """Note that the POST has been read."""
+        self._posting = False
+
+    def close(self, say_so: bool) -> None:
+        """Answer the waiting GET, with a close packet if the client does not know (``say_so``)."""
+        self.closed = True
+        if say_so:
+            self._queue.append((engineio.encode_for_payload(CLOSE), CLOSE))
+        self.release()

@@ -1,0 +1,180 @@
+"""An Engine.IO session on its transport: what the rest of the package sends to and hears from."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gevent.event import Event
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import engineio
+from django_socketio.protocol.session import Reason, SessionProtocol
+from django_socketio.protocol.websocket import CloseCode
+from django_socketio.transports.alarms import clock
+from django_socketio.transports.outgoing import PING, Outgoing
+from django_socketio.transports.polling import PollingTransport
+from django_socketio.transports.websocket import WebSocketTransport
+
+logger = logging.getLogger("django_socketio")
+
+
+class Delegate(Protocol):
+    """What a session tells, from the event loop or a greenlet. It must not block."""
+
+    def received(self, data: str | bytes) -> None:
+        """A message of the client.
+
+        Raises:
+            ProtocolError: it is not what the delegate's protocol allows; the session is closed.
+
+        """
+
+    def closed(self, reason: str, error: ProtocolError | None) -> None:
+        """The session is over; called once."""
+
+
+class Session:
+    """One client's session, whichever transport carries it.
+
+    Args:
+        sid: its secret id.
+        protocol: its state.
+        transport: the one that it starts on.
+        forget: called with the session once it is over.
+
+    """
+
+    __slots__ = ("_forget", "_pauses", "_resumed", "delegate", "protocol", "sid", "transport")
+
+    def __init__(
+        self,
+        sid: str,
+        protocol: SessionProtocol,
+        transport: WebSocketTransport | PollingTransport,
+        forget: Callable[["Session"], None],
+    ) -> None:
+        self.sid = sid
+        self.protocol = protocol
+        self.transport = transport
+        self._forget = forget
+        self._pauses = 0
+        self._resumed: Event | None = None
+        self.delegate: Delegate | None = None
+
+    def __repr__(self) -> str:
+        # The sid lets its holder take the session over: it is never shown whole.
+        return f"<Session {self.sid[:4]}… {self.transport.name}>"
+
+    def send(self, outgoing: Outgoing) -> bool:
+        """Send it to the client; False if the session is over."""
+        if self.protocol.reason is not None:
+            return False
+        failure = self.transport.send(outgoing)
+        if failure is not None:
+            self.close(failure)
+            return False
+        return True
+
+    def data_received(self, data: str | bytes) -> None:
+        """Take one packet of the client, as a WebSocket message holds it."""
+        try:
+            self.packet_received(engineio.decode(data))
+        except ProtocolError as error:
+            self.close(Reason.PARSE_ERROR, error)
+
+    def packet_received(self, packet: engineio.Packet) -> None:
+        """Take one packet of the client.
+
+        Raises:
+            ProtocolError: the client must not send it.
+
+        """
+        if self.protocol.reason is not None:
+            return
+        message = self.protocol.receive(packet, clock())
+        if message is not None and self.delegate is not None:
+            self.delegate.received(message)
+        elif self.protocol.reason is not None:
+            self._end(None, say_so=False)
+
+    def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
+        """Hear from the transport that it is over, and the session with it."""
+        if self.protocol.close(reason):
+            self._end(error, say_so=False)
+
+    def close(self, reason: str, error: ProtocolError | None = None) -> None:
+        """End the session; the client is told by its transport's means."""
+        if self.protocol.close(reason):
+            self._end(error, say_so=True)
+
+    def _end(self, error: ProtocolError | None, say_so: bool) -> None:
+        if error is not None:
+            logger.warning("%r closed: %s", self, error)
+        self._forget(self)
+        self._close_transport(say_so)
+        self._release_posts()
+        delegate, self.delegate = self.delegate, None
+        if delegate is not None:
+            delegate.closed(self.protocol.reason or Reason.TRANSPORT_CLOSE, error)
+
+    def _close_transport(self, say_so: bool) -> None:
+        if isinstance(self.transport, PollingTransport):
+            self.transport.close(say_so)
+        else:
+            self.transport.close(_CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE))
+
+    def wake(self, now: float) -> float | None:
+        """Do what the heartbeat asks for; return when to be called again."""
+        if self._pauses and now >= self.protocol.deadline:
+            self.protocol.forgive(now)
+        elif self.protocol.tick(now) is not None:
+            self.send(PING)
+        elif self.protocol.reason == Reason.PING_TIMEOUT:
+            self._end(None, say_so=True)
+        return None if self.protocol.reason is not None else self.protocol.next_tick(now)
+
+    # Reading less than the client sends
+
+    def pause(self) -> None:
+        """Read nothing from the client until ``resume`` was called as often."""
+        self._pauses += 1
+        if isinstance(self.transport, WebSocketTransport):
+            self.transport.pause()
+
+    def resume(self) -> None:
+        """Undo one ``pause``."""
+        self._pauses -= 1
+        if self._pauses:
+            return
+        self._release_posts()
+        if isinstance(self.transport, WebSocketTransport) and self.protocol.reason is None:
+            self.transport.resume()
+
+    def wait_until_read(self) -> None:
+        """Wait until the client may send more: its POST is answered then."""
+        if self._pauses and self.protocol.reason is None:
+            self._resumed = self._resumed or Event()
+            self._resumed.wait()
+
+    def _release_posts(self) -> None:
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+
+    def move_to(self, transport: WebSocketTransport) -> None:
+        """Go on over another transport, with what the old one had not sent ("Upgrade")."""
+        old, self.transport = self.transport, transport
+        transport.listener = self
+        if isinstance(old, PollingTransport):
+            rest = old.drain()
+            old.close(say_so=False)
+            if rest.packets:
+                transport.send(rest)
+        if self._pauses:
+            transport.pause()
+
+
+_CLOSE_CODES: dict[Any, CloseCode] = {
+    Reason.SHUTTING_DOWN: CloseCode.GOING_AWAY,
+    Reason.PARSE_ERROR: CloseCode.PROTOCOL_ERROR,
+}

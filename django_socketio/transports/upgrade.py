@@ -1,0 +1,62 @@
+"""A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.session import PROBE
+from django_socketio.transports.outgoing import PROBE_ANSWER
+from django_socketio.transports.polling import PollingTransport
+from django_socketio.transports.session import Session
+from django_socketio.transports.websocket import WebSocketTransport
+
+PROBE_PACKET = f"2{PROBE}"
+UPGRADE_PACKET = "5"
+
+
+class Upgrade:
+    """Listens to the new WebSocket until it has taken the session over, or failed to.
+
+    Until then, the session lives on long-polling as if nothing happened.
+    """
+
+    def __init__(
+        self, session: Session, polling: PollingTransport, websocket: WebSocketTransport
+    ) -> None:
+        self._session = session
+        self._polling = polling
+        self._websocket = websocket
+        self._over = False
+
+    def data_received(self, data: str | bytes) -> None:
+        """Take a probe, then an upgrade packet; anything else gives the upgrade up."""
+        if data == PROBE_PACKET and not self._polling.probed and not self._polling.closed:
+            self._probe()
+        elif data == UPGRADE_PACKET and self._may_take_over():
+            self._over = True
+            self._session.move_to(self._websocket)
+        else:
+            self.give_up()
+
+    def _probe(self) -> None:
+        self._polling.probed = True
+        self._websocket.send(PROBE_ANSWER)
+        self._polling.release()
+
+    def _may_take_over(self) -> bool:
+        return self._polling.probed and not self._polling.closed
+
+    def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
+        """Hear that the WebSocket was lost on the way."""
+        self._stop_probing()
+
+    def timed_out(self, now: float) -> None:
+        """Hear that the client took too long."""
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Close the WebSocket, unless it carries the session by now."""
+        if not self._over:
+            self._websocket.close()
+            self._stop_probing()
+
+    def _stop_probing(self) -> None:
+        self._over = True
+        self._polling.probed = False

@@ -1,0 +1,245 @@
+"""WebSocket connections that live as watchers of the event loop: no greenlet waits for them."""
+
+import logging
+from collections.abc import Callable
+from socket import SHUT_WR, socket
+from typing import Any, Protocol
+
+from gevent import get_hub
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.session import Reason
+from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
+from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.outgoing import Outgoing
+
+logger = logging.getLogger("django_socketio")
+
+READ, WRITE = 1, 2
+CHUNK = 65_536
+"""Bytes read at once; also how many may wait for the end of the turn before they are sent."""
+
+LINGER = 2.0
+"""Seconds that the client has to close its side, after the server closed its own."""
+
+
+class Listener(Protocol):
+    """What a transport tells, from the event loop or a greenlet. It must not block."""
+
+    def data_received(self, data: str | bytes) -> None:
+        """A message of the client."""
+
+    def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
+        """No message comes any more, and none is sent."""
+
+
+class WebSocketTransport:
+    """One accepted WebSocket connection.
+
+    Args:
+        sock: the connection, as a plain non-blocking socket that nobody else uses.
+        protocol: what accepted its handshake.
+        max_unsent_bytes: bytes that wait for the client, past which it is cut off.
+
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_alarms",
+        "_closing",
+        "_dead",
+        "_flusher",
+        "_max_unsent",
+        "_open",
+        "_pending",
+        "_protocol",
+        "_queued",
+        "_reader",
+        "_socket",
+        "_unsent",
+        "_writer",
+        "listener",
+    )
+
+    name = "websocket"
+
+    def __init__(
+        self,
+        sock: socket,
+        protocol: WebSocketProtocol,
+        flusher: Flusher,
+        alarms: Alarms,
+        max_unsent_bytes: int,
+    ) -> None:
+        self._socket = sock
+        self._protocol = protocol
+        self._flusher = flusher
+        self._alarms = alarms
+        self._max_unsent = max_unsent_bytes
+        self._pending: list[bytes] = []
+        self._unsent = 0
+        self._queued = False
+        self._open = False
+        self._closing = False
+        self._dead = False
+        self._reader = get_hub().loop.io(sock.fileno(), READ)
+        self._writer: Any = None
+        self.listener: Listener | None = None
+
+    def start(self, listener: Listener) -> None:
+        """Listen to the client; the 101 has been sent."""
+        self.listener = listener
+        self._open = True
+        self._reader.start(self._guarded, self._read)
+
+    def feed(self, received: bytes) -> None:
+        """Take bytes that came with the handshake, before this transport could read them."""
+        if received:
+            self._guarded(self._receive, received)
+
+    def pause(self) -> None:
+        """Read nothing until ``resume``: TCP then holds the client back."""
+        self._reader.stop()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._dead:
+            self._reader.start(self._guarded, self._read)
+
+    # Sending
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Send it at the end of this turn of the loop."""
+        if not self._open:
+            return
+        frames = outgoing.frames
+        if self._unsent and self._unsent + len(frames) > self._max_unsent:
+            self.flush()
+            if self._unsent and self._unsent + len(frames) > self._max_unsent:
+                return self._abort(Reason.SLOW_CLIENT)
+        self._write(frames)
+
+    def _write(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._unsent += len(data)
+        if not self._queued and self._writer is None:
+            self._queued = True
+            self._flusher.add(self)
+
+    def flush(self) -> None:
+        """Send what the kernel takes now; the rest when it takes more."""
+        self._queued = False
+        if self._dead or not self._pending:
+            return
+        data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return self._abort(Reason.TRANSPORT_CLOSE)
+        self._unsent = len(data) - sent
+        self._pending = [data[sent:]] if self._unsent else []
+        self._watch_writable()
+
+    def _watch_writable(self) -> None:
+        if self._pending and self._writer is None:
+            self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)
+            self._writer.start(self._guarded, self.flush)
+        elif not self._pending and self._writer is not None:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
+        if self._closing and not self._pending:
+            self._shut_down()
+
+    # Receiving
+
+    def _guarded(self, call: Callable[..., None], *args: object) -> None:
+        # Whatever goes wrong for this connection, the event loop and the others never notice.
+        try:
+            call(*args)
+        except Exception:
+            logger.exception("A WebSocket connection failed")
+            self._abort(Reason.TRANSPORT_ERROR)
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._receive(data)
+        else:
+            self._protocol.receive_eof()
+            self._abort(Reason.TRANSPORT_CLOSE)
+
+    def _receive(self, data: bytes) -> None:
+        for message in self._protocol.receive(data):
+            if self.listener is None:
+                break
+            self.listener.data_received(message)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Send what the protocol itself has to say: pongs, and the closing handshake."""
+        data, eof = self._protocol.data_to_send()
+        if data:
+            self._write(data)
+        if eof:
+            self._finish()
+
+    # Closing
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Start the closing handshake after what is pending; the listener hears no more."""
+        self.listener = None
+        if not self._open:
+            return
+        self._open = False
+        self._protocol.close(code, reason)
+        data, _ = self._protocol.data_to_send()
+        self._write(data)
+        self.resume()  # or the client's answer would not be read
+        self._alarms.set(clock() + LINGER, self._give_up)
+
+    def _finish(self) -> None:
+        # Section 7.1.1: close our side, then read until the client closes its own. Closing at once
+        # would reset the connection where the client still sends, and lose the close frame.
+        self._open, self._closing = False, True
+        self._alarms.set(clock() + LINGER, self._give_up)
+        if not self._pending:
+            self._shut_down()
+        self._tell(Reason.TRANSPORT_CLOSE)
+
+    def _shut_down(self) -> None:
+        try:
+            self._socket.shutdown(SHUT_WR)
+        except OSError:
+            self._abort(Reason.TRANSPORT_CLOSE)
+
+    def _give_up(self, now: float) -> None:
+        self._abort(Reason.TRANSPORT_CLOSE)
+
+    def _abort(self, reason: str) -> None:
+        """Close the connection as it is."""
+        if self._dead:
+            return
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._writer = None
+        self._socket.close()
+        self._open, self._dead = False, True
+        self._pending, self._unsent = [], 0
+        self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            error = self._protocol.error
+            listener.transport_closed(Reason.TRANSPORT_ERROR if error else reason, error)

@@ -1,0 +1,134 @@
+"""The pool of greenlets in which handlers run, and the queues that they work off."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from gevent import get_hub
+from greenlet import getcurrent, greenlet
+
+logger = logging.getLogger("django_socketio")
+
+Job = tuple[Callable[..., None], tuple[Any, ...]]
+
+Around = Callable[[Callable[[], None]], None]
+"""Runs what it is given, with something before and after it."""
+
+
+def plainly(run: Callable[[], None]) -> None:
+    """Run it, with nothing around it."""
+    run()
+
+
+class Mailbox:
+    """Jobs that run one after the other, in the order in which they were put.
+
+    Args:
+        workers: the pool that runs them.
+
+    """
+
+    __slots__ = ("_jobs", "_running", "_workers")
+
+    def __init__(self, workers: "Workers") -> None:
+        self._workers = workers
+        self._jobs: deque[Job] | None = None  # none for those that wait: an empty one has 600 bytes
+        self._running = False
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not been started yet."""
+        return len(self._jobs) if self._jobs else 0
+
+    def put(self, job: Callable[..., None], *args: Any) -> None:
+        """Have ``job(*args)`` run after all that has been put before it."""
+        if self._jobs is None:
+            self._jobs = deque()
+        self._jobs.append((job, args))
+        self._schedule()
+
+    def run(self) -> None:
+        """Run all jobs; called in a worker, which may wait in one of them."""
+        try:
+            while self._jobs:
+                job, args = self._jobs.popleft()
+                _run(job, args)
+        finally:
+            self._running = False
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._jobs:
+            self._jobs = None
+        elif not self._running:
+            self._running = True
+            self._workers.schedule(self)
+
+
+def _run(job: Callable[..., None], args: tuple[Any, ...]) -> None:
+    try:
+        job(*args)
+    except Exception:
+        logger.exception("A job failed")
+
+
+class Workers:
+    """A bounded pool of greenlets; those that have nothing to do wait, ready to be switched to.
+
+    Args:
+        size: how many mailboxes are worked off at the same time.
+        around: runs around each mailbox's jobs, in the same greenlet.
+
+    """
+
+    def __init__(self, size: int, around: Around = plainly) -> None:
+        self._size = size
+        self._around = around
+        self._hub = get_hub()
+        self._count = 0
+        self._idle: list[greenlet] = []
+        self._ready: deque[Mailbox] = deque()
+
+    def schedule(self, mailbox: Mailbox) -> None:
+        """Have a worker run the mailbox, in this turn of the event loop if one is free."""
+        if not self._ready:
+            self._hub.loop.run_callback(self._start)
+        self._ready.append(mailbox)
+
+    def _start(self) -> None:
+        # Runs in the hub: that is where a worker returns to when it waits.
+        while self._ready and (worker := self._free_worker()) is not None:
+            worker.switch(self._ready.popleft())
+
+    def _free_worker(self) -> greenlet | None:
+        if self._idle:
+            return self._idle.pop()
+        if self._count >= self._size:
+            return None
+        self._count += 1
+        return greenlet(self._work, parent=self._hub)
+
+    def _work(self, mailbox: Mailbox) -> None:
+        while True:
+            self._run(mailbox)
+            mailbox = self._next()
+
+    def _next(self) -> Mailbox:
+        if self._ready:
+            return self._ready.popleft()
+        self._idle.append(getcurrent())
+        while True:
+            try:
+                return self._hub.switch()
+            except BaseException:  # a timeout, say, that a handler started and never cancelled
+                logger.exception("Something was raised in a worker that had nothing to do")
+
+    def _run(self, mailbox: Mailbox) -> None:
+        try:
+            self._around(mailbox.run)
+        except Exception:
+            logger.exception("A worker failed")
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt are for the main greenlet; the worker goes on.
+            self._hub.handle_error(self, type(error), error, error.__traceback__)

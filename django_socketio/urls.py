@@ -1,0 +1,7 @@
+"""``path("", include("django_socketio.urls"))`` in the project's URLs."""
+
+from django.urls import re_path
+
+from django_socketio.views import socketio
+
+urlpatterns = [re_path(r"^socket\.io/?$", socketio, name="socketio")]

@@ -1,0 +1,43 @@
+"""The view of ``/socket.io/``: where a handshake has passed all of Django's middleware."""
+
+import logging
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from django_socketio import origins
+from django_socketio.application import ENGINE, HANDSHAKE, refuse_origin
+from django_socketio.transports.http import Answer, Exchange
+
+logger = logging.getLogger("django_socketio")
+
+NO_SOCKETS = (
+    "This server cannot hold sockets. Run `manage.py runserver_socketio` to develop, or gunicorn "
+    "with `-k django_socketio.gunicorn.Worker` in production.\n"
+)
+
+
+@csrf_exempt
+def socketio(request: HttpRequest) -> HttpResponse:
+    """Answer a handshake; the origin, not a token, is what protects it."""
+    engine = request.META.get(ENGINE)
+    if engine is None:
+        logger.error(NO_SOCKETS.strip())
+        return HttpResponse(NO_SOCKETS, status=501, content_type="text/plain; charset=UTF-8")
+    try:
+        cors = origins.check(request)
+    except (origins.OriginRefused, DisallowedHost) as error:
+        return _response(refuse_origin(error), ())
+    if request.method == "OPTIONS":
+        return _response(Answer(204, headers=()), origins.preflight(cors))
+    answer = engine.handshake(Exchange.of(request.META), request)
+    request.META[HANDSHAKE] = (answer, request)
+    return _response(answer, cors)
+
+
+def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status)
+    for name, value in (*answer.headers, *cors):
+        response[name] = value
+    return response

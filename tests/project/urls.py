@@ -1,0 +1,15 @@
+from django.http import HttpResponse
+from django.urls import include, path
+
+import django_socketio
+
+
+def push(request):
+    received = django_socketio.broadcast_channel(request.GET["message"], request.GET["channel"])
+    return HttpResponse(str(received))
+
+
+urlpatterns = [
+    path("", include("django_socketio.urls")),
+    path("push/", push),
+]
