@@ -1,0 +1,597 @@
+/*
+ * The browser client of django-socketio: Socket.IO protocol v5 over Engine.IO v4.
+ *
+ *   const socket = new io.Socket();
+ *   socket.on("connect", () => socket.subscribe("news").send("hello"));
+ *   socket.on("message", (data) => console.log(data));
+ *   socket.connect();
+ *
+ * From the bottom up: Address and the two transports know the network; Engine is one Engine.IO
+ * session over one of them; encode and Decoder speak Socket.IO; Socket, the public class,
+ * outlives its sessions and puts everything back after each reconnect.
+ */
+(() => {
+  "use strict";
+
+  // <script src="…/socketio.js" data-port="9000" data-path="/socket.io/"></script>
+  const scriptDefaults = { ...document.currentScript?.dataset };
+  const DEFAULTS = {
+    transports: ["websocket", "polling"], withCredentials: false, bufferSize: 1000, autoConnect: true,
+    timeout: 20000, ackTimeout: Infinity,
+    reconnection: true, reconnectionAttempts: Infinity,
+    reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5,
+  };
+
+  const FALLBACK_DELAY = 5000; // for a transport to open while there is another one to try
+  const KEEPALIVE_LIMIT = 60000; // browsers refuse keepalive requests above 64 KiB
+  const SEPARATOR = "\x1e";
+  const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
+  const BINARY = BINARY_EVENT - EVENT; // what attachments add to the type of a packet
+  const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+  // Calls somebody else's function; what it throws is for the console, not for the connection.
+  function safely(fn, self, ...args) {
+    try {
+      fn.apply(self, args);
+    } catch (error) {
+      setTimeout(() => { throw error; });
+      return error;
+    }
+    return null;
+  }
+
+  const byteLength = (data) => data.byteLength ?? new TextEncoder().encode(data).length;
+  const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer;
+  const toBase64 = (buffer) =>
+    btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
+
+  class Timer {
+    #id = null;
+    get running() { return this.#id !== null; }
+    stop() { clearTimeout(this.#id); this.#id = null; }
+
+    // Infinity means never, where setTimeout would understand "at once".
+    start(delay, action) {
+      this.stop();
+      if (delay < 2 ** 31) this.#id = setTimeout(() => { this.#id = null; action(); }, delay);
+    }
+  }
+
+  // Waits longer after each failure, and not just as long as all the other browsers do.
+  class Retry extends Timer {
+    attempts = 0;
+    constructor(options, action) { super(); Object.assign(this, { options, action }); }
+
+    get exhausted() { return this.attempts >= this.options.reconnectionAttempts; }
+    schedule() { this.start(this.#delay(), this.action); this.attempts += 1; }
+    hurry() { if (this.running) this.start(0, this.action); }
+    reset() { this.stop(); this.attempts = 0; }
+
+    #delay() {
+      const { reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.options;
+      const jitter = 1 + randomizationFactor * (2 * Math.random() - 1);
+      return Math.min(reconnectionDelayMax, reconnectionDelay * 2 ** this.attempts * jitter);
+    }
+  }
+
+  // Lists are replaced, never changed: a listener may add and remove others while it runs.
+  class Listeners {
+    #lists = new Map();
+    #list(event) { return this.#lists.get(event) ?? []; }
+    add(event, fn, once) { this.#lists.set(event, [...this.#list(event), { fn, once }]); }
+
+    remove(event, fn) {
+      if (event === undefined) this.#lists.clear();
+      else this.#lists.set(event, fn ? this.#list(event).filter((one) => one.fn !== fn) : []);
+    }
+
+    fire(self, event, ...args) {
+      const list = this.#list(event);
+      this.#lists.set(event, list.filter((one) => !one.once));
+      list.forEach(({ fn }) => safely(fn, self, ...args));
+    }
+  }
+
+  // "example.com", "example.com:9000" or "https://example.com:9000/admin"; without a host
+  // ("" or "/admin") the page's own.
+  class Address {
+    #server; #query;
+    constructor(host, { secure, port, path, query, namespace }, page = location, script = scriptDefaults) {
+      const [, scheme, name, route, search] = /^(?:(\w+:)?\/\/)?([^/?#]*)([^?#]*)([^#]*)/.exec(host ?? "");
+      const safe = scheme ? /^(https|wss):/.test(scheme) : secure ?? page.protocol === "https:";
+      const ownPort = port ?? (scheme ? "" : script.port || page.port);
+      const suffix = ownPort && !/:\d+$/.test(name) ? `:${ownPort}` : "";
+      const folder = ["", ...(path ?? script.path ?? "socket.io").split("/").filter(Boolean), ""].join("/");
+      this.#server = `${safe ? "s" : ""}://${name || page.hostname}${suffix}${folder}`;
+      this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...query };
+      this.namespace = (namespace ?? route).replace(/^\/*/, "/");
+    }
+
+    url(scheme, extra) {
+      return `${scheme}${this.#server}?${new URLSearchParams({ ...this.#query, EIO: 4, ...extra })}`;
+    }
+  }
+
+  // A transport opens itself, reports engine.receive and engine.lost, is silent after close().
+  class WebSocketTransport {
+    name = "websocket";
+    #socket;
+    constructor(address, engine) {
+      this.#socket = new WebSocket(address.url("ws", { transport: "websocket" }));
+      this.#socket.binaryType = "arraybuffer";
+      this.#socket.onmessage = ({ data }) => engine.receive(data);
+      this.#socket.onerror = () => engine.lost("transport error", new Error("the WebSocket failed"));
+      this.#socket.onclose = ({ code, reason }) =>
+        engine.lost("transport close", new Error(`the WebSocket was closed: ${code} ${reason}`));
+    }
+
+    encode(packet) { return packet; }
+    send(frames) { frames.forEach((frame) => this.#socket.send(frame)); }
+    close() { Object.assign(this.#socket, { onmessage: null, onerror: null, onclose: null }).close(); }
+  }
+
+  // One GET waits for whatever the server has to say; one POST at a time keeps our own order.
+  class PollingTransport {
+    name = "polling";
+    #queue = []; #sending = null; #closed = false;
+    #poll = new AbortController();
+    constructor(address, engine, options) {
+      Object.assign(this, { address, engine, options });
+      this.#receive().catch((error) => this.#lost(error));
+    }
+
+    encode(packet) { return typeof packet === "string" ? packet : `b${toBase64(packet)}`; }
+    send(frames) { this.#queue.push(...frames); this.#flushInTurn().catch((error) => this.#lost(error)); }
+
+    // Says goodbye after all that is queued; but a page that goes away cannot wait for its turn.
+    close(leaving = false) {
+      if (this.#closed) return;
+      this.#closed = true;
+      const hangUp = () => this.#poll.abort();
+      if (!this.engine.session) return hangUp();
+      this.#queue.push("1");
+      (leaving ? this.#flush() : this.#flushInTurn()).then(hangUp, hangUp);
+      if (leaving) hangUp();
+    }
+
+    async #receive() {
+      while (!this.#closed) {
+        const body = await this.#request({ signal: this.#poll.signal });
+        for (const packet of body.split(SEPARATOR)) if (!this.#closed) this.engine.receive(packet);
+      }
+    }
+
+    async #flush() { while (this.#queue.length) await this.#post(this.#nextPayload()); }
+    #flushInTurn() { return this.#sending ??= this.#flush().finally(() => { this.#sending = null; }); }
+
+    #post(body) {
+      const keepalive = this.#closed && byteLength(body) < KEEPALIVE_LIMIT;
+      return this.#request({ method: "POST", body, keepalive });
+    }
+
+    // As many of the queued packets as the server takes in one request.
+    #nextPayload() {
+      let size = -SEPARATOR.length;
+      const fits = (packet) => (size += SEPARATOR.length + byteLength(packet)) <= this.engine.maxPayload;
+      const excess = this.#queue.findIndex((packet) => !fits(packet));
+      return this.#queue.splice(0, excess < 0 ? Infinity : excess).join(SEPARATOR);
+    }
+
+    async #request(init) {
+      const t = Date.now().toString(36) + Math.random().toString(36).slice(2); // defeats caches
+      const { sid } = this.engine.session ?? {};
+      const url = this.address.url("http", { transport: "polling", t, ...(sid && { sid }) });
+      const credentials = this.options.withCredentials ? "include" : "same-origin";
+      const response = await fetch(url, { cache: "no-store", credentials, ...init });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`HTTP ${response.status}: ${text.slice(0, 500)}`);
+      return text;
+    }
+
+    #lost(error) {
+      if (this.#closed) return;
+      this.#closed = true; // no goodbye to a server that does not listen
+      this.#poll.abort();
+      this.engine.lost("transport error", error);
+    }
+  }
+
+  const TRANSPORTS = { websocket: WebSocketTransport, polling: PollingTransport };
+
+  // One Engine.IO session: finds a transport that works and answers pings. Tells its owner
+  // opened(), message(data) and, unless the owner closes it, closed(reason, error).
+  class Engine {
+    session = null;
+    #transport = null; #timer = new Timer(); #deadline = Infinity;
+    constructor(address, options, owner) {
+      Object.assign(this, { address, options, owner, untried: [...options.transports] });
+      this.#tryNext(new Error("no transport to try"));
+    }
+
+    get transportName() { return this.session && this.#transport.name; }
+    get maxPayload() { return this.session.maxPayload ?? Infinity; }
+
+    // A message too large would cost the connection, so it throws before anything is sent.
+    send(packets) {
+      const frames = packets.map((packet) => this.#transport.encode(packet));
+      const size = Math.max(...frames.map(byteLength));
+      if (size > this.maxPayload) throw new RangeError(`${size} bytes: the server takes ${this.maxPayload}`);
+      this.#transport.send(frames);
+    }
+
+    receive(packet) {
+      try {
+        if (typeof packet === "string") this.#handle(packet[0], packet.slice(1));
+        else this.owner.message(packet);
+      } catch (error) {
+        this.lost("parse error", error);
+      }
+    }
+
+    lost(reason, error) {
+      if (!this.session) return this.#tryNext(error);
+      this.close();
+      this.owner.closed(reason, error);
+    }
+
+    close(leaving) { this.#timer.stop(); this.#transport?.close(leaving); }
+
+    // Timers sleep in background tabs and suspended machines: only the clock can tell.
+    checkHeartbeat() {
+      const left = this.#deadline - Date.now();
+      if (left <= 0) this.lost("ping timeout", new Error("the server has stopped sending pings"));
+      else if (this.session) this.#timer.start(left, () => this.checkHeartbeat());
+    }
+
+    // new WebSocket may throw; the owner must not hear of that before it has this engine.
+    #tryNext(error) {
+      this.close();
+      const name = this.untried.shift();
+      if (!name) return this.owner.closed("transport error", error);
+      const delay = Math.min(this.options.timeout, this.untried.length ? FALLBACK_DELAY : Infinity);
+      this.#timer.start(delay, () => this.#tryNext(new Error("timeout")));
+      try {
+        this.#transport = new TRANSPORTS[name](this.address, this, this.options);
+      } catch (failure) {
+        this.#timer.start(0, () => this.#tryNext(failure));
+      }
+    }
+
+    #handle(type, data) {
+      switch (type) {
+        case "0": return this.#open(JSON.parse(data));
+        case "1": return this.lost("transport close", new Error("the server closed the session"));
+        case "2": return this.#pong(data);
+        case "4": return this.owner.message(data);
+        case "6": return undefined; // noop
+        case "b": return this.owner.message(fromBase64(data));
+        default: throw new Error(`not an Engine.IO packet: ${type}${data.slice(0, 100)}`);
+      }
+    }
+
+    #open(session) { this.session = session; this.#expectPing(); this.owner.opened(); }
+    #pong(data) { this.#expectPing(); this.#transport.send([`3${data}`]); }
+
+    #expectPing() {
+      this.#deadline = Date.now() + this.session.pingInterval + this.session.pingTimeout;
+      this.checkHeartbeat();
+    }
+  }
+
+  // The Engine.IO packets of one Socket.IO packet: its text, then its attachments.
+  function encode({ type, namespace, id = "", data }) {
+    const attachments = [];
+    const json = data === undefined ? "" : JSON.stringify(data, (key, value) => detach(value, attachments));
+    const kind = attachments.length ? `${type + BINARY}${attachments.length}-` : type;
+    return [`4${kind}${namespace === "/" ? "" : `${namespace},`}${id}${json}`, ...attachments];
+  }
+
+  // Copies, because a message that waits must not change when its array does.
+  function detach(value, attachments) {
+    if (value instanceof Blob) throw new TypeError("a Blob cannot be sent: send await blob.arrayBuffer()");
+    if (!(value instanceof ArrayBuffer || ArrayBuffer.isView(value))) return value;
+    const copy = new Uint8Array(value.buffer ?? value, value.byteOffset, value.byteLength).slice().buffer;
+    return { _placeholder: true, num: attachments.push(copy) - 1 };
+  }
+
+  function parse(text) {
+    const match = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*)(?:,|$))?(\d+)?(.*)$/s.exec(text);
+    if (!match) throw new Error(`not a Socket.IO packet: ${text.slice(0, 100)}`);
+    const [, type, count = 0, namespace = "/", id, json] = match;
+    return { type: Number(type), count: Number(count), namespace, id: id && Number(id), json, attachments: [] };
+  }
+
+  function complete({ type, namespace, id, json, attachments }) {
+    const isBinary = type >= BINARY_EVENT;
+    const attach = (key, value) => (value?._placeholder === true ? attachments[value.num] : value);
+    const data = json ? JSON.parse(json, isBinary ? attach : null) : undefined;
+    return { type: isBinary ? type - BINARY : type, namespace, id, data };
+  }
+
+  class Decoder {
+    #partial = null;
+
+    // Returns a packet when it is complete, null while attachments are missing.
+    add(chunk) {
+      if ((typeof chunk === "string") === Boolean(this.#partial)) throw new Error("attachments out of order");
+      if (this.#partial) this.#partial.attachments.push(chunk);
+      const packet = this.#partial ?? parse(chunk);
+      const done = packet.attachments.length === packet.count;
+      this.#partial = done ? null : packet;
+      return done ? complete(packet) : null;
+    }
+  }
+
+  // Who waits for an answer. The callbacks take an error first.
+  class Acks {
+    #waiting = new Map();
+    has(id) { return this.#waiting.has(id); }
+    failAll(error) { [...this.#waiting.keys()].forEach((id) => this.settle(id, error)); }
+
+    add(id, callback, timeout) {
+      const timer = new Timer();
+      timer.start(timeout, () => this.settle(id, new Error("operation has timed out")));
+      this.#waiting.set(id, (...answer) => { timer.stop(); safely(callback, null, ...answer); });
+    }
+
+    settle(id, ...answer) {
+      const callback = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      callback?.(...answer);
+    }
+  }
+
+  // The server answers true, or {error: "why not"}; a refusal that nobody waits for is a warning.
+  function conclude(request, callbacks, answer) {
+    const error = answer === true ? null : new Error(answer?.error ?? "refused by the server");
+    if (error && !callbacks.length) console.warn(`socket.io: ${request}: ${error.message}`);
+    callbacks.splice(0).forEach((callback) => safely(callback, null, error));
+  }
+
+  // The channels wanted, each "idle" until the server of this session is "asked" for it, and
+  // then "accepted". ask(event, name, callback) does the asking.
+  class Channels {
+    #wanted = new Map(); #online = false;
+    constructor(ask) { this.ask = ask; }
+
+    get names() { return [...this.#wanted.keys()]; }
+    online() { this.#online = true; this.#wanted.forEach((channel, name) => this.#subscribe(channel, name)); }
+    offline() { this.#online = false; this.#wanted.forEach((channel) => { channel.state = "idle"; }); }
+
+    // Asks once in a session, however often "connect" listeners subscribe again.
+    add(name, callback) {
+      if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [] });
+      const channel = this.#wanted.get(name);
+      if (callback) channel.callbacks.push(callback);
+      if (channel.state === "accepted") queueMicrotask(() => conclude(name, channel.callbacks, true));
+      else if (this.#online) this.#subscribe(channel, name);
+    }
+
+    // A session that is over has no subscriptions left, so there an unsubscribe cannot fail.
+    remove(name, callback) {
+      const pending = this.#wanted.get(name)?.callbacks ?? [];
+      this.#wanted.delete(name);
+      if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
+      const done = (answer) => conclude(`unsubscribe ${name}`, callback ? [callback] : [], answer);
+      if (this.#online) this.ask("unsubscribe", name, (lost, answer) => done(lost ? true : answer));
+      else queueMicrotask(() => done(true));
+    }
+
+    #subscribe(channel, name) {
+      if (channel.state !== "idle") return;
+      channel.state = "asked";
+      this.ask("subscribe", name, (lost, answer) => {
+        if (lost || this.#wanted.get(name) !== channel) return;
+        if (answer === true) channel.state = "accepted";
+        else this.#wanted.delete(name);
+        conclude(`subscribe ${name}`, channel.callbacks, answer);
+      });
+    }
+  }
+
+  // The ways to send, under the conditions of socket.timeout(ms) and socket.volatile.
+  class Sender {
+    #transmit; #flags;
+    constructor(transmit, flags) { [this.#transmit, this.#flags] = [transmit, flags]; }
+
+    timeout(ms) { return new Sender(this.#transmit, { ...this.#flags, timeout: ms }); }
+    get volatile() { return new Sender(this.#transmit, { ...this.#flags, volatile: true }); }
+    send(...args) { return this.emit("message", ...args); }
+    emit(event, ...args) { return this.#transmit(event, args, this.#flags); }
+
+    emitWithAck(event, ...args) {
+      return new Promise((resolve, reject) => {
+        const settle = (error, answer) => (error ? reject(error) : resolve(answer));
+        this.#transmit(event, [...args, settle], { ...this.#flags, errorFirst: true });
+      });
+    }
+  }
+
+  // A Sender without conditions, and the only one that connects.
+  class Socket extends Sender {
+    #address; #retry;
+    #id; #active = false; #engine = null; #unwatch;
+    #buffer = []; #overflowed = false;
+    #acks = new Acks(); #nextAck = 0;
+    #patience = new Timer(); #listeners = new Listeners();
+    #channels = new Channels((...question) => this.#ask(...question));
+
+    constructor(host, options) {
+      super((...message) => this.#transmit(...message), {});
+      if (host && typeof host === "object") [host, options] = ["", host];
+      this.options = { ...DEFAULTS, ...options };
+      this.#address = new Address(host, this.options);
+      this.#retry = new Retry(this.options, () => this.#reconnect());
+      this.auth = this.options.auth; // a "connect_error" listener may put it right
+    }
+
+    get id() { return this.#id; }
+    get connected() { return this.#id !== undefined; }
+    get active() { return this.#active; }
+    get transport() { return this.#engine?.transportName ?? null; }
+    get channels() { return this.#channels.names; }
+
+    on(event, fn) { this.#listeners.add(event, fn, false); return this; }
+    once(event, fn) { this.#listeners.add(event, fn, true); return this; }
+    off(event, fn) { this.#listeners.remove(event, fn); return this; }
+    subscribe(channel, callback) { this.#channels.add(channel, callback); return this; }
+    unsubscribe(channel, callback) { this.#channels.remove(channel, callback); return this; }
+    open() { return this.connect(); }
+    close() { return this.disconnect(); }
+
+    connect() {
+      if (this.#active) this.#retry.hurry();
+      else this.#enlist();
+      return this;
+    }
+
+    disconnect() {
+      if (this.connected) this.#send({ type: DISCONNECT });
+      this.#quit("io client disconnect");
+      return this;
+    }
+
+    #open() {
+      const decoder = new Decoder();
+      this.#engine = new Engine(this.#address, this.options, {
+        opened: () => this.#introduce(this.#engine),
+        message: (data) => this.#receive(decoder.add(data)),
+        closed: (reason, error) => this.#closed(reason, error),
+      });
+    }
+
+    #introduce(engine) {
+      const answer = (data) => this.#engine === engine && this.#send({ type: CONNECT, data });
+      this.#patience.start(this.options.timeout, () => engine.lost("transport error", new Error("timeout")));
+      if (typeof this.auth === "function") this.auth(answer);
+      else answer(this.auth);
+    }
+
+    #welcomed({ sid }) {
+      if (!sid) throw new Error("no session id: this server speaks an older Socket.IO");
+      const { attempts } = this.#retry;
+      this.#id = sid;
+      this.#patience.stop();
+      this.#retry.reset();
+      this.#channels.online();
+      this.#flush();
+      this.#fire("connect");
+      if (attempts) this.#fire("reconnect", attempts);
+    }
+
+    #refused({ message, data }) {
+      this.#quit();
+      this.#fire("connect_error", Object.assign(new Error(message), { data }));
+    }
+
+    #closed(reason, error) {
+      const last = !this.options.reconnection || this.#retry.exhausted;
+      if (last) this.#retire();
+      const { connected } = this;
+      this.#forget(reason, error);
+      if (!connected) this.#fire("connect_error", error);
+      if (last && this.options.reconnection) this.#fire("reconnect_failed");
+      if (this.#active && !this.#engine) this.#retry.schedule();
+    }
+
+    #reconnect() {
+      this.#fire("reconnect_attempt", this.#retry.attempts);
+      if (this.#active && !this.#engine) this.#open();
+    }
+
+    #forget(reason, error) {
+      const { connected } = this;
+      [this.#engine, this.#id] = [null, undefined];
+      this.#patience.stop();
+      if (!connected) return;
+      this.#channels.offline();
+      this.#acks.failAll(new Error("socket has been disconnected"));
+      this.#fire("disconnect", reason, error);
+    }
+
+    // To be active is to open another session whenever one ends.
+    #enlist() { this.#active = true; this.#watchPage(); this.#open(); }
+    #retire() { this.#active = false; this.#retry.reset(); this.#unwatch?.abort(); }
+    #quit(reason) { this.#retire(); this.#hangUp(reason); }
+    #hangUp(reason, leaving) { this.#engine?.close(leaving); this.#forget(reason); }
+
+    #watchPage() {
+      const check = () => this.#engine?.checkHeartbeat();
+      const handlers = {
+        visibilitychange: check,
+        online: () => { check(); this.#retry.hurry(); },
+        offline: () => this.#engine?.lost("transport close", new Error("the network is gone")),
+        pagehide: () => this.#hangUp("transport close", true),
+        pageshow: ({ persisted }) => { if (persisted && !this.#engine && !this.#retry.running) this.#open(); },
+      };
+      this.#unwatch = new AbortController();
+      for (const [event, handler] of Object.entries(handlers)) addEventListener(event, handler, this.#unwatch);
+    }
+
+    #fire(event, ...args) { this.#listeners.fire(this, event, ...args); }
+    #encode(packet) { return encode({ namespace: this.#address.namespace, ...packet }); }
+    #send(packet) { this.#engine.send(this.#encode(packet)); }
+    #ask(event, ...args) { this.#transmit(event, args, { errorFirst: true, timeout: Infinity }); }
+
+    #receive(packet) {
+      if (packet?.namespace !== this.#address.namespace) return;
+      const { type, id, data } = packet;
+      if (type === CONNECT) this.#welcomed(data);
+      else if (type === CONNECT_ERROR) this.#refused(data);
+      else if (type === EVENT) this.#dispatch(id, ...data);
+      else if (type === ACK) this.#acks.settle(id, null, ...data);
+      else this.#quit("io server disconnect");
+    }
+
+    #dispatch(id, event, ...args) {
+      if (id !== undefined) args.push(this.#answerer(id, this.#engine));
+      if (!RESERVED.includes(event)) this.#fire(event, ...args);
+    }
+
+    // Once, and only to the session that asked.
+    #answerer(id, engine) {
+      return (...data) => {
+        if (this.#engine === engine) this.#send({ type: ACK, id, data });
+        engine = undefined;
+      };
+    }
+
+    // Encodes at once: a message that waits goes out as it was, and mistakes throw here.
+    #transmit(event, args, { timeout = this.options.ackTimeout, errorFirst = timeout < Infinity, volatile }) {
+      if (RESERVED.includes(event)) throw new Error(`"${event}" is a reserved event name`);
+      const callback = typeof args[args.length - 1] === "function" ? args.pop() : null;
+      const id = callback ? this.#nextAck++ : undefined;
+      const packets = this.#encode({ type: EVENT, id, data: [event, ...args] });
+      if (this.connected) this.#engine.send(packets);
+      const ack = errorFirst ? callback : (error, ...answer) => error || callback.apply(this, answer);
+      if (callback) this.#acks.add(id, ack, timeout);
+      if (!this.connected) this.#keep({ id, packets }, volatile);
+      return this;
+    }
+
+    #keep(message, volatile) {
+      if (volatile) return this.#acks.settle(message.id, new Error("not connected"));
+      this.#buffer.push(message);
+      if (this.#buffer.length <= this.options.bufferSize) return;
+      if (!this.#overflowed) console.warn("socket.io: too many messages while offline, the oldest are dropped");
+      this.#overflowed = true;
+      this.#acks.settle(this.#buffer.shift().id, new Error("dropped: too many messages while offline"));
+    }
+
+    #flush() {
+      this.#overflowed = false;
+      for (const { id, packets } of this.#buffer.splice(0)) {
+        const expired = id !== undefined && !this.#acks.has(id);
+        const error = expired ? null : safely(() => this.#engine.send(packets));
+        if (error) this.#acks.settle(id, error);
+      }
+    }
+  }
+
+  function io(host, options) {
+    const socket = new Socket(host, options);
+    return socket.options.autoConnect ? socket.connect() : socket;
+  }
+
+  window.io = Object.assign(io, { Socket, connect: io, protocol: 5 });
+})();
