@@ -1,0 +1,8 @@
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("chat.urls")),
+    path("", include("django_socketio.urls")),
+    path("admin/", admin.site.urls),
+]
