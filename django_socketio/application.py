@@ -73,8 +73,11 @@ class Application:
     def _answer(self, exchange: Exchange) -> tuple[Answer, list[tuple[str, str]]]:
         try:
             cors = origins.check(WSGIRequest(exchange.environ))
-        except (origins.OriginRefused, DisallowedHost) as error:
+        except origins.OriginRefused as error:
             answer, cors = refuse_origin(error), ()
+        except DisallowedHost as error:
+            logger.warning("%s", error)
+            answer, cors = RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer(), ()
         else:
             answer = self._engine.respond(exchange)
         length = () if answer.status == 101 else (("Content-Length", str(len(answer.body))),)
@@ -115,7 +118,7 @@ def trim(request: HttpRequest) -> None:
     request.META.pop(ENGINE, None)
 
 
-def refuse_origin(error: Exception) -> Answer:
+def refuse_origin(error: origins.OriginRefused) -> Answer:
     """Log why a page must not connect; the client learns only that."""
     logger.warning("%s", error)
     return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403).answer()

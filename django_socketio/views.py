@@ -2,7 +2,6 @@
 
 import logging
 
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -20,14 +19,19 @@ NO_SOCKETS = (
 
 @csrf_exempt
 def socketio(request: HttpRequest) -> HttpResponse:
-    """Answer a handshake; the origin, not a token, is what protects it."""
+    """Answer a handshake; the origin, not a token, is what protects it.
+
+    Raises:
+        DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
+
+    """
     engine = request.META.get(ENGINE)
     if engine is None:
         logger.error(NO_SOCKETS.strip())
         return HttpResponse(NO_SOCKETS, status=501, content_type="text/plain; charset=UTF-8")
     try:
         cors = origins.check(request)
-    except (origins.OriginRefused, DisallowedHost) as error:
+    except origins.OriginRefused as error:
         return _response(refuse_origin(error), ())
     if request.method == "OPTIONS":
         return _response(Answer(204, headers=()), origins.preflight(cors))

@@ -150,7 +150,8 @@ class Engine:
         environ = exchange.environ
         response = protocol.accept("/", exchange.headers, environ["SERVER_PROTOCOL"])
         if response.status_code != 101:
-            raise RequestError(ErrorCode.BAD_REQUEST, bytes(response.body).decode().strip())
+            problem = bytes(response.body).decode().partition("\n")[0]
+            raise RequestError(ErrorCode.BAD_REQUEST, problem)
 
         def take_over(sock: socket, received: bytes) -> None:
             unsent = self._limits.max_unsent_bytes

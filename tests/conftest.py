@@ -1,0 +1,90 @@
+"""Fixtures: a server in a thread of its own, and clients that speak to it from outside."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
+
+import django
+import pytest
+
+django.setup()
+
+from django.test.utils import override_settings
+
+from django_socketio import events
+from tests.clients import Client, PollingClient, WebSocketClient, close_all
+from tests.live import LiveServer
+
+
+@pytest.fixture(autouse=True)
+def _registry():
+    """Every test starts without handlers; those of the tests' project come back after it."""
+    handlers = [event.handlers for event in events.all_events()]
+    kept = [list(h) for h in handlers]
+    for h in handlers:
+        h.clear()
+    yield
+    for event in events.all_events():
+        event.handlers.clear()
+    for h, registrations in zip(handlers, kept, strict=True):
+        for registration in registrations:
+            h.add(registration)
+
+
+@pytest.fixture
+def serve():
+    """Start a server.
+
+    Keyword arguments are settings without their SOCKETIO_ prefix; ``django`` has Django's own.
+    """
+    servers = []
+    overrides = []
+
+    def start(django=None, **settings):
+        ours = {f"SOCKETIO_{name}": value for name, value in settings.items()}
+        override = override_settings(**ours, **(django or {}))
+        override.enable()
+        overrides.append(override)
+        server = LiveServer()
+        servers.append(server)
+        return server
+
+    yield start
+    close_all()
+    for server in servers:
+        server.stop()
+    for override in reversed(overrides):
+        override.disable()
+
+
+@pytest.fixture
+def server(serve):
+    """A server with the default settings."""
+    return serve()
+
+
+@pytest.fixture(params=["websocket", "polling", "upgraded"])
+def transport(request):
+    """The name of a transport: tests that take it run over each."""
+    return request.param
+
+
+@pytest.fixture
+def connect(transport):
+    """Connect a client over the test's transport: ``connect(server, namespace="/", auth=None)``."""
+    clients = []
+
+    def start(server, **options) -> Client:
+        kind = WebSocketClient if transport == "websocket" else PollingClient
+        client = kind(server.port)
+        clients.append(client)
+        if transport == "upgraded":
+            client = client.upgrade()
+            clients.append(client)
+        if options.pop("join", True):
+            client.connect(**options)
+        return client
+
+    yield start
+    for client in clients:
+        client.abandon()

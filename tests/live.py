@@ -1,0 +1,70 @@
+"""A real server on a free port of loopback, in a thread with its own event loop."""
+
+import threading
+
+from django.core.handlers.wsgi import WSGIHandler
+
+
+class LiveServer:
+    """Serves the tests' project until ``stop``."""
+
+    def __init__(self):
+        self._ready = threading.Event()
+        self._failure = None
+        self.server = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ready.wait(10)
+        if self._failure is not None:
+            raise self._failure
+        self.port = self.server.port
+
+    def _run(self):
+        import gevent
+
+        from django_socketio.server import Server
+
+        try:
+            self._hub = gevent.get_hub()
+            self._stopping = self._hub.loop.async_()
+            self._stop_asked = gevent.event.Event()
+            self._stopping.start(self._stop_asked.set)
+            self.server = Server(WSGIHandler(), "127.0.0.1", 0)
+            self.server.start()
+        except Exception as failure:
+            self._failure = failure
+            return
+        finally:
+            self._ready.set()
+        self._stop_asked.wait()
+        self.server.stop()
+        self._stopping.close()
+        self._hub.destroy(destroy_loop=True)
+
+    @property
+    def process(self):
+        return self.server.process
+
+    def call(self, function, *args):
+        """Call a function in the server's event loop, and return what it returns."""
+        done = threading.Event()
+        result = []
+
+        def run():
+            try:
+                result.append(function(*args))
+            finally:
+                done.set()
+
+        import gevent
+
+        self._hub.loop.run_callback_threadsafe(gevent.spawn, run)
+        assert done.wait(10), "the server did not answer"
+        return result[0]
+
+    def stop(self):
+        """End the server as Ctrl-C does, and wait for it."""
+        if self._thread.is_alive():
+            self._stopping.send()
+            self._thread.join(10)
+            assert not self._thread.is_alive(), "the server did not stop"

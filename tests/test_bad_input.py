@@ -1,0 +1,376 @@
+"""Bad input is harmless: it is told clearly, and a socket beside it keeps working."""
+
+import json
+import logging
+import socket as sockets
+import struct
+
+import pytest
+
+from django_socketio.events import on_error, on_message, on_subscribe
+from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
+
+
+@pytest.fixture
+def bystander(server):
+    """A socket beside the one that misbehaves; it must work to the end of the test."""
+
+    @on_message
+    def echo(request, socket, context, message):
+        return message
+
+    client = WebSocketClient(server.port)
+    client.connect()
+    yield client
+    assert client.ask("message", "still here") == ["still here"]
+    client.abandon()
+
+
+def get(port, path, method="GET", body=None, headers=None):
+    """Send one HTTP request; return the status and the body, read as JSON if it is."""
+    client = PollingClient.__new__(PollingClient)
+    client.port, client.headers = port, headers or {}
+    status, content = client.request(method, path, body)
+    return status, json.loads(content) if content.startswith("{") else content
+
+
+HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
+
+BAD_REQUESTS = [
+    ("GET", "/socket.io/?transport=polling", 5, "EIO=? came, EIO=4 is spoken"),
+    ("GET", "/socket.io/?EIO=3&transport=polling", 5, "EIO=3 came, EIO=4 is spoken"),
+    ("GET", "/socket.io/?EIO=abc&transport=polling", 5, "EIO=abc came"),
+    ("GET", "/socket.io/?EIO=4", 0, "none came, polling and websocket are spoken"),
+    ("GET", "/socket.io/?EIO=4&transport=flash", 0, "flash came"),
+    ("GET", f"{HANDSHAKE}&sid=unknown", 1, "Session ID unknown"),
+    ("POST", f"{HANDSHAKE}&sid=unknown", 1, "Session ID unknown"),
+    ("POST", HANDSHAKE, 2, "begins with GET, not POST"),
+    ("PUT", HANDSHAKE, 2, "begins with GET, not PUT"),
+    ("GET", "/socket.io/?EIO=4&transport=websocket", 3, "missing Connection header"),
+    ("GET", "/socket.io/?EIO=4&transport=websocket&sid=unknown", 1, "Session ID unknown"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "code", "told"), BAD_REQUESTS)
+def test_a_bad_request_is_told_what_is_wrong(server, bystander, method, path, code, told):
+    status, answer = get(server.port, path, method)
+    assert (status, answer["code"]) == (400, code)
+    assert told in answer["message"]
+
+
+def test_other_methods_of_a_session_are_refused(server, bystander):
+    client = PollingClient(server.port)
+    assert get(server.port, client.path, "DELETE")[0] == 400
+    client.connect()
+
+
+BAD_PAYLOADS = [
+    (b"abc", "starts with a digit"),
+    (b"", "starts with a digit"),
+    (b"4hello\x1e", "starts with a digit"),
+    (b"\xff4", "not UTF-8"),
+    (b"b@@@", "not base64"),
+    (b"2", "PING packet"),
+    (b"0{}", "OPEN packet"),
+    (b"\x1e".join([b"6"] * 1001), "SOCKETIO_MAX_PAYLOAD_PACKETS"),
+]
+
+
+@pytest.mark.parametrize(("body", "told"), BAD_PAYLOADS, ids=range(len(BAD_PAYLOADS)))
+def test_a_bad_payload_ends_the_session(server, bystander, body, told):
+    client = PollingClient(server.port)
+    client.connect()
+    status, answer = get(server.port, client.path, "POST", body)
+    assert status == 400
+    assert told in answer["message"]
+    assert get(server.port, client.path)[1]["code"] == 1
+
+
+BAD_PACKETS = [
+    "4",
+    "47[]",
+    "4abc",
+    "42",
+    "42{}",
+    '42"a"',
+    "42[]",
+    "42[null]",
+    "42[{}]",
+    '42["connect"]',
+    '42["newListener"]',
+    '42abc["a"]',
+    '42["a"',
+    '42["a"]]',
+    "42[NaN]",
+    '42["a",' + "[" * 100_000 + "]" * 100_000 + "]",
+    "43[]",
+    "430{}",
+    "40[]",
+    '41["a"]',
+    '44{"message":"x"}',
+    '40{"again":1}',
+    '42/other,["a"]',
+    '45["a"]',
+    '45-1-["a"]',
+    '4511-["a"]',
+    '4599999999999999999999-["a"]',
+    '421-["a"]',
+    '42["a",1e]',
+    '4299999999999999999999["a"]',
+    "2",
+    "5",
+    "9",
+    "",
+    b"binary that nobody announced",
+]
+
+
+@pytest.mark.parametrize("packet", BAD_PACKETS, ids=lambda packet: repr(packet)[:24])
+def test_a_bad_packet_closes_its_connection_only(server, bystander, connect, packet):
+    client = connect(server)
+    try:
+        client.send(packet)
+    except Closed:
+        return
+    assert client.is_closed()
+
+
+def test_attachments_that_do_not_come_close_the_connection(server, bystander, connect):
+    client = connect(server)
+    client.send('452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+    client.send(b"one")
+    with pytest.raises(Closed):
+        client.send('42["text instead"]')
+        client.receive()
+
+
+@pytest.mark.parametrize("number", ["1", "-1", '"0"', "0.0", "true"])
+def test_a_placeholder_must_name_an_attachment(server, bystander, connect, number):
+    client = connect(server)
+    client.send(f'451-["a",{{"_placeholder":true,"num":{number}}}]')
+    with pytest.raises(Closed):
+        client.send(b"one")
+        client.receive()
+
+
+def test_events_before_connect_close_the_connection(server, bystander, connect):
+    client = connect(server, join=False)
+    with pytest.raises(Closed):
+        client.send('42["message",1]')
+        client.receive()
+
+
+def test_an_unknown_namespace_is_refused_and_the_rest_goes_on(server, bystander, connect):
+    client = connect(server)
+    client.send("40/unknown")
+    assert client.receive() == '44/unknown,{"message":"Invalid namespace"}'
+    assert client.ask("message", 1) == [1]
+
+
+def test_an_ack_that_was_never_asked_for_is_ignored(server, bystander, connect):
+    client = connect(server)
+    client.send("4312345[1]")
+    assert client.ask("message", 1) == [1]
+
+
+def test_a_message_that_is_too_big_is_told(serve, connect, caplog):
+    errors = []
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(str(exception))
+
+    server = serve(MAX_MESSAGE_SIZE=1000)
+    client = connect(server)
+    try:
+        client.emit("message", "x" * 2000)
+        assert client.is_closed()
+    except Closed as refusal:
+        assert "SOCKETIO_MAX_MESSAGE_SIZE" in str(refusal)
+    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    assert "1000 bytes (SOCKETIO_MAX_MESSAGE_SIZE)" in errors[0]
+    assert "SOCKETIO_MAX_MESSAGE_SIZE" in caplog.text
+
+
+def test_a_payload_that_is_too_big_is_413(serve):
+    client = PollingClient(serve(MAX_MESSAGE_SIZE=1000).port)
+    status, answer = get(client.port, client.path, "POST", b"4" + b"x" * 2000)
+    assert status == 413
+    assert "1000 bytes" in answer["message"]
+
+
+def test_a_client_that_waits_too_long_to_read_is_cut_off(serve):
+    server = serve(MAX_UNSENT_BYTES=100_000)
+    reasons = []
+    from django_socketio.events import on_disconnect
+
+    @on_disconnect
+    def note(request, socket, context):
+        reasons.append(socket.disconnect_reason)
+
+    slow, quick = WebSocketClient(server.port), WebSocketClient(server.port)
+    slow.connect()
+    quick.connect()
+    import django_socketio
+
+    message = "x" * 50_000
+    for _ in range(400):
+        server.call(django_socketio.broadcast, message)
+        assert quick.event() == ["message", message]
+        if reasons:
+            break
+    assert reasons == ["slow client"]
+
+
+def test_one_message_larger_than_the_limit_of_unsent_bytes_is_sent(serve, connect):
+    @on_message
+    def answer(request, socket, context, message):
+        socket.send("x" * 500_000)
+
+    client = connect(serve(MAX_UNSENT_BYTES=1000))
+    client.emit("message")
+    assert len(client.event()[1]) == 500_000
+
+
+def test_a_client_that_sends_faster_than_handlers_run_is_not_read(serve, connect):
+    import gevent
+
+    go, seen = gevent.event.Event(), []
+
+    @on_message
+    def wait(request, socket, context, message):
+        go.wait(5)
+        seen.append(message)
+
+    server = serve(MAX_WAITING_EVENTS=5, PING_INTERVAL=0.1, PING_TIMEOUT=0.1)
+    client = connect(server)
+    client.ws = getattr(client, "ws", None)
+    import threading
+
+    sender = threading.Thread(
+        target=lambda: [client.emit("message", number) for number in range(50)], daemon=True
+    )
+    sender.start()
+    (living,) = server.process.shared.living._members
+    server.call(lambda: gevent.sleep(0.5))  # longer than ping interval and timeout together
+    assert living.socket.connected
+    server.call(go.set)
+    sender.join(5)
+    client.sync()
+    assert seen == list(range(50))
+
+
+def test_a_subscription_with_no_channel_is_told(server, bystander, connect):
+    @on_subscribe
+    def came(request, socket, context, channel):
+        raise AssertionError("not reached")
+
+    assert "is a string" in connect(server).ask("subscribe")[0]["error"]
+
+
+# WebSocket frames, byte by byte
+
+MASK = b"\x01\x02\x03\x04"
+
+
+def frame(first, payload=b"", mask=True, length=None):
+    length = len(payload) if length is None else length
+    bit = 0x80 if mask else 0
+    if length < 126:
+        header = bytes([first, bit | length])
+    else:
+        header = struct.pack("!BBQ", first, bit | 127, length)
+    masked = bytes(byte ^ MASK[i % 4] for i, byte in enumerate(payload))
+    return header + (MASK + masked if mask else payload)
+
+
+BAD_FRAMES = [
+    (frame(0x81, b"4x", mask=False), 1002),
+    (frame(0xC1, b"4x"), 1002),
+    (frame(0x83, b"4x"), 1002),
+    (frame(0x8B), 1002),
+    (frame(0x80, b"4x"), 1002),
+    (frame(0x09, b"ping"), 1002),
+    (frame(0x89, b"x" * 126), 1002),
+    (frame(0x01, b"4x") + frame(0x81, b"4x"), 1002),
+    (frame(0x81, b"4\xff"), 1007),
+    (frame(0x01, b"4\xe2\x82") + frame(0x80, b"\x28"), 1007),
+    (frame(0x81, length=1_000_001), 1009),
+    (frame(0x01, b"4" * 600_000) + frame(0x80, b"4" * 600_000), 1009),
+    (frame(0x88, b"\x03"), 1002),
+    (frame(0x88, struct.pack("!H", 1005)), 1002),
+    (frame(0x88, struct.pack("!H", 999)), 1002),
+    (frame(0x88, struct.pack("!H", 1000) + b"\xff"), 1007),
+]
+
+
+@pytest.mark.parametrize(("data", "code"), BAD_FRAMES, ids=range(len(BAD_FRAMES)))
+def test_a_bad_frame_closes_its_connection_with_the_right_code(server, bystander, data, code):
+    client = WebSocketClient(server.port)
+    client.connect()
+    client.ws.sock.sendall(data)
+    received = read_to_end(client.ws.sock)
+    assert received[:1] == b"\x88"
+    assert struct.unpack("!H", received[2:4])[0] == code
+
+
+def read_to_end(connection):
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
+
+
+def test_a_frame_in_many_pieces_is_one_message(server, bystander):
+    client = WebSocketClient(server.port)
+    client.connect()
+    text = '42["message","ü€😀"]'.encode()
+    for piece in (frame(0x01, text[:14]), frame(0x89, b"p"), frame(0x80, text[14:])):
+        for byte in piece:
+            client.ws.sock.sendall(bytes([byte]))
+    client.emit("message", "after", id=1)
+    assert client.receive() == '431["after"]'
+
+
+def test_the_reason_of_a_close_frame_is_echoed_whole(server, bystander):
+    client = WebSocketClient(server.port)
+    payload = struct.pack("!H", 3999) + b"r" * 123
+    client.ws.sock.sendall(frame(0x88, payload))
+    assert read_to_end(client.ws.sock) == bytes([0x88, 125]) + payload
+
+
+def test_half_a_handshake_harms_nobody(server, bystander):
+    for part in (b"GET /socket", b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nUpgr"):
+        raw_request(server.port, part).close()
+
+
+def test_a_connection_that_says_nothing_harms_nobody(server, bystander):
+    with sockets.create_connection(("127.0.0.1", server.port)):
+        pass
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+        "Sec-WebSocket-Key: short",
+        "Sec-WebSocket-Key:",
+    ],
+)
+def test_a_bad_websocket_handshake_is_told(server, bystander, header):
+    request = (
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+        f"Upgrade: websocket\r\nConnection: Upgrade\r\n{header}\r\n\r\n"
+    )
+    status, body = response(raw_request(server.port, request.encode()))
+    assert status == 400
+    assert header.partition(":")[0] in body
+
+
+def test_the_log_names_no_whole_session_id(server, bystander, caplog):
+    caplog.set_level(logging.DEBUG)
+    client = PollingClient(server.port)
+    client.connect()
+    get(server.port, client.path, "POST", b"abc")
+    assert client.sid[:4] in caplog.text
+    assert client.sid not in caplog.text

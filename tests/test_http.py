@@ -1,0 +1,392 @@
+"""The HTTP side: handshakes, long-polling, upgrades, origins."""
+
+import json
+import socket as sockets
+
+import pytest
+
+from django_socketio.events import on_connect, on_event, on_message
+from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
+from tests.test_bad_input import HANDSHAKE, get
+
+
+def test_the_handshake_has_exactly_the_keys_of_the_specification(serve):
+    server = serve(PING_INTERVAL=0.3, PING_TIMEOUT=20)
+    polling, websocket = PollingClient(server.port), WebSocketClient(server.port)
+    for client, upgrades in ((polling, ["websocket"]), (websocket, [])):
+        assert client.handshake == {
+            "sid": client.sid,
+            "upgrades": upgrades,
+            "pingInterval": 300,
+            "pingTimeout": 20_000,
+            "maxPayload": 1_000_000,
+        }
+
+
+def test_the_path_works_without_its_slash(server):
+    assert get(server.port, "/socket.io?EIO=4&transport=polling")[0] == 200
+
+
+def test_the_second_of_two_gets_ends_the_session(server):
+    client = PollingClient(server.port)
+    first = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    assert get(server.port, client.path)[0] == 400
+    assert response(first) == (200, "1")
+    assert get(server.port, client.path)[0] == 400
+
+
+def raw_get(server, path, headers=""):
+    return raw_request(
+        server.port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
+    )
+
+
+def wait_until_polled(server, client):
+    import gevent
+
+    transport = server.process.engine.sessions[client.sid].transport
+
+    def wait():
+        while transport._waiting is None:
+            gevent.sleep(0.001)
+        return True
+
+    assert server.call(wait)
+
+
+def test_a_get_that_its_client_gave_up_counts_too(server):
+    client = PollingClient(server.port)
+    first = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    first.close()
+    assert get(server.port, client.path)[0] == 400
+
+
+def test_a_second_post_ends_the_session(server):
+    client = PollingClient(server.port)
+    half = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n4"
+    first = raw_request(server.port, half.encode())
+    wait_until_posting(server, client)
+    assert get(server.port, client.path, "POST", b"40")[0] == 400
+    first.close()
+    assert get(server.port, client.path)[0] == 400
+
+
+def wait_until_posting(server, client):
+    import gevent
+
+    transport = server.process.engine.sessions[client.sid].transport
+
+    def wait():
+        while not transport._posting:
+            gevent.sleep(0.001)
+        return True
+
+    assert server.call(wait)
+
+
+def test_a_close_answers_the_waiting_get_with_a_noop(server):
+    client = PollingClient(server.port)
+    first = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    client.send("1")
+    assert response(first) == (200, "6")
+    assert get(server.port, client.path)[0] == 400
+
+
+def test_an_answer_holds_at_most_16_packets(server):
+    @on_connect
+    def flood(request, socket, context):
+        for number in range(40):
+            socket.send(number)
+
+    client = PollingClient(server.port)
+    client.send("40")
+    counts = [len(get(server.port, client.path)[1].split("\x1e")) for _ in range(3)]
+    assert counts == [16, 16, 9]
+
+
+def test_a_thousand_packets_come_in_one_post(server):
+    seen = []
+
+    @on_message
+    def note(request, socket, context, message):
+        seen.append(message)
+
+    client = PollingClient(server.port)
+    client.connect()
+    client.send("\x1e".join(f'42["message",{number}]' for number in range(1000)))
+    client.sync()
+    assert seen == list(range(1000))
+
+
+def test_a_polling_session_without_pong_ends_on_time(serve):
+    server = serve(PING_INTERVAL=0.2, PING_TIMEOUT=0.1)
+    import time
+
+    begun = time.monotonic()
+    client = PollingClient(server.port)
+    client.answer_pings = False
+    with pytest.raises(Closed):
+        client.receive()
+    assert 0.29 < time.monotonic() - begun < 0.45
+    assert get(server.port, client.path)[0] == 400
+
+
+def test_a_connection_that_is_closed_says_so(server):
+    answer = raw_get(server, HANDSHAKE, "Connection: close\r\n").recv(4096)
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_chunked_post_is_read(server):
+    client = PollingClient(server.port)
+    body = "2\r\n40\r\n0\r\n\r\n"
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request = head + body
+    assert response(raw_request(server.port, request.encode())) == (200, "ok")
+    assert client.receive().startswith("40")
+
+
+# Upgrade
+
+
+def test_messages_on_their_way_survive_the_upgrade(server):
+    @on_connect
+    def flood(request, socket, context):
+        socket.send(b"\x00")
+        for number in range(40):
+            socket.send(number)
+
+    client = PollingClient(server.port)
+    client.send("40")
+    upgraded = client.upgrade()
+    assert upgraded.receive().startswith("40")
+    assert upgraded.receive() == '451-["message",{"_placeholder":true,"num":0}]'
+    assert upgraded.receive() == b"\x00"
+    assert [upgraded.event()[1] for _ in range(40)] == list(range(40))
+
+
+def test_a_get_during_the_probe_is_answered_with_a_noop(server):
+    client = PollingClient(server.port)
+    waiting = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send("2probe")
+    assert websocket.receive() == "3probe"
+    assert response(waiting) == (200, "6")
+    assert get(server.port, client.path) == (200, "6")
+    websocket.send("5")
+    websocket.connect()
+
+
+def test_after_the_upgrade_polling_is_refused_and_the_session_lives(server):
+    client = PollingClient(server.port)
+    upgraded = client.upgrade()
+    assert get(server.port, client.path)[0] == 400
+    assert get(server.port, client.path, "POST", b"40")[0] == 400
+    upgraded.connect()
+
+
+def test_a_second_websocket_is_accepted_and_closed(server):
+    client = PollingClient(server.port)
+    upgraded = client.upgrade()
+    assert WebSocketClient(server.port, client.sid).is_closed()
+    upgraded.connect()
+
+
+@pytest.mark.parametrize("packet", ["5", "2", "4hello", '42["a"]', b"x"])
+def test_an_upgrade_that_does_not_begin_with_a_probe_is_given_up(server, packet):
+    client = PollingClient(server.port)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send(packet)
+    assert websocket.is_closed()
+    client.connect()
+
+
+def test_an_upgrade_that_is_abandoned_leaves_the_session_on_polling(server):
+    client = PollingClient(server.port)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send("2probe")
+    assert websocket.receive() == "3probe"
+    websocket.abandon()
+    client.connect()
+    assert client.upgrade().sync() == []
+
+
+def test_an_upgrade_that_takes_too_long_is_given_up(serve):
+    server = serve(PING_INTERVAL=5, PING_TIMEOUT=0.1)
+    client = PollingClient(server.port)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send("2probe")
+    assert websocket.is_closed()
+    client.connect()
+
+
+def test_frames_in_the_segment_of_the_upgrade_request_are_read(server):
+    from tests.test_bad_input import frame
+
+    request = (
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
+    connection = raw_request(server.port, request.encode() + frame(0x81, b"40"))
+    received = b""
+    while b"40{" not in received:
+        received += connection.recv(4096)
+    assert received.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"Content-Length" not in received
+    assert received.index(b'0{"sid"') < received.index(b"40{")
+
+
+def test_accepted_sockets_do_not_wait_to_fill_packets(server):
+    client = WebSocketClient(server.port)
+    (session,) = server.process.engine.sessions.values()
+    accepted = session.transport._socket
+    assert accepted.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY) == 1
+    client.close()
+
+
+# Django around the handshake
+
+
+def test_the_request_has_passed_the_middleware(server, connect):
+    @on_event("who")
+    def who(request, socket, context):
+        return [request.user.is_authenticated, request.path, request.GET["EIO"]]
+
+    assert connect(server).ask("who") == [[False, "/socket.io/", "4"]]
+
+
+def refuse_middleware(get_response):
+    """A middleware that answers instead of the view."""
+    from django.http import HttpResponseForbidden
+
+    return lambda request: HttpResponseForbidden("No entry")
+
+
+def replace_middleware(get_response):
+    """A middleware that lets the view run and answers otherwise."""
+    from django.http import HttpResponse
+
+    def middleware(request):
+        get_response(request)
+        return HttpResponse("Other", status=503)
+
+    return middleware
+
+
+@pytest.mark.parametrize(("name", "status"), [("refuse", 403), ("replace", 503)])
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+def test_a_middleware_can_refuse_the_handshake(serve, name, status, transport):
+    server = serve(django={"MIDDLEWARE": [f"tests.test_http.{name}_middleware"]})
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    }
+    path = f"/socket.io/?EIO=4&transport={transport}"
+    sent = headers if transport == "websocket" else {}
+    assert get(server.port, path, headers=sent)[0] == status
+    assert server.process.engine.sessions == {}
+
+
+def test_a_host_that_is_not_allowed_is_refused(server):
+    client = PollingClient(server.port)
+    assert get(server.port, client.path, headers={"Host": "evil.example"})[0] == 400
+    assert get(server.port, HANDSHAKE, headers={"Host": "evil.example"})[0] == 400
+
+
+# Origins
+
+
+def origin(server, value, path=HANDSHAKE, method="GET", host="localhost"):
+    answer = raw_request(
+        server.port,
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {value}\r\n"
+        "Access-Control-Request-Method: POST\r\nConnection: close\r\n\r\n".encode(),
+    )
+    received = b""
+    while chunk := answer.recv(4096):
+        received += chunk
+    head, _, body = received.decode().partition("\r\n\r\n")
+    status, *fields = head.split("\r\n")
+    return int(status.split()[1]), dict(field.split(": ", 1) for field in fields), body
+
+
+def test_the_same_origin_is_allowed(server):
+    status, headers, _ = origin(server, "http://localhost:9000", host="localhost:9000")
+    assert status == 200
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_another_origin_is_refused_and_the_log_says_what_to_do(server, caplog):
+    status, _, body = origin(server, "https://evil.example")
+    assert status == 403
+    assert json.loads(body) == {"code": 4, "message": "Forbidden origin"}
+    assert "'https://evil.example' refused: expected 'http://localhost'" in caplog.text
+    assert "SOCKETIO_ALLOWED_ORIGINS" in caplog.text
+
+
+def test_another_origin_is_refused_in_the_requests_of_a_session_too(server):
+    client = PollingClient(server.port)
+    assert origin(server, "https://evil.example", client.path)[0] == 403
+    client.connect()
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        ["https://good.example"],
+        ["*"],
+        ["https://*.example"],
+        ["https://x", "https://good.example/"],
+    ],
+)
+def test_allowed_origins_are_allowed(serve, allowed):
+    status, headers, _ = origin(serve(ALLOWED_ORIGINS=allowed), "https://good.example")
+    assert status == 200
+    assert headers["Access-Control-Allow-Origin"] == "https://good.example"
+    assert headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_a_subdomain_pattern_allows_no_other_scheme_or_domain(serve):
+    server = serve(ALLOWED_ORIGINS=["https://*.good.example"])
+    assert origin(server, "https://a.good.example")[0] == 200
+    assert origin(server, "http://a.good.example")[0] == 403
+    assert origin(server, "https://agood.example")[0] == 403
+
+
+def test_trusted_origins_of_csrf_are_allowed(serve):
+    server = serve(django={"CSRF_TRUSTED_ORIGINS": ["https://good.example"]})
+    assert origin(server, "https://good.example")[0] == 200
+
+
+def test_a_preflight_is_answered_for_allowed_origins_only(serve):
+    server = serve(ALLOWED_ORIGINS=["https://good.example"])
+    client = PollingClient(server.port)
+    for path in (HANDSHAKE, client.path):
+        status, headers, _ = origin(server, "https://good.example", path, "OPTIONS")
+        assert status == 204
+        assert headers["Access-Control-Allow-Methods"] == "GET, POST, OPTIONS"
+        assert origin(server, "https://evil.example", path, "OPTIONS")[0] == 403
+
+
+def test_the_scheme_behind_a_proxy_counts(serve):
+    server = serve(django={"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")})
+    client = PollingClient(
+        server.port,
+        {"X-Forwarded-Proto": "https", "Origin": "https://localhost", "Host": "localhost"},
+    )
+    client.connect()
+
+
+@pytest.mark.parametrize("client", ["django", "wsgi"])
+def test_a_server_that_cannot_hold_sockets_says_what_to_run(client):
+    from django.test import Client
+
+    response = Client().get(HANDSHAKE)
+    assert response.status_code == 501
+    assert b"runserver_socketio" in response.content

@@ -1,0 +1,263 @@
+"""How sockets begin and end: each test runs over every transport."""
+
+import gevent
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from django_socketio.events import (
+    on_connect,
+    on_disconnect,
+    on_error,
+    on_event,
+    on_finish,
+    on_message,
+    on_unsubscribe,
+)
+
+
+@pytest.fixture
+def ends():
+    """A list of what happens to sockets that end, and an event for the last of it."""
+    log = []
+
+    @on_disconnect
+    def disconnected(request, socket, context):
+        log.append(("disconnect", socket.disconnect_reason, socket.channels))
+
+    @on_unsubscribe
+    def unsubscribed(request, socket, context, channel):
+        log.append(("unsubscribe", channel))
+
+    @on_finish
+    def finished(request, socket, context):
+        log.append(("finish", socket.channels))
+
+    return log
+
+
+def wait_until_all_have_ended(server):
+    assert server.call(server.process.shared.living.wait_until_empty, 5)
+
+
+def in_order(reason):
+    return [
+        ("disconnect", reason, ["a", "b"]),
+        ("unsubscribe", "a"),
+        ("unsubscribe", "b"),
+        ("finish", ["a", "b"]),
+    ]
+
+
+def subscribed(connect, server):
+    client = connect(server)
+    client.subscribe("a")
+    client.subscribe("b")
+    return client
+
+
+def test_a_client_that_leaves_the_namespace_ends_in_order(server, connect, ends):
+    subscribed(connect, server).send("41")
+    wait_until_all_have_ended(server)
+    assert ends == in_order("client namespace disconnect")
+    assert len(server.process.shared.channels) == 0
+
+
+def test_a_client_that_closes_its_transport_ends_in_order(server, connect, ends):
+    subscribed(connect, server).close()
+    wait_until_all_have_ended(server)
+    assert ends == in_order("transport close")
+
+
+def test_a_server_that_stops_ends_all_in_order(server, connect, ends):
+    client = subscribed(connect, server)
+    server.stop()
+    assert ends == in_order("server shutting down")
+    assert client.is_closed()
+
+
+def test_a_socket_that_the_server_disconnects_ends_in_order(server, connect, ends):
+    @on_message
+    def leave(request, socket, context, message):
+        socket.disconnect()
+        socket.disconnect()
+        assert not socket.connected
+        assert socket.send("too late") is False
+
+    client = subscribed(connect, server)
+    client.emit("message")
+    assert client.receive() == "41"
+    wait_until_all_have_ended(server)
+    assert ends == in_order("server namespace disconnect")
+
+
+def test_a_client_that_answers_no_pings_ends(serve, connect, ends):
+    server = serve(PING_INTERVAL=0.1, PING_TIMEOUT=0.1)
+    client = connect(server)
+    client.answer_pings = False
+    assert client.is_closed()
+    wait_until_all_have_ended(server)
+    assert ends[0] == ("disconnect", "ping timeout", [])
+
+
+def test_a_client_that_answers_its_pings_lives(serve, connect, ends):
+    client = connect(serve(PING_INTERVAL=0.05, PING_TIMEOUT=1))
+    while client.pings < 6:
+        client.sync()
+    assert ends == []
+
+
+def test_what_came_before_the_end_is_handled_before_it(server, connect, ends):
+    @on_message
+    def slowly(request, socket, context, message):
+        gevent.sleep(0.01)
+        ends.append(message)
+
+    client = connect(server)
+    for number in range(3):
+        client.emit("message", number)
+    client.send("41")
+    wait_until_all_have_ended(server)
+    assert ends[:4] == [0, 1, 2, ("disconnect", "client namespace disconnect", [])]
+
+
+def test_the_channels_can_be_reached_from_the_last_handlers(server, connect):
+    @on_finish
+    def say_goodbye(request, socket, context):
+        socket.broadcast_channel("left")
+
+    stays, goes = connect(server), connect(server)
+    stays.subscribe("a")
+    goes.subscribe("a")
+    goes.close()
+    assert stays.event() == ["message", "left"]
+
+
+def test_failing_last_handlers_do_not_keep_the_others_from_running(server, connect, ends):
+    errors = []
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(str(exception))
+
+    for event in (on_disconnect, on_unsubscribe, on_finish):
+
+        @event
+        def fail(request, socket, context, *args, name=event.name):
+            raise ValueError(name)
+
+    subscribed(connect, server).close()
+    wait_until_all_have_ended(server)
+    assert ends == in_order("transport close")
+    assert errors == ["on_disconnect", "on_unsubscribe", "on_unsubscribe", "on_finish"]
+    assert len(server.process.shared.channels) == 0
+
+
+def test_permission_denied_in_on_connect_refuses_the_connection(server, connect, ends):
+    @on_connect
+    def refuse(request, socket, context):
+        socket.subscribe("a")
+        socket.send("never seen")
+        raise PermissionDenied("Members only")
+
+    client = connect(server, join=False)
+    client.send("40")
+    assert client.receive() == '44{"message":"Members only"}'
+    wait_until_all_have_ended(server)
+    assert ends == []
+    assert len(server.process.shared.channels) == 0
+
+
+def test_an_on_connect_that_fails_admits_nobody(server, connect, ends, caplog):
+    errors = []
+
+    @on_connect
+    def fail(request, socket, context):
+        raise ValueError("no database")
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(str(exception))
+
+    client = connect(server, join=False)
+    client.send("40")
+    assert client.receive() == '44{"message":"Internal error"}'
+    assert errors == ["no database"]
+    assert "Traceback" in caplog.text
+
+
+def test_a_refused_client_may_ask_again(server, connect):
+    answers = iter([PermissionDenied("not yet"), None])
+
+    @on_connect
+    def decide(request, socket, context):
+        if (refusal := next(answers)) is not None:
+            raise refusal
+
+    client = connect(server, join=False)
+    client.send("40")
+    assert client.receive() == '44{"message":"not yet"}'
+    client.connect()
+
+
+def test_disconnecting_in_on_connect_ends_a_socket_that_was_connected(server, connect, ends):
+    @on_connect
+    def leave(request, socket, context):
+        socket.disconnect()
+
+    client = connect(server)
+    assert client.receive() == "41"
+    wait_until_all_have_ended(server)
+    assert [end[0] for end in ends] == ["disconnect", "finish"]
+
+
+def test_a_client_that_goes_while_on_connect_runs_ends_once(server, connect, ends):
+    going, gone = gevent.event.Event(), gevent.event.Event()
+
+    @on_connect
+    def wait(request, socket, context):
+        going.set()
+        gone.wait(5)
+
+    client = connect(server, join=False)
+    client.send("40")
+    server.call(going.wait, 5)
+    client.send("1")
+    server.call(gone.set)
+    wait_until_all_have_ended(server)
+    assert [end[0] for end in ends] == ["disconnect", "finish"]
+
+
+def test_a_client_can_leave_and_come_back_on_the_same_session(server, connect, ends):
+    client = connect(server)
+    first = client.id
+    client.send("41")
+    client.connect()
+    assert client.id != first
+    assert client.ask("nobody")[0]["error"]
+    assert [end[0] for end in ends] == ["disconnect", "finish"]
+
+
+def test_leaving_one_namespace_leaves_the_other(server, connect, ends):
+    @on_event("who", namespace="/admin")
+    def who(request, socket, context):
+        return socket.namespace
+
+    client = connect(server)
+    client.connect("/admin")
+    client.send("41")
+    client.emit("too late")
+    assert client.ask("who", namespace="/admin") == ["/admin"]
+
+
+def test_a_client_that_never_connects_is_closed(serve, connect):
+    client = connect(serve(CONNECT_TIMEOUT=0.1), join=False)
+    assert client.is_closed()
+
+
+def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
+    for _ in range(3):
+        subscribed(connect, server).close()
+    wait_until_all_have_ended(server)
+    assert len(server.process.shared.channels) == 0
+    assert server.process.engine.sessions == {}
+    assert server.process.relay._subscriptions == {}

@@ -1,0 +1,93 @@
+"""The decorators themselves: no server is needed."""
+
+import re
+
+import pytest
+
+from django_socketio.events import (
+    EventError,
+    Handlers,
+    Registration,
+    has_namespace,
+    on_connect,
+    on_event,
+    on_finish,
+    on_message,
+    on_subscribe,
+)
+
+
+def handler(request, socket, context, *args):
+    """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    "decorate",
+    [on_message, on_message(), on_message(channel="^a"), on_event("e"), on_connect(namespace="/n")],
+)
+def test_a_decorator_returns_the_function(decorate):
+    assert decorate(handler) is handler
+
+
+def test_on_connect_takes_no_channel():
+    with pytest.raises(EventError, match="on_connect has no channels"):
+        on_connect(channel="^room-")
+
+
+def test_a_bad_pattern_is_told_at_import():
+    with pytest.raises(EventError, match=re.escape("channel='('): expected a regular expression")):
+        on_message(channel="(")
+
+
+def test_a_pattern_given_in_the_place_of_the_handler_is_told():
+    with pytest.raises(EventError, match="decorates a function"):
+        on_message("^room-")
+
+
+@pytest.mark.parametrize("name", ["subscribe", "connect", "disconnecting", "", handler])
+def test_on_event_refuses_names_that_cannot_come(name):
+    with pytest.raises(EventError, match=r"reserved|takes the event's name"):
+        on_event(name)
+
+
+@pytest.mark.parametrize("namespace", ["/a,b", "/a\n", 3])
+def test_bad_namespaces_are_told(namespace):
+    with pytest.raises(EventError, match="namespace"):
+        on_finish(namespace=namespace)
+
+
+def test_a_namespace_gets_its_slash():
+    on_message(namespace="admin")(handler)
+    assert has_namespace("/admin")
+
+
+def test_only_the_main_namespace_is_there_without_handlers():
+    assert has_namespace("/")
+    assert not has_namespace("/admin")
+
+
+def test_a_handler_can_be_unregistered():
+    on_subscribe(handler)
+    on_subscribe.disconnect(handler)
+    assert list(on_subscribe.handlers) == []
+
+
+def test_which_handlers_match_a_channel_is_worked_out_once():
+    handlers, looked = Handlers(), []
+
+    class Pattern:
+        def match(self, channel):
+            looked.append(channel)
+            return True
+
+    handlers.add(Registration(handler, Pattern(), "/"))
+    for _ in range(3):
+        assert len(list(handlers.relevant("/", ("a",)))) == 1
+    assert looked == ["a"]
+
+
+def test_a_handler_that_comes_later_counts_too():
+    handlers = Handlers()
+    assert list(handlers.relevant("/", ("a",))) == []
+    handlers.add(Registration(handler, re.compile("a"), "/"))
+    assert len(list(handlers.relevant("/", ("a", "b")))) == 1
