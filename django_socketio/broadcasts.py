@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django_socketio.exceptions import NoSocket
+from django_socketio.names import check_channel, check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-from django_socketio.socket import check_channel, check_event
 
 Publish = Callable[[Envelope], int]
 

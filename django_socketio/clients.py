@@ -213,7 +213,7 @@ class Client:
             for channel in self.socket.channel_names:
                 self._guarded(self._send, events.on_unsubscribe, channel)
             self._guarded(self._send, events.on_finish)
-        self.socket.close()
+        self.socket.leave_all()
         self._shared.living.discard(self)
 
     # Handlers

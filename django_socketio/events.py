@@ -11,11 +11,11 @@ Put them into the ``events.py`` of an installed app: it is imported by itself.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar, overload
 
 from django_socketio.exceptions import EventError
+from django_socketio.handlers import Handlers, Registration
+from django_socketio.names import check_namespace
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -32,74 +32,6 @@ RESERVED = frozenset(
     }
 )
 """Event names that clients cannot send, or that have a decorator of their own."""
-
-MATCHES_REMEMBERED = 10_000
-"""Channel names for which it is known which patterns match."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Registration:
-    """A handler, and what it was registered for."""
-
-    function: Callable[..., Any]
-    pattern: re.Pattern[str] | None
-    namespace: str
-    first_only: bool = False
-    """Whether it takes the first argument of an event only, instead of all."""
-
-    def call(
-        self, request: Any, socket: Any, context: dict[str, Any], args: tuple[Any, ...]
-    ) -> Any:
-        """Call the handler with an event's arguments."""
-        if self.first_only:
-            args = args[:1] or (None,)
-        return self.function(request, socket, context, *args)
-
-
-class Handlers:
-    """Handlers of one event, in the order in which they were registered."""
-
-    def __init__(self) -> None:
-        self._registrations: list[Registration] = []
-        self._matching = lru_cache(MATCHES_REMEMBERED)(self._match)
-
-    def __iter__(self) -> Iterator[Registration]:
-        return iter(self._registrations)
-
-    def __len__(self) -> int:
-        return len(self._registrations)
-
-    def add(self, registration: Registration) -> None:
-        """Add a handler after the others."""
-        self._registrations.append(registration)
-        self._matching.cache_clear()
-
-    def remove(self, function: Callable[..., Any]) -> None:
-        """Remove all registrations of a function."""
-        self._registrations = [r for r in self._registrations if r.function is not function]
-        self._matching.cache_clear()
-
-    def clear(self) -> None:
-        """Remove all handlers."""
-        self._registrations.clear()
-        self._matching.cache_clear()
-
-    def relevant(self, namespace: str, channels: tuple[str, ...]) -> Iterable[Registration]:
-        """Return the handlers without a pattern, and those whose pattern matches a channel."""
-        if len(channels) == 1:
-            return self._matching(namespace, channels[0])
-        if not channels:
-            return self._matching(namespace, None)
-        found = {r for channel in channels for r in self._matching(namespace, channel)}
-        return [r for r in self._registrations if r in found] if len(found) > 1 else found
-
-    def _match(self, namespace: str, channel: str | None) -> tuple[Registration, ...]:
-        return tuple(
-            r
-            for r in self._registrations
-            if r.namespace == namespace
-            and (r.pattern is None or (channel is not None and r.pattern.match(channel)))
-        )
 
 
 class Event:
@@ -232,18 +164,6 @@ class NamedEvents:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events.values())
-
-
-def check_namespace(namespace: str) -> str:
-    """Return the namespace as the protocol writes it, with its leading slash.
-
-    Raises:
-        EventError: it is not a string, or holds a comma or a control character.
-
-    """
-    if not isinstance(namespace, str) or not namespace.isprintable() or "," in namespace:
-        raise EventError(f"a namespace is a name like '/admin', without commas; got {namespace!r}")
-    return namespace if namespace.startswith("/") else f"/{namespace}"
 
 
 on_event = NamedEvents()

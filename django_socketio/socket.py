@@ -9,14 +9,13 @@ from gevent.event import AsyncResult
 from django_socketio.acks import Acks, Callback
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
-from django_socketio.exceptions import CallTimeout, ChannelError, EventError
-from django_socketio.protocol.socketio import RESERVED_EVENTS, Packet, PacketType
-from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.exceptions import CallTimeout
+from django_socketio.member import Member
+from django_socketio.names import check_event
+from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.relay.base import Envelope, everyone_topic
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
-
-MAX_CHANNEL_LENGTH = 200
-"""Characters of a channel's name."""
 
 CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
@@ -28,7 +27,7 @@ class PublicSession(NamedTuple):
     session_id: str
 
 
-class Socket:
+class Socket(Member):
     """One client's connection to one namespace.
 
     Args:
@@ -46,17 +45,12 @@ class Socket:
     __slots__ = (
         "__weakref__",
         "_acks",
-        "_channels",
         "_codec",
         "_held",
         "_leave",
-        "_max_channels",
         "_session",
         "auth",
-        "channel_names",
         "disconnect_reason",
-        "id",
-        "namespace",
     )
 
     def __init__(
@@ -71,16 +65,12 @@ class Socket:
         max_channels: int,
         leave: Callable[["Socket"], None],
     ) -> None:
-        self.id = id
-        self.namespace = namespace
+        super().__init__(id, namespace, channels, max_channels)
         self.auth = auth
-        self.channel_names: tuple[str, ...] = ()
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
         self._session = session
-        self._channels = channels
         self._codec = codec
-        self._max_channels = max_channels
         self._leave = leave
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
@@ -97,11 +87,6 @@ class Socket:
     def connected(self) -> bool:
         """Whether it lives."""
         return self.disconnect_reason is None
-
-    @property
-    def channels(self) -> list[str]:
-        """The channels that it is on, in the order in which it came to them."""
-        return list(self.channel_names)
 
     # Sending to this client
 
@@ -190,7 +175,7 @@ class Socket:
             RelayError: the relay did not take it; nobody received it.
 
         """
-        self._publish(self._topics(channel), message, event, exclude=self.id)
+        self._publish(self.topics(channel), message, event, exclude=self.id)
 
     def send_and_broadcast(self, message: Any, event: str = "message") -> None:
         """Send a message to all sockets of the namespace, this one included.
@@ -212,57 +197,16 @@ class Socket:
             RelayError: the relay did not take it; nobody received it.
 
         """
-        self._publish(self._topics(channel), message, event)
+        self._publish(self.topics(channel), message, event)
         if channel not in self.channel_names if channel is not None else not self.channel_names:
             self.send(message, event)
-
-    def _topics(self, channel: str | None) -> tuple[str, ...]:
-        names = self.channel_names if channel is None else (check_channel(channel),)
-        return tuple(channel_topic(self.namespace, name) for name in names)
 
     def _publish(
         self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
     ) -> None:
         check_event(event)
         if topics:
-            self._channels.publish(Envelope(topics, self.namespace, event, (message,), exclude))
-
-    # Channels
-
-    def subscribe(self, channel: str) -> bool:
-        """Put this socket on a channel; False if it was on it. Runs no handlers.
-
-        Raises:
-            ChannelError: the name is not allowed, or the socket is on too many channels.
-
-        """
-        return self.join(channel, hold=False)
-
-    def join(self, channel: str, hold: bool) -> bool:
-        """Put this socket on a channel; ``hold`` its messages until ``admit``."""
-        check_channel(channel)
-        if channel in self.channel_names:
-            return False
-        if len(self.channel_names) >= self._max_channels:
-            raise ChannelError(
-                f"the socket is on {self._max_channels} channels, which is the most that "
-                "SOCKETIO_MAX_CHANNELS allows"
-            )
-        self.channel_names += (channel,)
-        self._channels.add(channel_topic(self.namespace, channel), self, hold)
-        return True
-
-    def admit(self, channel: str) -> None:
-        """Deliver what was held back of a channel, and all that comes."""
-        self._channels.accept(channel_topic(self.namespace, channel), self)
-
-    def unsubscribe(self, channel: str) -> bool:
-        """Take this socket off a channel; False if it was not on it. Runs no handlers."""
-        if channel not in self.channel_names:
-            return False
-        self.channel_names = tuple(name for name in self.channel_names if name != channel)
-        self._channels.remove(channel_topic(self.namespace, channel), self)
-        return True
+            self._registry.publish(Envelope(topics, self.namespace, event, (message,), exclude))
 
     # Life
 
@@ -278,8 +222,7 @@ class Socket:
         self._session.send(self._codec.packet(packet))
         for outgoing in held:
             self._session.send(outgoing)
-        self._channels.add(socket_topic(self.namespace, self.id), self)
-        self._channels.add(everyone_topic(self.namespace), self)
+        self.become_reachable()
 
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""
@@ -287,45 +230,9 @@ class Socket:
         if self._acks is not None:
             self._acks.cancel()
 
-    def close(self) -> None:
-        """Leave all channels: the last thing that a socket does."""
-        for channel in self.channel_names:
-            self.unsubscribe(channel)
-        self._channels.remove(socket_topic(self.namespace, self.id), self)
-        self._channels.remove(everyone_topic(self.namespace), self)
-
 
 def unpack(args: list[Any]) -> Any:
     """Return an answer's only argument, or a tuple of several, or None."""
     if len(args) == 1:
         return args[0]
     return tuple(args) or None
-
-
-def check_event(event: str) -> None:
-    """Check the name of an event that is to be sent.
-
-    Raises:
-        EventError: it is not a string, or reserved by Socket.IO.
-
-    """
-    if not isinstance(event, str) or event in RESERVED_EVENTS:
-        raise EventError(f"expected an event's name that Socket.IO does not reserve; got {event!r}")
-
-
-def check_channel(channel: str) -> str:
-    """Return a channel's name.
-
-    Raises:
-        ChannelError: it is not a string of 1 to 200 characters without control characters.
-
-    """
-    if not isinstance(channel, str):
-        raise ChannelError(f"a channel's name is a string; got {type(channel).__name__}")
-    if not 0 < len(channel) <= MAX_CHANNEL_LENGTH:
-        raise ChannelError(
-            f"a channel's name has 1 to {MAX_CHANNEL_LENGTH} characters; got {len(channel)}"
-        )
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in channel):
-        raise ChannelError(f"a channel's name has no control characters; got {channel!r}")
-    return channel

@@ -6,8 +6,6 @@ import pytest
 
 from django_socketio.events import (
     EventError,
-    Handlers,
-    Registration,
     has_namespace,
     on_connect,
     on_event,
@@ -15,6 +13,7 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
+from django_socketio.handlers import Handlers, Registration
 
 
 def handler(request, socket, context, *args):

@@ -1,0 +1,89 @@
+"""Who can be on channels."""
+
+from django_socketio.channels import Channels
+from django_socketio.exceptions import ChannelError
+from django_socketio.names import check_channel
+from django_socketio.relay.base import channel_topic, everyone_topic, socket_topic
+from django_socketio.transports.outgoing import Outgoing
+
+
+class Member:
+    """The channels of one socket.
+
+    Args:
+        id: the socket's public id.
+        namespace: the namespace whose channels they are.
+        registry: the channels of this process.
+        max_channels: on how many it may be.
+
+    """
+
+    __slots__ = ("_max_channels", "_registry", "channel_names", "id", "namespace")
+
+    def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:
+        self.id = id
+        self.namespace = namespace
+        self.channel_names: tuple[str, ...] = ()
+        self._registry = registry
+        self._max_channels = max_channels
+
+    def deliver(self, outgoing: Outgoing) -> bool:
+        """Send what comes on a channel; False if that is not possible any more."""
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that it is on, in the order in which it came to them."""
+        return list(self.channel_names)
+
+    def subscribe(self, channel: str) -> bool:
+        """Put this socket on a channel; False if it was on it. Runs no handlers.
+
+        Raises:
+            ChannelError: the name is not allowed, or the socket is on too many channels.
+
+        """
+        return self.join(channel, hold=False)
+
+    def join(self, channel: str, hold: bool) -> bool:
+        """Put this socket on a channel; ``hold`` its messages until ``admit``."""
+        check_channel(channel)
+        if channel in self.channel_names:
+            return False
+        if len(self.channel_names) >= self._max_channels:
+            raise ChannelError(
+                f"the socket is on {self._max_channels} channels, which is the most that "
+                "SOCKETIO_MAX_CHANNELS allows"
+            )
+        self.channel_names += (channel,)
+        self._registry.add(channel_topic(self.namespace, channel), self, hold)
+        return True
+
+    def admit(self, channel: str) -> None:
+        """Deliver what was held back of a channel, and all that comes."""
+        self._registry.accept(channel_topic(self.namespace, channel), self)
+
+    def unsubscribe(self, channel: str) -> bool:
+        """Take this socket off a channel; False if it was not on it. Runs no handlers."""
+        if channel not in self.channel_names:
+            return False
+        self.channel_names = tuple(name for name in self.channel_names if name != channel)
+        self._registry.remove(channel_topic(self.namespace, channel), self)
+        return True
+
+    def topics(self, channel: str | None) -> tuple[str, ...]:
+        """Return the topic of a channel, or those of all channels that this socket is on."""
+        names = self.channel_names if channel is None else (check_channel(channel),)
+        return tuple(channel_topic(self.namespace, name) for name in names)
+
+    def become_reachable(self) -> None:
+        """Receive what is sent to everyone, and to this socket's id."""
+        self._registry.add(socket_topic(self.namespace, self.id), self)
+        self._registry.add(everyone_topic(self.namespace), self)
+
+    def leave_all(self) -> None:
+        """Leave all channels: the last thing that a socket does."""
+        for channel in self.channel_names:
+            self.unsubscribe(channel)
+        self._registry.remove(socket_topic(self.namespace, self.id), self)
+        self._registry.remove(everyone_topic(self.namespace), self)

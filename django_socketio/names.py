@@ -1,0 +1,48 @@
+"""What events, channels and namespaces may be called."""
+
+from django_socketio.exceptions import ChannelError, EventError
+from django_socketio.protocol.socketio import RESERVED_EVENTS
+
+MAX_CHANNEL_LENGTH = 200
+"""Characters of a channel's name."""
+
+
+def check_event(event: str) -> None:
+    """Check the name of an event that is to be sent.
+
+    Raises:
+        EventError: it is not a string, or reserved by Socket.IO.
+
+    """
+    if not isinstance(event, str) or event in RESERVED_EVENTS:
+        raise EventError(f"expected an event's name that Socket.IO does not reserve; got {event!r}")
+
+
+def check_channel(channel: str) -> str:
+    """Return a channel's name.
+
+    Raises:
+        ChannelError: it is not a string of 1 to 200 characters without control characters.
+
+    """
+    if not isinstance(channel, str):
+        raise ChannelError(f"a channel's name is a string; got {type(channel).__name__}")
+    if not 0 < len(channel) <= MAX_CHANNEL_LENGTH:
+        raise ChannelError(
+            f"a channel's name has 1 to {MAX_CHANNEL_LENGTH} characters; got {len(channel)}"
+        )
+    if any(character < " " or "\x7f" <= character <= "\x9f" for character in channel):
+        raise ChannelError(f"a channel's name has no control characters; got {channel!r}")
+    return channel
+
+
+def check_namespace(namespace: str) -> str:
+    """Return the namespace as the protocol writes it, with its leading slash.
+
+    Raises:
+        EventError: it is not a string, or holds a comma or a control character.
+
+    """
+    if not isinstance(namespace, str) or not namespace.isprintable() or "," in namespace:
+        raise EventError(f"a namespace is a name like '/admin', without commas; got {namespace!r}")
+    return namespace if namespace.startswith("/") else f"/{namespace}"

@@ -1,0 +1,46 @@
+"""The log of messages: SOCKETIO_MESSAGE_LOG_FORMAT."""
+
+import logging
+
+import pytest
+
+from django_socketio.events import on_message
+
+
+@pytest.fixture
+def messages(caplog):
+    caplog.set_level(logging.INFO, "django_socketio.messages")
+
+    def logged():
+        return [r.getMessage() for r in caplog.records if r.name == "django_socketio.messages"]
+
+    return logged
+
+
+def say_hello(connect, server):
+    @on_message
+    def nothing(request, socket, context, message):
+        pass
+
+    client = connect(server)
+    client.subscribe("a")
+    client.ask("message", "hello")
+
+
+def test_messages_are_logged_in_the_format_of_0_3(server, connect, messages):
+    say_hello(connect, server)
+    subscribed, said = messages()
+    assert subscribed.startswith("127.0.0.1 - - [20")
+    assert subscribed.endswith('] "Socket.IO subscribe: a"')
+    assert said.endswith('] "Socket.IO message: hello"')
+
+
+def test_the_format_may_name_any_key_of_meta(serve, connect, messages):
+    server = serve(MESSAGE_LOG_FORMAT="%(TYPE)s %(MESSAGE)s %(REQUEST_METHOD)s %(HTTP_NOTHING)s")
+    say_hello(connect, server)
+    assert messages() == ["subscribe a GET -", "message hello GET -"]
+
+
+def test_none_turns_the_log_off(serve, connect, messages):
+    say_hello(connect, serve(MESSAGE_LOG_FORMAT=None))
+    assert messages() == []

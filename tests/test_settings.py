@@ -1,0 +1,98 @@
+"""Settings, system checks and the template tag."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.template import Context, Template
+from django.test import RequestFactory, override_settings
+
+from django_socketio import conf
+from django_socketio.application import ENGINE
+from django_socketio.checks import check_settings
+from django_socketio.transports.limits import Limits
+
+
+def test_every_limit_is_a_setting_with_the_same_default():
+    assert conf.limits() == Limits()
+    assert {name.upper() for name in Limits.__slots__} <= set(conf.SETTINGS)
+
+
+def test_a_setting_is_read_late():
+    with override_settings(SOCKETIO_PING_INTERVAL=0.5):
+        assert conf.limits().ping_interval == 0.5
+    assert conf.limits().ping_interval == 25
+
+
+BAD_VALUES = {
+    "HOST": 7,
+    "PORT": 70_000,
+    "MESSAGE_LOG_FORMAT": 1,
+    "ALLOWED_ORIGINS": "https://example.com",
+    "PING_INTERVAL": 0,
+    "PING_TIMEOUT": "20",
+    "CONNECT_TIMEOUT": float("inf"),
+    "MAX_MESSAGE_SIZE": True,
+    "WORKERS": 0,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES.items())
+def test_an_ill_typed_value_is_reported(name, value):
+    with override_settings(**{f"SOCKETIO_{name}": value}):
+        (error,) = check_settings()
+        assert error.id == "django_socketio.E001"
+        assert f"SOCKETIO_{name} must be " in error.msg
+        assert repr(value) in error.msg
+        with pytest.raises(ImproperlyConfigured, match=f"SOCKETIO_{name}"):
+            conf.get(name)
+
+
+def test_an_unknown_name_is_reported_with_the_one_that_was_meant():
+    with override_settings(SOCKETIO_PING_INTERVALL=3):
+        (warning,) = check_settings()
+    assert warning.id == "django_socketio.W001"
+    assert warning.hint == "Did you mean SOCKETIO_PING_INTERVAL?"
+
+
+def test_good_settings_are_not_reported():
+    with override_settings(SOCKETIO_PORT=0, SOCKETIO_MESSAGE_LOG_FORMAT=None):
+        assert check_settings() == []
+
+
+def render(request=None, **context):
+    template = Template("{% load socketio_tags %}{% socketio %}")
+    return template.render(Context({"request": request, **context})).strip()
+
+
+SCRIPT = '<script src="/static/django_socketio/socketio.js" data-path="/socket.io/"'
+
+
+def test_the_tag_emits_the_script():
+    assert render() == f"{SCRIPT}></script>"
+
+
+@override_settings(DEBUG=True)
+def test_the_tag_tells_the_port_of_the_sockets_if_it_is_another():
+    request = RequestFactory().get("/", SERVER_PORT="8000")
+    assert render(request) == f'{SCRIPT} data-port="9000"></script>'
+
+
+@pytest.mark.parametrize(
+    "environ", [{"SERVER_PORT": "9000"}, {"SERVER_PORT": "8000", ENGINE: object()}]
+)
+@override_settings(DEBUG=True)
+def test_the_tag_tells_no_port_where_the_page_comes_from_the_same_server(environ):
+    assert render(RequestFactory().get("/", **environ)) == f"{SCRIPT}></script>"
+
+
+def test_behind_a_proxy_only_a_port_that_was_set_is_told():
+    request = RequestFactory().get("/", SERVER_PORT="80")
+    assert render(request) == f"{SCRIPT}></script>"
+    with override_settings(SOCKETIO_PORT=9001):
+        assert 'data-port="9001"' in render(request)
+
+
+def test_the_tag_respects_the_nonce_of_a_content_security_policy():
+    request = RequestFactory().get("/")
+    request.csp_nonce = "n0nce"
+    assert render(request) == f'{SCRIPT} nonce="n0nce"></script>'
+    assert 'nonce="other"' in render(csp_nonce="other")
