@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 from django.utils import autoreload
@@ -16,14 +17,31 @@ from django.utils import autoreload
 CODE_CHANGED = 3
 """The status with which Django's reloader ends a child."""
 
+FAILED = 1
+"""The status of a child that ended with an error, a SyntaxError say."""
+
 
 def run() -> int:
     """Run children until one ends for another reason than changed code; return its status."""
     environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    while True:
+    status = _run_child(patched_arguments(), environ)
+    while status == CODE_CHANGED:
+        files = _snapshot()
         status = _run_child(patched_arguments(), environ)
-        if status != CODE_CHANGED:
-            return status if status >= 0 else 128 - status
+        if status == FAILED:
+            status = _wait_for_change(files)
+    return status if status >= 0 else 128 - status
+
+
+def _snapshot() -> dict[Any, float]:
+    return dict(autoreload.StatReloader().snapshot_files())
+
+
+def _wait_for_change(files: dict[Any, float]) -> int:
+    """Wait until the change that a child could not even start with is mended."""
+    while _snapshot() == files:
+        time.sleep(autoreload.StatReloader.SLEEP_TIME)
+    return CODE_CHANGED
 
 
 def _run_child(arguments: list[str], environ: dict[str, str]) -> int:

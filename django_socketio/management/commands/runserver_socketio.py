@@ -1,5 +1,6 @@
 """``manage.py runserver_socketio [host:port]``: Django and its sockets on one address."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -65,7 +66,9 @@ class Command(RunServer):
     def run(self, **options: Any) -> None:
         """Serve in a process that gevent has patched, started again whenever the code changes."""
         if options["use_reloader"] and os.environ.get(INITIATED_BY_RELOADER) != "true":
-            sys.exit(supervisor.run())
+            with contextlib.suppress(KeyboardInterrupt):
+                sys.exit(supervisor.run())
+            return
         if not supervisor.is_patched():
             supervisor.start_again_patched()
         stop_on_signals()

@@ -1,0 +1,260 @@
+"""``manage.py runserver_socketio``, as a person runs it: a process of its own."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.clients import WebSocketClient, close_all
+from tests.test_bad_input import get
+
+MANAGE = str(Path(__file__).parent / "manage.py")
+TIMEOUT = 20
+
+
+class Run:
+    """A run of the command, whose output can be waited for."""
+
+    def __init__(self, *arguments, python=(MANAGE,), **environ):
+        self.output = ""
+        self._more = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, *python, "runserver_socketio", *arguments],
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
+            cwd=Path(__file__).parent.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._more:
+                self.output += line
+                self._more.notify_all()
+
+    def wait_for(self, pattern, count=1):
+        """Wait until the pattern has been printed often enough; return its last match."""
+        with self._more:
+            found = self._more.wait_for(
+                lambda: len(re.findall(pattern, self.output)) >= count, TIMEOUT
+            )
+        assert found, self.output
+        return list(re.finditer(pattern, self.output))[-1]
+
+    @property
+    def port(self):
+        return int(self.wait_for(r"django-socketio .* at http://.*:(\d+)/")[1])
+
+    def wait(self, timeout=TIMEOUT):
+        """Wait for the end; return the exit status."""
+        status = self.process.wait(timeout)
+        self._reader.join(TIMEOUT)
+        return status
+
+    def end(self):
+        """End the process and its children, if the test did not."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def run():
+    runs = []
+
+    def start(*arguments, **options):
+        runs.append(Run(*arguments, **options))
+        return runs[-1]
+
+    yield start
+    close_all()
+    for one in runs:
+        one.end()
+
+
+@pytest.fixture
+def loud(tmp_path):
+    """A project whose handlers print what happens, in a file that may change."""
+    events = tmp_path / "loud" / "events.py"
+    events.parent.mkdir()
+    (tmp_path / "loud" / "__init__.py").touch()
+    (tmp_path / "loud_settings.py").write_text(
+        "from tests.project.settings import *\n"
+        "INSTALLED_APPS = [*INSTALLED_APPS[:-1], 'loud']\nDEBUG = True\n"
+    )
+    events.write_text(
+        "from django_socketio.events import on_disconnect, on_finish\n"
+        "@on_disconnect\n"
+        "def gone(request, socket, context): print('gone:', socket.disconnect_reason)\n"
+        "@on_finish\n"
+        "def finished(request, socket, context): print('finished')\n"
+    )
+    return events
+
+
+def in_project(events):
+    return {"DJANGO_SETTINGS_MODULE": "loud_settings", "PYTHONPATH": str(events.parent.parent)}
+
+
+def test_the_banner_says_where_it_listens_and_how_to_stop(run):
+    server = run("0", "--noreload")
+    assert server.port > 0
+    server.wait_for(r"Quit the server with CONTROL-C\.")
+    assert "Relay: in-process" in server.output
+    assert "System check identified no issues" in server.output
+    assert "unapplied migration" in server.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [
+        (["0"], "127.0.0.1"),
+        (["localhost:0"], "localhost"),
+        (["[::1]:0"], "::1"),
+        (["-6", "0"], "::1"),
+    ],
+)
+def test_the_forms_of_the_address(run, arguments, host):
+    server = run(*arguments, "--noreload")
+    with socket.create_connection((host, server.port), timeout=5):
+        pass
+
+
+def test_the_settings_name_the_address(run, tmp_path):
+    (tmp_path / "ours.py").write_text(
+        "from tests.project.settings import *\nSOCKETIO_HOST = 'localhost'\nSOCKETIO_PORT = 0\n"
+    )
+    server = run("--noreload", DJANGO_SETTINGS_MODULE="ours", PYTHONPATH=str(tmp_path))
+    server.wait_for(r"at http://localhost:\d+/")
+
+
+@pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])
+def test_a_port_that_is_taken_is_one_friendly_line(run, reload):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = run(str(taken.getsockname()[1]), *reload)
+        assert server.wait() == 1
+    assert server.output.endswith("Error: That port is already in use.\n")
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("nonsense", "is not a valid port number or address:port pair"),
+        ("70000", "70000 is not a port number"),
+        ("192.0.2.1:0", "Error: That IP address can't be assigned to."),
+        ("no-such-host.invalid:0", "Error: "),
+    ],
+)
+def test_a_bad_address_is_one_friendly_line(run, address, told):
+    server = run(address, "--noreload")
+    assert server.wait() == 1
+    assert told in server.output
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_two_seconds_with_every_last_handler_run(run, loud, number, reload):
+    server = run("0", *reload, **in_project(loud))
+    client = WebSocketClient(server.port)
+    client.connect()
+    server.process.send_signal(number)
+    assert server.wait(2) == 0
+    assert "gone: server shutting down\nfinished\n" in server.output
+    assert client.is_closed()
+    assert "Traceback" not in server.output
+
+
+def test_changed_code_ends_the_sockets_and_serves_again_on_the_same_port(run, loud):
+    server = run(str(free_port()), **in_project(loud))
+    port = server.port
+    client = WebSocketClient(port)
+    client.connect()
+    loud.write_text(loud.read_text().replace("'finished'", "'finished again'"))
+    server.wait_for("gone: server shutting down\nfinished\n")
+    assert client.is_closed()
+    server.wait_for(r"Quit the server", count=2)
+    assert server.port == port
+    WebSocketClient(port).connect()
+    server.process.terminate()
+    server.wait_for("finished again")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run, loud):
+    right = loud.read_text()
+    server = run(str(free_port()), **in_project(loud))
+    port = server.port
+    loud.write_text("def broken(:\n")
+    server.wait_for("SyntaxError")
+    loud.write_text(right)
+    server.wait_for(r"Quit the server", count=2)
+    WebSocketClient(port).connect()
+
+
+def test_it_also_runs_as_a_module(run):
+    server = run("0", "--noreload", python=("-m", "django"), **SETTINGS)
+    WebSocketClient(server.port).connect()
+
+
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": "."}
+
+SCRIPT = "/static/django_socketio/socketio.js"
+
+
+@pytest.mark.parametrize(
+    ("debug", "arguments", "status"),
+    [
+        (True, [], 200),
+        (True, ["--nostatic"], 404),
+        (False, [], 404),
+        (False, ["--insecure"], 200),
+    ],
+)
+def test_static_files(run, loud, debug, arguments, status):
+    settings = loud.parent.parent / "loud_settings.py"
+    settings.write_text(settings.read_text().replace("DEBUG = True", f"DEBUG = {debug}"))
+    server = run("0", "--noreload", *arguments, **in_project(loud))
+    assert get(server.port, SCRIPT)[0] == status
+
+
+def test_an_error_in_events_py_is_raised(run, loud):
+    loud.write_text("import no_such_module\n")
+    server = run("0", "--noreload", **in_project(loud))
+    assert server.wait() == 1
+    assert "No module named 'no_such_module'" in server.output
+
+
+def test_handlers_run_cooperatively(run, loud):
+    loud.write_text(
+        "import time\nfrom django_socketio.events import on_event\n"
+        "@on_event('nap')\ndef nap(request, socket, context): time.sleep(0.5)\n"
+        "@on_event('now')\ndef now(request, socket, context): return 'now'\n"
+    )
+    server = run("0", "--noreload", **in_project(loud))
+    sleeper, other = WebSocketClient(server.port), WebSocketClient(server.port)
+    sleeper.connect()
+    other.connect()
+    sleeper.emit("nap", id=1)
+    assert other.ask("now") == ["now"]
+    sleeper.ws.settimeout(0.05)
+    with pytest.raises(Exception, match="timed out"):
+        sleeper.receive()
