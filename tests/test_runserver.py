@@ -15,20 +15,23 @@ import pytest
 from tests.clients import WebSocketClient, close_all
 from tests.test_bad_input import get
 
-MANAGE = str(Path(__file__).parent / "manage.py")
+ROOT = Path(__file__).parent.parent
+MANAGE = str(ROOT / "tests" / "manage.py")
 TIMEOUT = 20
+
+ENVIRON = {name: os.environ[name] for name in os.environ if name != "DJANGO_SETTINGS_MODULE"}
 
 
 class Run:
     """A run of the command, whose output can be waited for."""
 
-    def __init__(self, *arguments, python=(MANAGE,), **environ):
+    def __init__(self, *arguments, python=(MANAGE,), cwd=ROOT, **environ):
         self.output = ""
         self._more = threading.Condition()
         self.process = subprocess.Popen(
             [sys.executable, *python, "runserver_socketio", *arguments],
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
-            cwd=Path(__file__).parent.parent,
+            env={**ENVIRON, "PYTHONUNBUFFERED": "1", **environ},
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -213,6 +216,18 @@ def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run
 def test_it_also_runs_as_a_module(run):
     server = run("0", "--noreload", python=("-m", "django"), **SETTINGS)
     WebSocketClient(server.port).connect()
+
+
+@pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])
+def test_it_runs_from_another_folder_than_that_of_manage_py(run, tmp_path, reload):
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    project.mkdir()
+    subprocess.run([sys.executable, "-m", "django", "startproject", "site1", project], check=True)
+    settings = project / "site1" / "settings.py"
+    settings.write_text(settings.read_text() + "\nINSTALLED_APPS.append('django_socketio')\n")
+    server = run("0", *reload, python=(str(project / "manage.py"),), cwd=elsewhere)
+    assert server.port
 
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": "."}

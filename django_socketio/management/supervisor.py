@@ -1,7 +1,7 @@
 """The processes of ``runserver_socketio``: a plain parent, and a child that gevent has patched.
 
 gevent must patch the standard library before anything else imports it, so the child is started by
-``python -m gevent.monkey``. The parent starts it again when the code has changed, and passes
+``patched.py``. The parent starts it again when the code has changed, and passes
 signals on: Django's own would kill the child before its sockets have ended in order.
 """
 
@@ -13,6 +13,8 @@ import time
 from typing import Any
 
 from django.utils import autoreload
+
+from django_socketio.management import patched
 
 CODE_CHANGED = 3
 """The status with which Django's reloader ends a child."""
@@ -78,16 +80,10 @@ def start_again_patched() -> None:
 
 
 def patched_arguments() -> list[str]:
-    """Return this process's command line, with ``gevent.monkey`` in front of the program."""
+    """Return this process's command line, run by ``patched.py``."""
     arguments = [str(argument) for argument in autoreload.get_child_arguments()]
-    if is_patched():
-        return arguments
     program = _index_of_program(arguments)
-    if arguments[program] == "-m":
-        rest = ["--module", *arguments[program + 1 :]]
-    else:
-        rest = arguments[program:]
-    return [*arguments[:program], "-m", "gevent.monkey", *rest]
+    return [*arguments[:program], patched.__file__, *arguments[program:]]
 
 
 def _index_of_program(arguments: list[str]) -> int:

@@ -1,0 +1,30 @@
+"""Runs a Python program after gevent has patched the standard library.
+
+    python .../patched.py manage.py runserver_socketio
+    python .../patched.py -m django runserver_socketio
+
+As ``python -m gevent.monkey``, but a program finds the modules beside it wherever it is run from.
+"""
+
+import os
+import runpy
+import sys
+
+
+def main() -> None:
+    """Patch, then become the program that the arguments name."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    program, as_module = sys.argv[1], sys.argv[1] == "-m"
+    sys.argv[:] = sys.argv[2:] if as_module else sys.argv[1:]
+    # What Python itself puts first: the program's folder, or the current one for -m.
+    sys.path[0] = os.getcwd() if as_module else os.path.dirname(os.path.abspath(program))
+    if as_module:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
