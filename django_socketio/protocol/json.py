@@ -5,38 +5,71 @@ JavaScript strings may hold), integers beyond 64 bits and keys that are not stri
 """
 
 import json
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import orjson
 
 Default = Callable[[Any], Any]
 
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME  # dates are written by `default`, as Django does
+
 _DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _LONG_NUMBER = b"0" * 19  # the shortest run of digits that may not fit into 64 bits
 
 
 def dumps(value: Any, default: Default | None = None) -> str:
-    """Return ``value`` as compact JSON text.
+    """Return ``value`` as compact JSON text; NaN and infinity are null, as JavaScript writes them.
 
     ``default`` turns a value that JSON does not know into one that it knows.
 
     Raises:
         TypeError: a value is none that JSON or ``default`` knows.
-        ValueError: a number is none that JSON knows (NaN, infinity), or values contain themselves.
+        ValueError: values are nested too deeply, or contain themselves.
 
     """
     try:
-        return orjson.dumps(value, default, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+        return dumps_fast(value, default)
     except TypeError:
-        return _dumps_slowly(value, default)
+        return dumps_slowly(value, default)
 
 
-def _dumps_slowly(value: Any, default: Default | None) -> str:
+def dumps_fast(value: Any, default: Default | None = None) -> str:
+    """Do what ``dumps`` does with orjson, which raises TypeError for what it cannot write."""
+    return orjson.dumps(value, default, _OPTIONS).decode()
+
+
+def dumps_slowly(value: Any, default: Default | None = None) -> str:
+    """Do what ``dumps`` does with the standard library."""
+
+    def as_orjson_does(value: Any) -> Any:
+        try:
+            return orjson.loads(orjson.dumps(value, default, _OPTIONS))
+        except TypeError:
+            return _unknown(value) if default is None else default(value)
+
     try:
-        return json.dumps(value, default=default, separators=(",", ":"), allow_nan=False)
+        return _write(_finite(value), default=as_orjson_does)
     except RecursionError:
         raise ValueError("the value is nested too deeply to be sent as JSON") from None
+
+
+_write = partial(json.dumps, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None in the place of numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _unknown(value: Any) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
 
 
 def loads(text: str) -> Any:

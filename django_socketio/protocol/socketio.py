@@ -60,25 +60,32 @@ def encode(packet: Packet, default: json.Default | None = None) -> list[str | by
     if packet.data is None:
         return [_header(packet, packet.type, 0)]
     text, attachments = _dumps(packet.data, default)
+    if attachments and packet.type not in _BINARY:
+        raise TypeError(f"binary cannot travel in a {packet.type.name} packet")
     type = _BINARY[packet.type] if attachments else packet.type
     return [_header(packet, type, len(attachments)) + text, *attachments]
 
 
 def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
     # JSON's writer asks for help where it meets bytes: no search for them is needed beforehand.
-    # It may meet them twice, so each has one number.
-    attachments: dict[int, bytes] = {}
+    attachments: list[bytes] = []
+    try:
+        return json.dumps_fast(data, _detach_to(attachments, default)), attachments
+    except TypeError:
+        attachments = []
+        return json.dumps_slowly(data, _detach_to(attachments, default)), attachments
 
+
+def _detach_to(attachments: list[bytes], default: json.Default | None) -> json.Default:
     def detach(value: Any) -> Any:
         if isinstance(value, (bytes, bytearray, memoryview)):
-            attachments.setdefault(id(value), bytes(value))
-            return {"_placeholder": True, "num": list(attachments).index(id(value))}
+            attachments.append(bytes(value))
+            return {"_placeholder": True, "num": len(attachments) - 1}
         if default is not None:
             return default(value)
         raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
 
-    text = json.dumps(data, detach)
-    return text, list(attachments.values())
+    return detach
 
 
 def _header(packet: Packet, type: PacketType, attachments: int) -> str:
@@ -221,7 +228,9 @@ _CHECKS: dict[PacketType, Callable[[Any], None]] = {
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "an empty array", str: "a string", type(None): "nothing"}
+    if value == []:
+        return "an empty array"
+    names = {dict: "an object", list: "an array", str: "a string", type(None): "nothing"}
     return names.get(type(value), f"a {type(value).__name__}")
 
 
@@ -245,5 +254,5 @@ def _attach(data: Any, attachments: list[bytes]) -> Any:
 
 def _attachment(number: Any, attachments: list[bytes]) -> bytes:
     if type(number) is not int or not 0 <= number < len(attachments):
-        raise ProtocolError(f"a placeholder names attachment {number!r} of {len(attachments)}")
+        raise ProtocolError(f"a placeholder names attachment {number!r:.20} of {len(attachments)}")
     return attachments[number]

@@ -11,19 +11,23 @@ from collections.abc import Iterable
 from struct import Struct
 
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidState, PayloadTooBig
+from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol.framing import FrameBoundaries
 
 __all__ = ["CloseCode", "WebSocketProtocol", "frame"]
 
 # What `websockets` would log of every connection, the session logs once, with its reason.
 _silent = logging.getLogger("django_socketio.websockets")
 _silent.setLevel(logging.CRITICAL)
+
+MAX_REASON_SIZE = 123
+"""Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
 
 _MEDIUM = Struct("!BBH")
 _LARGE = Struct("!BBQ")
@@ -45,6 +49,10 @@ def _header(first: int, payload: bytes) -> bytes:
     return _LARGE.pack(first, 127, length)
 
 
+def _shorten(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_SIZE].decode(errors="ignore")
+
+
 class WebSocketProtocol:
     """The server's side of one WebSocket connection.
 
@@ -53,12 +61,20 @@ class WebSocketProtocol:
 
     """
 
-    __slots__ = ("_decoder", "_fragments", "_max_message_size", "_protocol", "error")
+    __slots__ = (
+        "_boundaries",
+        "_decoder",
+        "_fragments",
+        "_protocol",
+        "error",
+    )
 
     def __init__(self, max_message_size: int) -> None:
         # Open from the start: the request has been read by the HTTP server.
-        self._protocol = ServerProtocol(state=State.OPEN, max_size=max_message_size, logger=_silent)
-        self._max_message_size = max_message_size
+        # Sizes are limited where frames are cut: the library would count control frames towards
+        # the message that they interrupt.
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=None, logger=_silent)
+        self._boundaries = FrameBoundaries(max_message_size)
         self._fragments: list[str | bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self.error: ProtocolError | None = None
@@ -67,18 +83,33 @@ class WebSocketProtocol:
     def accept(self, target: str, headers: Iterable[tuple[str, str]], version: str) -> Response:
         """Return the answer to a handshake request (section 4.2): 101, or what is wrong with it."""
         request = Request(target, Headers(headers), "GET", version)
-        return self._protocol.accept(request)
+        response = self._protocol.accept(request)
+        if response.status_code != 101:
+            # Section 4.4: the client learns which version is spoken.
+            response.headers["Sec-WebSocket-Version"] = "13"
+        return response
 
     def receive(self, data: bytes) -> list[str | bytes]:
         """Return the messages that these bytes complete; then see ``data_to_send``."""
-        self._protocol.receive_data(data)
-        messages = []
+        messages: list[str | bytes] = []
+        try:
+            # Frame by frame: what follows a mistake, or a close frame, must not be read.
+            for piece in self._boundaries.split(data):
+                if self._protocol.eof_sent:
+                    break
+                self._receive_piece(piece, messages)
+        except ProtocolError as error:
+            too_big = isinstance(error, MessageTooBig)
+            self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
+        return messages
+
+    def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
+        self._protocol.receive_data(piece)
         for event in self._protocol.events_received():
             message = self._assemble(event) if isinstance(event, Frame) else None
             if message is not None:
                 messages.append(message)
         self._note_error()
-        return messages
 
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
@@ -87,7 +118,7 @@ class WebSocketProtocol:
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake (section 7.1.2); does nothing where it has started."""
         with contextlib.suppress(InvalidState):
-            self._protocol.send_close(code, reason)
+            self._protocol.send_close(code, _shorten(reason))
 
     def data_to_send(self) -> tuple[bytes, bool]:
         """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
@@ -101,7 +132,9 @@ class WebSocketProtocol:
         try:
             content = self._decode(frame)
         except UnicodeDecodeError:
-            self._fail(CloseCode.INVALID_DATA, "a text message is not UTF-8")
+            self._fail(
+                CloseCode.INVALID_DATA, ProtocolError("WebSocket: a text message is not UTF-8")
+            )
             return None
         if self._fragments is None and frame.fin:
             return content
@@ -129,18 +162,12 @@ class WebSocketProtocol:
         fragments, self._fragments, self._decoder = self._fragments, None, None
         return type(content)().join(fragments)  # type: ignore[arg-type]
 
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self.error = ProtocolError(f"WebSocket: {reason}")
-        self._protocol.fail(code, reason)
+    def _fail(self, code: CloseCode, error: ProtocolError) -> None:
+        if not self._protocol.eof_sent:
+            self.error = error
+            self._protocol.fail(code, str(error))
 
     def _note_error(self) -> None:
         error = self._protocol.parser_exc
-        if error is None or self.error is not None:
-            return
-        if isinstance(error, PayloadTooBig):
-            self.error = MessageTooBig(
-                f"a message has more than {self._max_message_size} bytes "
-                "(SOCKETIO_MAX_MESSAGE_SIZE)"
-            )
-        elif not isinstance(error, EOFError):
+        if error is not None and self.error is None and not isinstance(error, EOFError):
             self.error = ProtocolError(f"WebSocket: {error}")

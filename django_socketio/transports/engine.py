@@ -151,7 +151,8 @@ class Engine:
         response = protocol.accept("/", exchange.headers, environ["SERVER_PROTOCOL"])
         if response.status_code != 101:
             problem = bytes(response.body).decode().partition("\n")[0]
-            raise RequestError(ErrorCode.BAD_REQUEST, problem)
+            spoken = ("Sec-WebSocket-Version", response.headers["Sec-WebSocket-Version"])
+            raise RequestError(ErrorCode.BAD_REQUEST, problem, headers=(spoken,))
 
         def take_over(sock: socket, received: bytes) -> None:
             unsent = self._limits.max_unsent_bytes

@@ -50,15 +50,22 @@ class Answer(NamedTuple):
 class RequestError(Exception):
     """A request that the engine refuses: what the client is told, and with which status."""
 
-    def __init__(self, code: ErrorCode, message: str, status: int = 400) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        status: int = 400,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(message)
+        self.headers = headers
         self.code = code
         self.status = status
 
     def answer(self) -> Answer:
         """Return the refusal, in the form of Socket.IO's own server."""
         body = json.dumps({"code": int(self.code), "message": str(self)}).encode()
-        return Answer(self.status, body, (("Content-Type", "application/json"),))
+        return Answer(self.status, body, (("Content-Type", "application/json"), *self.headers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,17 +111,18 @@ class Session:
         if error is not None:
             logger.warning("%r closed: %s", self, error)
         self._forget(self)
-        self._close_transport(say_so)
+        self._close_transport(say_so, str(error or ""))
         self._release_posts()
         delegate, self.delegate = self.delegate, None
         if delegate is not None:
             delegate.closed(self.protocol.reason or Reason.TRANSPORT_CLOSE, error)
 
-    def _close_transport(self, say_so: bool) -> None:
+    def _close_transport(self, say_so: bool, problem: str) -> None:
         if isinstance(self.transport, PollingTransport):
             self.transport.close(say_so)
         else:
-            self.transport.close(_CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE))
+            code = _CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE)
+            self.transport.close(code, problem)
 
     def wake(self, now: float) -> float | None:
         """Do what the heartbeat asks for; return when to be called again."""
@@ -176,5 +177,5 @@ class Session:
 
 _CLOSE_CODES: dict[Any, CloseCode] = {
     Reason.SHUTTING_DOWN: CloseCode.GOING_AWAY,
-    Reason.PARSE_ERROR: CloseCode.PROTOCOL_ERROR,
+    Reason.PARSE_ERROR: CloseCode.POLICY_VIOLATION,
 }

@@ -1,0 +1,60 @@
+import base64
+
+import pytest
+
+from django_socketio.protocol.engineio import Packet, PacketType
+from django_socketio.transports import outgoing
+from django_socketio.transports.outgoing import Outgoing
+
+TEXT = Packet(PacketType.MESSAGE, '2["ü"]')
+BINARY = Packet(PacketType.MESSAGE, b"\x00\xff")
+
+
+def test_frames_are_the_websocket_frames_of_all_packets_in_their_order():
+    assert Outgoing([TEXT, BINARY]).frames == b'\x81\x0842["\xc3\xbc"]' + b"\x82\x02\x00\xff"
+
+
+def test_parts_are_the_packets_as_a_payload_holds_them():
+    assert Outgoing([TEXT, BINARY]).parts == [b'42["\xc3\xbc"]', b"bAP8="]
+
+
+@pytest.mark.parametrize("first", ["frames", "parts"])
+def test_the_form_made_first_does_not_stand_in_for_the_other(first):
+    sent = Outgoing([BINARY])
+    getattr(sent, first)
+    assert (sent.frames, sent.parts) == (b"\x82\x02\x00\xff", [b"bAP8="])
+
+
+@pytest.mark.parametrize("form", ["frames", "parts"])
+def test_each_form_is_made_once_for_all_receivers(form):
+    sent = Outgoing([TEXT, BINARY])
+    assert getattr(sent, form) is getattr(sent, form)
+
+
+def test_the_packets_stay_at_hand():
+    assert Outgoing([TEXT, BINARY]).packets == [TEXT, BINARY]
+
+
+def test_nothing_to_send_is_nothing_in_every_form():
+    assert (Outgoing([]).frames, Outgoing([]).parts) == (b"", [])
+
+
+def test_100_kilobytes_of_binary_take_both_forms():
+    content = bytes(range(256)) * 400
+    sent = Outgoing([Packet(PacketType.MESSAGE, content)])
+    assert sent.frames == b"\x82\x7f" + len(content).to_bytes(8, "big") + content
+    assert sent.parts == [b"b" + base64.b64encode(content)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "frame", "part"),
+    [
+        (outgoing.PING, b"\x81\x012", b"2"),
+        (outgoing.PROBE_ANSWER, b"\x81\x063probe", b"3probe"),
+        (outgoing.one(PacketType.NOOP), b"\x81\x016", b"6"),
+        (outgoing.one(PacketType.CLOSE), b"\x81\x011", b"1"),
+        (outgoing.one(PacketType.OPEN, "{}"), b"\x81\x030{}", b"0{}"),
+    ],
+)
+def test_a_single_packet_is_ready_for_both_transports(sent, frame, part):
+    assert (sent.frames, sent.parts) == (frame, [part])

@@ -1,0 +1,699 @@
+import itertools
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol.websocket import WebSocketProtocol, frame
+
+repeatable = settings(derandomize=True, max_examples=60, deadline=None, database=None)
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FIN = 0x80
+LIMIT = 1000
+
+
+# The test's own client: writes masked frames, reads unmasked ones
+
+
+def mask(payload, key):
+    return bytes(byte ^ part for byte, part in zip(payload, itertools.cycle(key), strict=False))
+
+
+def length_of(size, form=None):
+    """The length field, minimal unless its form (126 or 127) is given."""
+    if form == 127 or (form is None and size > 0xFFFF):
+        return struct.pack("!BQ", FIN | 127, size)
+    if form == 126 or (form is None and size > 125):
+        return struct.pack("!BH", FIN | 126, size)
+    return bytes([FIN | size])
+
+
+def sent(opcode, payload=b"", fin=True, key=b"\x01\x80\xfe\x3c", form=None, reserved=0):
+    """A frame as a client sends it."""
+    first = bytes([(FIN if fin else 0) | reserved | opcode])
+    return first + length_of(len(payload), form) + key + mask(payload, key)
+
+
+def closing(code, reason=b""):
+    return sent(CLOSE, struct.pack("!H", code) + reason)
+
+
+def read(data):
+    """Return the server's frames as pairs of first byte and payload."""
+    frames = []
+    while data:
+        size, start = data[1], 2
+        assert size < 126
+        frames.append((data[0], data[start : start + size]))
+        data = data[start + size :]
+    return frames
+
+
+def talk(*pieces, limit=LIMIT):
+    """Return the protocol that received these pieces, and the messages they held."""
+    protocol = WebSocketProtocol(limit)
+    messages = [message for piece in pieces for message in protocol.receive(piece)]
+    return protocol, messages
+
+
+def messages_of(*pieces, limit=LIMIT):
+    protocol, messages = talk(*pieces, limit=limit)
+    assert protocol.error is None
+    assert protocol.data_to_send() == (b"", False)
+    return messages
+
+
+def failure_of(*pieces, limit=LIMIT):
+    """Return the close code and the error by which the server ends the connection."""
+    protocol, messages = talk(*pieces, limit=limit)
+    data, eof = protocol.data_to_send()
+    frames = read(data)
+    assert (messages, [first for first, _ in frames], eof) == ([], [FIN | CLOSE], True)
+    return struct.unpack_from("!H", frames[0][1])[0], protocol.error
+
+
+def assert_refused(code, *pieces):
+    found, error = failure_of(*pieces)
+    assert found == code
+    assert type(error) is ProtocolError
+    assert str(error).startswith("WebSocket: ")
+
+
+# Messages received
+
+
+@pytest.mark.parametrize("text", ["", "hello", "4ü😀", "\x00", "\ufeffx"])
+def test_a_masked_text_frame_is_a_str(text):
+    assert messages_of(sent(TEXT, text.encode())) == [text]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"hello"])
+def test_a_masked_binary_frame_is_bytes(content):
+    [message] = messages_of(sent(BINARY, content))
+    assert message == content
+    assert type(message) is bytes
+
+
+@pytest.mark.parametrize("key", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x00\x01\x02\x03"])
+def test_any_masking_key_will_do(key):
+    assert messages_of(sent(TEXT, b"hello", key=key)) == ["hello"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 100_000])
+def test_every_size_up_to_the_limit_is_received(size):
+    assert messages_of(sent(BINARY, b"x" * size), limit=100_000) == [b"x" * size]
+
+
+def test_a_message_of_exactly_the_limit_is_received():
+    assert messages_of(sent(TEXT, b"x" * LIMIT)) == ["x" * LIMIT]
+
+
+def test_all_messages_of_one_piece_are_received_in_their_order():
+    assert messages_of(sent(TEXT, b"a") + sent(BINARY, b"b") + sent(TEXT, b"c")) == ["a", b"b", "c"]
+
+
+def test_a_message_is_received_with_its_last_byte_and_once():
+    protocol = WebSocketProtocol(LIMIT)
+    data = sent(TEXT, b"hello")
+    assert [protocol.receive(bytes([byte])) for byte in data] == [[]] * (len(data) - 1) + [
+        ["hello"]
+    ]
+    assert protocol.receive(b"") == []
+
+
+def test_fragments_are_one_message():
+    pieces = sent(TEXT, b"he", fin=False), sent(CONT, b"ll", fin=False), sent(CONT, b"o")
+    assert messages_of(*pieces) == ["hello"]
+
+
+def test_binary_fragments_are_one_message_of_bytes():
+    assert messages_of(sent(BINARY, b"\xff", fin=False), sent(CONT, b"\xc3")) == [b"\xff\xc3"]
+
+
+@pytest.mark.parametrize(("opcode", "message"), [(TEXT, ""), (BINARY, b"")])
+def test_empty_fragments_are_an_empty_message(opcode, message):
+    empty = sent(CONT, fin=False)
+    assert messages_of(sent(opcode, fin=False), empty * 3, sent(CONT)) == [message]
+
+
+def test_a_message_follows_a_fragmented_one_whatever_its_kind():
+    fragmented = sent(TEXT, b"a", fin=False) + sent(CONT, b"b")
+    pieces = fragmented, sent(BINARY, b"\xff"), sent(BINARY, b"\xc3", fin=False), sent(CONT)
+    assert messages_of(*pieces, fragmented) == ["ab", b"\xff", b"\xc3", "ab"]
+
+
+messages = st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.binary(max_size=300)
+keys = st.binary(min_size=4, max_size=4)
+
+
+@st.composite
+def fragmented(draw, message):
+    """The frames of a message, cut at random bytes, with pings between them."""
+    payload = message.encode() if isinstance(message, str) else message
+    cuts = sorted(draw(st.lists(st.integers(0, len(payload)), max_size=4)))
+    parts = [payload[a:b] for a, b in itertools.pairwise([0, *cuts, len(payload)])]
+    frames = []
+    for number, part in enumerate(parts):
+        opcode = CONT if number else TEXT if isinstance(message, str) else BINARY
+        frames.append(sent(opcode, part, fin=number == len(parts) - 1, key=draw(keys)))
+    return frames
+
+
+@st.composite
+def conversations(draw):
+    """Messages, and the bytes that carry them in random fragments, in random pieces."""
+    contents = draw(st.lists(messages, min_size=1, max_size=4))
+    frames = [one for content in contents for one in draw(fragmented(content))]
+    pings = draw(st.lists(st.integers(0, len(frames)), max_size=3))
+    for place in sorted(pings, reverse=True):
+        frames.insert(place, sent(PING, b"?"))
+    data = b"".join(frames)
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=8)))
+    pieces = [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)])]
+    return contents, len(pings), pieces
+
+
+@repeatable
+@given(conversations())
+def test_messages_come_out_whole_however_they_were_cut(conversation):
+    contents, pings, pieces = conversation
+    protocol, received = talk(*pieces, limit=2000)
+    assert (received, protocol.error) == (contents, None)
+    assert protocol.data_to_send() == (frame_of_pong(b"?") * pings, False)
+
+
+@settings(repeatable, max_examples=150)
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_any_bytes_are_survived_and_cutting_them_changes_no_message(data, cut):
+    whole, together = talk(data)
+    pieces, apart = talk(data[:cut], data[cut:])
+    assert together == apart
+    assert repr(whole.error) == repr(pieces.error)
+
+
+# Masking, reserved bits, opcodes, lengths
+
+
+@pytest.mark.parametrize("first", [FIN | TEXT, FIN | BINARY, TEXT, FIN | PING, FIN | CLOSE])
+def test_an_unmasked_frame_is_refused(first):
+    assert_refused(1002, bytes([first, 2]) + b"\x03\xe8")
+
+
+def test_an_unmasked_frame_is_refused_from_its_header():
+    assert_refused(1002, bytes([FIN | TEXT, 100]))
+
+
+@pytest.mark.parametrize("reserved", [0x10, 0x20, 0x40, 0x70])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY, PING, PONG, CLOSE])
+def test_reserved_bits_are_refused(opcode, reserved):
+    assert_refused(1002, sent(opcode, reserved=reserved))
+
+
+def test_reserved_bits_are_refused_in_continuations_too():
+    assert_refused(1002, sent(TEXT, b"a", fin=False), sent(CONT, b"b", reserved=0x40))
+
+
+@pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
+@pytest.mark.parametrize("fin", [True, False])
+def test_reserved_opcodes_are_refused(opcode, fin):
+    assert_refused(1002, sent(opcode, b"x", fin=fin))
+
+
+@pytest.mark.parametrize(("size", "form"), [(0, 126), (125, 126), (0, 127), (126, 127), (900, 127)])
+def test_a_length_in_more_bytes_than_it_needs_is_refused(size, form):
+    assert_refused(1002, sent(TEXT, b"x" * size, form=form))
+
+
+@pytest.mark.parametrize(("size", "form"), [(125, 126), (5, 127)])
+@pytest.mark.parametrize("opcode", [PING, PONG])
+def test_a_control_frame_has_its_length_in_one_byte(opcode, size, form):
+    assert_refused(1002, sent(opcode, b"x" * size, form=form))
+
+
+# The limit
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, 65535, 65536, 2**31, 2**62, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_length_beyond_the_limit_is_refused_from_the_header_alone(opcode, size):
+    code, error = failure_of(bytes([FIN | opcode]) + length_of(size))
+    assert code == 1009
+    assert type(error) is MessageTooBig
+
+
+def test_the_refusal_of_a_big_message_names_the_limit_and_its_setting():
+    _, error = failure_of(sent(TEXT, b"x" * 1001))
+    assert "more than 1000 bytes" in str(error)
+    assert "SOCKETIO_MAX_MESSAGE_SIZE" in str(error)
+
+
+def test_fragments_that_add_up_to_the_limit_are_received():
+    pieces = [sent(TEXT, b"x" * 400, fin=False), sent(CONT, b"x" * 600)]
+    assert messages_of(*pieces) == ["x" * LIMIT]
+
+
+@pytest.mark.parametrize("fin", [True, False])
+def test_fragments_that_add_up_beyond_the_limit_are_refused_from_the_header(fin):
+    last = bytes([FIN if fin else 0]) + length_of(401)
+    pieces = [sent(TEXT, b"x" * 300, fin=False), sent(CONT, b"x" * 300, fin=False), last]
+    code, error = failure_of(*pieces)
+    assert code == 1009
+    assert type(error) is MessageTooBig
+
+
+def test_the_limit_is_of_each_message_not_of_all():
+    assert messages_of(*[sent(BINARY, b"x" * LIMIT)] * 3) == [b"x" * LIMIT] * 3
+
+
+def test_the_limit_counts_bytes_not_characters():
+    code, error = failure_of(sent(TEXT, "ü".encode() * 501))
+    assert (code, type(error)) == (1009, MessageTooBig)
+
+
+@pytest.mark.parametrize("opcode", [PING, PONG])
+def test_control_frames_between_fragments_do_not_count_towards_the_limit(opcode):
+    control = sent(opcode, b"p" * 125)
+    pieces = [sent(BINARY, b"x" * 950, fin=False), control, control, sent(CONT, b"x" * 50)]
+    protocol, received = talk(*pieces)
+    assert (received, protocol.error) == ([b"x" * LIMIT], None)
+
+
+# Fragmentation
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("fin", [True, False])
+def test_a_new_message_within_a_fragmented_one_is_refused(opcode, fin):
+    assert_refused(1002, sent(TEXT, b"a", fin=False), sent(opcode, b"b", fin=fin))
+
+
+@pytest.mark.parametrize("fin", [True, False])
+def test_a_continuation_of_nothing_is_refused(fin):
+    assert_refused(1002, sent(CONT, b"x", fin=fin))
+
+
+def test_a_continuation_of_a_message_that_is_complete_is_refused():
+    protocol, received = talk(sent(TEXT, b"a", fin=False), sent(CONT, b"b"), sent(CONT, b"c"))
+    assert received == ["ab"]
+    assert type(protocol.error) is ProtocolError
+
+
+@pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
+def test_a_fragmented_control_frame_is_refused(opcode):
+    assert_refused(1002, sent(opcode, fin=False))
+
+
+@pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
+@pytest.mark.parametrize("size", [126, 500])
+def test_a_control_frame_over_125_bytes_is_refused(opcode, size):
+    assert_refused(1002, sent(opcode, b"\x03\xe8" + b"x" * (size - 2)))
+
+
+# Text
+
+
+BAD_TEXTS = [
+    b"\xff",
+    b"\x80",
+    b"a\xc3",
+    b"\xc3(",
+    b"\xc0\xaf",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xe2\x82",
+    b"\xf0\x9f\x98",
+    b"ok\xf8\x88\x80\x80\x80",
+]
+
+
+@pytest.mark.parametrize("text", BAD_TEXTS)
+def test_text_that_is_not_utf_8_is_refused(text):
+    assert_refused(1007, sent(TEXT, text))
+
+
+@pytest.mark.parametrize("text", BAD_TEXTS)
+def test_text_that_is_not_utf_8_is_refused_however_it_is_split(text):
+    for cut in range(len(text) + 1):
+        assert_refused(1007, sent(TEXT, text[:cut], fin=False), sent(CONT, text[cut:]))
+
+
+@pytest.mark.parametrize("text", BAD_TEXTS)
+def test_the_same_bytes_are_fine_as_binary(text):
+    assert messages_of(sent(BINARY, text)) == [text]
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\x80", b"\xf4\x90"])
+def test_bad_text_is_refused_before_its_message_is_complete(bad):
+    assert_refused(1007, sent(TEXT, b"ok", fin=False), sent(CONT, bad, fin=False))
+
+
+@pytest.mark.parametrize("text", ["ü", "€", "😀", "aü€😀z"])
+def test_a_character_may_be_split_between_fragments(text):
+    whole = text.encode()
+    for cut in range(len(whole) + 1):
+        assert messages_of(sent(TEXT, whole[:cut], fin=False), sent(CONT, whole[cut:])) == [text]
+
+
+def test_a_character_may_be_split_around_an_empty_fragment_and_a_pong():
+    pieces = sent(TEXT, b"\xc3", fin=False), sent(CONT, fin=False), sent(PONG), sent(CONT, b"\xbc")
+    assert messages_of(*pieces) == ["ü"]
+
+
+def test_messages_before_a_bad_one_are_received():
+    protocol, received = talk(sent(TEXT, b"good") + sent(TEXT, b"\xff") + sent(TEXT, b"late"))
+    assert received == ["good"]
+    assert type(protocol.error) is ProtocolError
+
+
+@pytest.mark.parametrize(
+    "after", [closing(1000), sent(TEXT, b"x"), sent(PING), sent(0x3), b"\x81\x00"]
+)
+def test_what_follows_bad_text_in_the_same_piece_does_not_change_the_answer(after):
+    assert_refused(1007, sent(TEXT, b"\xff") + after)
+
+
+# Control frames
+
+
+def frame_of_pong(payload):
+    return bytes([FIN | PONG, len(payload)]) + payload
+
+
+@pytest.mark.parametrize("payload", [b"", b"hello", b"\x00\xff", b"x" * 125])
+def test_a_ping_is_answered_with_the_same_payload(payload):
+    protocol, received = talk(sent(PING, payload))
+    assert received == []
+    assert protocol.data_to_send() == (frame_of_pong(payload), False)
+
+
+def test_each_of_several_pings_is_answered_in_their_order():
+    protocol, _ = talk(sent(PING, b"1") + sent(PING, b"2"), sent(PING, b"3"))
+    answers = b"".join(map(frame_of_pong, [b"1", b"2", b"3"]))
+    assert protocol.data_to_send() == (answers, False)
+
+
+def test_what_was_taken_to_be_sent_is_not_given_again():
+    protocol, _ = talk(sent(PING, b"1"))
+    protocol.data_to_send()
+    assert protocol.data_to_send() == (b"", False)
+
+
+def test_a_pong_that_nobody_asked_for_is_ignored():
+    assert messages_of(sent(PONG, b"x") + sent(TEXT, b"a")) == ["a"]
+
+
+def test_control_frames_may_come_between_fragments():
+    pieces = sent(TEXT, b"a", fin=False), sent(PING, b"?"), sent(PONG), sent(CONT, b"b")
+    protocol, received = talk(*pieces)
+    assert received == ["ab"]
+    assert protocol.data_to_send() == (frame_of_pong(b"?"), False)
+
+
+# The closing handshake
+
+
+def answer_to(*pieces):
+    protocol, _ = talk(*pieces)
+    data, eof = protocol.data_to_send()
+    assert eof
+    [answer] = read(data)
+    return answer, protocol.error
+
+
+@pytest.mark.parametrize("reason", [b"", b"bye", "tschüß".encode(), b"x" * 123])
+def test_a_close_is_echoed_with_its_whole_reason(reason):
+    answer, error = answer_to(closing(1000, reason))
+    assert answer == (FIN | CLOSE, b"\x03\xe8" + reason)
+    assert error is None
+
+
+def test_an_empty_close_is_answered_with_an_empty_one():
+    assert answer_to(sent(CLOSE)) == ((FIN | CLOSE, b""), None)
+
+
+GOOD_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999]
+BAD_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
+
+
+@pytest.mark.parametrize("code", GOOD_CODES)
+def test_the_close_codes_of_the_registry_and_of_applications_are_echoed(code):
+    assert answer_to(closing(code)) == ((FIN | CLOSE, struct.pack("!H", code)), None)
+
+
+@pytest.mark.parametrize("code", BAD_CODES)
+def test_close_codes_that_nobody_may_send_are_refused(code):
+    assert_refused(1002, closing(code))
+
+
+def test_a_close_of_one_byte_is_refused():
+    assert_refused(1002, sent(CLOSE, b"\x03"))
+
+
+@pytest.mark.parametrize("reason", [b"\xff", b"a\xc3", b"\xed\xa0\x80"])
+def test_a_close_reason_that_is_not_utf_8_is_refused(reason):
+    assert_refused(1007, closing(1000, reason))
+
+
+def test_before_a_close_tcp_stays_open():
+    protocol, _ = talk(sent(TEXT, b"x"), sent(PING))
+    assert protocol.data_to_send()[1] is False
+
+
+@pytest.mark.parametrize(
+    "after", [sent(TEXT, b"late"), sent(PING, b"?"), closing(1000), b"\xff\x00 junk", sent(3)]
+)
+@pytest.mark.parametrize("joined", [True, False])
+def test_what_comes_after_a_close_is_ignored(after, joined):
+    pieces = [closing(1000), after]
+    protocol, received = talk(*([b"".join(pieces)] if joined else pieces))
+    assert (received, protocol.error) == ([], None)
+    assert protocol.data_to_send() == (b"\x88\x02\x03\xe8", True)
+
+
+@pytest.mark.parametrize("after", [sent(TEXT, b"late"), sent(PING, b"?"), closing(1000), b"\x00"])
+def test_what_comes_after_an_error_is_ignored(after):
+    protocol, _ = talk(sent(TEXT, b"\xff"))
+    first, answer = protocol.error, protocol.data_to_send()
+    assert answer[1] is True
+    assert protocol.receive(after) == []
+    assert (protocol.error, protocol.data_to_send()) == (first, (b"", False))
+
+
+def test_messages_before_a_close_in_the_same_piece_are_received():
+    assert talk(sent(TEXT, b"last") + closing(1001))[1] == ["last"]
+
+
+def test_a_close_within_a_fragmented_message_ends_the_connection_without_that_message():
+    protocol, received = talk(sent(TEXT, b"a", fin=False), closing(1000), sent(CONT, b"b"))
+    data, eof = protocol.data_to_send()
+    assert (received, read(data)[0][0], eof) == ([], FIN | CLOSE, True)
+
+
+def test_a_close_of_the_server_is_sent_and_tcp_stays_open_for_the_answer():
+    protocol = WebSocketProtocol(LIMIT)
+    protocol.close(1001, "bye")
+    assert protocol.data_to_send() == (b"\x88\x05\x03\xe9bye", False)
+
+
+def test_the_answer_to_the_servers_close_closes_tcp_and_is_not_answered():
+    protocol = WebSocketProtocol(LIMIT)
+    protocol.close(1000)
+    protocol.data_to_send()
+    protocol.receive(closing(1000))
+    assert protocol.data_to_send() == (b"", True)
+
+
+def test_pings_are_still_answered_while_the_servers_close_is_on_its_way():
+    protocol = WebSocketProtocol(LIMIT)
+    protocol.close(1000)
+    protocol.data_to_send()
+    protocol.receive(sent(PING, b"?"))
+    assert protocol.data_to_send() == (frame_of_pong(b"?"), False)
+
+
+def test_a_second_close_does_nothing():
+    protocol = WebSocketProtocol(LIMIT)
+    protocol.close(1000)
+    protocol.data_to_send()
+    protocol.close(1011, "again")
+    assert protocol.data_to_send() == (b"", False)
+
+
+@pytest.mark.parametrize("data", [closing(1000), sent(TEXT, b"\xff"), b"\x81\x00"])
+def test_a_close_after_the_end_does_nothing(data):
+    protocol, _ = talk(data)
+    protocol.data_to_send()
+    protocol.close(1000)
+    assert protocol.data_to_send() == (b"", False)
+
+
+@pytest.mark.parametrize("before", [b"", b"\x81", sent(TEXT, b"a", fin=False), sent(TEXT, b"a")])
+def test_the_end_of_tcp_is_answered_with_the_end_and_is_no_error(before):
+    protocol, _ = talk(before)
+    protocol.receive_eof()
+    assert protocol.data_to_send() == (b"", True)
+    assert protocol.error is None
+
+
+def test_the_end_of_tcp_after_a_close_is_answered_with_nothing_more():
+    protocol, _ = talk(closing(1000))
+    protocol.data_to_send()
+    protocol.receive_eof()
+    assert protocol.data_to_send() == (b"", False)
+
+
+# Frames sent
+
+
+@pytest.mark.parametrize(
+    ("size", "header"),
+    [
+        (0, b"\x00"),
+        (1, b"\x01"),
+        (125, b"\x7d"),
+        (126, b"\x7e\x00\x7e"),
+        (127, b"\x7e\x00\x7f"),
+        (65535, b"\x7e\xff\xff"),
+        (65536, b"\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
+        (100_000, b"\x7f\x00\x00\x00\x00\x00\x01\x86\xa0"),
+    ],
+)
+def test_a_frame_has_the_shortest_length_field_and_no_mask(size, header):
+    assert frame("x" * size) == b"\x81" + header + b"x" * size
+    assert frame(b"\xff" * size) == b"\x82" + header + b"\xff" * size
+
+
+@pytest.mark.parametrize(("characters", "header"), [(62, b"\x7c"), (63, b"\x7e\x00\x7e")])
+def test_the_length_of_a_text_frame_counts_bytes(characters, header):
+    assert frame("ü" * characters) == b"\x81" + header + "ü".encode() * characters
+
+
+@repeatable
+@given(messages)
+def test_a_frame_masked_by_a_client_comes_back_as_the_same_message(message):
+    size = 2 if len(plain := frame(message)) < 128 else 4
+    assert messages_of(sent(plain[0] & 0xF, plain[size:]), limit=2000) == [message]
+
+
+# The opening handshake
+
+REQUEST = {
+    "Host": "example.com",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def accept(headers=(), without=None, version="HTTP/1.1"):
+    """Return the answer to a request with these headers instead of, or without, the usual."""
+    request = {**REQUEST, **dict(headers)}
+    request.pop(without, None)
+    target = "/socket.io/?EIO=4&transport=websocket"
+    return WebSocketProtocol(LIMIT).accept(target, request.items(), version)
+
+
+def test_a_handshake_is_accepted_with_the_hash_of_its_key():
+    response = accept()
+    assert response.status_code == 101
+    assert response.headers["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    assert response.headers["Upgrade"].lower() == "websocket"
+    assert response.headers["Connection"].lower() == "upgrade"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Connection": "keep-alive, Upgrade"},
+        {"Connection": "upgrade"},
+        {"Upgrade": "WebSocket"},
+        {"Origin": "https://elsewhere.example"},
+        {"Cookie": "a=b"},
+        {"X-Anything": "ü"},
+    ],
+)
+def test_a_handshake_may_be_written_as_browsers_and_proxies_do(headers):
+    assert accept(headers).status_code == 101
+
+
+def test_the_names_of_headers_have_no_case():
+    request = [(name.lower(), value) for name, value in REQUEST.items()]
+    assert WebSocketProtocol(LIMIT).accept("/", request, "HTTP/1.1").status_code == 101
+
+
+def test_extensions_and_subprotocols_are_offered_in_vain():
+    headers = {"Sec-WebSocket-Extensions": "permessage-deflate", "Sec-WebSocket-Protocol": "chat"}
+    response = accept(headers)
+    assert response.status_code == 101
+    assert "Sec-WebSocket-Extensions" not in response.headers
+    assert "Sec-WebSocket-Protocol" not in response.headers
+
+
+@pytest.mark.parametrize("name", ["Upgrade", "Connection"])
+def test_a_request_that_asks_for_no_upgrade_is_told_what_is_required(name):
+    response = accept(without=name)
+    assert response.status_code == 426
+    assert response.headers["Upgrade"] == "websocket"
+    assert name in response.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Upgrade", "h2c"), ("Connection", "keep-alive"), ("Connection", "close")]
+)
+def test_a_request_that_asks_for_another_upgrade_is_told_what_is_required(name, value):
+    response = accept({name: value})
+    assert response.status_code == 426
+    assert value in response.body.decode()
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
+def test_a_missing_header_is_named(name):
+    response = accept(without=name)
+    assert response.status_code == 400
+    assert f"missing {name}" in response.body.decode()
+
+
+@pytest.mark.parametrize("key", ["", "short", "eA==", "dGhlIHNhbXBsZSBub25jZSE=", "ü" * 24, "*"])
+def test_a_key_that_is_not_16_bytes_of_base64_is_refused(key):
+    response = accept({"Sec-WebSocket-Key": key})
+    assert response.status_code == 400
+    assert "Sec-WebSocket-Key" in response.body.decode()
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
+def test_a_header_that_comes_twice_is_refused(name):
+    request = [*REQUEST.items(), (name, REQUEST[name])]
+    response = WebSocketProtocol(LIMIT).accept("/", request, "HTTP/1.1")
+    assert response.status_code == 400
+    assert name in response.body.decode()
+
+
+@pytest.mark.parametrize("version", ["", "0", "8", "12", "14", "13.0"])
+def test_another_version_is_refused_and_named(version):
+    response = accept({"Sec-WebSocket-Version": version})
+    assert 400 <= response.status_code < 500
+    assert "Sec-WebSocket-Version" in response.body.decode()
+    assert version in response.body.decode()
+
+
+def test_the_refusal_of_another_version_names_the_one_that_is_spoken():
+    # RFC 6455, sections 4.2.2 and 4.4
+    assert accept({"Sec-WebSocket-Version": "8"}).headers.get("Sec-WebSocket-Version") == "13"
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/0.9"])
+def test_a_request_before_http_1_1_is_refused(version):
+    response = accept(version=version)
+    assert response.status_code == 505
+    assert version in response.body.decode()
+
+
+def test_accepting_leaves_nothing_to_send_and_the_protocol_ready():
+    protocol = WebSocketProtocol(LIMIT)
+    protocol.accept("/", REQUEST.items(), "HTTP/1.1")
+    assert protocol.data_to_send() == (b"", False)
+    assert protocol.receive(sent(TEXT, b"hello")) == ["hello"]
