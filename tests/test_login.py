@@ -1,0 +1,63 @@
+"""The request of a socket is that of a browser that has logged in."""
+
+import json
+import subprocess
+import sys
+
+from tests.clients import PollingClient, WebSocketClient
+from tests.test_runserver import ENVIRON, MANAGE, ROOT, in_project, loud, run  # noqa: F401
+
+LOGIN = """
+from importlib import import_module
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import User
+user = User.objects.create_user("reader")
+session = import_module(settings.SESSION_ENGINE).SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+print(session.session_key)
+"""
+
+EVENTS = """
+from django_socketio.events import on_event
+@on_event("who")
+def who(request, socket, context):
+    return [request.user.username, request.user.is_authenticated]
+"""
+
+
+def manage(environ, *arguments):
+    """Run a management command; return the last line that it prints."""
+    run = subprocess.run(
+        [sys.executable, MANAGE, *arguments],
+        env={**ENVIRON, **environ},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return run.stdout.strip().rpartition("\n")[2]
+
+
+def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):  # noqa: F811
+    loud.write_text(EVENTS)
+    settings = tmp_path / "loud_settings.py"
+    settings.write_text(
+        settings.read_text() + "SESSION_ENGINE = 'django.contrib.sessions.backends.db'\n"
+    )
+    environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
+    manage(environ, "migrate", "--verbosity", "0")
+    cookie = f"sessionid={manage(environ, 'shell', '--no-imports', '-c', LOGIN)}"
+    server = run("0", "--noreload", **environ)
+    for client in (
+        PollingClient(server.port, {"Cookie": cookie}),
+        WebSocketClient(server.port, cookie=cookie),
+    ):
+        client.connect()
+        assert client.ask("who") == [["reader", True]]
+    stranger = WebSocketClient(server.port)
+    stranger.connect()
+    assert stranger.ask("who") == json.loads('[["", false]]')
