@@ -95,6 +95,33 @@ def test_a_close_answers_the_waiting_get_with_a_noop(server):
     assert get(server.port, client.path)[0] == 400
 
 
+def test_a_get_that_the_closing_post_overtook_is_answered_with_a_noop_too(server):
+    client = PollingClient(server.port)
+    close = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
+    closing = raw_request(server.port, close.encode())
+    wait_until_crossing(server, client)
+    assert get(server.port, client.path) == (200, "6")
+    assert response(closing) == (200, "ok")
+    assert get(server.port, client.path)[0] == 400
+
+
+def wait_until_crossing(server, client):
+    import gevent
+
+    def wait():
+        while client.sid not in server.process.engine._crossing:
+            gevent.sleep(0.001)
+        return True
+
+    assert server.call(wait)
+
+
+def test_after_a_close_there_is_nothing_to_get(server):
+    client = PollingClient(server.port)
+    client.send("1")
+    assert get(server.port, client.path)[0] == 400
+
+
 def test_an_answer_holds_at_most_16_packets(server):
     @on_connect
     def flood(request, socket, context):

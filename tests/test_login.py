@@ -31,7 +31,7 @@ def who(request, socket, context):
 
 def manage(environ, *arguments):
     """Run a management command; return the last line that it prints."""
-    run = subprocess.run(
+    done = subprocess.run(
         [sys.executable, MANAGE, *arguments],
         env={**ENVIRON, **environ},
         cwd=ROOT,
@@ -39,7 +39,7 @@ def manage(environ, *arguments):
         capture_output=True,
         text=True,
     )
-    return run.stdout.strip().rpartition("\n")[2]
+    return done.stdout.strip().rpartition("\n")[2]
 
 
 def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):  # noqa: F811

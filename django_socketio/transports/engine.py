@@ -10,23 +10,32 @@ from functools import partial
 from socket import socket
 from typing import Any
 
+from gevent.event import Event
+
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.flusher import Flusher
-from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
+from django_socketio.transports.http import (
+    WEBSOCKET,
+    Answer,
+    ErrorCode,
+    Exchange,
+    RequestError,
+)
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.outgoing import Outgoing
-from django_socketio.transports.polling import OverlapError, PollingTransport
+from django_socketio.transports.polling import NOOP, OverlapError, PollingTransport
 from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = logging.getLogger("django_socketio")
 
-POLLING, WEBSOCKET = "polling", "websocket"
+CROSSING_TIME = 0.05
+"""Seconds that a POST which closes its session waits for a GET that was sent before it."""
 
 Connect = Callable[[Session, Any], Delegate]
 """Gets a new session and what was given with its handshake; returns who hears of its messages."""
@@ -53,6 +62,8 @@ class Engine:
         self._flusher = Flusher()
         self.sessions: dict[str, Session] = {}
         self._accepting = True
+        self._crossing: dict[str, Event] = {}
+        """Sessions that their client closed just now, while its last GET may be on its way."""
 
     def stop(self) -> None:
         """End every session; no new one begins."""
@@ -70,7 +81,7 @@ class Engine:
             return self._refuse(exchange, error)
 
     def _handshake(self, exchange: Exchange, owner: Any) -> Answer:
-        transport = self._check(exchange)
+        transport = exchange.transport()
         if exchange.method != "GET":
             raise RequestError(
                 ErrorCode.BAD_HANDSHAKE_METHOD,
@@ -81,23 +92,6 @@ class Engine:
         if transport == WEBSOCKET:
             return self._open_websocket(exchange, owner)
         return self._open_polling(owner)
-
-    def _check(self, exchange: Exchange) -> str:
-        """Return the transport that the request names ("Query parameters")."""
-        transport = exchange.query.get("transport")
-        if transport not in (POLLING, WEBSOCKET):
-            raise RequestError(
-                ErrorCode.UNKNOWN_TRANSPORT,
-                f"Transport unknown: {transport or 'none'} came, polling and websocket are spoken",
-            )
-        version = exchange.query.get("EIO")
-        if version != engineio.VERSION:
-            raise RequestError(
-                ErrorCode.UNSUPPORTED_PROTOCOL_VERSION,
-                f"Unsupported protocol version: EIO={version or '?'} came, EIO=4 is spoken; "
-                "use a client of Socket.IO 3 or later",
-            )
-        return transport
 
     def _open_polling(self, owner: Any) -> Answer:
         sid = secrets.token_urlsafe(15)
@@ -184,7 +178,11 @@ class Engine:
             return self._refuse(exchange, error)
 
     def _respond(self, exchange: Exchange) -> Answer:
-        transport = self._check(exchange)
+        transport = exchange.transport()
+        crossed = self._crossing.pop(exchange.sid, None)
+        if crossed is not None and exchange.method == "GET":
+            crossed.set()
+            return Answer(200, NOOP)
         session = self._find(exchange.sid)
         if transport == WEBSOCKET:
             return self._upgrade(exchange, session)
@@ -217,6 +215,7 @@ class Engine:
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
 
     def _post(self, exchange: Exchange, session: Session, polling: PollingTransport) -> Answer:
+        polled = polling.polled
         try:
             self._feed(session, self._read(exchange, polling))
         except MessageTooBig as error:
@@ -225,8 +224,17 @@ class Engine:
         except ProtocolError as error:
             session.close(Reason.PARSE_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+        if session.protocol.reason is not None and not polled:
+            self._wait_for_crossing_get(session)
         session.wait_until_read()
         return Answer(200, b"ok")
+
+    def _wait_for_crossing_get(self, session: Session) -> None:
+        # A client that closes its session has a GET open. If its POST came first, the GET must
+        # still find the session; later ones must not.
+        self._crossing[session.sid] = crossed = Event()
+        crossed.wait(CROSSING_TIME)
+        self._crossing.pop(session.sid, None)
 
     def _read(self, exchange: Exchange, polling: PollingTransport) -> list[engineio.Packet]:
         polling.begin_post()

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
-from django_socketio.protocol import json
+from django_socketio.protocol import engineio, json
 
 Environ = dict[str, Any]
+
+POLLING, WEBSOCKET = "polling", "websocket"
 
 PLAIN = "text/plain; charset=UTF-8"
 
@@ -88,11 +90,6 @@ class Exchange:
         return self.query.get("sid", "")
 
     @property
-    def wants_websocket(self) -> bool:
-        """Whether the client asks for an upgrade of the connection."""
-        return self.environ.get("HTTP_UPGRADE", "").lower() == "websocket"
-
-    @property
     def headers(self) -> list[tuple[str, str]]:
         """The request's header fields."""
         return [
@@ -100,6 +97,27 @@ class Exchange:
             for key, value in self.environ.items()
             if key.startswith("HTTP_")
         ]
+
+    def transport(self) -> str:
+        """Return the transport that the client names ("Query parameters").
+
+        Raises:
+            RequestError: it is none that is spoken here, or the protocol's version is another.
+
+        """
+        transport, version = self.query.get("transport"), self.query.get("EIO")
+        if transport not in (POLLING, WEBSOCKET):
+            raise RequestError(
+                ErrorCode.UNKNOWN_TRANSPORT,
+                f"Transport unknown: {transport or 'none'} came, polling and websocket are spoken",
+            )
+        if version != engineio.VERSION:
+            raise RequestError(
+                ErrorCode.UNSUPPORTED_PROTOCOL_VERSION,
+                f"Unsupported protocol version: EIO={version or '?'} came, EIO=4 is spoken; "
+                "use a client of Socket.IO 3 or later",
+            )
+        return transport
 
     def body(self, limit: int) -> bytes:
         """Return the request's body.

@@ -71,6 +71,11 @@ class PollingTransport:
             self._wait()
         return engineio.join_payload(self._take() or [NOOP])
 
+    @property
+    def polled(self) -> bool:
+        """Whether a GET waits."""
+        return self._waiting is not None
+
     def _wait(self) -> None:
         self._waiting = Event()
         try:
