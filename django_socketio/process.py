@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import gevent
 from django.core.exceptions import PermissionDenied
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import close_old_connections, reset_queries
@@ -56,6 +57,7 @@ class Process:
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
             message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
         broadcasts.publish_with(None)
+        gevent.sleep(0)  # the turn of the loop in which the last bytes are sent
         self.alarms.stop()
         self.relay.close()
 

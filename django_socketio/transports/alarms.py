@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+import math
 import time
 from collections.abc import Callable
 from itertools import count
@@ -34,8 +35,9 @@ class Alarms:
         self._arm()
 
     def stop(self) -> None:
-        """Forget all alarms."""
-        self._heap.clear()
+        """Ring all alarms for the last time: what waits for nothing more lets go now."""
+        while self._heap:
+            self._call(heapq.heappop(self._heap)[2], math.inf)
         self._timer.close()
         self._armed_for = None
 
@@ -61,5 +63,5 @@ class Alarms:
         except Exception:
             logger.exception("An alarm failed")
             return
-        if again is not None:
+        if again is not None and now < math.inf:
             heapq.heappush(self._heap, (again, next(self._tie), ring))

@@ -201,8 +201,7 @@ class WebSocketTransport:
             return
         self._open = False
         self._protocol.close(code, reason)
-        data, _ = self._protocol.data_to_send()
-        self._write(data)
+        self._answer()
         self.resume()  # or the client's answer would not be read
         self._alarms.set(clock() + LINGER, self._give_up)
 
