@@ -1,0 +1,178 @@
+"""Fixtures: Chromium, and pages in it that come from a server of ours."""
+
+import contextlib
+import os
+import socket
+import stat
+import threading
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.test.utils import override_settings
+
+from django_socketio.server import Server
+from tests.browser.site import Door
+from tests.live import LiveServer
+
+HERE = Path(__file__).parent
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT = 5  # seconds
+
+
+# Not of the session: while Playwright runs, its event loop counts as running in the main thread,
+# and Django refuses to use a database there. The other folders' tests must not meet it.
+@pytest.fixture(scope="package")
+def chromium():
+    """Chromium, driven by Playwright."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        pytest.fail("Playwright is missing: run make test, which installs it")
+    if not CHROMIUM.exists():
+        pytest.fail(f"{CHROMIUM} is missing: run make test, which installs it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=ARGUMENTS,
+            ignore_default_args=["--disable-back-forward-cache"],  # people have it
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page_errors():
+    """Exceptions that nobody caught in the pages; a test that wants some takes them out."""
+    errors = []
+    yield errors
+    assert errors == []
+
+
+@pytest.fixture
+def window(chromium, page_errors):
+    """Open a window of a browser that has never been here: ``window(url) -> Page``."""
+    contexts = []
+
+    def open_window(url):
+        context = chromium.new_context()
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT * 1000)
+        context.on("weberror", lambda error: page_errors.append(str(error.error)))
+        context.add_init_script(path=HERE / "helpers.js")
+        page = context.new_page()
+        page.goto(url)
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(autouse=True)
+def _site():
+    """Serve the site of this folder, its door open."""
+    middleware = ["tests.browser.site.Door", *settings.MIDDLEWARE]
+    with override_settings(ROOT_URLCONF="tests.browser.site", MIDDLEWARE=middleware):
+        yield
+        Door.keeper = None
+
+
+@pytest.fixture
+def visit(window):
+    """Open a page of a server: ``visit(server, path="/") -> Page``."""
+    return lambda server, path="/": window(f"http://127.0.0.1:{server.port}{path}")
+
+
+@pytest.fixture
+def page(visit, server):
+    """A page with our client, from a server with the default settings."""
+    return visit(server)
+
+
+@pytest.fixture(params=["websocket", "polling"])
+def transport(request):
+    """The name of a transport: tests that take it run over each."""
+    return request.param
+
+
+@pytest.fixture
+def log():
+    """What handlers note."""
+    return Log()
+
+
+@pytest.fixture
+def restart(serve):  # whose settings hold until the last server has stopped
+    """Start a server again on the port of one that was stopped: ``restart(server)``."""
+    servers = []
+
+    def start(server):
+        servers.append(start_at(server.port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def stop(server):
+    """End a server, and its connections as the end of its process would."""
+    server.stop()
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                _shut_down(fd, server.port)
+
+
+def _shut_down(fd, port):
+    with socket.socket(fileno=os.dup(fd)) as connection:
+        if connection.getsockname()[1:2] == (port,):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def start_at(port):
+    """Start a server on a port."""
+
+    def make(django, host, _):
+        return Server(django, host, port)
+
+    with mock.patch("django_socketio.server.Server", make):
+        return LiveServer()
+
+
+class Log:
+    """What handlers saw, in its order; the test waits for it."""
+
+    def __init__(self):
+        self._entries = []
+        self._changed = threading.Condition()
+
+    def __call__(self, *entry):
+        with self._changed:
+            self._entries.append(entry[0] if len(entry) == 1 else entry)
+            self._changed.notify_all()
+
+    @property
+    def entries(self):
+        return list(self._entries)
+
+    def clear(self):
+        self._entries.clear()
+
+    def until(self, expected):
+        """Wait until the entries are these."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._entries == expected, TIMEOUT)
+        assert self._entries == expected

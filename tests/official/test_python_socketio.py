@@ -1,0 +1,344 @@
+"""Our server with the python-socketio client, over each transport."""
+
+import engineio
+import pytest
+import requests
+import socketio
+from django.core.exceptions import PermissionDenied
+from websocket import ABNF
+
+import django_socketio
+from django_socketio.events import (
+    on_connect,
+    on_disconnect,
+    on_error,
+    on_event,
+    on_finish,
+    on_message,
+    on_subscribe,
+)
+from tests.clients import WebSocketClient
+from tests.official.conftest import Seen
+from tests.official.node import TIMEOUT
+
+TRANSPORTS = {
+    "websocket": ["websocket"],
+    "polling": ["polling"],
+    "upgraded": ["polling", "websocket"],
+}
+
+
+CLOSE_NORMALLY = (1000).to_bytes(2)
+
+
+class InOrder(engineio.Client):
+    """Takes one packet after the other.
+
+    By itself this client starts a thread for each, and under load takes an attachment before the
+    packet that it belongs to.
+    """
+
+    def _trigger_event(self, event, *args, **options):
+        return super()._trigger_event(event, *args, **{**options, "run_async": False})
+
+
+class ClientInOrder(socketio.Client):
+    def _engineio_client_class(self):
+        return InOrder
+
+
+class PythonClient:
+    """The client, and a note of what it is told."""
+
+    def __init__(self, transport, namespaces):
+        self._options = {"transports": TRANSPORTS[transport], "namespaces": list(namespaces)}
+        self._http = requests.Session()
+        self.client = ClientInOrder(reconnection=False, http_session=self._http)
+        self.events = Seen()
+        self.errors = Seen()
+        self.ended = Seen()
+        for namespace in namespaces:
+            self.client.on("*", self._event, namespace=namespace)
+            self.client.on("disconnect", self.ended, namespace=namespace)
+            self.client.on("connect_error", self.errors, namespace=namespace)
+
+    def _event(self, name, *args):
+        self.events([name, *args])
+
+    def connect(self, server, **options):
+        """Connect to all namespaces, and upgrade if the transport says so."""
+        url = f"http://127.0.0.1:{server.port}"
+        self.client.connect(url, wait_timeout=TIMEOUT, **self._options, **options)
+
+    def close(self):
+        """Disconnect without waiting for its threads, and close what this client leaves open."""
+        self.client.eio.disconnect(abort=True)
+        self.client.eio.queue.put(None)  # else the thread that writes would stay
+        self._http.close()
+        if self.client.eio.ws is not None:
+            self.client.eio.ws.shutdown()
+
+    def ask(self, event, data=None, namespace=None):
+        return self.client.call(event, data, namespace=namespace, timeout=TIMEOUT)
+
+
+@pytest.fixture
+def new(serve, transport):  # after the server, so that clients leave before it stops
+    """Make a client that is not connected yet: ``new(namespaces)``."""
+    made = []
+
+    def make(*namespaces):
+        made.append(PythonClient(transport, namespaces or ("/",)))
+        return made[-1]
+
+    yield make
+    for python in made:
+        python.close()
+
+
+@pytest.fixture
+def connect(new, server, transport):
+    """Return a client that is connected to ``server``, over the transport that is meant."""
+
+    def start(*namespaces, **options):
+        python = new(*namespaces)
+        python.connect(server, **options)
+        assert python.client.transport() == ("polling" if transport == "polling" else "websocket")
+        return python
+
+    return start
+
+
+def refused(python, server):
+    """Try to connect; return what the client is told."""
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        python.connect(server)
+    return python.errors.next()
+
+
+def test_id_is_the_session_id_that_handlers_see(connect, seen):
+    on_connect(lambda request, socket, context: seen(socket.session.session_id, socket.auth))
+    python = connect(auth={"token": "ü"})
+    assert seen.next() == (python.client.get_sid(), {"token": "ü"})
+
+
+def test_permission_denied_in_on_connect_is_the_connect_error(new, server):
+    @on_connect
+    def refuse(request, socket, context):
+        raise PermissionDenied("Not today")
+
+    assert refused(new(), server) == {"message": "Not today"}
+
+
+def test_namespaces(connect):
+    for namespace in ("/", "/admin"):
+
+        @on_event("where", namespace=namespace)
+        def where(request, socket, context, *args):
+            return socket.namespace, socket.session.session_id
+
+    python = connect("/", "/admin")
+    for namespace in ("/", "/admin"):
+        answer = python.ask("where", namespace=namespace)
+        assert tuple(answer) == (namespace, python.client.get_sid(namespace))
+    assert python.client.get_sid("/") != python.client.get_sid("/admin")
+
+
+def test_unknown_namespace_is_invalid(new, server):
+    assert refused(new("/nowhere"), server) == {"message": "Invalid namespace"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "žluťoučký kůň 🦄",
+        17,
+        None,
+        [1, [2, "three"]],
+        {"a": {"ü": [None, 1.5]}},
+        b"\x00\xff" * 50_000,
+        "x" * 200_000,
+        {"files": [{"name": "a", "content": b"1"}, {"name": "b", "content": b"22"}]},
+    ],
+    ids=["text", "number", "null", "array", "object", "bytes", "200 kB", "bytes in objects"],
+)
+def test_messages_come_back_as_they_were(connect, message):
+    @on_message
+    def send_back(request, socket, context, message):
+        socket.send(message)
+
+    python = connect()
+    python.client.send([message] if isinstance(message, list) else message)
+    expected = [message] if isinstance(message, list) else message
+    assert python.events.next() == ["message", expected]
+
+
+def test_several_arguments_both_ways(connect, seen):
+    @on_event("typing")
+    def typing(request, socket, context, *args):
+        seen(list(args))
+        socket.emit("typed", *reversed(args))
+
+    python = connect()
+    python.client.emit("typing", (1, b"two", {"three": 3}))
+    assert seen.next() == [1, b"two", {"three": 3}]
+    assert python.events.next() == ["typed", {"three": 3}, b"two", 1]
+
+
+def test_call_returns_what_the_handler_returns(connect):
+    @on_event("add")
+    def add(request, socket, context, a, b):
+        return a + b
+
+    python = connect()
+    assert python.ask("add", (1, 2)) == 3
+    assert python.ask("add", (b"\x00", b"\xff")) == b"\x00\xff"
+
+
+def test_emit_with_a_callback(connect):
+    on_event("ask")(lambda request, socket, context: ("yes", {"b": b"2"}))
+    python = connect()
+    answers = Seen()
+    python.client.emit("ask", callback=lambda *args: answers(list(args)))
+    assert answers.next() == ["yes", {"b": b"2"}]
+
+
+def test_error_in_a_handler_is_the_answer(connect, seen):
+    @on_event("ask")
+    def fail(request, socket, context):
+        raise ValueError("a secret")
+
+    on_error(lambda request, socket, context, exception: seen(str(exception)))
+    python = connect()
+    assert python.ask("ask") == {"error": "Internal error"}
+    assert seen.next() == "a secret"
+
+
+@pytest.mark.parametrize("answer", ["yes", None, b"\x00", {"a": [b"1"]}], ids=repr)
+def test_handler_calls_the_client(connect, answer):
+    on_event("start")(lambda request, socket, context: [socket.call("question", 1, b"2")])
+    python = connect()
+    asked = Seen()
+
+    @python.client.on("question")
+    def question(*args):
+        asked(args)
+        return answer
+
+    assert python.ask("start") == [answer]
+    assert asked.next() == (1, b"2")
+
+
+def test_channel(connect, server):
+    python, other = connect(), connect()
+    assert python.ask("subscribe", "room-1") is True
+    assert server.call(django_socketio.broadcast_channel, {"n": 1}, "room-1") == 1
+    assert server.call(django_socketio.broadcast, b"\x00") == 2
+    assert python.events.take(2) == [["message", {"n": 1}], ["message", b"\x00"]]
+    assert other.events.next() == ["message", b"\x00"]
+
+
+def test_refused_channel(connect):
+    @on_subscribe
+    def refuse(request, socket, context, channel):
+        raise PermissionDenied("Members only")
+
+    assert connect().ask("subscribe", "room-1") == {"error": "Members only"}
+
+
+def test_a_hundred_messages_pushed_at_once(connect):
+    # Through polling, this client takes at most 16 packets in an answer.
+    @on_event("start")
+    def start(request, socket, context):
+        for n in range(100):
+            socket.send(n)
+        return "sent"
+
+    python = connect()
+    assert python.ask("start") == "sent"
+    assert python.events.take(100) == [["message", n] for n in range(100)]
+    assert python.ended.empty
+
+
+def test_a_hundred_binary_messages_pushed_at_once(connect):
+    # Two packets for each message: an answer may end between a message and its attachment.
+    @on_event("start")
+    def start(request, socket, context):
+        for n in range(100):
+            socket.send({"bytes": bytes([n])})
+
+    python = connect()
+    python.client.emit("start")
+    messages = [["message", {"bytes": bytes([n])}] for n in range(100)]
+    assert python.events.take(100) == messages
+
+
+def test_order_of_a_hundred_messages_to_the_server(connect, seen):
+    on_message(lambda request, socket, context, message: seen(message))
+    python = connect()
+    for n in range(100):
+        python.client.send(n)
+    assert seen.take(100) == list(range(100))
+
+
+def note_the_end(seen):
+    on_disconnect(lambda request, socket, context: seen("disconnect", socket.disconnect_reason))
+    on_finish(lambda request, socket, context: seen("finish"))
+
+
+def test_client_leaves(new, serve, seen, transport):
+    note_the_end(seen)
+    python = new()
+    # While it polls, this client may forget its CLOSE; it then ends with the next ping only.
+    python.connect(serve(PING_INTERVAL=1))
+    python.client.disconnect()
+    assert python.ended.next() == python.client.reason.CLIENT_DISCONNECT
+    # Over WebSocket this client closes without waiting for its own queue: its DISCONNECT, which
+    # is in there, may never leave.
+    reasons = ["client namespace disconnect"] + ["transport close"] * (transport != "polling")
+    event, reason = seen.next()
+    assert event == "disconnect"
+    assert reason in reasons
+    assert seen.next() == "finish"
+
+
+def test_close_packet_and_close_frame_in_one_segment(server):
+    # As this client sends them when it leaves. It then waits for the server to close TCP.
+    client = WebSocketClient(server.port)
+    client.connect()
+    close_packet = ABNF.create_frame("1", ABNF.OPCODE_TEXT)
+    close_frame = ABNF.create_frame(CLOSE_NORMALLY, ABNF.OPCODE_CLOSE)
+    connection = client.ws.sock
+    connection.settimeout(1)
+    connection.sendall(close_packet.format() + close_frame.format())
+    assert connection.recv(100) == b"\x88\x02" + CLOSE_NORMALLY
+    try:
+        assert connection.recv(100) == b""
+    finally:
+        connection.close()
+
+
+def test_server_disconnects_a_client(connect, seen):
+    note_the_end(seen)
+    on_message(lambda request, socket, context, message: socket.disconnect())
+    python = connect()
+    python.client.send("rude")
+    assert python.ended.next() == python.client.reason.SERVER_DISCONNECT
+    assert seen.take(2) == [("disconnect", "server namespace disconnect"), "finish"]
+
+
+def test_pings_keep_a_silent_client(new, serve):
+    on_event("ask")(lambda request, socket, context: "answer")
+    python = new()
+    python.connect(serve(PING_INTERVAL=0.1, PING_TIMEOUT=1))
+    pings = Seen()
+    answer = python.client.eio._send_packet
+
+    def note(packet):
+        pings(packet.packet_type)
+        answer(packet)
+
+    python.client.eio._send_packet = note
+    pings.take(10)
+    assert python.ended.empty
+    assert python.ask("ask") == "answer"
