@@ -50,6 +50,10 @@ class Engine:
         alarms: calls back when deadlines are due.
         can_upgrade: whether connections can be taken over for WebSocket.
 
+    Attributes:
+        owner: ends the sids of this process, after a dot, where several share an address: their
+            requests may come to any of them. Empty where this process is alone.
+
     """
 
     def __init__(
@@ -57,7 +61,8 @@ class Engine:
     ) -> None:
         self._connect = connect
         self._limits = limits
-        self._upgrades = [WEBSOCKET] if can_upgrade else []
+        self.can_upgrade = can_upgrade
+        self.owner = ""
         self._alarms = alarms
         self._flusher = Flusher()
         self.sessions: dict[str, Session] = {}
@@ -94,20 +99,25 @@ class Engine:
         return self._open_polling(owner)
 
     def _open_polling(self, owner: Any) -> Answer:
-        sid = secrets.token_urlsafe(15)
+        sid = self._new_sid()
         transport = PollingTransport(self._limits.max_unsent_bytes)
-        body = engineio.encode_for_payload(self._open_packet(sid, self._upgrades))
+        upgrades = [WEBSOCKET] if self.can_upgrade else []
+        body = engineio.encode_for_payload(self._open_packet(sid, upgrades))
         return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
 
     def _open_websocket(self, exchange: Exchange, owner: Any) -> Answer:
         def begin(transport: WebSocketTransport, received: bytes) -> None:
-            sid = secrets.token_urlsafe(15)
+            sid = self._new_sid()
             session = self._begin(sid, transport, owner)
             transport.start(session)
             session.send(Outgoing([self._open_packet(sid, [])]))
             transport.feed(received)
 
         return self._accept(exchange, begin)
+
+    def _new_sid(self) -> str:
+        secret = secrets.token_urlsafe(15)
+        return f"{secret}.{self.owner}" if self.owner else secret
 
     def _open_packet(self, sid: str, upgrades: list[str]) -> engineio.Packet:
         limits = self._limits
@@ -136,7 +146,7 @@ class Engine:
         self, exchange: Exchange, begin: Callable[[WebSocketTransport, bytes], None]
     ) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours."""
-        if not self._upgrades:
+        if not self.can_upgrade:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
             )
@@ -203,7 +213,7 @@ class Engine:
         if session is None or session.protocol.reason is not None:
             raise RequestError(
                 ErrorCode.UNKNOWN_SID,
-                "Session ID unknown: it is over, or it belongs to another server process",
+                "Session ID unknown: it is over, or it belongs to another host or server process",
             )
         return session
 
@@ -217,7 +227,8 @@ class Engine:
     def _post(self, exchange: Exchange, session: Session, polling: PollingTransport) -> Answer:
         polled = polling.polled
         try:
-            self._feed(session, self._read(exchange, polling))
+            with polling.posting():
+                self._feed(session, exchange.body(self._limits.max_message_size))
         except MessageTooBig as error:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), 413) from None
@@ -226,7 +237,6 @@ class Engine:
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
         if session.protocol.reason is not None and not polled:
             self._wait_for_crossing_get(session)
-        session.wait_until_read()
         return Answer(200, b"ok")
 
     def _wait_for_crossing_get(self, session: Session) -> None:
@@ -236,17 +246,10 @@ class Engine:
         crossed.wait(CROSSING_TIME)
         self._crossing.pop(session.sid, None)
 
-    def _read(self, exchange: Exchange, polling: PollingTransport) -> list[engineio.Packet]:
-        polling.begin_post()
-        try:
-            body = exchange.body(self._limits.max_message_size)
-        finally:
-            polling.end_post()
-        return engineio.decode_payload(body, self._limits.max_payload_packets)
-
-    def _feed(self, session: Session, packets: list[engineio.Packet]) -> None:
-        for packet in packets:
+    def _feed(self, session: Session, body: bytes) -> None:
+        for packet in engineio.decode_payload(body, self._limits.max_payload_packets):
             session.packet_received(packet)
+            session.wait_until_read()
 
     def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
         logger.info("Refused %s %s: %s", exchange.method, exchange.query.get("transport"), error)

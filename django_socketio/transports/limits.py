@@ -16,8 +16,8 @@ class Limits:
     connect_timeout: float = 45.0
     """From the Engine.IO handshake to the first Socket.IO CONNECT."""
 
-    max_payload_packets: int = 1_000
-    """In one POST of long-polling."""
+    max_payload_packets: int = 100_000
+    """In one POST of long-polling. Clients split what they send by bytes only."""
 
     max_attachments: int = 10
     """Of one Socket.IO packet."""

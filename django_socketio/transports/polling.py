@@ -5,6 +5,8 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gevent.event import Event
 
@@ -100,20 +102,21 @@ class PollingTransport:
         self._unsent = 0
         return Outgoing(packets)
 
-    def begin_post(self) -> None:
-        """Note that a POST is being read.
+    @contextmanager
+    def posting(self) -> Iterator[None]:
+        """Note that a POST is being read and taken.
 
         Raises:
-            OverlapError: another POST is being read already.
+            OverlapError: so is another one.
 
         """
         if self._posting:
             raise OverlapError("a POST came while another one was being read")
         self._posting = True
-
-    def end_post(self) -> None:
-        """Note that the POST has been read."""
-        self._posting = False
+        try:
+            yield
+        finally:
+            self._posting = False
 
     def close(self, say_so: bool) -> None:
         """Answer the waiting GET, with a close packet if the client does not know (``say_so``)."""
