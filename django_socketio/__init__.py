@@ -15,6 +15,7 @@ from django_socketio.exceptions import (
     NoSocket,
     ProtocolError,
     RelayError,
+    RelayGap,
     SocketIOError,
 )
 
@@ -28,9 +29,11 @@ __all__ = [
     "NoSocket",
     "ProtocolError",
     "RelayError",
+    "RelayGap",
     "SocketIOError",
     "broadcast",
     "broadcast_channel",
+    "relay_status",
     "send",
 ]
 
@@ -43,4 +46,8 @@ def __getattr__(name: str) -> Any:
         from django_socketio import broadcasts
 
         return getattr(broadcasts, name)
+    if name == "relay_status":
+        from django_socketio.relays import relay_status
+
+        return relay_status
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,5 +15,8 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
+        from django_socketio import broadcasts, relays
+
         register(check_settings)
+        broadcasts.publish_otherwise_with(relays.publish)
         autodiscover_modules("events")

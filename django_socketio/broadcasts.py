@@ -12,6 +12,10 @@ Publish = Callable[[Envelope], int]
 
 class _Process:
     publish: Publish | None = None
+    """What publishes from this process while it is a server."""
+
+    otherwise: Publish | None = None
+    """What publishes from a process that is none."""
 
 
 def publish_with(publish: Publish | None) -> None:
@@ -19,10 +23,15 @@ def publish_with(publish: Publish | None) -> None:
     _Process.publish = publish
 
 
+def publish_otherwise_with(publish: Publish) -> None:
+    """Have messages published by ``publish`` where no server runs in the process."""
+    _Process.otherwise = publish
+
+
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
     """Send a message (any JSON value, or bytes) to all sockets.
 
-    Returns how many received it.
+    Returns how many received it: sockets, or processes where a relay carries it to them.
 
     Raises:
         NoSocket: there is no socket.
@@ -37,7 +46,7 @@ def broadcast_channel(
 ) -> int:
     """Send a message (any JSON value, or bytes) to all sockets on a channel.
 
-    Returns how many received it.
+    Returns how many received it: sockets, or processes where a relay carries it to them.
 
     Raises:
         ChannelError: the channel's name is not allowed.
@@ -67,12 +76,10 @@ def send(session_id: str, message: Any, event: str = "message", namespace: str =
 
 def _send(topics: tuple[str, ...], namespace: str, event: str, message: Any, missing: str) -> int:
     check_event(event)
-    if _Process.publish is None:
-        raise NoSocket(
-            f"{missing} in this process: it holds no sockets. Messages from here reach the sockets "
-            "of other processes once SOCKETIO_RELAY_URL is set"
-        )
-    received = _Process.publish(Envelope(topics, namespace, event, (message,)))
+    publish = _Process.publish or _Process.otherwise
+    if publish is None:
+        raise NoSocket(f"{missing}: Django is not set up in this process (django.setup())")
+    received = publish(Envelope(topics, namespace, event, (message,)))
     if not received:
         raise NoSocket(missing)
     return received

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from django_socketio.relay.base import Envelope, Relay
+from django_socketio.relay.base import Envelope, Relay, channel_of
 from django_socketio.transports.outgoing import Outgoing
 
 Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
@@ -18,13 +18,16 @@ class Subscriber(Protocol):
     def deliver(self, outgoing: Outgoing) -> bool:
         """Send it; False if that is not possible any more."""
 
+    def lost(self, channel: str) -> None:
+        """Hear that messages of a channel were lost."""
+
 
 Members = dict[Subscriber, list[Outgoing] | None]
 """Subscribers of a topic, in the order they came; those not yet accepted, with what they missed."""
 
 
 class Channels:
-    """Subscribers by topic. The relay is told of a topic with its first subscriber and its last.
+    """Subscribers by topic. The relay brings a topic from its first subscriber to its last.
 
     Args:
         relay: what brings the envelopes of other processes.
@@ -51,12 +54,13 @@ class Channels:
         return self._relay.publish(envelope)
 
     def add(self, topic: str, subscriber: Subscriber, hold: bool = False) -> None:
-        """Put a subscriber on a topic; ``hold`` its messages until ``accept``."""
-        members = self._members.get(topic)
-        if members is None:
-            members = self._members[topic] = {}
-            self._relay.subscribe(topic, self.deliver)
+        """Put a subscriber on a topic; ``hold`` its messages until ``accept``.
+
+        Comes back once the relay brings the topic here, so that nothing is missed from then on.
+        """
+        members = self._members.setdefault(topic, {})
         members[subscriber] = [] if hold else None
+        self._relay.subscribe(topic, self.deliver)
 
     def accept(self, topic: str, subscriber: Subscriber) -> None:
         """Deliver what was held for a subscriber, and all that comes from now on."""
@@ -80,6 +84,13 @@ class Channels:
     def members(self, topic: str) -> list[Subscriber]:
         """Return who is on a topic in this process."""
         return list(self._members.get(topic, ()))
+
+    def lost(self, topic: str) -> None:
+        """Tell the subscribers of a channel that messages were lost on their way here."""
+        channel = channel_of(topic)
+        if channel is not None:
+            for subscriber in self.members(topic):
+                subscriber.lost(channel)
 
     def deliver(self, envelope: Envelope) -> int:
         """Send an envelope to its receivers in this process; return how many they are."""

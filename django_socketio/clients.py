@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django_socketio import events
@@ -88,6 +89,7 @@ class Client:
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
             leave=self._leave,
+            report=partial(self._mailbox.put, self._report),
         )
 
     # In the event loop: what happens is put into the mailbox, in its order

@@ -47,6 +47,16 @@ def _is_format(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _is_whole(value: Any) -> bool:
+    return value == 0 or _is_count(value)
+
+
+def _is_relay_url(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, str) and value.startswith(("redis://", "rediss://", "unix://"))
+    )
+
+
 def _is_origins(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(
         origin == "*" or (isinstance(origin, str) and "://" in origin) for origin in value
@@ -74,6 +84,13 @@ SETTINGS = {
     "ALLOWED_ORIGINS": Setting(
         (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
     ),
+    "RELAY_URL": Setting(
+        None, _is_relay_url, 'a URL such as "redis://localhost:6379/0" (redis, rediss or unix)'
+    ),
+    "RELAY_PREFIX": Setting("socketio", _is_text, "the first part of all names in Redis"),
+    "RELAY_TIMEOUT": _seconds(2.0),
+    "RELAY_LOG": Setting(1000, _is_whole, "a number of messages; 0 keeps none"),
+    "RELAY_LOG_SECONDS": _seconds(60.0),
     "MAX_MESSAGE_SIZE": _count(_LIMITS.max_message_size, "bytes"),
     "PING_INTERVAL": _seconds(_LIMITS.ping_interval),
     "PING_TIMEOUT": _seconds(_LIMITS.ping_timeout),

@@ -8,6 +8,7 @@ SocketIOError
 ├── NoSocket                     nobody was there to receive an out-of-band message
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
 └── RelayError                   a message could not be handed to the relay
+    └── RelayGap                 messages of a channel were lost between processes
 """
 
 
@@ -41,3 +42,11 @@ class CallTimeout(SocketIOError, TimeoutError):
 
 class RelayError(SocketIOError):
     """A message could not be handed to the relay, so nobody received it."""
+
+
+class RelayGap(RelayError):
+    """Messages of a channel were lost on their way to this process; ``on_error`` gets it."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"messages of the channel {channel!r} were lost between processes")
+        self.channel = channel

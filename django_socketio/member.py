@@ -27,6 +27,10 @@ class Member:
         self._registry = registry
         self._max_channels = max_channels
 
+    def lost(self, channel: str) -> None:
+        """Hear that messages of a channel were lost on their way to this process."""
+        raise NotImplementedError
+
     def deliver(self, outgoing: Outgoing) -> bool:
         """Send what comes on a channel; False if that is not possible any more."""
         raise NotImplementedError

@@ -7,16 +7,14 @@ from typing import Any
 
 import gevent
 from django.core.exceptions import PermissionDenied
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import close_old_connections, reset_queries
+from gevent import monkey
 
-from django_socketio import broadcasts, conf
+from django_socketio import broadcasts, conf, relays
 from django_socketio.channels import Channels
 from django_socketio.clients import Shared
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
-from django_socketio.relay.base import Relay
-from django_socketio.relay.memory import MemoryRelay
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Session
@@ -33,9 +31,9 @@ class Process:
 
     def __init__(self) -> None:
         limits = conf.limits()
-        self.relay: Relay = MemoryRelay()
+        self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
-        codec = Codec(DjangoJSONEncoder().default)
+        codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event)
         workers = Workers(limits.workers, _with_fresh_connections)
         self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
@@ -47,9 +45,13 @@ class Process:
         self.alarms.set(deadline, connection.check_connected)
         return connection
 
+    def _lost(self, topic: str) -> None:
+        self.shared.channels.lost(topic)
+
     def start(self) -> None:
         """Make the out-of-band functions of this process reach its sockets."""
         broadcasts.publish_with(self.shared.channels.publish)
+        relays.watch(self.relay)
 
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""
@@ -57,9 +59,18 @@ class Process:
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
             message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
         broadcasts.publish_with(None)
+        relays.watch(None)
         gevent.sleep(0)  # the turn of the loop in which the last bytes are sent
         self.alarms.stop()
         self.relay.close()
+
+
+def _scheduler() -> Callable[..., object]:
+    """Return what has a function called in this event loop, from the relay's thread."""
+    loop = gevent.get_hub().loop
+    # Where gevent has patched threads, the relay's is a greenlet of this very loop.
+    patched = monkey.is_module_patched("threading")
+    return loop.run_callback if patched else loop.run_callback_threadsafe
 
 
 def _with_fresh_connections(run: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from gevent.event import AsyncResult
 from django_socketio.acks import Acks, Callback
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
-from django_socketio.exceptions import CallTimeout
+from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.member import Member
 from django_socketio.names import check_event
 from django_socketio.protocol.socketio import Packet, PacketType
@@ -39,6 +39,7 @@ class Socket(Member):
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
         leave: called with the socket when ``disconnect`` ends it.
+        report: called with an error that handlers of ``on_error`` shall get.
 
     """
 
@@ -48,6 +49,7 @@ class Socket(Member):
         "_codec",
         "_held",
         "_leave",
+        "_report",
         "_session",
         "auth",
         "disconnect_reason",
@@ -64,6 +66,7 @@ class Socket(Member):
         codec: Codec,
         max_channels: int,
         leave: Callable[["Socket"], None],
+        report: Callable[[Exception], None],
     ) -> None:
         super().__init__(id, namespace, channels, max_channels)
         self.auth = auth
@@ -72,6 +75,7 @@ class Socket(Member):
         self._session = session
         self._codec = codec
         self._leave = leave
+        self._report = report
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
 
@@ -217,12 +221,16 @@ class Socket(Member):
 
     def open(self) -> None:
         """Tell the client that it is connected, then what was held back; be reachable by all."""
+        self.become_reachable()
         held, self._held = self._held or [], None
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._codec.packet(packet))
         for outgoing in held:
             self._session.send(outgoing)
-        self.become_reachable()
+
+    def lost(self, channel: str) -> None:
+        """Have ``on_error`` told that messages of a channel were lost."""
+        self._report(RelayGap(channel))
 
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""

@@ -14,6 +14,12 @@ def channel_topic(namespace: str, channel: str) -> str:
     return f"channel,{namespace},{channel}"
 
 
+def channel_of(topic: str) -> str | None:
+    """Return the channel that a topic is for; None for the other kinds of topics."""
+    kind, _, rest = topic.partition(",")
+    return rest.partition(",")[2] if kind == "channel" else None
+
+
 def socket_topic(namespace: str, session_id: str) -> str:
     """Return the topic of messages for one socket."""
     return f"socket,{namespace},{session_id}"
@@ -57,11 +63,18 @@ class Relay(ABC):
 
     @abstractmethod
     def subscribe(self, topic: str, deliver: Deliver) -> None:
-        """Have ``deliver`` called with the envelopes of a topic, in the order of the topic."""
+        """Have ``deliver`` called with the envelopes of a topic, in the order of the topic.
+
+        Comes back once that is so. May be called again for the same topic.
+        """
 
     @abstractmethod
     def unsubscribe(self, topic: str) -> None:
         """Receive no more envelopes of a topic."""
+
+    def status(self) -> dict[str, Any]:
+        """Return whether it is alive, since when it is deaf, and how often it connected again."""
+        return {"alive": True, "deaf_since": None, "reconnects": 0}
 
     @abstractmethod
     def close(self) -> None:

@@ -1,0 +1,161 @@
+"""The one connection on which a process hears from Redis."""
+
+import logging
+import random
+import threading
+import time
+from typing import Protocol
+
+import redis
+from redis.connection import ConnectionInterface
+from redis.exceptions import RedisError
+
+logger = logging.getLogger("django_socketio")
+
+POLL = 0.5
+"""Seconds after which a reader that hears nothing looks whether it should."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between attempts to connect."""
+
+
+class Listener(Protocol):
+    """What a reader tells, in its own thread."""
+
+    def channel_received(self, channel: str, data: bytes) -> None:
+        """A message on a channel."""
+
+    def connected(self) -> None:
+        """The channels are subscribed to (again)."""
+
+    def check(self) -> bool:
+        """Return whether the connection seems alive; called now and then."""
+
+
+class Reader:
+    """Subscribes to channels and reads what comes on them, in a thread of its own.
+
+    Where gevent has patched the process, the thread is a greenlet. A broken connection is made
+    again, with growing pauses, and all channels are subscribed to again.
+
+    Args:
+        client: whose connections it uses.
+        listener: hears what comes.
+        timeout: seconds that Redis has to confirm a subscription.
+
+    """
+
+    def __init__(self, client: "redis.Redis", listener: Listener, timeout: float) -> None:
+        self._client = client
+        self._listener = listener
+        self._timeout = timeout
+        self._channels: dict[str, threading.Event] = {}
+        self._writing = threading.Lock()
+        self._connection: ConnectionInterface | None = None
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self.alive = False
+        self.deaf_since: float | None = None
+        """When it was last heard to be alive (``time.time``), while it is not."""
+        self.reconnects = 0
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread = threading.Thread(target=self._run, name="socketio-relay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and the connection."""
+        self._stopped = True
+        self._disconnect()
+
+    def subscribe(self, channel: str) -> None:
+        """Subscribe; wait until Redis has confirmed it, unless Redis is away."""
+        if channel not in self._channels:
+            self._channels[channel] = threading.Event()
+            self._send("SUBSCRIBE", channel)
+        if self.alive:
+            self._channels[channel].wait(self._timeout)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Unsubscribe; what is on its way may still come."""
+        self._channels.pop(channel, None)
+        self._send("UNSUBSCRIBE", channel)
+
+    def _send(self, command: str, *channels: str) -> bool:
+        connection = self._connection
+        if connection is None or not channels:
+            return False
+        try:
+            with self._writing:
+                connection.send_command(command, *channels)
+        except (RedisError, OSError):
+            return False  # the reading side finds out too, and connects again
+        return True
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopped:
+            try:
+                self._connect()
+                pause = FIRST_PAUSE
+                self._read()
+            except (RedisError, OSError) as error:
+                self._lost(error)
+            except Exception as error:
+                if not self._stopped:
+                    logger.exception("The relay's reader failed")
+                    self._lost(error)
+            self._disconnect()
+            if not self._stopped:
+                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _connect(self) -> None:
+        connection = self._client.connection_pool.make_connection()
+        connection.connect()
+        self._connection = connection
+        missing = set(self._channels)
+        self._send("SUBSCRIBE", *missing)
+        while missing:
+            missing.discard(self._take(connection.read_response()))
+        self._found()
+        self._listener.connected()
+
+    def _found(self) -> None:
+        if self.deaf_since is not None:
+            logger.warning("The relay is back after %.1f s", time.time() - self.deaf_since)
+            self.reconnects += 1
+        self.alive, self.deaf_since = True, None
+
+    def _lost(self, error: Exception) -> None:
+        self.alive = False
+        if self.deaf_since is None and not self._stopped:
+            self.deaf_since = time.time()
+            logger.error("The relay is lost: %s; trying to connect again", error)
+
+    def _read(self) -> None:
+        connection = self._connection
+        while not self._stopped and connection is not None:
+            if connection.can_read(timeout=POLL):
+                self._take(connection.read_response())
+            if not self._listener.check():
+                raise redis.ConnectionError("nothing comes from Redis, though something should")
+
+    def _take(self, response: list[bytes]) -> str | None:
+        """Take what Redis says; return the channel whose subscription it confirms, if any."""
+        kind, name, data = response
+        channel = name.decode(errors="replace")
+        if kind == b"message":
+            self._listener.channel_received(channel, data)
+        if kind != b"subscribe":
+            return None
+        if (confirmed := self._channels.get(channel)) is not None:
+            confirmed.set()
+        return channel
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        self.alive = False
+        if connection is not None:
+            connection.disconnect()

@@ -1,0 +1,167 @@
+"""The relay of a site with several processes: Redis carries messages, and keeps them a while."""
+
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from django_socketio.exceptions import RelayError
+from django_socketio.protocol.json import Default
+from django_socketio.relay import wire
+from django_socketio.relay.base import Deliver, Envelope, Relay
+from django_socketio.relay.publisher import Names, Publisher
+from django_socketio.relay.reader import Reader
+from django_socketio.relay.receiver import Lost, Receiver, Schedule
+
+logger = logging.getLogger("django_socketio")
+
+POOL_SIZE = 10
+"""Connections for publishing in a process."""
+
+CHECK_INTERVAL = 5.0
+"""Seconds between the messages that a process sends to itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a relay uses Redis. Times are in seconds."""
+
+    url: str
+    prefix: str = "socketio"
+    timeout: float = 2.0
+    log_size: int = 1000
+    log_seconds: float = 60.0
+
+
+def _call(function: Any, *args: Any) -> None:
+    function(*args)
+
+
+def _tell_nobody(topic: str) -> None:
+    pass
+
+
+class RedisRelay(Relay):
+    """Publishes through Redis; after ``listen``, also hears from it.
+
+    Args:
+        default: turns values into ones that JSON knows.
+        schedule: how ``deliver`` is called: in the server's event loop.
+        lost: called, as ``deliver``, with a topic of which messages were lost.
+
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        default: Default | None = None,
+        schedule: Schedule = _call,
+        lost: Lost = _tell_nobody,
+    ) -> None:
+        self._options = options
+        self._default = default
+        self._names = Names(options.prefix)
+        client = connect(options)
+        self._publisher = Publisher(
+            client, self._names, options.log_size, options.log_seconds, options.timeout
+        )
+        self._receiver = Receiver(self._publisher, schedule, lost)
+        self._reader = Reader(client, self, options.timeout)
+        self._self_topic = f"self,{secrets.token_hex(8)}"
+        self._heard = self._asked = 0.0
+
+    def __str__(self) -> str:
+        url = urlsplit(self._options.url)
+        return f"Redis at {url.hostname or url.path}{f':{url.port}' if url.port else ''}"
+
+    def publish(self, envelope: Envelope) -> int:
+        """Hand the envelope on; return how many processes received it, for each topic."""
+        return self._publisher.publish(envelope.topics, wire.encode(envelope, self._default))
+
+    def listen(self) -> None:
+        """Begin to hear from Redis; keeps trying where Redis is away."""
+        self._reader.subscribe(self._names.channel(self._self_topic))
+        self._reader.start()
+
+    def subscribe(self, topic: str, deliver: Deliver) -> None:
+        """Have ``deliver`` called with the envelopes of a topic; waits for Redis's word on it."""
+        is_new = self._receiver.add(topic, deliver)
+        self._reader.subscribe(self._names.channel(topic))
+        has_past = not topic.startswith("socket,")  # nobody has sent to a new socket's id before
+        if is_new and has_past and self._reader.alive:
+            self._receiver.locate(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Receive no more envelopes of a topic."""
+        self._receiver.remove(topic)
+        self._reader.unsubscribe(self._names.channel(topic))
+
+    def status(self) -> dict[str, Any]:
+        """Return whether it is alive, since when it is deaf, and how often it connected again."""
+        reader = self._reader
+        return {
+            "alive": reader.alive,
+            "deaf_since": reader.deaf_since,
+            "reconnects": reader.reconnects,
+        }
+
+    def close(self) -> None:
+        """Stop listening, and close all connections."""
+        self._reader.stop()
+        self._publisher.close()
+
+    # What the reader tells, in its thread
+
+    def channel_received(self, channel: str, data: bytes) -> None:
+        """Take a message; one of our own says that we hear."""
+        topic = self._names.topic(channel)
+        if topic == self._self_topic:
+            self._heard = time.monotonic()
+        else:
+            self._receiver.receive(topic, data)
+
+    def connected(self) -> None:
+        """Catch up with what came while the connection was broken."""
+        self._heard = self._asked = time.monotonic()
+        self._receiver.catch_up()
+
+    def check(self) -> bool:
+        """Send a message to this process now and then; return whether the last one came back."""
+        now = time.monotonic()
+        if self._heard < self._asked:
+            return now - self._asked < self._options.timeout
+        if now - self._asked > CHECK_INTERVAL:
+            self._asked = now
+            threading.Thread(target=self._ask, daemon=True).start()
+        return True
+
+    def _ask(self) -> None:
+        try:
+            self._publisher.publish([self._self_topic], b"")
+        except RelayError as error:
+            logger.info("The relay's check could not be sent: %s", error)
+
+
+def connect(options: Options) -> "redis.Redis":
+    """Return redis-py's client for a URL; it connects on first use.
+
+    Raises:
+        ValueError: the URL is none that redis-py understands.
+
+    """
+    half = options.timeout / 2  # connecting and answering, together, take no longer than the limit
+    pool = redis.BlockingConnectionPool.from_url(
+        options.url,
+        protocol=2,
+        max_connections=POOL_SIZE,
+        timeout=half,
+        socket_connect_timeout=half,
+        socket_timeout=half,
+        retry=None,
+    )
+    return redis.Redis(connection_pool=pool)

@@ -1,0 +1,95 @@
+"""The relay that the settings name, in a server process and in any other."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from django_socketio import conf
+from django_socketio.exceptions import NoSocket
+from django_socketio.relay.base import Envelope, Relay
+from django_socketio.relay.memory import MemoryRelay
+
+encode_default = DjangoJSONEncoder().default
+"""Turns values into ones that JSON knows, as Django does."""
+
+
+def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> Relay:
+    """Return the relay of a server process, listening.
+
+    ``schedule`` has a function called with arguments in the event loop; ``lost`` is called so with
+    a topic of which messages were lost.
+
+    Raises:
+        ImproperlyConfigured: a setting has a value that cannot be meant.
+
+    """
+    if conf.get("RELAY_URL") is None:
+        return MemoryRelay()
+    from django_socketio.relay.redis import RedisRelay
+
+    relay = RedisRelay(_options(), encode_default, schedule, lost)
+    relay.listen()
+    return relay
+
+
+def publish(envelope: Envelope) -> int:
+    """Publish from a process that holds no sockets: connects on first use, again after a fork.
+
+    Raises:
+        NoSocket: no relay is set, so no message leaves this process.
+        RelayError: the relay did not take it.
+
+    """
+    if conf.get("RELAY_URL") is None:
+        raise NoSocket(
+            "This process holds no sockets. Messages from here reach the sockets of other "
+            "processes once SOCKETIO_RELAY_URL is set"
+        )
+    return _publisher().publish(envelope)
+
+
+def _publisher() -> Relay:
+    from django_socketio.relay.redis import RedisRelay
+
+    key = (os.getpid(), _options())
+    if key not in _publishers:
+        _publishers.clear()
+        _publishers[key] = RedisRelay(_options(), encode_default)
+    return _publishers[key]
+
+
+def relay_status() -> dict[str, Any]:
+    """Return the state of this process's relay.
+
+    ``alive``: whether messages come; None where this process hears none. ``deaf_since``: the time
+    (``time.time()``) since when none come. ``reconnects``: how often its connection was made again.
+    """
+    if _Watched.relay is None:
+        return {"alive": None, "deaf_since": None, "reconnects": 0}
+    return _Watched.relay.status()
+
+
+class _Watched:
+    relay: Relay | None = None
+
+
+def watch(relay: Relay | None) -> None:
+    """Have ``relay_status`` tell of this relay: a server's, while it runs."""
+    _Watched.relay = relay
+
+
+_publishers: dict[Any, Relay] = {}
+
+
+def _options() -> Any:
+    from django_socketio.relay.redis import Options
+
+    return Options(
+        conf.get("RELAY_URL"),
+        conf.get("RELAY_PREFIX"),
+        conf.get("RELAY_TIMEOUT"),
+        conf.get("RELAY_LOG"),
+        conf.get("RELAY_LOG_SECONDS"),
+    )

@@ -1,0 +1,143 @@
+"""A real Redis of the tests' own, and relays of both kinds."""
+
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+import redis
+
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.redis import Options, RedisRelay
+
+TIMEOUT = 10
+
+
+class RedisServer:
+    """Redis on a Unix socket in a folder of the test's; its data is in memory only."""
+
+    def __init__(self, folder):
+        command = shutil.which("redis-server")
+        if command is None:
+            pytest.fail("redis-server is missing: run make test, which installs it")
+        self._socket = folder / "redis.sock"
+        self.url = f"unix://{self._socket}"
+        self._command = [command, "--port", "0", "--unixsocket", str(self._socket)]
+        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self.client = redis.Redis.from_url(self.url)
+        self.start()
+
+    def start(self, *options):
+        self.process = subprocess.Popen(
+            [*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return self.client.ping()
+            except redis.AuthenticationError:
+                return True
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "Redis did not start"
+                time.sleep(0.01)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill_connections(self):
+        """Kill the connections of all other clients."""
+        self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    server = RedisServer(tmp_path)
+    yield server
+    server.resume()
+    server.stop()
+    server.client.close()
+
+
+class Inbox:
+    """Receives envelopes, as the channels of a process do."""
+
+    def __init__(self):
+        self.envelopes = []
+        self.lost = []
+        self._changed = threading.Condition()
+
+    def deliver(self, envelope):
+        with self._changed:
+            self.envelopes.append(envelope)
+            self._changed.notify_all()
+        return 1
+
+    def tell_lost(self, topic):
+        with self._changed:
+            self.lost.append(topic)
+            self._changed.notify_all()
+
+    @property
+    def messages(self):
+        return [envelope.args[0] for envelope in self.envelopes]
+
+    def wait(self, condition):
+        """Wait until ``condition()`` holds; it is tried whenever something comes."""
+        with self._changed:
+            assert self._changed.wait_for(condition, TIMEOUT), (self.messages[-5:], self.lost)
+
+    def wait_for(self, message):
+        self.wait(lambda: message in self.messages)
+
+
+@pytest.fixture
+def new_redis(redis_server):
+    """Make relays that listen, each with an inbox: ``relay, inbox = new_redis()``."""
+    relays = []
+
+    def new(listen=True, url=redis_server.url, **options):
+        inbox = Inbox()
+        relay = RedisRelay(
+            Options(url, **options),
+            schedule=lambda function, *args: function(*args),
+            lost=inbox.tell_lost,
+        )
+        relays.append(relay)
+        if listen:
+            relay.listen()
+            wait_until(lambda: relay.status()["alive"])
+        return relay, inbox
+
+    yield new
+    for relay in relays:
+        relay.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def pair(request):
+    """Two ends of a relay, as two processes have them, each with an inbox.
+
+    The one of a single process is both ends itself.
+    """
+    if request.param == "memory":
+        relay, inbox = MemoryRelay(), Inbox()
+        return (relay, inbox), (relay, inbox)
+    new_redis = request.getfixturevalue("new_redis")
+    return new_redis(), new_redis()

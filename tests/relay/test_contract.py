@@ -1,0 +1,150 @@
+"""What every relay does: each test runs with all of them."""
+
+import threading
+
+import pytest
+
+from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+
+A, B = channel_topic("/", "a"), channel_topic("/", "b")
+
+
+def message(content, *topics, **options):
+    return Envelope(topics or (A,), "/", "message", (content,), **options)
+
+
+def test_a_message_reaches_who_subscribed_to_its_topic(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    assert here.publish(message("hello")) == 1
+    inbox.wait_for("hello")
+    assert inbox.envelopes[0].topics == (A,)
+
+
+def test_a_message_reaches_nobody_on_another_topic(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    for topic in (B, channel_topic("/admin", "a"), socket_topic("/", "a"), everyone_topic("/")):
+        assert here.publish(message("other", topic)) == 0
+    here.publish(message("last"))
+    inbox.wait_for("last")
+    assert inbox.messages == ["last"]
+
+
+def test_nobody_is_reached_after_the_end_of_a_subscription(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    there.subscribe(B, inbox.deliver)
+    there.unsubscribe(A)
+    here.publish(message("b", B))
+    inbox.wait_for("b")
+    here.publish(message("a", A))
+    here.publish(message("b2", B))
+    inbox.wait_for("b2")
+    assert inbox.messages == ["b", "b2"]
+
+
+def test_a_topic_can_be_left_and_subscribed_to_again(pair):
+    (here, _), (there, inbox) = pair
+    for number in range(5):
+        there.subscribe(A, inbox.deliver)
+        here.publish(message(number))
+        inbox.wait_for(number)
+        there.unsubscribe(A)
+    assert inbox.messages == list(range(5))
+
+
+def test_the_publisher_receives_its_own(pair):
+    (here, inbox), _ = pair
+    here.subscribe(A, inbox.deliver)
+    assert here.publish(message("own")) == 1
+    inbox.wait_for("own")
+
+
+VALUES = [
+    None,
+    0,
+    -1.5,
+    "ü😀",
+    "\ud800",
+    2**70,
+    [1, [2]],
+    {"a": {"b": []}},
+    b"\x00\xff",
+    [b"a", {"b": b"c"}],
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
+def test_every_value_travels_as_it_is(pair, value):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    here.publish(message(value))
+    inbox.wait(lambda: inbox.envelopes)
+    assert inbox.messages == [value]
+
+
+def test_an_envelope_travels_whole(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    sent = Envelope((A,), "/admin", "typing", ("x", 1), exclude="someone")
+    here.publish(sent)
+    inbox.wait(lambda: inbox.envelopes)
+    assert inbox.envelopes == [sent]
+
+
+def test_messages_keep_their_order(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    for number in range(500):
+        here.publish(message(number))
+    inbox.wait_for(499)
+    assert inbox.messages == list(range(500))
+
+
+def test_everybody_sees_the_messages_of_many_publishers_in_the_same_order(pair):
+    (first, inbox1), (second, inbox2) = pair
+    first.subscribe(A, inbox1.deliver)
+    second.subscribe(A, inbox2.deliver)
+
+    def publish(relay, name):
+        for number in range(100):
+            relay.publish(message((name, number)))
+
+    threads = [
+        threading.Thread(target=publish, args=(relay, name))
+        for name, relay in enumerate((first, second, first, second))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for inbox in (inbox1, inbox2):
+        inbox.wait(lambda inbox=inbox: len(inbox.envelopes) >= 400)
+    assert inbox1.messages == inbox2.messages
+    assert len({tuple(content) for content in inbox1.messages}) == 400
+
+
+def test_what_cannot_be_written_is_told_to_the_publisher_or_delivered(pair):
+    (here, inbox), _ = pair
+    here.subscribe(A, inbox.deliver)
+    try:
+        here.publish(message(object()))
+    except TypeError as error:
+        assert "object" in str(error)
+
+
+def test_a_message_for_several_topics_is_delivered_once_for_all_of_them(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    there.subscribe(B, inbox.deliver)
+    for number in range(20):
+        assert here.publish(message(number, A, B)) >= 1
+    here.publish(message("last", B))
+    inbox.wait_for("last")
+    assert inbox.messages == [*range(20), "last"]
+
+
+def test_it_names_itself_without_its_password(pair):
+    (here, _), _ = pair
+    assert str(here)

@@ -1,0 +1,371 @@
+"""The Redis relay and what can happen to it: every fault is made with a real Redis."""
+
+import multiprocessing
+import threading
+import time
+
+import pytest
+import redis
+
+from django_socketio import RelayError
+from django_socketio.relay.base import socket_topic
+from django_socketio.relay.redis import Options, RedisRelay
+from tests.relay.conftest import wait_until
+from tests.relay.test_contract import A, B, message
+
+
+@pytest.fixture
+def listening(new_redis):
+    """A relay that is subscribed to A, with its inbox."""
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    return relay, inbox
+
+
+class Stream(threading.Thread):
+    """Publishes numbers, one after the other, and notes those that were accepted."""
+
+    def __init__(self, relay):
+        super().__init__(daemon=True)
+        self.relay = relay
+        self.accepted = []
+        self.refused = []
+        self._stopped = threading.Event()
+        self.start()
+
+    def run(self):
+        number = 0
+        while not self._stopped.wait(0.001):
+            try:
+                received = self.relay.publish(message(number))
+            except RelayError:
+                received = 0
+            (self.accepted if received else self.refused).append(number)
+            number += 1
+
+    def go_on(self, count=50):
+        """Wait until that many more were accepted."""
+        wanted = len(self.accepted) + count
+        wait_until(lambda: len(self.accepted) >= wanted)
+
+    def stop(self):
+        self._stopped.set()
+        self.join()
+
+
+def test_killed_connections_lose_nothing_and_double_nothing(redis_server, listening, new_redis):
+    relay, inbox = listening
+    publisher, other = new_redis()
+    publisher.subscribe(A, other.deliver)  # so that somebody always receives
+    stream = Stream(new_redis(listen=False)[0])
+    for _ in range(5):
+        stream.go_on()
+        redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        wait_until(lambda: relay.status()["alive"])
+    stream.go_on()
+    stream.stop()
+    for one in (inbox, other):
+        one.wait_for(stream.accepted[-1])
+        assert one.messages == sorted(one.messages)
+        assert len(one.messages) == len(set(one.messages))
+    assert set(inbox.messages) | set(other.messages) == set(stream.accepted)
+    assert (inbox.lost, other.lost) == ([], [])
+
+
+def test_one_subscriber_gets_exactly_what_publishers_were_told_was_accepted(
+    redis_server, listening, new_redis
+):
+    relay, inbox = listening
+    stream = Stream(new_redis(listen=False)[0])
+    for _ in range(5):
+        stream.go_on()
+        redis_server.kill_connections()
+        wait_until(lambda: relay.status()["alive"])
+    stream.go_on()
+    stream.stop()
+    inbox.wait_for(stream.accepted[-1])
+    assert inbox.messages == stream.accepted
+    assert inbox.lost == []
+
+
+def test_a_restarted_redis_is_found_again_and_what_it_forgot_is_told(
+    redis_server, listening, new_redis, caplog
+):
+    relay, inbox = listening
+    publisher, _ = new_redis(listen=False)
+    publisher.publish(message("before"))
+    inbox.wait_for("before")
+    redis_server.stop()
+    wait_until(lambda: not relay.status()["alive"])
+    with pytest.raises(RelayError):
+        publisher.publish(message("while it is away"))
+    redis_server.start()
+    begun = time.monotonic()
+    wait_until(lambda: relay.status()["alive"])
+    inbox.wait(lambda: inbox.lost)
+    assert publisher.publish(message("after")) == 1
+    inbox.wait_for("after")
+    assert time.monotonic() - begun < 2
+    assert inbox.messages == ["before", "after"]
+    assert inbox.lost == [A]
+    assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 1}
+    assert [r.message for r in caplog.records if "relay is lost" in r.message.lower()] != []
+    assert sum("relay is lost" in r.message.lower() for r in caplog.records) == 1
+    assert sum("relay is back" in r.message.lower() for r in caplog.records) == 1
+
+
+def test_a_redis_that_hangs_is_noticed_and_nothing_that_failed_arrives(redis_server, new_redis):
+    relay, inbox = new_redis(timeout=0.4)
+    relay.subscribe(A, inbox.deliver)
+    publisher, _ = new_redis(listen=False, timeout=0.4)
+    publisher.publish(message("before"))
+    inbox.wait_for("before")
+    redis_server.pause()
+    begun = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(RelayError):
+            publisher.publish(message("too late"))
+    assert time.monotonic() - begun < 3 * 0.5
+    redis_server.resume()
+    wait_until(lambda: publisher_works(publisher, "after"))
+    inbox.wait_for("after")
+    assert set(inbox.messages) == {"before", "after"}
+
+
+def publisher_works(publisher, content):
+    try:
+        return publisher.publish(message(content)) == 1
+    except RelayError:
+        return False
+
+
+def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.redis.CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
+    relay, inbox = new_redis(timeout=0.4)
+    relay.subscribe(A, inbox.deliver)
+    redis_server.pause()
+    wait_until(lambda: relay.status()["deaf_since"] is not None)
+    redis_server.resume()
+    wait_until(lambda: relay.status()["alive"])
+    assert relay.publish(message("again")) == 1
+    inbox.wait_for("again")
+
+
+def test_a_living_relay_is_left_in_peace(redis_server, new_redis, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.redis.CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.02)
+    relay, _ = new_redis(timeout=0.5)
+    heard = relay._heard
+    wait_until(lambda: relay._heard > heard + 0.3)
+    assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
+
+
+def test_a_redis_that_is_absent_at_the_start_is_found_when_it_comes(redis_server, new_redis):
+    redis_server.stop()
+    relay, inbox = new_redis(listen=False)
+    relay.listen()
+    begun = time.monotonic()
+    relay.subscribe(A, inbox.deliver)
+    assert time.monotonic() - begun < 1
+    with pytest.raises(RelayError):
+        relay.publish(message("too early"))
+    redis_server.start()
+    wait_until(lambda: relay.status()["alive"])
+    assert relay.publish(message("now")) == 1
+    inbox.wait_for("now")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["CONFIG", "SET", "maxmemory", "1"], "maxmemory"),
+        (["REPLICAOF", "127.0.0.1", "1"], "read only replica"),
+    ],
+)
+def test_a_redis_that_refuses_is_an_error_of_the_publisher(redis_server, listening, command, told):
+    relay, inbox = listening
+    redis_server.client.execute_command(*command)
+    with pytest.raises(RelayError, match=told):
+        relay.publish(message("refused"))
+    redis_server.client.execute_command("CONFIG", "SET", "maxmemory", "0")
+    redis_server.client.execute_command("REPLICAOF", "NO", "ONE")
+    relay.publish(message("taken"))
+    inbox.wait_for("taken")
+    assert inbox.messages == ["taken"]
+
+
+def test_a_wrong_password_is_told_to_publisher_and_log(redis_server, new_redis, caplog):
+    redis_server.client.config_set("requirepass", "right")
+    try:
+        relay, _ = new_redis(listen=False, url=redis_server.url.replace("//", "//:wrong@"))
+        relay.listen()
+        with pytest.raises(RelayError, match="password"):
+            relay.publish(message("m"))
+        wait_until(lambda: "password" in caplog.text)
+        assert "wrong@" not in str(relay)
+        assert "wrong@" not in caplog.text
+    finally:
+        redis.Redis.from_url(redis_server.url.replace("//", "//:right@")).config_set(
+            "requirepass", ""
+        )
+
+
+def test_a_foreign_message_is_ignored_and_logged_once(redis_server, listening, caplog):
+    relay, inbox = listening
+    channel = relay._names.channel(A)
+    for foreign in (
+        b"",
+        b"not ours",
+        b"e 1 {}",
+        b'e 2 {"version":99}',
+        b"e x y",
+        b"\xff \xff \xff",
+    ):
+        redis_server.client.publish(channel, foreign)
+    relay.publish(message("ours"))
+    inbox.wait_for("ours")
+    assert inbox.messages == ["ours"]
+    assert caplog.text.count("Ignored a foreign message") == 1
+
+
+def test_a_log_that_is_too_short_is_told(redis_server, new_redis):
+    relay, inbox = new_redis(log_size=10)
+    relay.subscribe(A, inbox.deliver)
+    publisher, others = new_redis(log_size=10)
+    publisher.subscribe(A, others.deliver)
+    publisher.publish(message("first"))
+    inbox.wait_for("first")
+    hold = redis_server.client.client_list(_type="pubsub")
+    assert len(hold) == 2
+    relay._reader._listener = Deafened(relay)  # hears nothing from now on
+    for number in range(400):
+        publisher.publish(message(number))
+    others.wait_for(399)
+    relay._reader._listener = relay
+    redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    inbox.wait(lambda: inbox.lost)
+    inbox.wait_for(399)
+    assert inbox.lost == [A]
+    assert inbox.messages[1:] == list(range(400))[-len(inbox.messages) + 1 :]
+
+
+class Deafened:
+    """Hears nothing, and says that all is well."""
+
+    def __init__(self, relay):
+        self.connected = relay.connected
+
+    def channel_received(self, channel, data):
+        pass
+
+    def check(self):
+        return True
+
+
+def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, listening):
+    relay, inbox = listening
+    relay.publish(message(0))
+    inbox.wait_for(0)
+    relay._reader._listener = Deafened(relay)
+    for number in (1, 2, 3):
+        relay.publish(message(number))
+    relay._publisher.publish([relay._self_topic], b"")
+    relay._reader._listener = relay
+    relay.publish(message(4))
+    inbox.wait_for(4)
+    assert [m for m in inbox.messages if m != 0] == [1, 2, 3, 4]
+    assert inbox.lost == []
+
+
+def test_without_a_log_a_hole_is_told(redis_server, new_redis):
+    relay, inbox = new_redis(log_size=0)
+    relay.subscribe(A, inbox.deliver)
+    for number in range(3):
+        relay.publish(message(number))
+    inbox.wait_for(2)
+    assert inbox.messages == [0, 1, 2]
+    assert redis_server.client.keys() == []
+
+
+def test_idle_topics_leave_nothing_behind(redis_server, new_redis):
+    relay, inbox = new_redis(log_seconds=0.2)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("m"))
+    inbox.wait_for("m")
+    assert redis_server.client.keys() != []
+    wait_until(lambda: redis_server.client.keys() == [])
+    relay.publish(message("a new epoch"))
+    inbox.wait_for("a new epoch")
+    assert inbox.lost == []
+
+
+def test_what_nobody_received_leaves_no_hole(redis_server, listening):
+    relay, inbox = listening
+    relay.publish(message(0))
+    inbox.wait_for(0)
+    relay.unsubscribe(A)
+    assert relay.publish(message("nobody")) == 0
+    relay.subscribe(A, inbox.deliver)
+    for number in (1, 2):
+        assert relay.publish(message(number)) == 1
+    inbox.wait_for(2)
+    assert inbox.messages == [0, 1, 2]
+    assert inbox.lost == []
+
+
+def test_what_nobody_receives_is_not_kept(redis_server, new_redis):
+    relay, _ = new_redis(listen=False)
+    assert relay.publish(message("m", socket_topic("/", "nobody"))) == 0
+    assert redis_server.client.keys() == []
+
+
+def test_a_process_subscribes_only_to_what_it_wants(redis_server, listening):
+    relay, inbox = listening
+    channels = {name.decode() for name in redis_server.client.pubsub_channels()}
+    assert channels == {relay._names.channel(A), relay._names.channel(relay._self_topic)}
+    relay.unsubscribe(A)
+    relay.subscribe(B, inbox.deliver)
+    channels = {name.decode() for name in redis_server.client.pubsub_channels()}
+    assert relay._names.channel(A) not in channels
+
+
+def test_sites_with_other_prefixes_do_not_meet(redis_server, listening, new_redis):
+    other, _ = new_redis(listen=False, prefix="other")
+    assert other.publish(message("m")) == 0
+
+
+def test_few_connections_serve_many_threads(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    threads = [threading.Thread(target=relay.publish, args=(message(n),)) for n in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    inbox.wait(lambda: len(inbox.envelopes) == 50)
+    assert len(redis_server.client.client_list()) <= 1 + 1 + 10
+
+
+def publish_in_child(url, relay):
+    relay.publish(message("from the child"))
+
+
+def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
+    publisher, _ = new_redis(listen=False)
+    publisher.publish(message("from the parent"))
+    child = multiprocessing.get_context("fork").Process(
+        target=publish_in_child, args=(redis_server.url, publisher)
+    )
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+    publisher.publish(message("from the parent again"))
+    inbox = listening[1]
+    inbox.wait_for("from the parent again")
+    assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
+
+
+def test_a_url_that_is_none_is_told():
+    with pytest.raises(ValueError, match="scheme"):
+        RedisRelay(Options("nonsense://"))

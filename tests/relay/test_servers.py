@@ -1,0 +1,172 @@
+"""Several server processes with Redis between them, as their clients see them."""
+
+import pytest
+
+from django_socketio import NoSocket, RelayError
+from django_socketio.events import on_error, on_event, on_message, on_subscribe
+from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from tests.clients import WebSocketClient
+from tests.relay.conftest import wait_until
+
+
+@pytest.fixture
+def servers(redis_server, serve):
+    """Two servers of one site."""
+    pair = [serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=1) for _ in range(2)]
+    for server in pair:
+        wait_until(lambda server=server: server.process.relay.status()["alive"])
+    return pair
+
+
+def join(server, *channels):
+    client = WebSocketClient(server.port)
+    client.connect()
+    for channel in channels:
+        assert client.subscribe(channel) is True
+    return client
+
+
+def publish(server, topic, content):
+    """Publish out of band in a server's process; return what it returns, or the error."""
+
+    def run():
+        try:
+            return server.process.shared.channels.publish(
+                Envelope((topic,), "/", "message", (content,))
+            )
+        except RelayError as error:
+            return error
+
+    return server.call(run)
+
+
+def test_messages_cross_between_servers(servers):
+    @on_message
+    def say(request, socket, context, message):
+        socket.broadcast_channel(message)
+
+    here, there = join(servers[0], "a"), join(servers[1], "a")
+    here.emit("message", "hello")
+    assert there.event() == ["message", "hello"]
+    assert here.sync() == []
+
+
+def test_the_sender_gets_its_own_once_and_at_the_same_place(servers):
+    @on_message
+    def say(request, socket, context, message):
+        socket.send_and_broadcast_channel(message)
+
+    clients = [join(server, "a", "b") for server in servers]
+    for number in range(20):
+        for client in clients:
+            client.emit("message", [client.id, number])
+    seen = [[client.event()[1] for _ in range(40)] for client in clients]
+    assert seen[0] == seen[1]
+    assert [client.sync() for client in clients] == [[], []]
+
+
+def test_all_kinds_of_topics_cross(servers):
+    client = join(servers[1], "a")
+    for topic in (channel_topic("/", "a"), everyone_topic("/"), socket_topic("/", client.id)):
+        assert publish(servers[0], topic, topic) == 1
+        assert client.event() == ["message", topic]
+
+
+def test_binary_crosses(servers):
+    client = join(servers[1], "a")
+    publish(servers[0], channel_topic("/", "a"), {"file": b"\x00\xff"})
+    assert client.receive() == '451-["message",{"file":{"_placeholder":true,"num":0}}]'
+    assert client.receive() == b"\x00\xff"
+
+
+def test_nobody_is_told_as_nobody(servers):
+    client = join(servers[1], "a")
+    client.ask("unsubscribe", "a")
+    client.close()
+    assert servers[1].call(servers[1].process.shared.living.wait_until_empty, 5)
+    wait_until(lambda: publish(servers[0], channel_topic("/", "a"), "m") == 0)
+
+
+def test_a_channel_is_subscribed_to_in_redis_only_while_somebody_is_on_it(redis_server, servers):
+    def wanted():
+        names = redis_server.client.pubsub_channels()
+        return {name.decode().partition(":")[2] for name in names if b"{self," not in name}
+
+    client = join(servers[0], "a")
+    assert wanted() == {"{channel,/,a}", "{everyone,/}", f"{{socket,/,{client.id}}}"}
+    client.close()
+    wait_until(lambda: wanted() == set())
+
+
+def test_what_a_refusal_holds_back_never_arrives(servers):
+    from django.core.exceptions import PermissionDenied
+
+    @on_subscribe
+    def refuse(request, socket, context, channel):
+        publish_here(socket)
+        raise PermissionDenied("no")
+
+    def publish_here(socket):
+        socket._registry.publish(Envelope((channel_topic("/", "a"),), "/", "message", ("leak",)))
+
+    client = WebSocketClient(servers[0].port)
+    client.connect()
+    assert client.subscribe("a") == {"error": "no"}
+    assert client.sync() == []
+
+
+def test_servers_go_on_while_redis_is_away_and_meet_again(redis_server, servers):
+    errors = []
+
+    @on_event("local")
+    def local(request, socket, context):
+        return "served"
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(exception)
+
+    here, there = join(servers[0], "a"), join(servers[1], "a")
+    publish(servers[0], channel_topic("/", "a"), "before")
+    assert here.event() == there.event() == ["message", "before"]
+    redis_server.stop()
+    assert isinstance(publish(servers[0], channel_topic("/", "a"), "lost"), RelayError)
+    assert here.ask("local") == ["served"]
+    late = join(servers[1], "a")
+    redis_server.start()
+    for server in servers:
+        wait_until(lambda server=server: server.process.relay.status()["alive"])
+    publish(servers[0], channel_topic("/", "a"), "after")
+    assert here.event() == there.event() == late.event() == ["message", "after"]
+    gaps = {error.channel for error in errors if hasattr(error, "channel")}
+    assert gaps == {"a"}
+
+
+def test_out_of_band_functions_reach_other_processes(redis_server, servers, settings_with_relay):
+    import django_socketio
+    from django_socketio import broadcasts
+
+    client = join(servers[1], "a")
+    # What a process that is no server does: a WSGI worker, a Celery task, a shell.
+    for server_publish in (broadcasts._Process.publish,):
+        broadcasts.publish_with(None)
+        try:
+            assert django_socketio.broadcast_channel("from outside", "a") == 1
+            with pytest.raises(NoSocket):
+                django_socketio.send("nobody", "m")
+        finally:
+            broadcasts.publish_with(server_publish)
+    assert client.event() == ["message", "from outside"]
+
+
+@pytest.fixture
+def settings_with_relay(redis_server):
+    from django.test import override_settings
+
+    from django_socketio import relays
+
+    with override_settings(SOCKETIO_RELAY_URL=redis_server.url):
+        yield
+    for relay in relays._publishers.values():
+        relay.close()
+    relays._publishers.clear()
