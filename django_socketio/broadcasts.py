@@ -1,4 +1,4 @@
-"""Out-of-band messages: from a view, or from wherever else Django runs in a server process."""
+"""Out-of-band messages: from a view, a task, a shell, from wherever Django is set up."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,0 +1,45 @@
+"""``manage.py socketio_send CHANNEL JSON``: what an operator types."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_socketio import SocketIOError, broadcasts
+from django_socketio.protocol import json
+
+
+class Command(BaseCommand):
+    """Sends a message to the sockets of a channel, to all, or to one."""
+
+    help = "Sends a message to the sockets of a channel, to all sockets, or to one."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the receivers and the message."""
+        receivers = parser.add_mutually_exclusive_group(required=True)
+        receivers.add_argument("channel", nargs="?", help="The channel to send to.")
+        receivers.add_argument("--all", action="store_true", help="Send to all sockets.")
+        receivers.add_argument("--session", metavar="ID", help="Send to the socket with this id.")
+        parser.add_argument("message", help="The message, as JSON: '\"text\"', '{\"a\": 1}'.")
+        parser.add_argument("--event", default="message", help='The event; "message" by default.')
+        parser.add_argument("--namespace", default="/", help='The namespace; "/" by default.')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Send the message, and say how it went."""
+        try:
+            message = json.loads(options["message"])
+        except ValueError as error:
+            raise CommandError(f"The message is not JSON: {error}") from None
+        try:
+            received = self._send(message, options)
+        except SocketIOError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(self.style.SUCCESS(f"Sent; received by {received}."))
+
+    def _send(self, message: Any, options: dict[str, Any]) -> int:
+        where = {"event": options["event"], "namespace": options["namespace"]}
+        if options["all"]:
+            return broadcasts.broadcast(message, **where)
+        if options["session"]:
+            return broadcasts.send(options["session"], message, **where)
+        return broadcasts.broadcast_channel(message, options["channel"], **where)

@@ -1,0 +1,174 @@
+"""Messages from processes of every kind, through Redis, to the sockets of real servers."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.clients import WebSocketClient
+from tests.test_runserver import ENVIRON, MANAGE, ROOT, loud, run  # noqa: F401
+
+
+@pytest.fixture
+def site(redis_server, loud):  # noqa: F811
+    """The environment of a site whose processes share a relay."""
+    settings = loud.parent.parent / "loud_settings.py"
+    settings.write_text(
+        settings.read_text()
+        + f"SOCKETIO_RELAY_URL = {redis_server.url!r}\nROOT_URLCONF = 'tests.project.urls'\n"
+    )
+    loud.write_text(
+        "from django_socketio.events import on_message\n"
+        "@on_message\n"
+        "def say(request, socket, context, message): socket.send_and_broadcast_channel(message)\n"
+    )
+    return {
+        "DJANGO_SETTINGS_MODULE": "loud_settings",
+        "PYTHONPATH": f"{loud.parent.parent}:{ROOT}",
+        "TEST_REDIS_SOCKET": redis_server.url.removeprefix("unix://"),
+    }
+
+
+@pytest.fixture
+def clients(site, run):  # noqa: F811
+    """A client on each of two servers, both on the channel "a"."""
+    servers = [run("0", "--noreload", **site) for _ in range(2)]
+    clients = [WebSocketClient(server.port) for server in servers]
+    for client in clients:
+        client.connect()
+        assert client.subscribe("a") is True
+    return clients
+
+
+def received(clients):
+    return [client.event()[1] for client in clients]
+
+
+def python(site, *arguments, check=True):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**ENVIRON, **site},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+PUSH = "from django_socketio import broadcast_channel; print(broadcast_channel({0!r}, 'a'))"
+
+
+def test_servers_that_gevent_has_patched_share_their_channels(clients):
+    for number in range(10):
+        clients[number % 2].emit("message", number)
+        assert received(clients) == [number, number]
+
+
+def test_a_shell_pushes(site, clients):
+    done = python(site, MANAGE, "shell", "--no-imports", "-c", PUSH.format("from a shell"))
+    assert done.stdout.strip() == "2"
+    assert received(clients) == ["from a shell"] * 2
+
+
+def test_a_script_pushes(site, clients):
+    python(site, "-c", "import django; django.setup(); " + PUSH.format("from a script"))
+    assert received(clients) == ["from a script"] * 2
+
+
+def test_a_script_that_did_not_set_django_up_is_told(site):
+    done = python(site, "-c", PUSH.format("m"), check=False)
+    assert "django.setup()" in done.stderr
+
+
+def test_threads_of_a_wsgi_server_push(site, clients):
+    code = (
+        "import django; django.setup()\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from django.test import Client\n"
+        "def get(n): return Client().get(f'/push/?channel=a&message={n}').content\n"
+        "with ThreadPoolExecutor(8) as pool: assert set(pool.map(get, range(40))) == {b'2'}\n"
+    )
+    python({**site, "ALLOWED": ""}, "-c", code)
+    seen = [[client.event()[1] for _ in range(40)] for client in clients]
+    assert seen[0] == seen[1]
+    assert sorted(seen[0], key=int) == [str(n) for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a", '{"text": "hi"}'], "received by 2"),
+        (["--all", '"hi"'], "received by 2"),
+        (["a", '"hi"', "--event", "news"], "received by 2"),
+    ],
+)
+def test_an_operator_sends(site, clients, arguments, told):
+    done = python(site, MANAGE, "socketio_send", *arguments)
+    assert told in done.stdout
+    assert len(received(clients)) == 2
+
+
+def test_an_operator_sends_to_one_socket(site, clients):
+    done = python(site, MANAGE, "socketio_send", "--session", clients[0].id, "1")
+    assert "received by 1" in done.stdout
+    assert clients[0].event() == ["message", 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere", '"hi"'], "there is no socket on the channel 'nowhere'"),
+        (["a", "hi"], "The message is not JSON"),
+        (["", '"hi"'], "1 to 200 characters"),
+    ],
+)
+def test_an_operator_is_told_what_went_wrong(site, clients, arguments, told):
+    done = python(site, MANAGE, "socketio_send", *arguments, check=False)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def celery(site):
+    """A real Celery worker with forked processes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"]
+        + "--pool prefork --concurrency 2 --loglevel INFO".split(),
+        env={**ENVIRON, **site, "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    ready = threading.Event()
+    lines = []
+
+    def read():
+        for line in process.stdout:
+            lines.append(line)
+            if "ready." in line:
+                ready.set()
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    assert ready.wait(30), "".join(lines)
+    yield
+    process.terminate()
+    process.wait(20)
+    thread.join(5)
+    process.stdout.close()
+
+
+def test_celery_tasks_push(site, clients, celery):
+    code = "from tests.relay.celery_app import push\nfor n in range(10): push.delay(n, 'a')"
+    python(site, "-c", code)
+    seen = [[client.event()[1] for _ in range(10)] for client in clients]
+    assert seen[0] == seen[1]
+    assert sorted(seen[0]) == list(range(10))
+
+
+def test_the_banner_names_the_relay(site, run):  # noqa: F811
+    server = run("0", "--noreload", **site)
+    server.wait_for(r"Relay: Redis at /")
