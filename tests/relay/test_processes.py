@@ -134,8 +134,10 @@ def test_an_operator_is_told_what_went_wrong(site, clients, arguments, told):
 def celery(site):
     """A real Celery worker with forked processes."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"]
-        + "--pool prefork --concurrency 2 --loglevel INFO".split(),
+        [
+            *(sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"),
+            *("--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"),
+        ],
         env={**ENVIRON, **site, "PYTHONUNBUFFERED": "1"},
         cwd=ROOT,
         stdout=subprocess.PIPE,
