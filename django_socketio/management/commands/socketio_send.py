@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_socketio import SocketIOError, broadcasts
+from django_socketio import broadcasts
+from django_socketio.exceptions import SocketIOError
 from django_socketio.protocol import json
 
 
