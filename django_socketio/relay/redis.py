@@ -6,22 +6,17 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-
-import redis
 
 from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
+from django_socketio.relay.connecting import address, connect
 from django_socketio.relay.publisher import Names, Publisher
 from django_socketio.relay.reader import Reader
 from django_socketio.relay.receiver import Lost, Receiver, Schedule
 
 logger = logging.getLogger("django_socketio")
-
-POOL_SIZE = 10
-"""Connections for publishing in a process."""
 
 CHECK_INTERVAL = 5.0
 """Seconds between the messages that a process sends to itself."""
@@ -66,7 +61,7 @@ class RedisRelay(Relay):
         self._options = options
         self._default = default
         self._names = Names(options.prefix)
-        client = connect(options)
+        client = connect(options.url, options.timeout)
         self._publisher = Publisher(
             client, self._names, options.log_size, options.log_seconds, options.timeout
         )
@@ -76,8 +71,7 @@ class RedisRelay(Relay):
         self._heard = self._asked = 0.0
 
     def __str__(self) -> str:
-        url = urlsplit(self._options.url)
-        return f"Redis at {url.hostname or url.path}{f':{url.port}' if url.port else ''}"
+        return f"Redis at {address(self._options.url)}"
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many processes received it, for each topic."""
@@ -145,23 +139,3 @@ class RedisRelay(Relay):
             self._publisher.publish([self._self_topic], b"")
         except RelayError as error:
             logger.info("The relay's check could not be sent: %s", error)
-
-
-def connect(options: Options) -> "redis.Redis":
-    """Return redis-py's client for a URL; it connects on first use.
-
-    Raises:
-        ValueError: the URL is none that redis-py understands.
-
-    """
-    half = options.timeout / 2  # connecting and answering, together, take no longer than the limit
-    pool = redis.BlockingConnectionPool.from_url(
-        options.url,
-        protocol=2,
-        max_connections=POOL_SIZE,
-        timeout=half,
-        socket_connect_timeout=half,
-        socket_timeout=half,
-        retry=None,
-    )
-    return redis.Redis(connection_pool=pool)

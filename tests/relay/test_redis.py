@@ -1,6 +1,8 @@
 """The Redis relay and what can happen to it: every fault is made with a real Redis."""
 
 import multiprocessing
+import socket
+import subprocess
 import threading
 import time
 
@@ -322,7 +324,7 @@ def test_what_nobody_receives_is_not_kept(redis_server, new_redis):
 
 
 def test_a_process_subscribes_only_to_what_it_wants(redis_server, listening):
-    relay, inbox = listening
+    relay, _ = listening
     channels = {name.decode() for name in redis_server.client.pubsub_channels()}
     assert channels == {relay._names.channel(A), relay._names.channel(relay._self_topic)}
     relay.unsubscribe(A)
@@ -368,6 +370,79 @@ def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
     inbox = listening[1]
     inbox.wait_for("from the parent again")
     assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def start_redis(folder, port, *options):
+    folder.mkdir()
+    arguments = ["--port", str(port), "--save", "", "--dir", str(folder), *options]
+    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+    client = redis.Redis(port=port)
+    wait_until(lambda: answers(client))
+    client.close()
+    return process
+
+
+def answers(client):
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
+
+
+@pytest.fixture
+def sentinel(tmp_path):
+    """A master, a replica and a Sentinel: its port, and the master's process."""
+    ports = [free_port() for _ in range(3)]
+    master = start_redis(tmp_path / "master", ports[0])
+    replica = start_redis(tmp_path / "replica", ports[1], "--replicaof", "127.0.0.1", str(ports[0]))
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(
+        f"port {ports[2]}\nsentinel monitor site 127.0.0.1 {ports[0]} 1\n"
+        "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
+    )
+    watcher = subprocess.Popen(
+        ["redis-server", str(configuration), "--sentinel"], stdout=subprocess.DEVNULL
+    )
+    yield ports[2], master
+    for process in (watcher, replica, master):
+        process.kill()
+        process.wait()
+
+
+def test_sentinels_lead_to_the_master_and_to_the_next_one(sentinel, new_redis):
+    port, master = sentinel
+    wait_until(lambda: knows_replica(port))
+    url = f"redis+sentinel://127.0.0.1:{port}/site/0"
+    relay, inbox = new_redis(url=url)
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("by the first")) == 1
+    inbox.wait_for("by the first")
+    master.kill()
+    master.wait()
+    wait_until(lambda: publisher_works(relay, "by the second"))
+    inbox.wait_for("by the second")
+
+
+def knows_replica(port):
+    client = redis.Redis(port=port)
+    try:
+        (state,) = client.sentinel_masters().values()
+        return state["num-slaves"] == 1
+    except (redis.ConnectionError, ValueError):
+        return False
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://host:1", "redis+sentinel:///master"])
+def test_a_sentinel_url_without_hosts_or_master_is_told(url):
+    with pytest.raises(ValueError, match="host:port/master"):
+        RedisRelay(Options(url))
 
 
 def test_a_url_that_is_none_is_told():
