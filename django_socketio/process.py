@@ -8,7 +8,9 @@ from typing import Any
 import gevent
 from django.core.exceptions import PermissionDenied
 from django.db import close_old_connections, reset_queries
+from django.db.backends.signals import connection_created
 from gevent import monkey
+from greenlet import getcurrent
 
 from django_socketio import broadcasts, conf, relays
 from django_socketio.channels import Channels
@@ -75,13 +77,28 @@ def _scheduler() -> Callable[..., object]:
 
 def _with_fresh_connections(run: Callable[[], None]) -> None:
     # Database connections belong to worker greenlets: what Django does around a request, is done
-    # around each turn of a worker.
-    reset_queries()
-    close_old_connections()
+    # around each turn of a worker that has opened one.
+    if _has_connection():
+        reset_queries()
+        close_old_connections()
     try:
         run()
     finally:
-        close_old_connections()
+        if _has_connection():
+            close_old_connections()
+
+
+def _has_connection() -> bool:
+    return getattr(getcurrent(), _MARK, False)
+
+
+def _note_connection(**kwargs: Any) -> None:
+    setattr(getcurrent(), _MARK, True)
+
+
+_MARK = "django_socketio_has_connection"
+
+connection_created.connect(_note_connection)
 
 
 def message_log() -> Callable[[Any, str, Any], None]:

@@ -61,3 +61,27 @@ def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):  # noqa: F
     stranger = WebSocketClient(server.port)
     stranger.connect()
     assert stranger.ask("who") == json.loads('[["", false]]')
+
+
+DATABASE_EVENTS = """
+from django.db import connection, connections
+from django_socketio.events import on_event
+@on_event("query")
+def query(request, socket, context):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return connection.connection is not None
+@on_event("open")
+def still_open(request, socket, context):
+    return connection.connection is not None
+"""
+
+
+def test_no_database_connection_is_kept_between_events(run, loud, tmp_path):  # noqa: F811
+    loud.write_text(DATABASE_EVENTS)
+    environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
+    client = WebSocketClient(run("0", "--noreload", **environ).port)
+    client.connect()
+    for _ in range(2):
+        assert client.ask("query") == [True]
+        assert client.ask("open") == [False]

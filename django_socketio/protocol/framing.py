@@ -20,14 +20,20 @@ class FrameBoundaries:
 
     """
 
-    __slots__ = ("_header", "_max_message_size", "_message_size", "_rest")
+    __slots__ = ("_header", "_max_message_size", "_message_begun", "_message_size", "_rest")
 
     def __init__(self, max_message_size: int) -> None:
         self._max_message_size = max_message_size
         self._message_size = 0
+        self._message_begun = False
         self._header = b""
         self._rest = 0
         """Bytes of the frame that are still to come, once its header is complete."""
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether the next byte begins a frame that begins a message."""
+        return not self._header and not self._message_begun
 
     def split(self, data: bytes) -> Iterator[bytes]:
         """Yield ``data`` in pieces, none of which goes beyond the end of a frame.
@@ -75,7 +81,8 @@ class FrameBoundaries:
                 f"a message has more than {self._max_message_size} bytes "
                 "(SOCKETIO_MAX_MESSAGE_SIZE)"
             )
-        if first & FIN:
+        self._message_begun = not first & FIN
+        if not self._message_begun:
             self._message_size = 0
 
     def _is_complete(self) -> bool:

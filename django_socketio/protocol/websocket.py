@@ -17,6 +17,11 @@ from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where it could not be compiled
+    from websockets.utils import apply_mask
+
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.framing import FrameBoundaries
 
@@ -28,6 +33,10 @@ _silent.setLevel(logging.CRITICAL)
 
 MAX_REASON_SIZE = 123
 """Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
+
+_WHOLE_TEXT, _MASKED, _EXTENDED_LENGTH = 0x81, 0x80, 126
+_SHORT_HEADER = 6
+"""Bytes before the payload: two, and the mask."""
 
 _MEDIUM = Struct("!BBH")
 _LARGE = Struct("!BBQ")
@@ -92,6 +101,8 @@ class WebSocketProtocol:
     def receive(self, data: bytes) -> list[str | bytes]:
         """Return the messages that these bytes complete; then see ``data_to_send``."""
         messages: list[str | bytes] = []
+        if self._boundaries.is_between_messages and self._protocol.state is State.OPEN:
+            data = self._take_short_texts(data, messages)
         try:
             # Frame by frame: what follows a mistake, or a close frame, must not be read.
             for piece in self._boundaries.split(data):
@@ -102,6 +113,25 @@ class WebSocketProtocol:
             too_big = isinstance(error, MessageTooBig)
             self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
         return messages
+
+    def _take_short_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
+        """Take the whole texts of up to 125 bytes that ``data`` begins with; return the rest.
+
+        Most messages are such. All else, mistakes included, is the library's.
+        """
+        start, size = 0, len(data)
+        while size - start >= _SHORT_HEADER and data[start] == _WHOLE_TEXT:
+            length = data[start + 1] - _MASKED
+            payload = start + _SHORT_HEADER
+            if not 0 <= length < _EXTENDED_LENGTH or payload + length > size:
+                break
+            content = apply_mask(data[payload : payload + length], data[payload - 4 : payload])
+            try:
+                messages.append(content.decode())
+            except UnicodeDecodeError:
+                break
+            start = payload + length
+        return data[start:] if start else data
 
     def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
         self._protocol.receive_data(piece)
