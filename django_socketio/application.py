@@ -5,7 +5,7 @@ that exists go to the engine directly, so that a poll that waits holds nothing o
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
@@ -29,6 +29,12 @@ HANDSHAKE = "django_socketio.handshake"
 
 ENDPOINT = "/socket.io"
 
+HandOver = Callable[[Exchange], bool]
+
+
+def _keep(exchange: Exchange) -> bool:
+    return False
+
 
 class Application:
     """Wraps Django's WSGI application.
@@ -36,12 +42,15 @@ class Application:
     Args:
         django: the application that everything else is for.
         engine: the sessions of this process.
+        hand_over: called first with each request of a session; true where another process of this
+            host has taken its connection, so that nothing is left to answer.
 
     """
 
-    def __init__(self, django: Any, engine: Engine) -> None:
+    def __init__(self, django: Any, engine: Engine, hand_over: HandOver | None = None) -> None:
         self._django = django
         self._engine = engine
+        self._hand_over_to_owner = hand_over or _keep
         self.open: Census[object] = Census()
         """Requests of sessions that are not answered yet."""
 
@@ -52,6 +61,8 @@ class Application:
             return self._django(environ, start_response)
         exchange = Exchange.of(environ)
         if exchange.sid and exchange.method != "OPTIONS":
+            if self._hand_over_to_owner(exchange):
+                return []
             return self._respond(exchange, start_response)
         return self._shake_hands(environ, start_response)
 
@@ -95,6 +106,7 @@ class Application:
             trim(request)
             if answer.take_over is not None:
                 return self._hand_over(environ, answer, headers, response)
+            environ.pop(takeover.KEY, None)
             if answer.on_sent is not None:
                 answer.on_sent()
         start_response(*begun[-1])
@@ -116,6 +128,7 @@ def trim(request: HttpRequest) -> None:
     request._stream = _NOTHING
     request.META["wsgi.input"] = _NOTHING
     request.META.pop(ENGINE, None)
+    request.META.pop("gunicorn.sock", None)
 
 
 def refuse_origin(error: origins.OriginRefused) -> Answer:

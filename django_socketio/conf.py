@@ -53,7 +53,8 @@ def _is_whole(value: Any) -> bool:
 
 def _is_relay_url(value: Any) -> bool:
     return value is None or (
-        isinstance(value, str) and value.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://"))
+        isinstance(value, str)
+        and value.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://"))
     )
 
 
@@ -85,7 +86,9 @@ SETTINGS = {
         (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
     ),
     "RELAY_URL": Setting(
-        None, _is_relay_url, 'a URL such as "redis://localhost:6379/0" (redis, rediss, unix, redis+sentinel)'
+        None,
+        _is_relay_url,
+        'a URL such as "redis://localhost:6379/0" (redis, rediss, unix, redis+sentinel)',
     ),
     "RELAY_PREFIX": Setting("socketio", _is_text, "the first part of all names in Redis"),
     "RELAY_TIMEOUT": _seconds(2.0),

@@ -2,48 +2,33 @@
 
 import errno
 import logging
-import re
-from socket import AF_INET6, IPPROTO_TCP, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY
+from socket import (
+    AF_INET6,
+    SO_REUSEADDR,
+    SOCK_STREAM,
+    SOL_SOCKET,
+)
 from typing import Any
 
 from gevent import socket
-from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from django_socketio.application import Application
 from django_socketio.process import Process
-from django_socketio.transports import takeover
+from django_socketio.transports.handler import Handler as ConnectionHandler
+from django_socketio.transports.handler import Listener, mask_sids
 
 access_logger = logging.getLogger("django.server")
 error_logger = logging.getLogger("django_socketio.server")
 
 BACKLOG = 1024
 
-_SID = re.compile(r"(\bsid=[^&\s]{4})[^&\s]*")
 
-
-class Handler(WSGIHandler):
-    """Reads the HTTP requests of one connection, until it is taken over."""
-
-    def __init__(self, sock: Any, address: Any, server: WSGIServer) -> None:
-        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        super().__init__(sock, address, server)
-
-    def get_environ(self) -> dict[str, Any]:
-        """Return the environ, from which the connection can be taken over."""
-        environ = super().get_environ()
-        environ[takeover.KEY] = self
-        return environ
-
-    def finalize_headers(self) -> None:
-        """Say so when the connection is closed: clients would use it again."""
-        super().finalize_headers()
-        names = {name.lower() for name, _ in self.response_headers}
-        if self.close_connection and b"connection" not in names:
-            self.response_headers.append((b"Connection", b"close"))
+class Handler(ConnectionHandler):
+    """Logs requests as Django's own development server does."""
 
     def log_request(self) -> None:
         """Log the request, without the sid that would let a reader take the session over."""
-        line = _SID.sub(r"\1…", self.requestline or "")
+        line = mask_sids(self.requestline or "")
         status = (self._orig_status or self.status or "000").split()[0]
         extra = {"status_code": int(status), "request": None}
         access_logger.info('"%s" %s %s', line, status, self.response_length, extra=extra)
@@ -65,7 +50,7 @@ class Server:
         self._ipv6 = ipv6
         self.process = Process()
         self.application = Application(django, self.process.engine)
-        self._wsgi: WSGIServer | None = None
+        self._wsgi: Listener | None = None
 
     @property
     def port(self) -> int:
@@ -81,7 +66,7 @@ class Server:
         """
         listener = self._listen()
         environ = {"wsgi.multithread": True}
-        self._wsgi = WSGIServer(
+        self._wsgi = Listener(
             listener,
             self.application,
             handler_class=Handler,

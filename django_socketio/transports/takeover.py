@@ -2,10 +2,11 @@
 
 import os
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 
-from gevent import monkey
-from gevent.pywsgi import WSGIHandler
+from gevent import get_hub, monkey
+from gevent.pywsgi import Input, WSGIHandler
 
 from django_socketio.transports.http import Answer, Environ
 
@@ -26,10 +27,13 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
 
     """
     handler: WSGIHandler = environ.pop(KEY)
-    received = _read_ahead(handler)
+    received = read_ahead(handler)
     sock = Socket(fileno=os.dup(handler.socket.fileno()))
     sock.setblocking(False)
-    _release(handler)
+    # What pywsgi logs of the request, and will not send again.
+    handler.status = "101 Switching Protocols"
+    handler.response_headers = []
+    release(handler)
     try:
         sock.send(_head(headers))  # a new connection's buffer takes it whole
     except OSError:
@@ -38,23 +42,43 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
         answer.take_over(sock, received)
 
 
-def _read_ahead(handler: WSGIHandler) -> bytes:
-    """Return what pywsgi has read beyond the request: frames may follow it at once."""
+def read_ahead(handler: WSGIHandler) -> bytes:
+    """Return what pywsgi has read beyond the request's head, without taking it; never waits."""
+    timeout = handler.socket.gettimeout()
     handler.socket.settimeout(0)
     try:
         return handler.rfile.peek()
     except OSError:
         return b""
+    finally:
+        handler.socket.settimeout(timeout)
 
 
-def _release(handler: WSGIHandler) -> None:
+def release(handler: WSGIHandler) -> None:
+    """Make pywsgi let go of a connection: it reads, sends and closes nothing any more.
+
+    The connection stays open if its descriptor was duplicated before.
+    """
     handler.rfile.close()
+    _unregister(handler.socket.fileno())
     handler.socket.close()
     handler.socket = None
     handler.close_connection = True
-    # What pywsgi logs of the request, and will not send again.
-    handler.status = "101 Switching Protocols"
     handler.headers_sent = True
+    handler.wsgi_input = Input(None, 0)  # or pywsgi would look for the rest of the body
+
+
+def _unregister(descriptor: int) -> None:
+    """Have the event loop's epoll set forget a descriptor that is about to be closed.
+
+    A connection that stays open by another descriptor stays in the set (epoll(7)). At its next
+    event libev would find that it is wanted no more, and build the whole set anew.
+    """
+    loop = get_hub().loop
+    if loop.backend == "epoll":
+        epoll = monkey.get_original("select", "epoll")
+        with epoll.fromfd(os.dup(loop.fileno())) as epoll_set, suppress(OSError):
+            epoll_set.unregister(descriptor)  # which is not in it if pywsgi never had to wait
 
 
 def _head(headers: list[tuple[str, str]]) -> bytes:

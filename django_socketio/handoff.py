@@ -1,0 +1,217 @@
+"""Requests for sessions of another worker: their connection is handed to that worker.
+
+The workers of one gunicorn share their listeners, so any of them may accept any request. A sid ends
+with the key of the worker that holds its session. A worker that reads a request for a session of
+another one passes the connection's descriptor, and what it has read, over a Unix socket; the other
+goes on as if it had accepted the connection itself.
+"""
+
+import atexit
+import errno
+import logging
+import os
+import re
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.server import StreamServer
+from gevent.socket import socket as gevent_socket
+from gevent.socket import socketpair
+
+from django_socketio.transports import passing, takeover
+from django_socketio.transports.http import Exchange
+from django_socketio.transports.passing import Passed
+
+logger = logging.getLogger("django_socketio")
+
+TIMEOUT = 10.0
+"""Seconds that the owner has to take a connection."""
+
+BACKLOG = 1024
+CHUNK = 65_536
+
+UNKNOWN = (
+    "A request came for session %s…, which no worker of this host holds. Where there are several "
+    "hosts, all requests of a session must reach the same one."
+)
+
+_KEY = re.compile(r"[0-9a-f]{8}")
+_MAX_PATH = 107 - len("/01234567")
+"""Bytes of a Unix socket's path (``sun_path``), less its name."""
+
+
+Adopt = Callable[[Passed], None]
+
+
+# The directory that the workers share
+
+_directories: dict[int, Path] = {}
+
+
+def make_directory(parent: str | None, uid: int, gid: int) -> Path:
+    """Return the directory of this arbiter's workers; it goes when the arbiter ends.
+
+    Args:
+        parent: where to make it, None for the usual place of temporary files.
+        uid: the user that workers run as; nobody else may enter it.
+        gid: their group.
+
+    Raises:
+        RuntimeError: its path would be too long for Unix sockets.
+
+    """
+    pid = os.getpid()
+    if pid not in _directories:
+        path = Path(tempfile.mkdtemp(prefix="django-socketio-", dir=parent))  # its mode is 0700
+        atexit.register(_remove, path, pid)
+        if len(os.fsencode(path)) > _MAX_PATH:
+            raise RuntimeError(f"{path} is too long for Unix sockets; set worker_tmp_dir")
+        if (uid, gid) != (os.geteuid(), os.getegid()):
+            os.chown(path, uid, gid)
+        _directories[pid] = path
+    return _directories[pid]
+
+
+def _remove(path: Path, pid: int) -> None:
+    if os.getpid() == pid:  # workers inherit it
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Handoff:
+    """Hands connections to the other workers of this host, and takes theirs.
+
+    Args:
+        directory: where the workers' Unix sockets are.
+        adopt: called, in a greenlet, with each connection of another worker.
+
+    """
+
+    def __init__(self, directory: Path, adopt: Adopt) -> None:
+        self.key = secrets.token_hex(4)
+        self._directory = directory
+        self._adopt = adopt
+        self._server: StreamServer | None = None
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        listener = gevent_socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self._path(self.key)))
+        listener.listen(BACKLOG)
+        self._server = StreamServer(listener, handle=self._receive)
+        self._server.start()
+
+    def stop(self) -> None:
+        """Take no connection any more."""
+        if self._server is not None:
+            self._path(self.key).unlink(missing_ok=True)
+            self._server.stop(timeout=0)
+        with suppress(OSError):
+            # Where the arbiter was killed, the last worker cleans up.
+            if os.getppid() not in _directories:
+                self._directory.rmdir()
+
+    def _path(self, key: str) -> Path:
+        return self._directory / key
+
+    # To the owner
+
+    def hand_over(self, exchange: Exchange) -> bool:
+        """Hand a request's connection to the worker that holds its session.
+
+        Returns:
+            Whether the connection is gone; if not, the session is ours or nobody's.
+
+        """
+        owner = exchange.sid.rpartition(".")[2]
+        if owner == self.key or not _KEY.fullmatch(owner):
+            return False
+        handler = exchange.environ[takeover.KEY]
+        try:
+            with gevent.Timeout(TIMEOUT, TimeoutError):
+                connection = self._connect(owner)
+            with connection:
+                _pass(connection, handler)
+        except OSError:
+            logger.warning(UNKNOWN, exchange.sid[:4])
+            return False
+        return True
+
+    def _connect(self, owner: str) -> Any:
+        path = self._path(owner)
+        connection = takeover.Socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        while code := connection.connect_ex(str(path)):
+            if code != errno.EAGAIN:  # that is a full backlog
+                connection.close()
+                if code == errno.ECONNREFUSED:
+                    path.unlink(missing_ok=True)  # the worker was killed
+                raise OSError(code, os.strerror(code))
+            gevent.sleep(0.01)
+        return gevent_socket(fileno=connection.detach())
+
+    # From another worker
+
+    def _receive(self, connection: Any, _address: Any) -> None:
+        try:
+            with connection, gevent.Timeout(TIMEOUT, TimeoutError):
+                passed = passing.take(connection)
+        except (OSError, ValueError) as error:
+            return logger.warning("A connection that was handed over cannot be used: %s", error)
+        self._adopt(passed)
+
+
+# Between the two
+
+
+def _pass(connection: Any, handler: Any) -> None:
+    """Pass a handler's connection on, and let go of it.
+
+    Raises:
+        OSError: it was not taken, so it is still ours.
+
+    """
+    if hasattr(handler.socket, "context"):
+        return _bridge(connection, handler)
+    _offer(connection, handler, handler.socket, once=False)
+    _let_go(handler)
+
+
+def _bridge(connection: Any, handler: Any) -> None:
+    """Carry what only this process can decrypt, to the other one and back."""
+    near, far = socketpair()
+    with near:
+        with far:
+            _offer(connection, handler, far, once=True)
+        upwards = gevent.spawn(_copy, handler.socket, near)
+        _copy(near, handler.socket)
+        upwards.kill()
+    _let_go(handler)
+
+
+def _copy(source: Any, sink: Any) -> None:
+    with suppress(OSError):
+        while data := source.recv(CHUNK):
+            sink.sendall(data)
+
+
+def _let_go(handler: Any) -> None:
+    handler.handed_over = True
+    takeover.release(handler)
+
+
+def _offer(connection: Any, handler: Any, sock: Any, once: bool) -> None:
+    address, listener = handler.client_address or "", handler.server.number
+    received = b"".join(handler.head) + takeover.read_ahead(handler)
+    try:
+        with gevent.Timeout(TIMEOUT, TimeoutError):
+            passing.offer(connection, Passed(sock, address, listener, received, once))
+    except TimeoutError:
+        # The other worker may take it yet: an answer from here as well would mix the two.
+        logger.warning("Another worker is too busy: a connection is closed")

@@ -1,0 +1,133 @@
+"""gevent's pywsgi, reading HTTP requests from connections that may be taken away from it."""
+
+import os
+import re
+from contextlib import suppress
+from io import BufferedReader
+from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
+from typing import Any
+
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from django_socketio.transports import takeover
+from django_socketio.transports.alarms import clock
+from django_socketio.transports.passing import Passed, Recorder, replay
+
+IDLE = 0.5
+"""Seconds without a request, after which ``close_if_idle`` closes a connection."""
+
+# The name as it is, or percent-encoded: both mean "sid" to whoever reads the query.
+_SID = re.compile(r"(?i)((?<![^?&\s])(?:s|%73)(?:i|%69)(?:d|%64)=[^&\s]{0,4})[^&\s]*")
+
+
+def mask_sids(text: str) -> str:
+    """Return a URL, or text around one, with sids cut short: a whole one opens its session."""
+    return _SID.sub(r"\1…", text)
+
+
+def mask_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return header fields, or an environ, with sids cut short."""
+    return {
+        name: mask_sids(value) if isinstance(value, str) and "=" in value else value
+        for name, value in values.items()
+    }
+
+
+class Handler(WSGIHandler):
+    """Reads the HTTP requests of one connection, until it is taken over or handed over."""
+
+    close_connection: bool
+    handed_over = False
+    """Whether another process goes on with the connection, and answers the request."""
+    once = False
+    """Whether the connection is closed after this request."""
+    head: list[bytes]
+    """The lines that were read of the current request, as they came."""
+
+    def __init__(self, sock: Any, address: Any, server: "Listener") -> None:
+        if sock.family != AF_UNIX:
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        super().__init__(sock, address, server)
+        self._waits_since: float | None = None
+
+    def read_requestline(self) -> str:
+        """Wait for a request."""
+        self.environ = None
+        self._waits_since = clock()
+        line: str = super().read_requestline()
+        self._waits_since = None
+        return line
+
+    def close_if_idle(self) -> None:
+        """Close the connection if no request has come on it for a while."""
+        if self._waits_since is not None and clock() - self._waits_since >= IDLE:
+            with suppress(OSError), takeover.Socket(fileno=os.dup(self.socket.fileno())) as sock:
+                sock.shutdown(SHUT_RD)  # pywsgi finds its end
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Read the request's head, and keep it as it came."""
+        self.head = [raw_requestline.encode("latin-1")]
+        read: bool = super().read_request(raw_requestline)
+        return read
+
+    def MessageClass(self, rfile: BufferedReader, *args: Any) -> Any:  # noqa: N802
+        """Read the header fields."""
+        return super().MessageClass(Recorder(rfile, self.head), *args)
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the environ, from which the connection can be taken over."""
+        environ: dict[str, Any] = super().get_environ()
+        environ[takeover.KEY] = self
+        return environ
+
+    def finalize_headers(self) -> None:
+        """Say so when the connection is closed: clients would use it again."""
+        self.close_connection = self.close_connection or self.once or self.server.stopping
+        super().finalize_headers()
+        names = {name.lower() for name, _ in self.response_headers}
+        if self.close_connection and b"connection" not in names:
+            self.response_headers.append((b"Connection", b"close"))
+
+    def log_error(self, msg: str, *args: object) -> None:
+        """Log what was wrong with a request, without its sid."""
+        super().log_error(mask_sids(msg), *(mask_sids(str(arg)) for arg in args))
+
+
+class Listener(WSGIServer):
+    """Accepts connections, and knows which of them are open."""
+
+    handler_class = Handler
+    stopping = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connections: set[Handler] = set()
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve a connection that was accepted here."""
+        self._serve(self.handler_class(sock, address, self))
+
+    def adopt(self, passed: Passed) -> None:
+        """Serve a connection that another process accepted."""
+        with passed.socket as sock:
+            handler = self.handler_class(sock, passed.address, self)
+            handler.rfile = replay(passed.received, sock)
+            handler.once = passed.once
+            self._serve(handler)
+
+    def _serve(self, handler: Handler) -> None:
+        self.connections.add(handler)
+        try:
+            handler.handle()
+        finally:
+            self.connections.discard(handler)
+
+    def close(self) -> None:
+        """Stop accepting; each connection is closed after the request that it carries."""
+        self.stopping = True
+        super().close()
+
+    def close_idle(self) -> None:
+        """Close the connections that have carried no request for a while."""
+        for handler in list(self.connections):
+            handler.close_if_idle()

@@ -1,0 +1,172 @@
+"""A connection, passed from one process to another with what was read from it.
+
+Over a Unix socket go: the size of what follows, with the connection's descriptor beside it
+(``SCM_RIGHTS``, unix(7)); details as JSON, a newline, and the bytes read. One byte comes back once
+the other process has the connection for sure.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
+from typing import Any
+
+from gevent.socket import socket as gevent_socket
+
+MAX_SIZE = 8_388_608
+"""Bytes read of a request, which may be its head (pywsgi takes 100 header fields of 64 KiB)."""
+
+_SIZE = struct.Struct("!I")
+_TAKEN = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A connection that another process accepted."""
+
+    socket: Any
+    address: Any
+    """The client's."""
+    listener: int
+    """The number of the listener that it came to."""
+    received: bytes
+    """What was read from it."""
+    once: bool
+    """Whether it carries one request only."""
+
+
+def offer(connection: Any, passed: Passed) -> None:
+    """Pass a connection to the process at the other end; it stays open here, too.
+
+    Raises:
+        OSError: the other process did not take it.
+
+    """
+    details = {"address": passed.address, "listener": passed.listener, "once": passed.once}
+    payload = json.dumps(details).encode() + b"\n" + passed.received
+    descriptors = array.array("i", [passed.socket.fileno()])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+    connection.sendmsg([_SIZE.pack(len(payload))], rights)
+    connection.sendall(payload)
+    if connection.recv(len(_TAKEN)) != _TAKEN:
+        raise ConnectionRefusedError("the other process did not take the connection")
+
+
+def take(connection: Any) -> Passed:
+    """Take what ``offer`` passes.
+
+    Raises:
+        ValueError: it is something else.
+        OSError: the other process went away, or the client.
+
+    """
+    passed = _read(connection)
+    try:
+        connection.sendall(_TAKEN)
+    except BaseException:
+        passed.socket.close()
+        raise
+    return passed
+
+
+def _read(connection: Any) -> Passed:
+    space = socket.CMSG_LEN(array.array("i").itemsize)
+    head, ancillary, flags, _ = connection.recvmsg(_SIZE.size, space, socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i")
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    try:
+        details, _, received = _read_payload(connection, head).partition(b"\n")
+        address, listener, once = _checked(json.loads(details))
+        if len(descriptors) != 1 or flags & socket.MSG_CTRUNC:
+            raise ValueError("there must be one descriptor")
+        return Passed(_client(descriptors), address, listener, received, once)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _read_payload(connection: Any, head: bytes) -> bytes:
+    size = _SIZE.unpack(head)[0] if len(head) == _SIZE.size else 0
+    if not 0 < size <= MAX_SIZE:
+        raise ValueError(f"{size} bytes are announced")
+    with connection.makefile("rb") as stream:
+        payload: bytes = stream.read(size)
+    if len(payload) < size:
+        raise ValueError("it ends too early")
+    return payload
+
+
+def _client(descriptors: array.array[int]) -> Any:
+    sock = gevent_socket(fileno=descriptors[0])
+    descriptors.pop()  # from here on the socket closes it
+    try:
+        sock.getpeername()
+        if sock.type != socket.SOCK_STREAM:
+            raise ValueError("it is no stream")
+    except (OSError, ValueError):
+        sock.close()
+        raise
+    return sock
+
+
+def _checked(details: Any) -> tuple[Any, int, bool]:
+    match details:
+        case {"address": list() | str() as address, "listener": int(listener), "once": bool(once)}:
+            return tuple(address) if isinstance(address, list) else address, max(listener, 0), once
+    raise ValueError("the details are not what is expected")
+
+
+class Recorder:
+    """Notes each line that is read from a file.
+
+    Args:
+        file: what is read.
+        lines: where they are noted.
+
+    """
+
+    def __init__(self, file: BufferedReader, lines: list[bytes]) -> None:
+        self._file = file
+        self._lines = lines
+
+    def readline(self, size: int = -1) -> bytes:
+        """Read a line of at most ``size`` bytes."""
+        line = self._file.readline(size)
+        self._lines.append(line)
+        return line
+
+
+class _Replay(RawIOBase):
+    """Reads what was received already, then from the connection."""
+
+    def __init__(self, received: bytes, connection: RawIOBase) -> None:
+        self._received = received
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if not self._received:
+            return self._connection.readinto(buffer)
+        part = self._received[: len(buffer)]
+        self._received = self._received[len(part) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+
+def replay(received: bytes, sock: Any) -> BufferedReader:
+    """Return a file of what was received already, and of what the connection still brings."""
+    # All of it fits into the buffer, where ``takeover.read_ahead`` finds it.
+    size = max(len(received), DEFAULT_BUFFER_SIZE)
+    return BufferedReader(_Replay(received, sock.makefile("rb", 0)), size)

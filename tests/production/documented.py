@@ -1,0 +1,35 @@
+"""What docs/deployment.rst shows, for the tests to run."""
+
+import re
+import textwrap
+
+from tests.production.programs import ROOT
+
+TEXT = (ROOT / "docs" / "deployment.rst").read_text()
+
+
+def blocks(language):
+    """Return all code blocks of a language."""
+    pattern = rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    return [textwrap.dedent(found) for found in re.findall(pattern, TEXT, re.MULTILINE)]
+
+
+def replaced(text, values):
+    """Return a text with other ports and paths; each must be there."""
+    for old, new in values.items():
+        assert old in text, f"{old!r} is not in docs/deployment.rst"
+        text = text.replace(old, str(new))
+    return text
+
+
+def surrounded(folder, text):
+    """Return a whole nginx configuration that needs no path of the system."""
+    paths = "".join(
+        f"{name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return (
+        f"daemon off;\nuser root;\npid {folder}/nginx.pid;\nerror_log stderr notice;\n"
+        f"worker_processes 2;\nevents {{ worker_connections 4096; }}\n"
+        f"http {{\naccess_log {folder}/access.log;\n{paths}{text}\n}}\n"
+    )

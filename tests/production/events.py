@@ -1,0 +1,69 @@
+"""Handlers that tell where they run, and what they see."""
+
+import os
+import time
+
+from django.db import connections
+from gevent import monkey
+
+from django_socketio.events import on_connect, on_disconnect, on_event, on_finish, on_message
+
+
+def say(text):
+    """Print a line in one piece: other workers print as well."""
+    os.write(1, f"{text}\n".encode())
+
+
+def seen(request):
+    """What a request tells of its client."""
+    return {
+        "pid": os.getpid(),
+        "address": request.META["REMOTE_ADDR"],
+        "host": request.get_host(),
+        "scheme": request.scheme,
+    }
+
+
+@on_connect
+def connected(request, socket, context):
+    """Namespaces without a handler do not exist."""
+
+
+@on_message
+def echo(request, socket, context, message):
+    return message
+
+
+@on_event("seen")
+def tell(request, socket, context):
+    return seen(request)
+
+
+@on_event("length")
+def length(request, socket, context, message):
+    return len(message)
+
+
+@on_event("block")
+def block(request, socket, context):
+    """Hold the event loop up, as a computation does."""
+    say(f"blocking {os.getpid()}")
+    monkey.get_original("time", "sleep")(60)
+
+
+@on_event("nap")
+def nap(request, socket, context, seconds):
+    """Wait; return which object stands for the database here."""
+    own = id(connections["default"])
+    time.sleep(seconds)
+    return own
+
+
+@on_disconnect
+def gone(request, socket, context):
+    say(f"gone: {os.getpid()} {socket.disconnect_reason}")
+
+
+@on_finish
+def finished(request, socket, context):
+    say(f"finished: {os.getpid()}")

@@ -1,0 +1,16 @@
+"""The site that the tests of this folder serve."""
+
+import os
+
+from tests.project.settings import *  # noqa: F403
+from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
+
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.production"]
+ROOT_URLCONF = "tests.production.urls"
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "chat.example.com"]
+
+if "BEHIND_NGINX" in os.environ:
+    # These come from docs/deployment.rst, which the test has written to a module.
+    from documented import *  # noqa: F403
+
+    MIDDLEWARE = ["documented.client_address", *MIDDLEWARE]

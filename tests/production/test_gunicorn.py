@@ -1,0 +1,354 @@
+"""The gunicorn worker: what gunicorn promises, it keeps with sockets as well."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.test_bad_input import get
+
+HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
+
+
+def connected(gunicorn, kind=WebSocketClient):
+    """Return a client that has connected."""
+    client = kind(gunicorn.port)
+    client.connect()
+    return client
+
+
+def pid_of(client):
+    (seen,) = client.ask("seen")
+    return seen["pid"]
+
+
+def on_each_worker(gunicorn):
+    """Return a connected WebSocket for each worker, by the worker's process id."""
+    clients = {}
+    for _ in range(1000):
+        client = connected(gunicorn)
+        if clients.setdefault(pid_of(client), client) is not client:
+            client.close()
+        if len(clients) == gunicorn.workers:
+            return clients
+    raise AssertionError(f"only {list(clients)} of {gunicorn.pids} accept connections")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
+def test_one_worker_serves_django_and_sockets(gunicorn, arguments):
+    server = gunicorn(*arguments, workers=1)
+    assert get(server.port, "/seen/")[1]["pid"] == server.pids[0]
+    socket, polling = connected(server), connected(server, PollingClient)
+    assert socket.ask("message", {"a": [1]}) == [{"a": [1]}]
+    upgraded = polling.upgrade()
+    assert upgraded.ask("message", "upgraded") == ["upgraded"]
+    assert "no relay between them" not in server.output
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
+def test_handlers_run_side_by_side(gunicorn, arguments):
+    server = gunicorn(*arguments, workers=1)
+    sleeper, other = connected(server), connected(server)
+    sleeper.emit("nap", 1, id=1)
+    assert other.ask("message", "now") == ["now"]
+    sleeper.ws.settimeout(0.05)
+    with pytest.raises(Exception, match="timed out"):
+        sleeper.receive()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
+def test_handlers_have_database_connections_of_their_own(gunicorn, arguments):
+    server = gunicorn(*arguments, workers=1)
+    clients = [connected(server) for _ in range(3)]
+    for client in clients:
+        client.emit("nap", 0.2, id=1)
+    assert len({client.receive() for client in clients}) == 3
+
+
+def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
+    server = gunicorn()
+    (warning,) = server.wait_for(r"\[WARNING\] (.*)")
+    assert warning[1].startswith("4 workers, and no relay between them")
+    assert "SOCKETIO_RELAY_URL" in warning[1]
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
+def test_term_ends_sockets_in_order(gunicorn, preload):
+    server = gunicorn(*preload)
+    sockets = on_each_worker(server)
+    polling = connected(server, PollingClient)
+    polling.sync()  # its GET waits by now, or will
+    server.signal(signal.SIGTERM)
+    assert all(socket.is_closed() for socket in sockets.values())
+    assert polling.is_closed()
+    assert server.wait(10) == 0
+    assert server.output.count("server shutting down") == 5
+    assert server.output.count("finished: ") == server.output.count("gone: ")
+    assert "Traceback" not in server.output
+    assert "timeout" not in server.output
+
+
+def test_term_answers_the_requests_that_have_begun(gunicorn):
+    server = gunicorn(workers=1)
+    connection = raw_request(server.port, b"GET /slow/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    server.wait_for("(?m)^slow$")
+    server.signal(signal.SIGTERM)
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert (answer.status, answer.read()) == (200, b"slow")
+    assert answer.getheader("Connection") == "close"
+    assert server.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_idle_connections_hold_no_worker_up(gunicorn, number):
+    server = gunicorn(workers=1)
+    connection = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert response(connection)[0] == 200
+    connected(server)
+    server.signal(number)
+    assert server.wait(4) == 0
+    assert "finished: " in server.output
+
+
+def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
+    server = gunicorn(workers=1)
+    raw_request(server.port, b"GET /slow/60/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    server.wait_for("(?m)^slow$")
+    connected(server)
+    server.signal(signal.SIGQUIT)
+    assert server.wait(5) == 0
+    assert "finished: " in server.output
+
+
+def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
+    server = gunicorn("--graceful-timeout", "3", workers=1)
+    client = connected(server)
+    client.emit("nap", 60)
+    server.signal(signal.SIGTERM)
+    assert server.wait(5) == 0
+    assert "Worker graceful timeout" in server.output
+    assert "SIGKILL" not in server.output
+
+
+def test_hup_replaces_workers_and_loses_no_request(gunicorn, node):
+    server = gunicorn(workers=2)
+    old = set(server.pids)
+    sockets = [node.connect(server, "websocket", reconnection=True) for _ in range(10)]
+    stop, failures = threading.Event(), []
+
+    def keep_asking():
+        while not stop.is_set():
+            try:
+                assert get(server.port, "/seen/")[0] == 200
+            except Exception as failure:
+                failures.append(repr(failure))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    server.signal(signal.SIGHUP)
+    for socket in sockets:
+        assert socket.next("disconnect")["reason"] == "transport close"
+        socket.wait_connected()
+        assert socket.ask("seen")[0]["pid"] not in old
+    stop.set()
+    asking.join()
+    assert failures == []
+    assert server.output.count("finished: ") == 10
+    assert server.output.count("no relay between them") == 2  # once for each configuration
+
+
+def open_sockets(pid):
+    """Return how many sockets a process has open, connections and others."""
+    links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):
+    server = gunicorn()
+    at_first = {pid: open_sockets(pid) for pid in server.pids}
+    # Without connections that stay open: xmlhttprequest-ssl 2.1.2 does not notice if one breaks.
+    sockets = [
+        node.connect(server, transport, reconnection=True, agent="close")
+        for transport in ["websocket", "polling", "upgraded"] * 10
+    ]
+    pids = [socket.ask("seen")[0]["pid"] for socket in sockets]
+    victim = pids[0]
+    # Each has one connection, which waits with its own worker.
+    wait_until(lambda: open_sockets(victim) == at_first[victim] + pids.count(victim))
+    os.kill(victim, signal.SIGKILL)
+    for socket, pid in zip(sockets, pids, strict=True):
+        if pid == victim:
+            assert socket.next("disconnect")["reason"].startswith("transport")
+            socket.wait_connected()
+            assert socket.ask("seen")[0]["pid"] != victim
+    for socket, pid in zip(sockets, pids, strict=True):
+        if pid != victim:
+            assert socket.ask("seen")[0]["pid"] == pid
+            assert not socket.has("disconnect")
+    server.wait_for("Worker ready", 5)
+
+
+def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
+    server = gunicorn()
+    clients = [connected(server, PollingClient) for _ in range(20)]
+    pids = [pid_of(client) for client in clients]
+    for client in clients:
+        client.abandon()
+    victim = pids[0]
+    os.kill(victim, signal.SIGKILL)
+    server.wait_for("was sent SIGKILL")
+    server.wait_for("Worker ready", 5)
+    sid = clients[0].sid
+    for _ in range(5):
+        status, answer = get(server.port, f"{HANDSHAKE}&sid={sid}", "POST", b"40")
+        assert (status, answer["code"]) == (400, 1)
+        assert answer["message"].startswith("Session ID unknown")
+    assert f"session {sid[:4]}…, which no worker of this host holds" in server.output
+    assert sid not in server.output
+
+
+def test_max_requests_restarts_gracefully(gunicorn):
+    server = gunicorn("--max-requests", "5", workers=1)
+    (first,) = server.pids
+    socket = connected(server)  # request 1
+    for _ in range(4):
+        assert get(server.port, "/seen/")[1]["pid"] == first
+    assert socket.is_closed()
+    server.wait_for(f"finished: {first}")
+    server.wait_for("Autorestarting worker after current request")
+    server.wait_for("Worker ready", 2)
+    assert get(server.port, "/seen/")[1]["pid"] == server.pids[1]
+    assert "timeout" not in server.output
+
+
+def test_a_blocked_worker_is_killed_and_one_with_idle_sockets_is_not(gunicorn):
+    server = gunicorn("--timeout", "2", workers=2)
+    sockets = on_each_worker(server)
+    (victim, blocked), (survivor, idle) = sockets.items()
+    blocked.emit("block")
+    server.wait_for(f"blocking {victim}")
+    server.wait_for(rf"WORKER TIMEOUT \(pid:{victim}\)")
+    server.wait_for("Worker ready", 3)
+    assert blocked.is_closed()
+    assert pid_of(idle) == survivor
+    assert f"TIMEOUT (pid:{survivor})" not in server.output
+
+
+def test_access_log(gunicorn):
+    formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s done'
+    server = gunicorn("--access-logformat", formats)
+    polling = connected(server, PollingClient)
+    upgraded = polling.upgrade()
+    assert upgraded.ask("message", 1) == [1]
+    encoded = polling.path.replace("sid=", "%73id=")
+    referer = {"Referer": f"http://127.0.0.1{polling.path}"}
+    assert get(server.port, encoded, headers=referer)[0] == 400
+    assert response(raw_request(server.port, b"nonsense\r\n\r\n"))[0] == 400
+    get(server.port, "/seen/?sides=all")
+    server.wait_for("sides=all HTTP/1.1. 200")
+    server.wait_for("nonsense.* 400")
+    (line,) = server.wait_for(r'127.0.0.1 "GET .*transport=websocket.*')
+    assert f"sid={polling.sid[:4]}… HTTP/1.1" in line[0]
+    assert '" 101 ' in line[0]
+    assert polling.sid not in server.output
+    assert polling.sid[5:] not in server.output
+    assert len(server.wait_for(f'"GET .*%73id={polling.sid[:4]}…')) == 1  # also if handed over
+    assert "Traceback" not in server.output
+
+
+class Https:
+    """Requests over TLS on one connection, opened again where the server closes it."""
+
+    def __init__(self, port, certificate):
+        context = ssl.create_default_context(cafile=certificate)
+        self.connection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=10, context=context
+        )
+
+    def __call__(self, method, path, body=None, headers=None):
+        self.connection.request(method, path, body, headers or {})
+        answer = self.connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
+    key, certificate = certificate
+    server = gunicorn("--keyfile", str(key), "--certfile", str(certificate))
+    assert server.output.count("let a proxy such as nginx end TLS") == 1
+    https = Https(server.port, certificate)
+    with contextlib.closing(https.connection):
+        for number in range(8):
+            poll_over_tls(https, number)
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        upgrade["Sec-WebSocket-Key"] = "x3JJHMbDL1EzLkh9GBhXDw=="
+        path = "/socket.io/?EIO=4&transport=websocket"
+        status, body = https("GET", path, headers=upgrade)
+        assert status == 400
+        assert "cannot hold WebSockets; use transport=polling" in json.loads(body)["message"]
+    assert "Traceback" not in server.output
+
+
+def poll_over_tls(https, number):
+    """Speak to a session, most likely one of another worker than the connection's."""
+    handshake = json.loads(https("GET", HANDSHAKE)[1][1:])
+    assert handshake["upgrades"] == []
+    path = f"{HANDSHAKE}&sid={handshake['sid']}"
+    assert https("POST", path, "40") == (200, "ok")
+    assert https("GET", path)[1].startswith("40{")
+    message = "x" * 100_000 + str(number)
+    assert https("POST", path, f'421["message","{message}"]') == (200, "ok")
+    assert https("GET", path) == (200, f'431["{message}"]')
+    assert https("POST", path, '422["seen"]') == (200, "ok")
+    (seen,) = json.loads(https("GET", path)[1][3:])
+    assert (seen["address"], seen["scheme"]) == ("127.0.0.1", "https")
+    https("POST", path, "1")
+
+
+def test_the_directory_of_the_workers_is_theirs_alone_and_goes_with_them(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
+    (directory,) = tmp_path.iterdir()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert len(list(directory.iterdir())) == 2
+    os.kill(server.pids[0], signal.SIGKILL)
+    server.wait_for("Worker ready", 3)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_arbiter_leaves_nothing_behind(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
+    socket = connected(server)
+    server.signal(signal.SIGKILL)
+    assert socket.is_closed()
+    server.wait_for("Worker exiting", 2)
+    server.wait()  # until the workers have closed their output as well
+    assert "finished: " in server.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
+    path = str(tmp_path / "control")
+    config = tmp_path / "config.py"
+    config.write_text(f"control_socket = {path!r}\n")
+    server = gunicorn("-c", str(config), "--preload", workers=1, control=True)
+    connected(server)
+    assert "No control socket" in server.output
+    assert not list(tmp_path.glob("control*"))

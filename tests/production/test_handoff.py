@@ -1,0 +1,253 @@
+"""Any worker may get any request: it hands it to the worker that holds the session."""
+
+import json
+import os
+import random
+import re
+import socket
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.production.test_gunicorn import HANDSHAKE, connected
+from tests.test_bad_input import get
+
+HOST = b"Host: localhost\r\n"
+
+
+def post(path, body, *fields):
+    """Return a POST as bytes."""
+    length = f"Content-Length: {len(body)}\r\n".encode()
+    return b"POST %s HTTP/1.1\r\n%s%s%s\r\n%s" % (
+        path.encode(), HOST, length, b"".join(f.encode() + b"\r\n" for f in fields), body
+    )  # fmt: skip
+
+
+class Raw:
+    """One HTTP connection that stays open."""
+
+    def __init__(self, port):
+        self.connection = raw_request(port, b"")
+
+    def ask(self, request):
+        self.connection.sendall(request)
+        return response(self.connection)
+
+    def get(self, path):
+        return self.ask(b"GET %s HTTP/1.1\r\n%s\r\n" % (path.encode(), HOST))
+
+    def event(self, session, *event):
+        """Send an event and return the arguments of its answer."""
+        assert self.ask(post(session, b"420" + json.dumps(event).encode())) == (200, "ok")
+        status, body = self.get(session)
+        assert (status, body[:3]) == (200, "430"), body
+        return json.loads(body[3:])
+
+
+def sessions_of_all_workers(server):
+    """Return the paths of sessions, one or more of each worker."""
+    paths, owners = [], set()
+    while len(owners) < server.workers:
+        client = PollingClient(server.port)
+        client.send("40")
+        assert client.request("GET", client.path)[1].startswith("40{")
+        paths.append(client.path)
+        owners.add(client.sid.rpartition(".")[2])
+        assert len(paths) < 500
+    return paths
+
+
+def test_one_connection_speaks_to_sessions_of_all_workers(shared):
+    sessions = sessions_of_all_workers(shared)
+    connection = Raw(shared.port)
+    pids = {}
+    for number in range(100):
+        session = random.choice(sessions)
+        assert connection.event(session, "message", number) == [number]
+        (seen,) = connection.event(session, "seen")
+        assert seen == {
+            "pid": pids.setdefault(session, seen["pid"]),
+            "address": "127.0.0.1",
+            "host": f"127.0.0.1:{shared.port}",
+            "scheme": "http",
+        }
+    assert connection.get("/seen/")[0] == 200
+    assert "handed over cannot be used" not in shared.output
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "close"])
+def test_many_clients_poll_over_any_connections(shared, keep):
+    def talk(number):
+        client = PollingClient(shared.port, {} if keep else {"Connection": "close"})
+        client.connect()
+        for turn in range(10):
+            assert client.ask("message", [number, turn]) == [[number, turn]]
+        client.abandon()
+        return client.sid.rpartition(".")[2]
+
+    with ThreadPoolExecutor(20) as pool:
+        owners = set(pool.map(talk, range(40)))
+    assert len(owners) > 1
+
+
+def test_large_bodies_that_come_bit_by_bit_arrive_whole(shared):
+    sessions = sessions_of_all_workers(shared)
+    connection = Raw(shared.port)
+    for session in sessions:
+        message = "ž" * 400_000
+        body = b"420" + json.dumps(["length", message], ensure_ascii=False).encode()
+        request = post(session, body)
+        for cut in (request[:150], request[150:9_000], request[9_000:]):
+            connection.connection.sendall(cut)
+        assert response(connection.connection) == (200, "ok")
+        assert connection.get(session) == (200, "430[400000]")
+
+
+def test_chunked_bodies_arrive_whole(shared):
+    sessions = sessions_of_all_workers(shared)
+    connection = Raw(shared.port)
+    for session in sessions:
+        body = b'420["length","' + b"x" * 300_000 + b'"]'
+        chunks = [body[at : at + 7_001] for at in range(0, len(body), 7_001)]
+        head = f"POST {session} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+        assert connection.ask(head.encode() + framed + b"0\r\n\r\n") == (200, "ok")
+        assert connection.get(session) == (200, "430[300000]")
+
+
+def test_a_body_that_waits_for_100_continue(shared):
+    connection = Raw(shared.port)
+    for session in sessions_of_all_workers(shared):
+        head, _, body = post(session, b'420["length","abc"]', "Expect: 100-continue").partition(
+            b"\r\n\r\n"
+        )
+        connection.connection.sendall(head + b"\r\n\r\n")
+        assert connection.connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert connection.ask(body) == (200, "ok")
+        assert connection.get(session) == (200, "430[3]")
+
+
+def test_requests_that_follow_at_once_are_not_lost(shared):
+    connection = Raw(shared.port)
+    sessions = sessions_of_all_workers(shared)
+    requests = [post(session, b'420["message",1]') for session in sessions]
+    connection.connection.sendall(b"".join(requests))
+    for _ in requests:
+        assert response(connection.connection) == (200, "ok")
+
+
+def test_large_and_odd_heads_are_handed_over_as_they_came(shared):
+    connection = Raw(shared.port)
+    fields = [f"X-Field-{number}: {'y' * 6_000}" for number in range(50)]
+    for session in sessions_of_all_workers(shared):
+        assert connection.ask(post(session, b'420["message",1]', *fields)) == (200, "ok")
+
+
+def masked(payload):
+    """Return a short client frame (RFC 6455, section 5.2)."""
+    return struct.pack("!BB4x", 0x81, 0x80 | len(payload)) + payload
+
+
+def test_upgrade_with_frames_in_the_same_segment(shared):
+    for session in sessions_of_all_workers(shared):
+        request = (
+            f"GET {session.replace('polling', 'websocket')} HTTP/1.1\r\nHost: localhost\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+        )
+        frames = masked(b"2probe") + masked(b"5") + masked(b'420["message",7]')
+        connection = raw_request(shared.port, request.encode() + frames)
+        with connection.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+            while answer.readline() != b"\r\n":
+                pass
+            assert answer.read(8) == b"\x81\x063probe"
+            assert answer.read(8) == b"\x81\x06430[7]"
+
+
+def test_upgrades_over_any_connection(shared):
+    for number in range(20):
+        upgraded = connected(shared, PollingClient).upgrade()
+        assert upgraded.ask("message", number) == [number]
+        upgraded.close()
+
+
+def test_200_official_clients(shared, node):
+    transports = ["websocket", "polling", "upgraded", "polling"]
+    sockets = [node.socket(shared, transports[number % 4]) for number in range(200)]
+    for client in sockets:
+        client.wait_connected()
+    for client in sockets[2::4]:
+        assert client.next("upgrade") == {"transport": "websocket"}
+    for number, client in enumerate(sockets):
+        client.do("ask", event=["message", number])
+    assert [client.next("answer")["args"] for client in sockets] == [[n] for n in range(200)]
+    assert not any(client.has("disconnect") for client in sockets)
+
+
+def watched(pid):
+    """Return the descriptors that the event loops of a process watch, and those that it has."""
+    folder = Path(f"/proc/{pid}")
+    links = {int(fd.name): os.readlink(fd) for fd in (folder / "fd").iterdir()}
+    loops = [fd for fd, link in links.items() if link == "anon_inode:[eventpoll]"]
+    told = "".join((folder / "fdinfo" / str(fd)).read_text() for fd in loops)
+    return [int(fd) for fd in re.findall(r"^tfd:\s*(\d+)", told, re.MULTILINE)], set(links)
+
+
+def test_event_loops_forget_connections_that_went_away(gunicorn):
+    # Or each of them costs a new epoll set, when something comes on the connection.
+    server = gunicorn(workers=2)
+    connection = Raw(server.port)
+    for session in sessions_of_all_workers(server) * 3:
+        assert connection.event(session, "message", 1) == [1]
+    clients = []
+    for _ in range(10):
+        waiting = raw_request(server.port, b"")
+        assert connection.get("/seen/")[0] == 200  # by now the server waits for the first line
+        clients.append(WebSocketClient(server.port, socket=waiting))
+    for pid in server.pids:
+        descriptors, existing = watched(pid)
+        assert len(descriptors) == len(set(descriptors))
+        assert set(descriptors) <= existing
+
+
+@pytest.mark.parametrize(
+    "owner", ["00000000", "../../../../tmp/socket", "%2e%2e", "", "0000000g", "000000000"]
+)
+def test_an_owner_that_is_not_there(shared, owner):
+    status, answer = get(shared.port, f"{HANDSHAKE}&sid=abcdefghij.{owner}")
+    assert (status, answer["code"]) == (400, 1)
+    assert "it is over, or it belongs to another host" in answer["message"]
+    assert "abcdefghij" not in shared.output
+
+
+NONSENSE = [
+    b"",
+    b"\0",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\x05ab",
+    b"\0\0\0\x03abc",
+    b"\0\0\0\x02{}",
+    b'\0\0\0\x30{"address": "", "listener": 0, "once": false}\nGE',
+    b'\0\0\0\x2f{"address": "", "listener": "", "once": "yes"}\nGE',
+]
+
+
+def test_nonsense_on_the_workers_own_sockets_harms_nobody(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    bystander = connected(server, WebSocketClient)
+    (path,) = next(tmp_path.iterdir()).iterdir()
+    for nonsense in NONSENSE:
+        for descriptors in ([], [0], [0, 1], [bystander.ws.sock.fileno()] * 2):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(TIMEOUT)
+                connection.connect(str(path))
+                socket.send_fds(connection, [nonsense or b"\0"], descriptors)
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(1) == b""
+    assert bystander.ask("message", "still here") == ["still here"]
+    assert "Traceback" not in server.output

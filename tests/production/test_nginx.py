@@ -1,0 +1,254 @@
+"""gunicorn behind nginx, with the configuration that docs/deployment.rst shows."""
+
+import contextlib
+import http.client
+import signal
+import socket
+import ssl
+
+import pytest
+
+from tests.clients import PollingClient
+from tests.official.node import OPTIONS
+from tests.production.documented import blocks, replaced, surrounded
+from tests.production.programs import Gunicorn, Nginx, free_port
+from tests.production.test_gunicorn import HANDSHAKE, Https
+from tests.test_bad_input import get
+
+NGINX, SEVERAL_HOSTS = blocks("nginx")
+GUNICORN, *DJANGO = blocks("python")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chat")
+    (folder / "gunicorn.conf.py").write_text(GUNICORN)
+    (folder / "documented.py").write_text("\n".join(DJANGO))
+    (folder / "static").mkdir()
+    (folder / "static" / "hello.txt").write_text("hello from a file")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder, certificate):
+    """gunicorn and nginx, as documented; ``port`` is that of https."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "s"))
+        listener.listen(1024)
+        gunicorn = documented_gunicorn(folder, listener)
+    nginx = documented_nginx(folder, certificate)
+    nginx.gunicorn = gunicorn
+    yield nginx
+    nginx.end()
+    gunicorn.end()
+
+
+def documented_gunicorn(folder, listener):
+    environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder)}
+    config = str(folder / "gunicorn.conf.py")
+    return Gunicorn("-c", config, listener=listener, **environ)
+
+
+def documented_nginx(folder, certificate, **changes):
+    key, certificate = certificate
+    port, plain_port = free_port(), free_port()
+    values = {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "listen 80": f"listen 127.0.0.1:{plain_port}",
+        "/etc/ssl/chat/certificate.pem": certificate,
+        "/etc/ssl/chat/key.pem": key,
+        "/srv/chat/static/": f"{folder}/static/",
+        "unix:/run/chat/gunicorn.sock": f"unix:{folder}/s",
+    }
+    nginx = Nginx(folder, surrounded(folder, replaced(NGINX, values)), port)
+    nginx.plain_port, nginx.certificate = plain_port, certificate
+    return nginx
+
+
+@pytest.fixture
+def https(site):
+    https = Https(site.port, site.certificate)
+    yield https
+    https.connection.close()
+
+
+@pytest.fixture
+def begin(site, node):
+    """Begin to connect the official client through nginx."""
+
+    def begin(transport, **options):
+        one = node._new()
+        tls = {"ca": site.certificate.read_text()}
+        options = {"reconnection": False, **OPTIONS[transport], **tls, **options}
+        one.do("connect", url=f"https://127.0.0.1:{site.port}/", options=options)
+        return one
+
+    return begin
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling", "upgraded"])
+def test_the_client_as_nginx_sees_it(site, begin, transport):
+    forged = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "http"}
+    client = begin(transport, extraHeaders={**forged, "X-Forwarded-Host": "evil.example.com"})
+    client.wait_connected()
+    (seen,) = client.ask("seen")
+    assert seen.pop("pid") in site.gunicorn.pids
+    host = f"127.0.0.1:{site.port}"
+    assert seen == {"address": "127.0.0.1", "host": host, "scheme": "https"}
+    if transport == "upgraded":
+        assert client.next("upgrade") == {"transport": "websocket"}
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling", "upgraded"])
+def test_pages_of_the_same_origin_may_connect_and_others_not(site, begin, transport):
+    own = begin(transport, extraHeaders={"Origin": f"https://127.0.0.1:{site.port}"})
+    own.wait_connected()
+    other = begin(transport, extraHeaders={"Origin": "https://evil.example.com"})
+    other.next("connect_error")
+
+
+def test_200_official_clients_over_all_transports(begin):
+    transports = ["websocket", "polling", "upgraded", "polling"]
+    clients = [begin(transports[number % 4]) for number in range(200)]
+    for client in clients:
+        client.wait_connected()
+    for client in clients[2::4]:
+        assert client.next("upgrade") == {"transport": "websocket"}
+    for number, client in enumerate(clients):
+        client.do("ask", event=["message", number])
+    assert [client.next("answer")["args"] for client in clients] == [[n] for n in range(200)]
+    pids = {client.ask("seen")[0]["pid"] for client in clients}
+    assert len(pids) > 1
+    assert not any(client.has("disconnect") for client in clients)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_large_messages_pass(begin, transport):
+    client = begin(transport)
+    client.wait_connected()
+    assert client.ask("length", "x" * 900_000) == [900_000]
+    assert client.ask("message", b"\0" * 100_000) == [b"\0" * 100_000]
+
+
+def test_static_files_pages_and_the_way_to_https(site, https):
+    assert https("GET", "/static/hello.txt") == (200, "hello from a file")
+    assert https("GET", "/seen/")[0] == 200
+    connection = http.client.HTTPConnection("127.0.0.1", site.plain_port, timeout=10)
+    connection.request("GET", "/seen/?a=1", headers={"Host": "chat.example.com"})
+    answer = connection.getresponse()
+    connection.close()
+    assert answer.status == 301
+    assert answer.getheader("Location") == "https://chat.example.com/seen/?a=1"
+
+
+def test_an_upgrade_over_tls_is_a_websocket(site, begin):
+    context = ssl.create_default_context(cafile=site.certificate)
+    plain = socket.create_connection(("127.0.0.1", site.port), 10)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+        connection.sendall(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: chat.example.com\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+        )
+        assert connection.recv(12) == b"HTTP/1.1 101"
+
+
+def test_the_access_log_has_the_clients_address(site, https):
+    https("GET", "/seen/?for=the-log")
+    site.gunicorn.wait_for(r'\n127\.0\.0\.1 "GET /seen/\?for=the-log HTTP/1\.1" 200 \d+ \d+ms')
+
+
+def test_an_unknown_session(https):
+    status, body = https("GET", f"{HANDSHAKE}&sid=abcdefghij.00000000")
+    assert status == 400
+    assert "another host" in body
+
+
+def test_reload_behind_nginx(site, begin, https):
+    old = set(site.gunicorn.pids[-4:])
+    transports = ["websocket", "polling", "upgraded"] * 6
+    clients = [begin(transport, reconnection=True) for transport in transports]
+    for client in clients:
+        client.wait_connected()
+    site.gunicorn.signal(signal.SIGHUP)
+    for client in clients:
+        assert client.next("disconnect")["reason"].startswith("transport")
+        client.wait_connected()
+        assert client.ask("seen")[0]["pid"] not in old
+        assert https("GET", "/seen/")[0] == 200
+
+
+# Several hosts
+
+
+class From(PollingClient):
+    """A client with an address of its own."""
+
+    def __init__(self, port, address):
+        self.address = address
+        super().__init__(port)
+
+    def request(self, method, path, body=None):
+        source = (self.address, 0)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, 10, source_address=source)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {"Connection": "close"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    """Two hosts: gunicorn twice, which do not know of one another."""
+    hosts = [Gunicorn(workers=2), Gunicorn(workers=2)]
+    yield hosts
+    for host in hosts:
+        host.end()
+
+
+@pytest.fixture
+def spread(hosts, tmp_path):
+    """nginx before the hosts, which spreads requests as its ``upstream`` says."""
+    started = []
+
+    def start(upstream):
+        one, other = hosts
+        ports = {"192.0.2.11:8000": one.port, "192.0.2.12:8000": other.port}
+        upstream = replaced(upstream, {k: f"127.0.0.1:{v}" for k, v in ports.items()})
+        port = free_port()
+        rest = "proxy_set_header Host $http_host; location / { proxy_pass http://chat; }"
+        text = f"{upstream}\nserver {{ listen 127.0.0.1:{port}; {rest} }}\n"
+        started.append(Nginx(tmp_path, surrounded(tmp_path, text), port))
+        return started[-1]
+
+    yield start
+    for nginx in started:
+        nginx.end()
+
+
+@pytest.mark.parametrize("stickiness", ["hash $remote_addr consistent;", "ip_hash;"])
+def test_a_client_stays_on_its_host(hosts, spread, stickiness):
+    upstream = SEVERAL_HOSTS.replace("hash $remote_addr consistent;", stickiness)
+    nginx = spread(upstream)
+    seen_on = set()
+    for number in range(16):
+        client = From(nginx.port, f"127.0.{number}.{number + 1}")
+        client.connect()
+        for turn in range(5):
+            assert client.ask("message", turn) == [turn]
+        (seen,) = client.ask("seen")
+        seen_on.add(seen["pid"] in hosts[0].pids)
+        client.abandon()
+    assert seen_on == {True, False}
+
+
+def test_without_stickiness_the_400_and_the_log_say_what_is_wrong(hosts, spread):
+    nginx = spread(SEVERAL_HOSTS.replace("hash $remote_addr consistent;", ""))
+    client = PollingClient(nginx.port)
+    answers = [get(nginx.port, f"{HANDSHAKE}&sid={client.sid}", "POST", b"3") for _ in range(4)]
+    refused = [answer for status, answer in answers if status == 400]
+    assert len(refused) == 2
+    assert "it belongs to another host" in refused[0]["message"]
+    output = hosts[0].output + hosts[1].output
+    assert f"session {client.sid[:4]}…, which no worker of this host holds" in output
+    assert client.sid not in output

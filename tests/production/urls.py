@@ -1,0 +1,20 @@
+import time
+
+from django.http import HttpResponse, JsonResponse
+from django.urls import include, path
+
+from tests.production.events import say, seen
+
+
+def slow(request, seconds):
+    """Answer late; what is printed tells that the request has come."""
+    say("slow")
+    time.sleep(seconds)
+    return HttpResponse("slow")
+
+
+urlpatterns = [
+    path("", include("django_socketio.urls")),
+    path("seen/", lambda request: JsonResponse(seen(request))),
+    path("slow/<int:seconds>/", slow),
+]
