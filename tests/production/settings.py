@@ -9,6 +9,8 @@ INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.production"]
 ROOT_URLCONF = "tests.production.urls"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "chat.example.com"]
 
+SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
+
 if "BEHIND_NGINX" in os.environ:
     # These come from docs/deployment.rst, which the test has written to a module.
     from documented import *  # noqa: F403

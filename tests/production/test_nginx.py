@@ -5,14 +5,16 @@ import http.client
 import signal
 import socket
 import ssl
+import sys
 
 import pytest
 
 from tests.clients import PollingClient
 from tests.official.node import OPTIONS
 from tests.production.documented import blocks, replaced, surrounded
-from tests.production.programs import Gunicorn, Nginx, free_port
+from tests.production.programs import Gunicorn, Nginx, Program, free_port
 from tests.production.test_gunicorn import HANDSHAKE, Https
+from tests.relay.conftest import RedisServer
 from tests.test_bad_input import get
 
 NGINX, SEVERAL_HOSTS = blocks("nginx")
@@ -30,12 +32,21 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(folder, certificate):
-    """gunicorn and nginx, as documented; ``port`` is that of https."""
+def relay(tmp_path_factory):
+    """The Redis between the workers."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+    server.client.close()
+
+
+@pytest.fixture(scope="module")
+def site(folder, certificate, relay):
+    """gunicorn and nginx, as documented, with a relay; ``port`` is that of https."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "s"))
         listener.listen(1024)
-        gunicorn = documented_gunicorn(folder, listener)
+        gunicorn = documented_gunicorn(folder, listener, TEST_RELAY_URL=relay.url)
     nginx = documented_nginx(folder, certificate)
     nginx.gunicorn = gunicorn
     yield nginx
@@ -43,8 +54,8 @@ def site(folder, certificate):
     gunicorn.end()
 
 
-def documented_gunicorn(folder, listener):
-    environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder)}
+def documented_gunicorn(folder, listener, **environ):
+    environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder), **environ}
     config = str(folder / "gunicorn.conf.py")
     return Gunicorn("-c", config, listener=listener, **environ)
 
@@ -120,6 +131,42 @@ def test_200_official_clients_over_all_transports(begin):
     pids = {client.ask("seen")[0]["pid"] for client in clients}
     assert len(pids) > 1
     assert not any(client.has("disconnect") for client in clients)
+
+
+@pytest.fixture
+def celery(relay):
+    """A Celery worker of the same site, without gunicorn's configuration."""
+    environ = {
+        "DJANGO_SETTINGS_MODULE": "tests.production.settings",
+        "TEST_RELAY_URL": relay.url,
+        "TEST_REDIS_SOCKET": relay.url.removeprefix("unix://"),
+    }
+    command = [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app"]
+    worker = Program([*command, "worker", "--concurrency", "2", "--loglevel", "INFO"], **environ)
+    worker.quickly = signal.SIGTERM
+    worker.wait_for(r"ready\.")
+    worker.push = lambda code: Program([sys.executable, "-c", PUSH + code], **environ)
+    yield worker
+    worker.end()
+
+
+PUSH = "from tests.relay.celery_app import push\n"
+
+
+def test_what_a_celery_task_sends_reaches_200_clients_of_4_workers(begin, celery):
+    transports = ["websocket", "polling", "upgraded", "polling"]
+    clients = [begin(transports[number % 4]) for number in range(200)]
+    for client in clients:
+        client.wait_connected()
+        client.do("ask", event=["subscribe", "news"])
+    for client in clients:
+        assert client.next("answer")["args"] == [True]
+    pusher = celery.push("for n in range(5): push.delay(n, 'news')")
+    assert pusher.wait() == 0
+    pusher.process.stdout.close()
+    seen = [[client.event()[1] for _ in range(5)] for client in clients]
+    assert sorted(seen[0]) == [0, 1, 2, 3, 4]
+    assert all(messages == seen[0] for messages in seen)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
