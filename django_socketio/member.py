@@ -18,7 +18,7 @@ class Member:
 
     """
 
-    __slots__ = ("_max_channels", "_registry", "channel_names", "id", "namespace")
+    __slots__ = ("_has_left", "_max_channels", "_registry", "channel_names", "id", "namespace")
 
     def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:
         self.id = id
@@ -26,6 +26,7 @@ class Member:
         self.channel_names: tuple[str, ...] = ()
         self._registry = registry
         self._max_channels = max_channels
+        self._has_left = False
 
     def lost(self, channel: str) -> None:
         """Hear that messages of a channel were lost on their way to this process."""
@@ -52,7 +53,7 @@ class Member:
     def join(self, channel: str, hold: bool) -> bool:
         """Put this socket on a channel; ``hold`` its messages until ``admit``."""
         check_channel(channel)
-        if channel in self.channel_names:
+        if channel in self.channel_names or self._has_left:
             return False
         if len(self.channel_names) >= self._max_channels:
             raise ChannelError(
@@ -60,7 +61,11 @@ class Member:
                 "SOCKETIO_MAX_CHANNELS allows"
             )
         self.channel_names += (channel,)
-        self._registry.add(channel_topic(self.namespace, channel), self, hold)
+        try:
+            self._registry.add(channel_topic(self.namespace, channel), self, hold)
+        except BaseException:
+            self.unsubscribe(channel)
+            raise
         return True
 
     def admit(self, channel: str) -> None:
@@ -87,6 +92,7 @@ class Member:
 
     def leave_all(self) -> None:
         """Leave all channels: the last thing that a socket does."""
+        self._has_left = True
         for channel in self.channel_names:
             self.unsubscribe(channel)
         self._registry.remove(socket_topic(self.namespace, self.id), self)

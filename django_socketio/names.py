@@ -22,7 +22,8 @@ def check_channel(channel: str) -> str:
     """Return a channel's name.
 
     Raises:
-        ChannelError: it is not a string of 1 to 200 characters without control characters.
+        ChannelError: it is not a string of 1 to 200 characters without control characters and
+            lone surrogates.
 
     """
     if not isinstance(channel, str):
@@ -31,6 +32,10 @@ def check_channel(channel: str) -> str:
         raise ChannelError(
             f"a channel's name has 1 to {MAX_CHANNEL_LENGTH} characters; got {len(channel)}"
         )
+    try:
+        channel.encode()
+    except UnicodeEncodeError:
+        raise ChannelError("a channel's name has no lone surrogates") from None
     if any(character < " " or "\x7f" <= character <= "\x9f" for character in channel):
         raise ChannelError(f"a channel's name has no control characters; got {channel!r}")
     return channel

@@ -37,7 +37,7 @@ def get(port, path, method="GET", body=None, headers=None):
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
 BAD_REQUESTS = [
-    ("GET", "/socket.io/?transport=polling", 5, "EIO=? came, EIO=4 is spoken"),
+    ("GET", "/socket.io/?transport=polling", 5, "EIO=none came, EIO=4 is spoken"),
     ("GET", "/socket.io/?EIO=3&transport=polling", 5, "EIO=3 came, EIO=4 is spoken"),
     ("GET", "/socket.io/?EIO=abc&transport=polling", 5, "EIO=abc came"),
     ("GET", "/socket.io/?EIO=4", 0, "none came, polling and websocket are spoken"),

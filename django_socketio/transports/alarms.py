@@ -1,7 +1,6 @@
 """All the deadlines of a process, on one timer of the event loop."""
 
 import heapq
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from itertools import count
 
 from gevent import get_hub
 
-logger = logging.getLogger("django_socketio")
+from django_socketio.transports import log
 
 Ring = Callable[[float], float | None]
 """Called with the time that it is; returns when it wants to be called again, or None."""
@@ -61,7 +60,7 @@ class Alarms:
         try:
             again = ring(now)
         except Exception:
-            logger.exception("An alarm failed")
+            log.exception("An alarm failed")
             return
         if again is not None and now < math.inf:
             heapq.heappush(self._heap, (again, next(self._tie), ring))

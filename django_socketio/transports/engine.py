@@ -10,6 +10,7 @@ from functools import partial
 from socket import socket
 from typing import Any
 
+from gevent import sleep
 from gevent.event import Event
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
@@ -33,6 +34,9 @@ from django_socketio.transports.upgrade import Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = logging.getLogger("django_socketio")
+
+PACKETS_IN_A_ROW = 200
+"""Of one POST, before the event loop has a turn for others."""
 
 CROSSING_TIME = 0.05
 """Seconds that a POST which closes its session waits for a GET that was sent before it."""
@@ -146,6 +150,8 @@ class Engine:
         self, exchange: Exchange, begin: Callable[[WebSocketTransport, bytes], None]
     ) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours."""
+        if exchange.method != "GET":
+            raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
         if not self.can_upgrade:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
@@ -247,9 +253,12 @@ class Engine:
         self._crossing.pop(session.sid, None)
 
     def _feed(self, session: Session, body: bytes) -> None:
-        for packet in engineio.decode_payload(body, self._limits.max_payload_packets):
+        packets = engineio.decode_payload(body, self._limits.max_payload_packets)
+        for number, packet in enumerate(packets, 1):
             session.packet_received(packet)
             session.wait_until_read()
+            if number % PACKETS_IN_A_ROW == 0:
+                sleep(0)
 
     def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
         logger.info("Refused %s %s: %s", exchange.method, exchange.query.get("transport"), error)

@@ -1,11 +1,10 @@
 """What one turn of the event loop has for a socket leaves in one ``send``."""
 
-import logging
 from typing import Protocol
 
 from gevent import get_hub
 
-logger = logging.getLogger("django_socketio")
+from django_socketio.transports import log
 
 
 class Flushable(Protocol):
@@ -34,4 +33,4 @@ class Flusher:
             try:
                 flushable.flush()
             except Exception:
-                logger.exception("A transport could not be flushed")
+                log.exception("A transport could not be flushed")

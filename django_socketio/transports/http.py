@@ -21,6 +21,11 @@ TakeOver = Callable[[socket, bytes], None]
 """Takes a connection that was upgraded, and the bytes that the client sent after its handshake."""
 
 
+def _shown(value: str | None) -> str:
+    """Return what a client sent, fit for a log and for an answer."""
+    return repr(value)[1:-1][:20] if value else "none"
+
+
 class ErrorCode(IntEnum):
     """What was wrong with a request, with the numbers of Socket.IO's own server."""
 
@@ -109,12 +114,12 @@ class Exchange:
         if transport not in (POLLING, WEBSOCKET):
             raise RequestError(
                 ErrorCode.UNKNOWN_TRANSPORT,
-                f"Transport unknown: {transport or 'none'} came, polling and websocket are spoken",
+                f"Transport unknown: {_shown(transport)} came, polling and websocket are spoken",
             )
         if version != engineio.VERSION:
             raise RequestError(
                 ErrorCode.UNSUPPORTED_PROTOCOL_VERSION,
-                f"Unsupported protocol version: EIO={version or '?'} came, EIO=4 is spoken; "
+                f"Unsupported protocol version: EIO={_shown(version)} came, EIO=4 is spoken; "
                 "use a client of Socket.IO 3 or later",
             )
         return transport

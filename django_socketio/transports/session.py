@@ -1,6 +1,5 @@
 """An Engine.IO session on its transport: what the rest of the package sends to and hears from."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -10,12 +9,11 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.session import Reason, SessionProtocol
 from django_socketio.protocol.websocket import CloseCode
+from django_socketio.transports import log
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.outgoing import PING, Outgoing
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
-
-logger = logging.getLogger("django_socketio")
 
 
 class Delegate(Protocol):
@@ -108,14 +106,14 @@ class Session:
             self._end(error, say_so=True)
 
     def _end(self, error: ProtocolError | None, say_so: bool) -> None:
-        if error is not None:
-            logger.warning("%r closed: %s", self, error)
         self._forget(self)
         self._close_transport(say_so, str(error or ""))
         self._release_posts()
         delegate, self.delegate = self.delegate, None
         if delegate is not None:
             delegate.closed(self.protocol.reason or Reason.TRANSPORT_CLOSE, error)
+        if error is not None:
+            log.warning("%r closed: %s", self, error)
 
     def _close_transport(self, say_so: bool, problem: str) -> None:
         if isinstance(self.transport, PollingTransport):
@@ -127,12 +125,19 @@ class Session:
     def wake(self, now: float) -> float | None:
         """Do what the heartbeat asks for; return when to be called again."""
         if self._pauses and now >= self.protocol.deadline:
-            self.protocol.forgive(now)
+            self._look_after_paused(now)
         elif self.protocol.tick(now) is not None:
             self.send(PING)
         elif self.protocol.reason == Reason.PING_TIMEOUT:
             self._end(None, say_so=True)
         return None if self.protocol.reason is not None else self.protocol.next_tick(now)
+
+    def _look_after_paused(self, now: float) -> None:
+        # Its pong may be among what is not read; but who hung up sends none.
+        if isinstance(self.transport, WebSocketTransport) and self.transport.is_abandoned:
+            self.close(Reason.TRANSPORT_CLOSE)
+        else:
+            self.protocol.forgive(now)
 
     # Reading less than the client sends
 

@@ -23,7 +23,7 @@ class Upgrade:
         self._session = session
         self._polling = polling
         self._websocket = websocket
-        self._over = False
+        self._over = self._probed = False
 
     def data_received(self, data: str | bytes) -> None:
         """Take a probe, then an upgrade packet; anything else gives the upgrade up."""
@@ -36,12 +36,12 @@ class Upgrade:
             self.give_up()
 
     def _probe(self) -> None:
-        self._polling.probed = True
+        self._polling.probed = self._probed = True
         self._websocket.send(PROBE_ANSWER)
         self._polling.release()
 
     def _may_take_over(self) -> bool:
-        return self._polling.probed and not self._polling.closed
+        return self._probed and not self._polling.closed
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """Hear that the WebSocket was lost on the way."""
@@ -59,4 +59,5 @@ class Upgrade:
 
     def _stop_probing(self) -> None:
         self._over = True
-        self._polling.probed = False
+        if self._probed:
+            self._polling.probed = False

@@ -1,22 +1,22 @@
 """WebSocket connections that live as watchers of the event loop: no greenlet waits for them."""
 
-import logging
 from collections.abc import Callable
 from socket import SHUT_WR, socket
 from typing import Any, Protocol
 
-from gevent import get_hub
+from gevent import get_hub, monkey
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
+from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
 
-logger = logging.getLogger("django_socketio")
-
 READ, WRITE = 1, 2
+POLLRDHUP = 0x2000
+Poll = monkey.get_original("select", "poll")
 CHUNK = 65_536
 """Bytes read at once; also how many may wait for the end of the turn before they are sent."""
 
@@ -102,6 +102,13 @@ class WebSocketTransport:
         """Read nothing until ``resume``: TCP then holds the client back."""
         self._reader.stop()
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the client has closed its side; also while this one is not read."""
+        poll = Poll()
+        poll.register(self._socket.fileno(), POLLRDHUP)
+        return bool(poll.poll(0))
+
     def resume(self) -> None:
         """Read again."""
         if not self._dead:
@@ -161,8 +168,8 @@ class WebSocketTransport:
         try:
             call(*args)
         except Exception:
-            logger.exception("A WebSocket connection failed")
             self._abort(Reason.TRANSPORT_ERROR)
+            log.exception("A WebSocket connection failed")
 
     def _read(self) -> None:
         try:
@@ -187,7 +194,8 @@ class WebSocketTransport:
     def _answer(self) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""
         data, eof = self._protocol.data_to_send()
-        if data:
+        # Pongs that a client does not read are dropped (RFC 6455, 5.5.3, asks for the last only).
+        if data and (eof or self._unsent <= self._max_unsent):
             self._write(data)
         if eof:
             self._finish()

@@ -5,12 +5,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gevent import get_hub
+from gevent import GreenletExit, Timeout, get_hub
 from greenlet import getcurrent, greenlet
 
 logger = logging.getLogger("django_socketio")
 
+TURN = 16
+"""Jobs of a mailbox that run before those of others that wait."""
+
 Job = tuple[Callable[..., None], tuple[Any, ...]]
+
+FAILURES = (Exception, Timeout, GreenletExit, SystemExit)
+"""What a job may raise without harm to its worker, its mailbox or the process."""
 
 Around = Callable[[Callable[[], None]], None]
 """Runs what it is given, with something before and after it."""
@@ -49,9 +55,11 @@ class Mailbox:
         self._schedule()
 
     def run(self) -> None:
-        """Run all jobs; called in a worker, which may wait in one of them."""
+        """Run some jobs, then let others have the worker, which may wait in one of them."""
         try:
-            while self._jobs:
+            for _ in range(TURN):
+                if not self._jobs:
+                    break
                 job, args = self._jobs.popleft()
                 _run(job, args)
         finally:
@@ -69,7 +77,7 @@ class Mailbox:
 def _run(job: Callable[..., None], args: tuple[Any, ...]) -> None:
     try:
         job(*args)
-    except Exception:
+    except FAILURES:
         logger.exception("A job failed")
 
 
