@@ -25,7 +25,12 @@ class Acks:
         self._pending[self._last] = answer
         return self._last
 
-    def forget(self, answer: AsyncResult) -> None:
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return any(isinstance(answer, AsyncResult) for answer in self._pending.values())
+
+    def forget(self, answer: Callback | AsyncResult) -> None:
         """Expect an answer no longer."""
         self._pending = {id: other for id, other in self._pending.items() if other is not answer}
 

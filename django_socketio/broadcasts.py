@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django_socketio.exceptions import NoSocket
-from django_socketio.names import check_channel, check_event
+from django_socketio.names import check_channel, check_event, check_namespace
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 
 Publish = Callable[[Envelope], int]
@@ -38,6 +38,7 @@ def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int
         RelayError: the relay did not take the message.
 
     """
+    namespace = check_namespace(namespace)
     return _send((everyone_topic(namespace),), namespace, event, message, "there is no socket")
 
 
@@ -54,6 +55,7 @@ def broadcast_channel(
         RelayError: the relay did not take the message.
 
     """
+    namespace = check_namespace(namespace)
     topics = (channel_topic(namespace, check_channel(channel)),)
     missing = f"there is no socket on the channel {channel!r}"
     return _send(topics, namespace, event, message, missing)
@@ -69,6 +71,7 @@ def send(session_id: str, message: Any, event: str = "message", namespace: str =
         RelayError: the relay did not take the message.
 
     """
+    namespace = check_namespace(namespace)
     topics = (socket_topic(namespace, session_id),)
     missing = f"there is no socket with the session id {session_id!r}"
     return _send(topics, namespace, event, message, missing)

@@ -7,46 +7,22 @@ after the other.
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from django_socketio import events
-from django_socketio.channels import Channels
-from django_socketio.codec import Codec
 from django_socketio.exceptions import ChannelError, ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.shared import INTERNAL_ERROR, Shared, refusal_text, refuse
 from django_socketio.socket import Socket
-from django_socketio.transports.census import Census
-from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
-from django_socketio.transports.workers import Mailbox, Workers
+from django_socketio.transports.workers import FAILURES, Mailbox
 
 logger = logging.getLogger("django_socketio")
 
-LogMessage = Callable[[Any, str, Any], None]
-"""Logs what a client sent: its request, the kind (message, subscribe, …), the content."""
-
-INTERNAL_ERROR = "Internal error"
-"""What clients learn of an exception in a handler."""
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all clients of a process share.
-
-    ``refusals`` is the exception by which a handler says no; its text is for the client.
-    """
-
-    channels: Channels
-    codec: Codec
-    workers: Workers
-    limits: Limits
-    refusals: type[Exception]
-    log_message: LogMessage
-    living: Census["Client"] = field(default_factory=Census)
-    """The clients whose last handler has not run yet."""
+PATIENCE = 10
+"""How many times the limit of waiting events a client may send while a handler waits for it."""
 
 
 class Client:
@@ -54,11 +30,13 @@ class Client:
 
     __slots__ = (
         "_accepted",
+        "_finished",
         "_forget",
         "_mailbox",
         "_paused",
         "_session",
         "_shared",
+        "_waiting_bytes",
         "context",
         "request",
         "socket",
@@ -71,10 +49,13 @@ class Client:
         request: Any,
         packet: Packet,
         forget: Callable[["Client"], None],
+        finished: Callable[[], None],
     ) -> None:
         self._shared = shared
         self._session = session
         self._forget = forget
+        self._finished = finished
+        self._waiting_bytes = 0
         self._mailbox = Mailbox(shared.workers)
         self._accepted = False
         self._paused = False
@@ -89,7 +70,8 @@ class Client:
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
             leave=self._leave,
-            report=partial(self._mailbox.put, self._report),
+            report=partial(self._mailbox.put, self._lost),
+            calling=self._resume,
         )
 
     # In the event loop: what happens is put into the mailbox, in its order
@@ -99,13 +81,29 @@ class Client:
         self._shared.living.add(self)
         self._mailbox.put(self._connect)
 
-    def event(self, packet: Packet) -> None:
-        """Have an event handled; past the limit of waiting ones, read no more until it is."""
-        self._mailbox.put(self._event, packet)
-        if self._mailbox.waiting > self._shared.limits.max_waiting_events and not self._paused:
+    def event(self, packet: Packet, size: int) -> None:
+        """Have an event of ``size`` bytes handled.
+
+        Past the limit of waiting ones, no more is read until they are: but for a handler that waits
+        for the client's answer, which comes behind them.
+        """
+        self._mailbox.put(self._event, packet, size)
+        self._waiting_bytes += size
+        if not self._has_too_much() or self._paused:
+            return
+        if not self.socket.is_calling:
             self._paused = True
             self._session.pause()
             self._mailbox.put(self._resume)
+        elif self._mailbox.waiting > PATIENCE * self._shared.limits.max_waiting_events:
+            self._session.close(Reason.TOO_MANY_EVENTS)
+
+    def _has_too_much(self) -> bool:
+        limits = self._shared.limits
+        return (
+            self._mailbox.waiting > limits.max_waiting_events
+            or self._waiting_bytes > limits.max_message_size
+        )
 
     def ack(self, packet: Packet) -> None:
         """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
@@ -131,7 +129,7 @@ class Client:
             self._send(events.on_connect)
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
-        except Exception as error:
+        except FAILURES as error:
             # An on_connect that fails has admitted nobody.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
@@ -140,18 +138,18 @@ class Client:
             self.socket.open()
 
     def _refuse(self, message: str) -> None:
-        if self.socket.connected:
-            refuse(self._session, self._shared.codec, self.socket.namespace, message)
-            self.end(Reason.SERVER_LEFT)
+        refuse(self._session, self._shared.codec, self.socket.namespace, message)
+        self.end(Reason.SERVER_LEFT)
 
-    def _event(self, packet: Packet) -> None:
+    def _event(self, packet: Packet, size: int) -> None:
+        self._waiting_bytes -= size
         name, *args = packet.data
         if not self._accepted:
             return
         if name in ("subscribe", "unsubscribe"):
             args = args[:1] or [None]
-        self._shared.log_message(self.request, name, args[0] if args else None)
         try:
+            self._shared.log_message(self.request, name, args[0] if args else None)
             answer = _ANSWERS.get(name, Client._named)(self, name, args)
         except self._shared.refusals as refusal:
             logger.info("%r: %s refused: %s", self.socket, name, refusal)
@@ -159,7 +157,7 @@ class Client:
         except ChannelError as error:
             logger.info("%r: %s refused: %s", self.socket, name, error)
             answer = {"error": str(error)}
-        except Exception as error:
+        except FAILURES as error:
             self._failed(error)
             answer = {"error": INTERNAL_ERROR}
         self._answer(packet.id, answer)
@@ -203,20 +201,28 @@ class Client:
             self.socket.deliver(self._shared.codec.packet(error_packet))
 
     def _resume(self) -> None:
-        self._paused = False
-        self._session.resume()
+        if self._paused:
+            self._paused = False
+            self._session.resume()
 
     def _end(self, error: ProtocolError | None) -> None:
         """Run the last handlers, each exactly once, and let go of everything."""
-        if self._accepted:
-            if error is not None:
-                self._report(error)
-            self._guarded(self._send, events.on_disconnect)
-            for channel in self.socket.channel_names:
-                self._guarded(self._send, events.on_unsubscribe, channel)
-            self._guarded(self._send, events.on_finish)
-        self.socket.leave_all()
-        self._shared.living.discard(self)
+        try:
+            if self._accepted:
+                self._say_goodbye(error)
+        finally:
+            self._accepted = False
+            self.socket.leave_all()
+            self._shared.living.discard(self)
+            self._finished()
+
+    def _say_goodbye(self, error: ProtocolError | None) -> None:
+        if error is not None:
+            self._report(error)
+        self._guarded(self._send, events.on_disconnect)
+        for channel in self.socket.channel_names:
+            self._guarded(self._send, events.on_unsubscribe, channel)
+        self._guarded(self._send, events.on_finish)
 
     # Handlers
 
@@ -226,29 +232,22 @@ class Client:
     def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
         try:
             call(*args)
-        except Exception as error:
+        except FAILURES as error:
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         logger.error("A handler of %r failed", self.socket, exc_info=error)
         self._report(error)
 
-    def _report(self, error: Exception) -> None:
+    def _lost(self, error: Exception) -> None:
+        if self._accepted:
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
         try:
             self._send(events.on_error, error)
-        except Exception:
+        except FAILURES:
             logger.exception("A handler of on_error failed for %r", self.socket)
 
 
 _ANSWERS = {"subscribe": Client._subscribe, "unsubscribe": Client._unsubscribe}
-
-
-def refusal_text(refusal: Exception) -> str:
-    """Return what the client is told when a handler says no."""
-    return str(refusal) or "Permission denied"
-
-
-def refuse(session: Session, codec: Codec, namespace: str, message: str) -> None:
-    """Answer a CONNECT with a CONNECT_ERROR."""
-    packet = Packet(PacketType.CONNECT_ERROR, namespace, {"message": message})
-    session.send(codec.packet(packet))

@@ -1,5 +1,6 @@
 """The settings, in one table. They are read late, at the edge, and handed down as arguments."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,12 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_format(value: Any) -> bool:
-    return value is None or isinstance(value, str)
+    if value is None or not isinstance(value, str):
+        return value is None
+    try:
+        return isinstance(value % defaultdict(str), str)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_whole(value: Any) -> bool:

@@ -3,17 +3,30 @@
 from typing import Any
 
 from django_socketio import events
-from django_socketio.clients import Client, Shared, refuse
+from django_socketio.clients import Client
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Decoder, Packet, PacketType
+from django_socketio.shared import Shared, refuse
 from django_socketio.transports.session import Session
+
+MAX_CLIENTS = 100
+"""Of one session at the same time, in all its namespaces."""
 
 
 class Connection:
     """One session: its packets, taken to the client of the namespace that they name."""
 
-    __slots__ = ("_decoder", "_left", "_namespaces", "_request", "_session", "_shared")
+    __slots__ = (
+        "_clients",
+        "_decoder",
+        "_left",
+        "_namespaces",
+        "_request",
+        "_session",
+        "_shared",
+        "_size",
+    )
 
     def __init__(self, shared: Shared, session: Session, request: Any) -> None:
         self._shared = shared
@@ -22,6 +35,10 @@ class Connection:
         self._decoder = Decoder(shared.limits.max_attachments)
         self._namespaces: dict[str, Client] = {}
         self._left: set[str] = set()
+        self._clients = 0
+        """Whose last handler has not run; a namespace may have been left and joined again."""
+        self._size = 0
+        """Bytes of the packet that is coming."""
 
     def check_connected(self, now: float) -> None:
         """Close the session of a client that never sent a CONNECT."""
@@ -31,28 +48,39 @@ class Connection:
     def received(self, data: str | bytes) -> None:
         """Take a message of the client."""
         packet = self._decoder.feed(data)
+        self._size += len(data)
         if packet is None:
             return
+        size, self._size = self._size, 0
         if packet.type is PacketType.CONNECT:
             self._connect(packet)
         elif packet.namespace in self._namespaces:
-            self._dispatch(self._namespaces[packet.namespace], packet)
+            self._dispatch(self._namespaces[packet.namespace], packet, size)
         elif packet.namespace not in self._left:
-            raise ProtocolError(f"{packet.type.name} for {packet.namespace!r} before its CONNECT")
+            name = f"{packet.namespace!r:.100}"
+            raise ProtocolError(f"{packet.type.name} for {name} before its CONNECT")
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace
         if name in self._namespaces:
-            raise ProtocolError(f"a second CONNECT for {name!r}")
+            raise ProtocolError(f"a second CONNECT for {name!r:.100}")
+        if self._clients >= MAX_CLIENTS:
+            raise ProtocolError(f"more than {MAX_CLIENTS} sockets on one session")
         if not events.has_namespace(name):
             return refuse(self._session, self._shared.codec, name, "Invalid namespace")
-        client = Client(self._shared, self._session, self._request, packet, self._forget)
+        client = Client(
+            self._shared, self._session, self._request, packet, self._forget, self._finished
+        )
         self._namespaces[name] = client
+        self._clients += 1
         client.connect()
 
-    def _dispatch(self, client: Client, packet: Packet) -> None:
+    def _finished(self) -> None:
+        self._clients -= 1
+
+    def _dispatch(self, client: Client, packet: Packet, size: int) -> None:
         if packet.type is PacketType.EVENT:
-            client.event(packet)
+            client.event(packet, size)
         elif packet.type is PacketType.ACK:
             client.ack(packet)
         elif packet.type is PacketType.DISCONNECT:
@@ -69,3 +97,4 @@ class Connection:
         """End the clients of all namespaces."""
         for client in list(self._namespaces.values()):
             client.end(reason, error)
+        self._request = None  # an alarm may keep this object for a while

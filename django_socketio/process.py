@@ -1,5 +1,6 @@
 """All that a server process needs to hold sockets, put together from the settings."""
 
+import contextvars
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -14,15 +15,20 @@ from greenlet import getcurrent
 
 from django_socketio import broadcasts, conf, relays
 from django_socketio.channels import Channels
-from django_socketio.clients import Shared
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
+from django_socketio.relay.base import Envelope
+from django_socketio.shared import Shared
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Session
+from django_socketio.transports.threads import in_loop
 from django_socketio.transports.workers import Workers
 
 message_logger = logging.getLogger("django_socketio.messages")
+
+MAX_LOGGED = 2_000
+"""Characters of a message that the log shows."""
 
 STOP_TIMEOUT = 1.5
 """Seconds that the last handlers of all sockets have when the server stops."""
@@ -32,6 +38,7 @@ class Process:
     """The sockets of this process, and how messages reach them."""
 
     def __init__(self) -> None:
+        self._hub = gevent.get_hub()
         limits = conf.limits()
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
@@ -47,12 +54,19 @@ class Process:
         self.alarms.set(deadline, connection.check_connected)
         return connection
 
+    def _publish(self, envelope: Envelope) -> int:
+        """Publish from wherever: what other threads want is done in the event loop."""
+        publish = self.shared.channels.publish
+        if gevent.get_hub() is self._hub:
+            return publish(envelope)
+        return in_loop(self._hub.loop, publish, envelope)
+
     def _lost(self, topic: str) -> None:
         self.shared.channels.lost(topic)
 
     def start(self) -> None:
         """Make the out-of-band functions of this process reach its sockets."""
-        broadcasts.publish_with(self.shared.channels.publish)
+        broadcasts.publish_with(self._publish)
         relays.watch(self.relay)
 
     def stop(self) -> None:
@@ -82,7 +96,8 @@ def _with_fresh_connections(run: Callable[[], None]) -> None:
         reset_queries()
         close_old_connections()
     try:
-        run()
+        # What a handler activates, a language say, is not for the next socket's.
+        contextvars.Context().run(run)
     finally:
         if _has_connection():
             close_old_connections()
@@ -108,6 +123,7 @@ def message_log() -> Callable[[Any, str, Any], None]:
     def log(request: Any, kind: str, message: Any) -> None:
         if message_logger.isEnabledFor(logging.INFO):
             now = datetime.now().replace(microsecond=0)
+            message, kind = _one_line(message), _one_line(kind)
             values = _Missing(request.META, TIME=now, TYPE=kind, MESSAGE=message)
             message_logger.info("%s", format % values)
 
@@ -116,6 +132,16 @@ def message_log() -> Callable[[Any, str, Any], None]:
 
 def _log_nothing(request: Any, kind: str, message: Any) -> None:
     """Log nothing."""
+
+
+def _one_line(value: Any) -> str:
+    """Return a client's words for the log: they must not look like lines of it."""
+    try:
+        text = str(value)
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
+    text = text[:MAX_LOGGED]
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 class _Missing(dict[str, Any]):

@@ -54,10 +54,13 @@ def _publisher() -> Relay:
     from django_socketio.relay.redis import RedisRelay
 
     key = (os.getpid(), _options())
-    if key not in _publishers:
+    relay = _publishers.get(key)
+    if relay is None:
+        # Of threads that come here at the same time, each gets a relay; one stays.
+        relay = RedisRelay(_options(), encode_default)
         _publishers.clear()
-        _publishers[key] = RedisRelay(_options(), encode_default)
-    return _publishers[key]
+        _publishers[key] = relay
+    return relay
 
 
 def relay_status() -> dict[str, Any]:

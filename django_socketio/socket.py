@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gevent import Timeout
 from gevent.event import AsyncResult
 
 from django_socketio.acks import Acks, Callback
@@ -40,12 +39,14 @@ class Socket(Member):
         max_channels: on how many channels it may be.
         leave: called with the socket when ``disconnect`` ends it.
         report: called with an error that handlers of ``on_error`` shall get.
+        calling: called when a handler begins to wait for the client's answer.
 
     """
 
     __slots__ = (
         "__weakref__",
         "_acks",
+        "_calling",
         "_codec",
         "_held",
         "_leave",
@@ -67,6 +68,7 @@ class Socket(Member):
         max_channels: int,
         leave: Callable[["Socket"], None],
         report: Callable[[Exception], None],
+        calling: Callable[[], None],
     ) -> None:
         super().__init__(id, namespace, channels, max_channels)
         self.auth = auth
@@ -76,6 +78,7 @@ class Socket(Member):
         self._codec = codec
         self._leave = leave
         self._report = report
+        self._calling = calling
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
 
@@ -111,8 +114,9 @@ class Socket(Member):
         check_event(event)
         if self.disconnect_reason is not None:
             return False
-        id = None if callback is None else self.acks.expect(callback)
-        return self.deliver(self._codec.event(self.namespace, event, args, id))
+        if callback is None:
+            return self.deliver(self._codec.event(self.namespace, event, args))
+        return self._ask(event, args, callback)
 
     def call(self, event: str, *args: Any, timeout: float | None = CALL_TIMEOUT) -> Any:
         """Send an event and wait for the client's answer, while other sockets go on.
@@ -128,18 +132,34 @@ class Socket(Member):
         check_event(event)
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
+        if self._held is not None:
+            raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
         answer: AsyncResult = AsyncResult()
-        id = self.acks.expect(answer)
-        self.deliver(self._codec.event(self.namespace, event, args, id))
+        self._ask(event, args, answer)
+        self._calling()
         return self._wait(event, answer, timeout)
+
+    def _ask(self, event: str, args: tuple[Any, ...], answer: Callback | AsyncResult) -> bool:
+        id = self.acks.expect(answer)
+        try:
+            return self.deliver(self._codec.event(self.namespace, event, args, id))
+        except (TypeError, ValueError):
+            self.acks.forget(answer)
+            raise
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether a handler waits for the client's answer."""
+        return self._acks is not None and self._acks.is_awaited
 
     def _wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
         try:
-            args = answer.get(timeout=timeout)
-        except Timeout:
+            answer.wait(timeout)
+        finally:
             self.acks.forget(answer)
-            raise CallTimeout(f"{event!r} was not answered within {timeout} s") from None
-        return unpack(args)
+        if not answer.ready():
+            raise CallTimeout(f"{event!r} was not answered within {timeout} s")
+        return unpack(answer.get())
 
     @property
     def acks(self) -> Acks:

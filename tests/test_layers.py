@@ -15,7 +15,7 @@ LAYERS = [
     ["protocol"],
     ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events"],
     ["member", "socket", "broadcasts"],
-    ["clients", "connections"],
+    ["shared", "clients", "connections"],
     [
         "conf",
         "apps",

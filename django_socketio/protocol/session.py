@@ -22,6 +22,7 @@ class Reason:
     PING_TIMEOUT = "ping timeout"
     PARSE_ERROR = "parse error"
     SLOW_CLIENT = "slow client"
+    TOO_MANY_EVENTS = "too many events"
     SHUTTING_DOWN = "server shutting down"
     NEVER_CONNECTED = "connect timeout"
 

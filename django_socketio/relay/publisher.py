@@ -69,7 +69,7 @@ class Publisher:
         names: makes a topic's channel, position key and log key.
         log_size: messages that a topic's log keeps; 0 keeps none.
         log_seconds: seconds that it keeps them once the topic is idle.
-        timeout: seconds after which a message that Redis did not take has failed.
+        timeout: seconds that the client waits for an answer of Redis.
 
     """
 
@@ -103,10 +103,10 @@ class Publisher:
             raise RelayError(f"the relay did not take the message: {error}") from error
 
     def _publish(self, topics: Sequence[str], message: bytes) -> int:
-        begun = time.monotonic()
         if self._offset is None:
             self._offset = self._measure_offset()
-        deadline = f"{begun + self._timeout + self._offset:.6f}"
+        # Before this side gives up, so that what it was told has failed never arrives.
+        deadline = f"{time.monotonic() + 0.9 * self._timeout + self._offset:.6f}"
         keys = [key for topic in topics for key in self._names.keys(topic)]
         channels = [self._names.channel(topic) for topic in topics]
         epoch, log = secrets.token_hex(6), (self._log_size, self._log_milliseconds)

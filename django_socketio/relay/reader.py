@@ -77,6 +77,11 @@ class Reader:
         if self.alive:
             self._channels[channel].wait(self._timeout)
 
+    def hears(self, channel: str) -> bool:
+        """Whether Redis has confirmed the subscription to a channel, on whichever connection."""
+        confirmed = self._channels.get(channel)
+        return confirmed is not None and confirmed.is_set()
+
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; what is on its way may still come."""
         self._channels.pop(channel, None)

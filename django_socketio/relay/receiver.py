@@ -1,6 +1,7 @@
 """What comes from Redis, put in order: nothing twice, holes filled from the log, losses told."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,11 @@ class Subscription:
 
     deliver: Deliver
     track: Track
+    tried: threading.Event
+    """Set once its position was asked for."""
+
+    located: bool = False
+    """Whether its position at the beginning is known; None for a topic that was idle."""
 
 
 class Receiver:
@@ -53,22 +59,30 @@ class Receiver:
         """Want a topic; False if it was wanted already."""
         if topic in self._subscriptions:
             return False
-        self._subscriptions[topic] = Subscription(deliver, Track())
+        self._subscriptions[topic] = Subscription(deliver, Track(), threading.Event())
         return True
 
     def remove(self, topic: str) -> None:
         """Want a topic no longer."""
         self._subscriptions.pop(topic, None)
 
-    def locate(self, topic: str) -> None:
-        """Learn where a new topic is, so that what is missed from here on can be told."""
-        subscription = self._subscriptions.get(topic)
+    def locate(self, topic: str, has_past: bool) -> None:
+        """Learn where a new topic is, before it is subscribed to: what comes between is a hole."""
+        subscription = self._subscriptions[topic]
         try:
-            found = self._publisher.position(topic)
+            found = self._publisher.position(topic) if has_past else None
+            subscription.track.position = None if found is None else Position(*found)
+            subscription.located = True
         except RedisError:
-            return
-        if found is not None and subscription is not None and subscription.track.position is None:
-            subscription.track.move(Position(*found))
+            logger.info("Where %s is will be known once Redis is back", topic)
+        finally:
+            subscription.tried.set()
+
+    def wait_until_located(self, topic: str, timeout: float) -> None:
+        """Wait for a ``locate`` that is under way for another subscriber of the topic."""
+        subscription = self._subscriptions.get(topic)
+        if subscription is not None:
+            subscription.tried.wait(timeout)
 
     def receive(self, topic: str, data: bytes) -> None:
         """Take a message: deliver it, and before it what is missing."""
@@ -96,14 +110,16 @@ class Receiver:
         self._deliver(subscription, message)
 
     def _fill(self, topic: str, subscription: Subscription, until: int) -> None:
-        """Deliver what the log has of the messages before number ``until``."""
+        """Deliver what the log has of the messages before number ``until``.
+
+        Raises:
+            RedisError: Redis cannot be asked; the hole stays, to be filled after a new connection.
+
+        """
         position = subscription.track.position
         if position is None:
             return
-        try:
-            entries = self._publisher.log(topic, position.number)
-        except RedisError:
-            entries = []
+        entries = self._publisher.log(topic, position.number)
         missing = [(number, message) for number, message in entries if number < until]
         if len(missing) < until - position.number - 1:
             self._tell_lost(topic)
@@ -125,6 +141,10 @@ class Receiver:
         found = self._publisher.position(topic)
         now = Position(*found) if found is not None else None
         track = subscription.track
+        if not subscription.located:
+            # It was subscribed to while Redis was away: its messages begin now.
+            track.position, subscription.located = now, True
+            return
         if track.position is not None and (now is None or now.epoch != track.position.epoch):
             self._tell_lost(topic)
             track.position = None

@@ -4,6 +4,7 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ class RedisRelay(Relay):
         self._names = Names(options.prefix)
         client = connect(options.url, options.timeout)
         self._publisher = Publisher(
-            client, self._names, options.log_size, options.log_seconds, options.timeout
+            client, self._names, options.log_size, options.log_seconds, options.timeout / 2
         )
         self._receiver = Receiver(self._publisher, schedule, lost)
         self._reader = Reader(client, self, options.timeout)
@@ -75,7 +76,14 @@ class RedisRelay(Relay):
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many processes received it, for each topic."""
-        return self._publisher.publish(envelope.topics, wire.encode(envelope, self._default))
+        received = self._publisher.publish(envelope.topics, wire.encode(envelope, self._default))
+        if not received and self._hears_any(envelope.topics):
+            raise RelayError("the relay did not take the message: this process does not hear it")
+        return received
+
+    def _hears_any(self, topics: Iterable[str]) -> bool:
+        # Nobody received what sockets here should have: the listening connection is broken.
+        return any(self._reader.hears(self._names.channel(topic)) for topic in topics)
 
     def listen(self) -> None:
         """Begin to hear from Redis; keeps trying where Redis is away."""
@@ -84,11 +92,11 @@ class RedisRelay(Relay):
 
     def subscribe(self, topic: str, deliver: Deliver) -> None:
         """Have ``deliver`` called with the envelopes of a topic; waits for Redis's word on it."""
-        is_new = self._receiver.add(topic, deliver)
+        if self._receiver.add(topic, deliver):
+            has_past = not topic.startswith("socket,")  # nobody sent to a new socket's id before
+            self._receiver.locate(topic, has_past)
+        self._receiver.wait_until_located(topic, self._options.timeout)
         self._reader.subscribe(self._names.channel(topic))
-        has_past = not topic.startswith("socket,")  # nobody has sent to a new socket's id before
-        if is_new and has_past and self._reader.alive:
-            self._receiver.locate(topic)
 
     def unsubscribe(self, topic: str) -> None:
         """Receive no more envelopes of a topic."""

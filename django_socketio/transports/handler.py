@@ -87,6 +87,13 @@ class Handler(WSGIHandler):
         names = {name.lower() for name, _ in self.response_headers}
         if self.close_connection and b"connection" not in names:
             self.response_headers.append((b"Connection", b"close"))
+        if self.command == "HEAD":
+            self.response_use_chunked = False  # or an end of chunks would follow
+
+    def _write(self, data: bytes) -> None:
+        # A body in the answer to HEAD would be taken for the next answer (RFC 9110, 9.3.2).
+        if self.command != "HEAD":
+            super()._write(data)
 
     def log_error(self, msg: str, *args: object) -> None:
         """Log what was wrong with a request, without its sid."""

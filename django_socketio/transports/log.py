@@ -1,7 +1,7 @@
 """The package's log, for code that runs in the event loop.
 
-A logging handler may wait, for a disk, a mail server or a lock. The event loop must not: what it has
-to say is said by a greenlet.
+A logging handler may wait, for a disk, a mail server or a lock. The event loop must not: what it
+has to say is said by a greenlet.
 """
 
 import logging

@@ -1,0 +1,47 @@
+"""What all clients of a process share, and how they are refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django_socketio.channels import Channels
+from django_socketio.codec import Codec
+from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.transports.census import Census
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.session import Session
+from django_socketio.transports.workers import Workers
+
+LogMessage = Callable[[Any, str, Any], None]
+"""Logs what a client sent: its request, the kind (message, subscribe, …), the content."""
+
+INTERNAL_ERROR = "Internal error"
+"""What clients learn of an exception in a handler."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all clients of a process share.
+
+    ``refusals`` is the exception by which a handler says no; its text is for the client.
+    """
+
+    channels: Channels
+    codec: Codec
+    workers: Workers
+    limits: Limits
+    refusals: type[Exception]
+    log_message: LogMessage
+    living: Census[Any] = field(default_factory=Census)
+    """The clients whose last handler has not run yet."""
+
+
+def refusal_text(refusal: Exception) -> str:
+    """Return what the client is told when a handler says no."""
+    return str(refusal) or "Permission denied"
+
+
+def refuse(session: Session, codec: Codec, namespace: str, message: str) -> None:
+    """Answer a CONNECT with a CONNECT_ERROR."""
+    packet = Packet(PacketType.CONNECT_ERROR, namespace, {"message": message})
+    session.send(codec.packet(packet))
