@@ -176,6 +176,7 @@ BAD_NAMES = [
     ("", "1 to 200 characters; got 0"),
     ("x" * 201, "1 to 200 characters; got 201"),
     ("a\x00", "no control characters"),
+    ("\ud800", "no lone surrogates"),
     (7, "is a string; got int"),
     (None, "is a string; got NoneType"),
     (["a"], "is a string; got list"),

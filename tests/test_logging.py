@@ -41,6 +41,14 @@ def test_the_format_may_name_any_key_of_meta(serve, connect, messages):
     assert messages() == ["subscribe a GET -", "message hello GET -"]
 
 
+def test_a_message_cannot_forge_a_line_of_the_log(server, connect, messages):
+    client = connect(server)
+    client.ask("message", "x\n127.0.0.1 - - forged")
+    (line,) = messages()
+    assert "\n" not in line
+    assert line.endswith('message: x\\n127.0.0.1 - - forged"')
+
+
 def test_none_turns_the_log_off(serve, connect, messages):
     say_hello(connect, serve(MESSAGE_LOG_FORMAT=None))
     assert messages() == []

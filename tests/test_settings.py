@@ -46,6 +46,11 @@ def test_an_ill_typed_value_is_reported(name, value):
             conf.get(name)
 
 
+def test_a_log_format_that_cannot_be_used_is_reported():
+    with override_settings(SOCKETIO_MESSAGE_LOG_FORMAT="100% %(MESSAGE)s"):
+        assert [error.id for error in check_settings()] == ["django_socketio.E001"]
+
+
 def test_an_unknown_name_is_reported_with_the_one_that_was_meant():
     with override_settings(SOCKETIO_PING_INTERVALL=3):
         (warning,) = check_settings()

@@ -141,6 +141,50 @@ def publisher_works(publisher, content):
         return False
 
 
+def test_what_failed_never_arrives_even_if_redis_goes_on_at_once(redis_server, new_redis):
+    relay, inbox = new_redis(timeout=1)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("before"))
+    inbox.wait_for("before")
+    redis_server.pause()
+    with pytest.raises(RelayError):
+        relay.publish(message("failed"))
+    redis_server.resume()
+    wait_until(lambda: publisher_works(relay, "after"))
+    inbox.wait_for("after")
+    assert "failed" not in inbox.messages
+
+
+def test_nobody_is_never_said_of_sockets_that_only_are_not_heard_now(redis_server, listening):
+    relay, inbox = listening
+    accepted = []
+    for number in range(30):
+        redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        try:
+            assert relay.publish(message(number)) == 1
+            accepted.append(number)
+        except RelayError as error:
+            assert "does not hear" in str(error)
+        wait_until(lambda: relay.status()["alive"])
+    relay.publish(message("last"))
+    inbox.wait_for("last")
+    assert inbox.messages == [*accepted, "last"]
+
+
+def test_a_new_subscriber_gets_nothing_from_before_it_came(redis_server, listening, new_redis):
+    relay, _ = listening
+    for number in range(5):
+        relay.publish(message(number))
+    late, late_inbox = new_redis(listen=False)
+    late.subscribe(A, late_inbox.deliver)
+    late.listen()
+    wait_until(lambda: late.status()["alive"])
+    relay.publish(message("new"))
+    late_inbox.wait_for("new")
+    assert late_inbox.messages == ["new"]
+    assert late_inbox.lost == []
+
+
 def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monkeypatch):
     monkeypatch.setattr("django_socketio.relay.redis.CHECK_INTERVAL", 0.2)
     monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
