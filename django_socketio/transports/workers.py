@@ -15,8 +15,9 @@ TURN = 16
 
 Job = tuple[Callable[..., None], tuple[Any, ...]]
 
-FAILURES = (Exception, Timeout, GreenletExit, SystemExit)
-"""What a job may raise without harm to its worker, its mailbox or the process."""
+FAILURES = (Exception, Timeout, GreenletExit)
+"""What a job may raise without harm to others. SystemExit is for the process: gunicorn raises it in
+a worker that blocks."""
 
 Around = Callable[[Callable[[], None]], None]
 """Runs what it is given, with something before and after it."""
