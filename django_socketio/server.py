@@ -2,12 +2,7 @@
 
 import errno
 import logging
-from socket import (
-    AF_INET6,
-    SO_REUSEADDR,
-    SOCK_STREAM,
-    SOL_SOCKET,
-)
+from socket import AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 from typing import Any
 
 from gevent import socket

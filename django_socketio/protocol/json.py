@@ -48,7 +48,7 @@ def dumps_slowly(value: Any, default: Default | None = None) -> str:
         try:
             return orjson.loads(orjson.dumps(value, default, _OPTIONS))
         except TypeError:
-            return _unknown(value) if default is None else default(value)
+            return refuse(value) if default is None else default(value)
 
     try:
         return _write(_finite(value), default=as_orjson_does)
@@ -68,7 +68,13 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _unknown(value: Any) -> NoReturn:
+def refuse(value: Any) -> NoReturn:
+    """Be the ``default`` of values for which there is none.
+
+    Raises:
+        TypeError: always; it names the value.
+
+    """
     raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
 
 

@@ -81,9 +81,7 @@ def _detach_to(attachments: list[bytes], default: json.Default | None) -> json.D
         if isinstance(value, (bytes, bytearray, memoryview)):
             attachments.append(bytes(value))
             return {"_placeholder": True, "num": len(attachments) - 1}
-        if default is not None:
-            return default(value)
-        raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+        return json.refuse(value) if default is None else default(value)
 
     return detach
 

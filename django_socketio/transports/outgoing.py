@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django_socketio.protocol import engineio, websocket
+from django_socketio.protocol.session import PROBE
 
 
 class Outgoing:
@@ -41,4 +42,4 @@ def one(type: engineio.PacketType, data: str = "") -> Outgoing:
 
 
 PING = one(engineio.PacketType.PING)
-PROBE_ANSWER = one(engineio.PacketType.PONG, "probe")
+PROBE_ANSWER = one(engineio.PacketType.PONG, PROBE)

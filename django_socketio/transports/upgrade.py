@@ -1,14 +1,16 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import engineio
+from django_socketio.protocol.engineio import Packet, PacketType
 from django_socketio.protocol.session import PROBE
 from django_socketio.transports.outgoing import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
 from django_socketio.transports.websocket import WebSocketTransport
 
-PROBE_PACKET = f"2{PROBE}"
-UPGRADE_PACKET = "5"
+PROBE_PACKET = engineio.encode(Packet(PacketType.PING, PROBE))
+UPGRADE_PACKET = engineio.encode(Packet(PacketType.UPGRADE))
 
 
 class Upgrade:
