@@ -48,3 +48,10 @@ class Acks:
         for answer in pending.values():
             if isinstance(answer, AsyncResult):
                 answer.set_exception(CallTimeout("the client left before it answered"))
+
+
+def unpack(args: list[Any]) -> Any:
+    """Return an answer's only argument, or a tuple of several, or None."""
+    if len(args) == 1:
+        return args[0]
+    return tuple(args) or None

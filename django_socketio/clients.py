@@ -7,6 +7,7 @@ after the other.
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -87,23 +88,21 @@ class Client:
         Past the limit of waiting ones, no more is read until they are: but for a handler that waits
         for the client's answer, which comes behind them.
         """
-        self._mailbox.put(self._event, packet, size)
+        limits = self._shared.limits
+        waiting = self._mailbox.put(self._event, packet, size)
         self._waiting_bytes += size
-        if not self._has_too_much() or self._paused:
+        if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
+            self._hold_back(waiting)
+
+    def _hold_back(self, waiting: int) -> None:
+        if self._paused:
             return
         if not self.socket.is_calling:
             self._paused = True
             self._session.pause()
             self._mailbox.put(self._resume)
-        elif self._mailbox.waiting > PATIENCE * self._shared.limits.max_waiting_events:
+        elif waiting > PATIENCE * self._shared.limits.max_waiting_events:
             self._session.close(Reason.TOO_MANY_EVENTS)
-
-    def _has_too_much(self) -> bool:
-        limits = self._shared.limits
-        return (
-            self._mailbox.waiting > limits.max_waiting_events
-            or self._waiting_bytes > limits.max_message_size
-        )
 
     def ack(self, packet: Packet) -> None:
         """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
@@ -143,14 +142,11 @@ class Client:
 
     def _event(self, packet: Packet, size: int) -> None:
         self._waiting_bytes -= size
-        name, *args = packet.data
         if not self._accepted:
             return
-        if name in ("subscribe", "unsubscribe"):
-            args = args[:1] or [None]
+        name, *args = packet.data
         try:
-            self._shared.log_message(self.request, name, args[0] if args else None)
-            answer = _ANSWERS.get(name, Client._named)(self, name, args)
+            answer = self._handle(name, args)
         except self._shared.refusals as refusal:
             logger.info("%r: %s refused: %s", self.socket, name, refusal)
             answer = {"error": refusal_text(refusal)}
@@ -160,19 +156,26 @@ class Client:
         except FAILURES as error:
             self._failed(error)
             answer = {"error": INTERNAL_ERROR}
-        self._answer(packet.id, answer)
-        if name == "subscribe" and args[0] in self.socket.channel_names:
+        if packet.id is not None and self.socket.connected:
+            self._answer(packet.id, answer)
+        if name == "subscribe" and args and args[0] in self.socket.channel_names:
             self.socket.admit(args[0])
 
-    def _named(self, name: str, args: list[Any]) -> Any:
+    def _handle(self, name: str, args: list[Any]) -> Any:
+        """Run what an event asks for; return the answer to it."""
+        if self._shared.log_message is not None:
+            self._shared.log_message(self.request, name, args[0] if args else None)
+        if name == "subscribe":
+            return self._subscribe(*args[:1])
+        if name == "unsubscribe":
+            return self._unsubscribe(*args[:1])
         event = events.on_event.get(name)
         if event is None or not event.handlers:
             logger.debug("%r: nobody handles %r", self.socket, name)
             return {"error": f"Unknown event {name!r}"}
-        return self._send(event, *args)
+        return event.send(self.request, self.socket, self.context, *args)
 
-    def _subscribe(self, name: str, args: list[Any]) -> Any:
-        (channel,) = args
+    def _subscribe(self, channel: Any = None) -> Any:
         if not self.socket.join(channel, hold=True):
             return True
         try:
@@ -182,22 +185,19 @@ class Client:
             raise
         return channel in self.socket.channel_names or {"error": "Permission denied"}
 
-    def _unsubscribe(self, name: str, args: list[Any]) -> Any:
-        (channel,) = args
+    def _unsubscribe(self, channel: Any = None) -> Any:
         if self.socket.unsubscribe(channel):
             self._send(events.on_unsubscribe, channel)
         return True
 
-    def _answer(self, id: int | None, answer: Any) -> None:
-        if id is None or not self.socket.connected:
-            return
+    def _answer(self, id: int, answer: Any) -> None:
         args = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
         packet = Packet(PacketType.ACK, self.socket.namespace, args, id)
         try:
             self.socket.deliver(self._shared.codec.packet(packet))
         except (TypeError, ValueError) as error:
             self._failed(error)
-            error_packet = packet._replace(data=[{"error": INTERNAL_ERROR}])
+            error_packet = replace(packet, data=[{"error": INTERNAL_ERROR}])
             self.socket.deliver(self._shared.codec.packet(error_packet))
 
     def _resume(self) -> None:
@@ -248,6 +248,3 @@ class Client:
             self._send(events.on_error, error)
         except FAILURES:
             logger.exception("A handler of on_error failed for %r", self.socket)
-
-
-_ANSWERS = {"subscribe": Client._subscribe, "unsubscribe": Client._unsubscribe}

@@ -27,4 +27,6 @@ class Codec:
 
     def packet(self, packet: Packet) -> Outgoing:
         """Return any packet, ready to be sent."""
-        return Outgoing(engineio.messages(socketio.encode(packet, self._default)))
+        contents = socketio.encode(packet, self._default)
+        contents[0] = engineio.encode_message(contents[0])  # binary is a message as it is
+        return Outgoing(contents)

@@ -10,6 +10,8 @@ from django_socketio.protocol.socketio import Decoder, Packet, PacketType
 from django_socketio.shared import Shared, refuse
 from django_socketio.transports.session import Session
 
+CONNECT, EVENT = PacketType.CONNECT, PacketType.EVENT
+
 MAX_CLIENTS = 100
 """Of one session at the same time, in all its namespaces."""
 
@@ -52,10 +54,11 @@ class Connection:
         if packet is None:
             return
         size, self._size = self._size, 0
-        if packet.type is PacketType.CONNECT:
+        client = self._namespaces.get(packet.namespace)
+        if packet.type is CONNECT:
             self._connect(packet)
-        elif packet.namespace in self._namespaces:
-            self._dispatch(self._namespaces[packet.namespace], packet, size)
+        elif client is not None:
+            self._dispatch(client, packet, size)
         elif packet.namespace not in self._left:
             name = f"{packet.namespace!r:.100}"
             raise ProtocolError(f"{packet.type.name} for {name} before its CONNECT")
@@ -79,7 +82,7 @@ class Connection:
         self._clients -= 1
 
     def _dispatch(self, client: Client, packet: Packet, size: int) -> None:
-        if packet.type is PacketType.EVENT:
+        if packet.type is EVENT:
             client.event(packet, size)
         elif packet.type is PacketType.ACK:
             client.ack(packet)

@@ -10,7 +10,7 @@ Put them into the ``events.py`` of an installed app: it is imported by itself.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 from django_socketio.exceptions import EventError
@@ -112,15 +112,11 @@ class Event:
         """Unregister a handler, from all that it was registered for."""
         self.handlers.remove(handler)
 
-    def relevant(self, socket: Any, args: tuple[Any, ...]) -> Iterable[Registration]:
-        """Return the handlers that an event of this socket concerns, in their order."""
-        channels = (args[0],) if self._about_channel else socket.channel_names
-        return self.handlers.relevant(socket.namespace, channels)
-
     def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
-        """Call the relevant handlers; return the first answer that is not None."""
+        """Call the handlers that the event concerns; return the first answer that is not None."""
         answer = None
-        for registration in self.relevant(socket, args):
+        channels = (args[0],) if self._about_channel else socket.channel_names
+        for registration in self.handlers.relevant(socket.namespace, channels):
             result = registration.call(request, socket, context, args)
             if answer is None:
                 answer = result

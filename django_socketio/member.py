@@ -1,5 +1,7 @@
 """Who can be on channels."""
 
+from collections.abc import Callable
+
 from django_socketio.channels import Channels
 from django_socketio.exceptions import ChannelError
 from django_socketio.names import check_channel
@@ -18,7 +20,18 @@ class Member:
 
     """
 
-    __slots__ = ("_has_left", "_max_channels", "_registry", "channel_names", "id", "namespace")
+    __slots__ = (
+        "_has_left",
+        "_max_channels",
+        "_registry",
+        "channel_names",
+        "deliver",
+        "id",
+        "namespace",
+    )
+
+    deliver: Callable[[Outgoing], bool]
+    """Sends what comes on a channel; False if that is not possible any more."""
 
     def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:
         self.id = id
@@ -30,10 +43,6 @@ class Member:
 
     def lost(self, channel: str) -> None:
         """Hear that messages of a channel were lost on their way to this process."""
-        raise NotImplementedError
-
-    def deliver(self, outgoing: Outgoing) -> bool:
-        """Send what comes on a channel; False if that is not possible any more."""
         raise NotImplementedError
 
     @property

@@ -18,7 +18,7 @@ from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
 from django_socketio.relay.base import Envelope
-from django_socketio.shared import Shared
+from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Session
@@ -116,9 +116,11 @@ _MARK = "django_socketio_has_connection"
 connection_created.connect(_note_connection)
 
 
-def message_log() -> Callable[[Any, str, Any], None]:
+def message_log() -> LogMessage | None:
     """Return what logs the messages of clients, as ``SOCKETIO_MESSAGE_LOG_FORMAT`` says."""
     format = conf.get("MESSAGE_LOG_FORMAT")
+    if format is None:
+        return None
 
     def log(request: Any, kind: str, message: Any) -> None:
         if message_logger.isEnabledFor(logging.INFO):
@@ -127,11 +129,7 @@ def message_log() -> Callable[[Any, str, Any], None]:
             values = _Missing(request.META, TIME=now, TYPE=kind, MESSAGE=message)
             message_logger.info("%s", format % values)
 
-    return log if format is not None else _log_nothing
-
-
-def _log_nothing(request: Any, kind: str, message: Any) -> None:
-    """Log nothing."""
+    return log
 
 
 def _one_line(value: Any) -> str:

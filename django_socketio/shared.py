@@ -31,7 +31,7 @@ class Shared:
     workers: Workers
     limits: Limits
     refusals: type[Exception]
-    log_message: LogMessage
+    log_message: LogMessage | None
     living: Census[Any] = field(default_factory=Census)
     """The clients whose last handler has not run yet."""
 

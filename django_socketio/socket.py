@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from gevent.event import AsyncResult
 
-from django_socketio.acks import Acks, Callback
+from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
@@ -67,7 +67,7 @@ class Socket(Member):
         codec: Codec,
         max_channels: int,
         leave: Callable[["Socket"], None],
-        report: Callable[[Exception], None],
+        report: Callable[[Exception], object],
         calling: Callable[[], None],
     ) -> None:
         super().__init__(id, namespace, channels, max_channels)
@@ -81,6 +81,7 @@ class Socket(Member):
         self._calling = calling
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
+        self.deliver = self._hold
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} {self.namespace}>"
@@ -168,14 +169,11 @@ class Socket(Member):
             self._acks = Acks()
         return self._acks
 
-    def deliver(self, outgoing: Outgoing) -> bool:
-        """Send what is encoded already; what comes before the CONNECT is answered is held back."""
-        if self.disconnect_reason is not None:
-            return False
+    def _hold(self, outgoing: Outgoing) -> bool:
+        """Hold back what comes before the CONNECT is answered."""
         if self._held is not None:
             self._held.append(outgoing)
-            return True
-        return self._session.send(outgoing)
+        return True
 
     # Sending to others
 
@@ -243,6 +241,8 @@ class Socket(Member):
         """Tell the client that it is connected, then what was held back; be reachable by all."""
         self.become_reachable()
         held, self._held = self._held or [], None
+        if self.disconnect_reason is None:
+            self.deliver = self._session.send
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._codec.packet(packet))
         for outgoing in held:
@@ -255,12 +255,10 @@ class Socket(Member):
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""
         self.disconnect_reason = reason
+        self.deliver = _drop
         if self._acks is not None:
             self._acks.cancel()
 
 
-def unpack(args: list[Any]) -> Any:
-    """Return an answer's only argument, or a tuple of several, or None."""
-    if len(args) == 1:
-        return args[0]
-    return tuple(args) or None
+def _drop(outgoing: Outgoing) -> bool:
+    return False

@@ -6,7 +6,7 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -63,10 +63,19 @@ def decode(data: str | bytes) -> Packet:
     return Packet(type, data[1:])
 
 
-def encode_for_payload(packet: Packet) -> bytes:
-    """Return the packet as one part of a payload ("Packet encoding", HTTP long-polling)."""
-    data = encode(packet)
-    return b"b" + b64encode(data) if isinstance(data, bytes) else data.encode()
+def message_in(data: str | bytes) -> str | bytes | None:
+    """Return what a WebSocket message holds if it is a message packet; None if it is another.
+
+    Does for most packets what ``decode`` does for all, without making an object of them.
+    """
+    if isinstance(data, bytes):
+        return data
+    return data[1:] if data[:1] == "4" else None
+
+
+def payload_part(content: str | bytes) -> bytes:
+    """Return what ``encode`` made as a part of a payload ("Packet encoding", HTTP long-polling)."""
+    return b"b" + b64encode(content) if isinstance(content, bytes) else content.encode()
 
 
 def join_payload(parts: Iterable[bytes]) -> bytes:
@@ -102,6 +111,6 @@ def _decode_part(part: str) -> Packet:
         raise ProtocolError("a binary packet is not base64") from None
 
 
-def messages(contents: Sequence[str | bytes]) -> list[Packet]:
-    """Return one message packet for each of ``contents``."""
-    return [Packet(PacketType.MESSAGE, content) for content in contents]
+def encode_message(content: str | bytes) -> str | bytes:
+    """Return a message packet as the content of one WebSocket message."""
+    return content if isinstance(content, bytes) else "4" + content

@@ -6,11 +6,13 @@ https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-curre
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import json
+from django_socketio.protocol.attachments import attach, detach_to
 
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -30,7 +32,8 @@ class PacketType(IntEnum):
     BINARY_ACK = 6
 
 
-class Packet(NamedTuple):
+@dataclass(slots=True)
+class Packet:
     """A packet. Binary is in ``data`` as ``bytes``, so EVENT and ACK serve for both kinds."""
 
     type: PacketType
@@ -41,7 +44,12 @@ class Packet(NamedTuple):
 
 _BINARY = {PacketType.EVENT: PacketType.BINARY_EVENT, PacketType.ACK: PacketType.BINARY_ACK}
 _PLAIN = {binary: plain for plain, binary in _BINARY.items()}
-_TYPES = {str(int(type)): type for type in PacketType}
+_DIGITS = "0123456"
+_TYPES = {_DIGITS[type]: type for type in PacketType}
+
+_EVENT = PacketType.EVENT
+_PLAIN_EVENT = "2["
+"""How most packets begin: events for "/" that want no acknowledgment."""
 
 # <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON]
 _HEADER = re.compile(r"([0-6])(?:([0-9]+)-)?(?:(/[^,]*),?)?([0-9]+)?")
@@ -59,6 +67,14 @@ def encode(packet: Packet, default: json.Default | None = None) -> list[str | by
     """
     if packet.data is None:
         return [_header(packet, packet.type, 0)]
+    try:
+        return [_header(packet, packet.type, 0) + json.dumps_fast(packet.data)]
+    except TypeError:
+        return _encode_with_help(packet, default)
+
+
+def _encode_with_help(packet: Packet, default: json.Default | None) -> list[str | bytes]:
+    """Encode a packet that holds binary, or what only ``default`` knows how to write."""
     text, attachments = _dumps(packet.data, default)
     if attachments and packet.type not in _BINARY:
         raise TypeError(f"binary cannot travel in a {packet.type.name} packet")
@@ -70,23 +86,15 @@ def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
     # JSON's writer asks for help where it meets bytes: no search for them is needed beforehand.
     attachments: list[bytes] = []
     try:
-        return json.dumps_fast(data, _detach_to(attachments, default)), attachments
+        return json.dumps_fast(data, detach_to(attachments, default)), attachments
     except TypeError:
         attachments = []
-        return json.dumps_slowly(data, _detach_to(attachments, default)), attachments
-
-
-def _detach_to(attachments: list[bytes], default: json.Default | None) -> json.Default:
-    def detach(value: Any) -> Any:
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            attachments.append(bytes(value))
-            return {"_placeholder": True, "num": len(attachments) - 1}
-        return json.refuse(value) if default is None else default(value)
-
-    return detach
+        return json.dumps_slowly(data, detach_to(attachments, default)), attachments
 
 
 def _header(packet: Packet, type: PacketType, attachments: int) -> str:
+    if packet.namespace == "/" and packet.id is None and not attachments:
+        return _DIGITS[type]
     count = f"{attachments}-" if attachments else ""
     namespace = "" if packet.namespace == "/" else f"{packet.namespace},"
     return f"{int(type)}{count}{namespace}{'' if packet.id is None else packet.id}"
@@ -119,6 +127,8 @@ class Decoder:
             return self._feed_attachment(data)
         if self._packet is not None:
             raise ProtocolError("text came where a binary attachment was expected")
+        if data.startswith(_PLAIN_EVENT):
+            return Packet(_EVENT, "/", _checked_event(_loads(data[1:])))
         packet, expected = _decode(data, self._max_attachments)
         if not expected:
             return packet
@@ -133,7 +143,7 @@ class Decoder:
             return None
         packet, attachments = self._packet, self._attachments
         self._packet, self._attachments = None, []
-        return packet._replace(data=_attach_all(packet.data, attachments))
+        return replace(packet, data=attach(packet.data, attachments))
 
 
 def _decode(text: str, max_attachments: int) -> tuple[Packet, int]:
@@ -178,6 +188,11 @@ def _loads(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise ProtocolError(f"the packet's payload is not JSON: {error}") from None
+
+
+def _checked_event(data: Any) -> Any:
+    _check_event(data)
+    return data
 
 
 def _check_event(data: Any) -> None:
@@ -230,27 +245,3 @@ def _kind(value: Any) -> str:
         return "an empty array"
     names = {dict: "an object", list: "an array", str: "a string", type(None): "nothing"}
     return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _attach_all(data: Any, attachments: list[bytes]) -> Any:
-    try:
-        return _attach(data, attachments)
-    except RecursionError:
-        raise ProtocolError("the packet's payload is nested too deeply") from None
-
-
-def _attach(data: Any, attachments: list[bytes]) -> Any:
-    """Return the data with its attachments in the place of their placeholders."""
-    if isinstance(data, list):
-        return [_attach(value, attachments) for value in data]
-    if not isinstance(data, dict):
-        return data
-    if data.get("_placeholder") is True:
-        return _attachment(data.get("num"), attachments)
-    return {key: _attach(value, attachments) for key, value in data.items()}
-
-
-def _attachment(number: Any, attachments: list[bytes]) -> bytes:
-    if type(number) is not int or not 0 <= number < len(attachments):
-        raise ProtocolError(f"a placeholder names attachment {number!r:.20} of {len(attachments)}")
-    return attachments[number]

@@ -34,24 +34,28 @@ _silent.setLevel(logging.CRITICAL)
 MAX_REASON_SIZE = 123
 """Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
 
-_WHOLE_TEXT, _MASKED, _EXTENDED_LENGTH = 0x81, 0x80, 126
+_WHOLE_TEXT, _WHOLE_BINARY, _MASKED, _EXTENDED_LENGTH = 0x81, 0x82, 0x80, 126
 _SHORT_HEADER = 6
 """Bytes before the payload: two, and the mask."""
 
+_SHORT_TEXT = [bytes((_WHOLE_TEXT, length)) for length in range(_EXTENDED_LENGTH)]
 _MEDIUM = Struct("!BBH")
 _LARGE = Struct("!BBQ")
 
 
 def frame(message: str | bytes) -> bytes:
     """Return a whole message in one unmasked frame (section 5.2)."""
-    if isinstance(message, str):
-        return _header(0x81, payload := message.encode()) + payload
-    return _header(0x82, message) + message
+    if isinstance(message, bytes):
+        return _header(_WHOLE_BINARY, message) + message
+    payload = message.encode()
+    if len(payload) < _EXTENDED_LENGTH:  # most are
+        return _SHORT_TEXT[len(payload)] + payload
+    return _header(_WHOLE_TEXT, payload) + payload
 
 
 def _header(first: int, payload: bytes) -> bytes:
     length = len(payload)
-    if length < 126:
+    if length < _EXTENDED_LENGTH:
         return bytes((first, length))
     if length < 0x10000:
         return _MEDIUM.pack(first, 126, length)
@@ -74,8 +78,10 @@ class WebSocketProtocol:
         "_boundaries",
         "_decoder",
         "_fragments",
+        "_is_between_messages",
         "_protocol",
         "error",
+        "has_to_answer",
     )
 
     def __init__(self, max_message_size: int) -> None:
@@ -86,6 +92,9 @@ class WebSocketProtocol:
         self._boundaries = FrameBoundaries(max_message_size)
         self._fragments: list[str | bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._is_between_messages = True
+        self.has_to_answer = False
+        """Whether ``data_to_send`` may have something."""
         self.error: ProtocolError | None = None
         """What the client did wrong, once it did."""
 
@@ -101,17 +110,10 @@ class WebSocketProtocol:
     def receive(self, data: bytes) -> list[str | bytes]:
         """Return the messages that these bytes complete; then see ``data_to_send``."""
         messages: list[str | bytes] = []
-        if self._boundaries.is_between_messages and self._protocol.state is State.OPEN:
+        if self._is_between_messages:
             data = self._take_short_texts(data, messages)
-        try:
-            # Frame by frame: what follows a mistake, or a close frame, must not be read.
-            for piece in self._boundaries.split(data):
-                if self._protocol.eof_sent:
-                    break
-                self._receive_piece(piece, messages)
-        except ProtocolError as error:
-            too_big = isinstance(error, MessageTooBig)
-            self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
+        if data:
+            self._receive_frames(data, messages)
         return messages
 
     def _take_short_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
@@ -133,6 +135,21 @@ class WebSocketProtocol:
             start = payload + length
         return data[start:] if start else data
 
+    def _receive_frames(self, data: bytes, messages: list[str | bytes]) -> None:
+        try:
+            # Frame by frame: what follows a mistake, or a close frame, must not be read.
+            for piece in self._boundaries.split(data):
+                if self._protocol.eof_sent:
+                    break
+                self._receive_piece(piece, messages)
+        except ProtocolError as error:
+            too_big = isinstance(error, MessageTooBig)
+            self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
+        self._is_between_messages = (
+            self._boundaries.is_between_messages and self._protocol.state is State.OPEN
+        )
+        self.has_to_answer = True
+
     def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
         self._protocol.receive_data(piece)
         for event in self._protocol.events_received():
@@ -144,14 +161,18 @@ class WebSocketProtocol:
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
         self._protocol.receive_eof()
+        self.has_to_answer = True
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake (section 7.1.2); does nothing where it has started."""
+        self._is_between_messages = False  # no message is taken any more
+        self.has_to_answer = True
         with contextlib.suppress(InvalidState):
             self._protocol.send_close(code, _shorten(reason))
 
     def data_to_send(self) -> tuple[bytes, bool]:
         """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
+        self.has_to_answer = False
         writes = self._protocol.data_to_send()
         return b"".join(writes), SEND_EOF in writes
 

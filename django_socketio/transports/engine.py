@@ -106,7 +106,7 @@ class Engine:
         sid = self._new_sid()
         transport = PollingTransport(self._limits.max_unsent_bytes)
         upgrades = [WEBSOCKET] if self.can_upgrade else []
-        body = engineio.encode_for_payload(self._open_packet(sid, upgrades))
+        body = self._open_packet(sid, upgrades).parts[0]
         return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
 
     def _open_websocket(self, exchange: Exchange, owner: Any) -> Answer:
@@ -114,7 +114,7 @@ class Engine:
             sid = self._new_sid()
             session = self._begin(sid, transport, owner)
             transport.start(session)
-            session.send(Outgoing([self._open_packet(sid, [])]))
+            session.send(self._open_packet(sid, []))
             transport.feed(received)
 
         return self._accept(exchange, begin)
@@ -123,11 +123,12 @@ class Engine:
         secret = secrets.token_urlsafe(15)
         return f"{secret}.{self.owner}" if self.owner else secret
 
-    def _open_packet(self, sid: str, upgrades: list[str]) -> engineio.Packet:
+    def _open_packet(self, sid: str, upgrades: list[str]) -> Outgoing:
         limits = self._limits
-        return open_packet(
+        packet = open_packet(
             sid, upgrades, limits.ping_interval, limits.ping_timeout, limits.max_message_size
         )
+        return Outgoing([engineio.encode(packet)])
 
     def _begin(
         self, sid: str, transport: WebSocketTransport | PollingTransport, owner: Any

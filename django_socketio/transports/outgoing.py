@@ -10,12 +10,16 @@ class Outgoing:
     """Packets that travel together, with the bytes that each transport sends for them.
 
     Each form is made when the first receiver needs it, and serves all the others.
+
+    Args:
+        contents: the packets, each as ``engineio.encode`` makes it.
+
     """
 
-    __slots__ = ("_frames", "_parts", "packets")
+    __slots__ = ("_frames", "_parts", "contents")
 
-    def __init__(self, packets: Sequence[engineio.Packet]) -> None:
-        self.packets = packets
+    def __init__(self, contents: Sequence[str | bytes]) -> None:
+        self.contents = contents
         self._frames: bytes | None = None
         self._parts: list[bytes] | None = None
 
@@ -23,22 +27,20 @@ class Outgoing:
     def frames(self) -> bytes:
         """The WebSocket frames of all packets, one after the other."""
         if self._frames is None:
-            self._frames = b"".join(
-                [websocket.frame(engineio.encode(packet)) for packet in self.packets]
-            )
+            self._frames = b"".join(map(websocket.frame, self.contents))
         return self._frames
 
     @property
     def parts(self) -> list[bytes]:
         """The packets as parts of a long-polling payload."""
         if self._parts is None:
-            self._parts = [engineio.encode_for_payload(packet) for packet in self.packets]
+            self._parts = [engineio.payload_part(content) for content in self.contents]
         return self._parts
 
 
 def one(type: engineio.PacketType, data: str = "") -> Outgoing:
     """Return a single packet, ready to be sent."""
-    return Outgoing([engineio.Packet(type, data)])
+    return Outgoing([engineio.encode(engineio.Packet(type, data))])
 
 
 PING = one(engineio.PacketType.PING)

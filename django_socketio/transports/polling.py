@@ -14,13 +14,14 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.engineio import Packet, PacketType
 from django_socketio.protocol.session import Reason
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.listener import Listener
+from django_socketio.transports.outgoing import Outgoing, one
 
 MAX_PACKETS_OUT = 16
 """In one answer: some clients drop the connection at more."""
 
-NOOP = engineio.encode_for_payload(Packet(PacketType.NOOP))
-CLOSE = Packet(PacketType.CLOSE)
+NOOP = engineio.payload_part(engineio.encode(Packet(PacketType.NOOP)))
+CLOSE = one(PacketType.CLOSE)
 
 
 class OverlapError(ProtocolError):
@@ -35,12 +36,21 @@ class PollingTransport:
 
     """
 
-    __slots__ = ("_max_unsent", "_posting", "_queue", "_unsent", "_waiting", "closed", "probed")
+    __slots__ = (
+        "_max_unsent",
+        "_posting",
+        "_queue",
+        "_unsent",
+        "_waiting",
+        "closed",
+        "listener",
+        "probed",
+    )
 
     name = "polling"
 
     def __init__(self, max_unsent_bytes: int) -> None:
-        self._queue: deque[tuple[bytes, Packet]] = deque()
+        self._queue: deque[tuple[bytes, str | bytes]] = deque()
         self._unsent = 0
         self._max_unsent = max_unsent_bytes
         self._waiting: Event | None = None
@@ -48,17 +58,27 @@ class PollingTransport:
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
         self.closed = False
+        self.listener: Listener | None = None
 
-    def send(self, outgoing: Outgoing) -> str | None:
-        """Keep it for the next GET; return why the session must end, if it must."""
+    def send(self, outgoing: Outgoing) -> bool:
+        """Keep it for the next GET; False if that cannot be."""
+        if self.closed:
+            return False
         parts = outgoing.parts
         size = sum(map(len, parts))
         if self._unsent and self._unsent + size > self._max_unsent:
-            return Reason.SLOW_CLIENT
-        self._queue.extend(zip(parts, outgoing.packets, strict=True))
+            self._abort()
+            return False
+        self._queue.extend(zip(parts, outgoing.contents, strict=True))
         self._unsent += size
         self.release()
-        return None
+        return True
+
+    def _abort(self) -> None:
+        listener = self.listener
+        self.close(say_so=True)
+        if listener is not None:
+            listener.transport_closed(Reason.SLOW_CLIENT, None)
 
     def get(self) -> bytes:
         """Return the body of a GET's answer; waits until there is something to say.
@@ -97,10 +117,10 @@ class PollingTransport:
 
     def drain(self) -> Outgoing:
         """Take all that was not fetched."""
-        packets = [packet for _, packet in self._queue]
+        contents = [content for _, content in self._queue]
         self._queue.clear()
         self._unsent = 0
-        return Outgoing(packets)
+        return Outgoing(contents)
 
     @contextmanager
     def posting(self) -> Iterator[None]:
@@ -120,7 +140,8 @@ class PollingTransport:
 
     def close(self, say_so: bool) -> None:
         """Answer the waiting GET, with a close packet if the client does not know (``say_so``)."""
+        if say_so and not self.closed:
+            self._queue.append((CLOSE.parts[0], CLOSE.contents[0]))
         self.closed = True
-        if say_so:
-            self._queue.append((engineio.encode_for_payload(CLOSE), CLOSE))
+        self.listener = None
         self.release()

@@ -58,6 +58,7 @@ class Session:
         self._pauses = 0
         self._resumed: Event | None = None
         self.delegate: Delegate | None = None
+        transport.listener = self
 
     def __repr__(self) -> str:
         # The sid lets its holder take the session over: it is never shown whole.
@@ -65,18 +66,16 @@ class Session:
 
     def send(self, outgoing: Outgoing) -> bool:
         """Send it to the client; False if the session is over."""
-        if self.protocol.reason is not None:
-            return False
-        failure = self.transport.send(outgoing)
-        if failure is not None:
-            self.close(failure)
-            return False
-        return True
+        return self.transport.send(outgoing)
 
     def data_received(self, data: str | bytes) -> None:
         """Take one packet of the client, as a WebSocket message holds it."""
+        message = engineio.message_in(data)
         try:
-            self.packet_received(engineio.decode(data))
+            if message is None:
+                self.packet_received(engineio.decode(data))
+            elif self.delegate is not None:
+                self.delegate.received(message)
         except ProtocolError as error:
             self.close(Reason.PARSE_ERROR, error)
 
@@ -174,7 +173,7 @@ class Session:
         if isinstance(old, PollingTransport):
             rest = old.drain()
             old.close(say_so=False)
-            if rest.packets:
+            if rest.contents:
                 transport.send(rest)
         if self._pauses:
             transport.pause()

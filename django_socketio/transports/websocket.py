@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from socket import SHUT_WR, socket
-from typing import Any, Protocol
+from typing import Any
 
 from gevent import get_hub, monkey
 
-from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
 from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
 
 READ, WRITE = 1, 2
@@ -22,16 +22,6 @@ CHUNK = 65_536
 
 LINGER = 2.0
 """Seconds that the client has to close its side, after the server closed its own."""
-
-
-class Listener(Protocol):
-    """What a transport tells, from the event loop or a greenlet. It must not block."""
-
-    def data_received(self, data: str | bytes) -> None:
-        """A message of the client."""
-
-    def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
-        """No message comes any more, and none is sent."""
 
 
 class WebSocketTransport:
@@ -91,7 +81,7 @@ class WebSocketTransport:
         """Listen to the client; the 101 has been sent."""
         self.listener = listener
         self._open = True
-        self._reader.start(self._guarded, self._read)
+        self._reader.start(self._read)
 
     def feed(self, received: bytes) -> None:
         """Take bytes that came with the handshake, before this transport could read them."""
@@ -102,6 +92,11 @@ class WebSocketTransport:
         """Read nothing until ``resume``: TCP then holds the client back."""
         self._reader.stop()
 
+    def resume(self) -> None:
+        """Read again."""
+        if not self._dead:
+            self._reader.start(self._read)
+
     @property
     def is_abandoned(self) -> bool:
         """Whether the client has closed its side; also while this one is not read."""
@@ -109,35 +104,32 @@ class WebSocketTransport:
         poll.register(self._socket.fileno(), POLLRDHUP)
         return bool(poll.poll(0))
 
-    def resume(self) -> None:
-        """Read again."""
-        if not self._dead:
-            self._reader.start(self._guarded, self._read)
-
     # Sending
 
-    def send(self, outgoing: Outgoing) -> None:
-        """Send it at the end of this turn of the loop."""
+    def send(self, outgoing: Outgoing) -> bool:
+        """Send it at the end of this turn of the loop; False if that cannot be."""
         if not self._open:
-            return
+            return False
         frames = outgoing.frames
         if self._unsent and self._unsent + len(frames) > self._max_unsent:
             self.flush()
             if self._unsent and self._unsent + len(frames) > self._max_unsent:
-                return self._abort(Reason.SLOW_CLIENT)
+                self._abort(Reason.SLOW_CLIENT)
+                return False
         self._write(frames)
+        return True
 
     def _write(self, data: bytes) -> None:
         self._pending.append(data)
         self._unsent += len(data)
-        if not self._queued and self._writer is None:
+        if not self._queued:
             self._queued = True
             self._flusher.add(self)
 
     def flush(self) -> None:
         """Send what the kernel takes now; the rest when it takes more."""
-        self._queued = False
-        if self._dead or not self._pending:
+        if not self._pending:
+            self._queued = False
             return
         data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         try:
@@ -146,19 +138,26 @@ class WebSocketTransport:
             sent = 0
         except OSError:
             return self._abort(Reason.TRANSPORT_CLOSE)
-        self._unsent = len(data) - sent
-        self._pending = [data[sent:]] if self._unsent else []
-        self._watch_writable()
+        if sent == len(data) and self._writer is None and not self._closing:
+            self._pending.clear()
+            self._unsent = 0
+            self._queued = False
+        else:
+            self._keep(data[sent:])
 
-    def _watch_writable(self) -> None:
-        if self._pending and self._writer is None:
+    def _keep(self, rest: bytes) -> None:
+        """Keep what the kernel did not take until it takes more."""
+        self._unsent = len(rest)
+        self._pending = [rest] if rest else []
+        self._queued = bool(rest)
+        if rest and self._writer is None:
             self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)
             self._writer.start(self._guarded, self.flush)
-        elif not self._pending and self._writer is not None:
+        elif not rest and self._writer is not None:
             self._writer.stop()
             self._writer.close()
             self._writer = None
-        if self._closing and not self._pending:
+        if self._closing and not rest:
             self._shut_down()
 
     # Receiving
@@ -168,8 +167,11 @@ class WebSocketTransport:
         try:
             call(*args)
         except Exception:
-            self._abort(Reason.TRANSPORT_ERROR)
-            log.exception("A WebSocket connection failed")
+            self._failed()
+
+    def _failed(self) -> None:
+        self._abort(Reason.TRANSPORT_ERROR)
+        log.exception("A WebSocket connection failed")
 
     def _read(self) -> None:
         try:
@@ -178,18 +180,21 @@ class WebSocketTransport:
             return
         except OSError:
             data = b""
-        if data:
+        try:
             self._receive(data)
-        else:
-            self._protocol.receive_eof()
-            self._abort(Reason.TRANSPORT_CLOSE)
+        except Exception:
+            self._failed()
 
     def _receive(self, data: bytes) -> None:
+        if not data:
+            self._protocol.receive_eof()
+            return self._abort(Reason.TRANSPORT_CLOSE)
         for message in self._protocol.receive(data):
             if self.listener is None:
                 break
             self.listener.data_received(message)
-        self._answer()
+        if self._protocol.has_to_answer:
+            self._answer()
 
     def _answer(self) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""

@@ -40,46 +40,52 @@ class Mailbox:
 
     def __init__(self, workers: "Workers") -> None:
         self._workers = workers
-        self._jobs: deque[Job] | None = None  # none for those that wait: an empty one has 600 bytes
+        self._jobs: list[Job] = _NO_JOBS
         self._running = False
 
     @property
     def waiting(self) -> int:
         """How many jobs have not been started yet."""
-        return len(self._jobs) if self._jobs else 0
+        return len(self._jobs)
 
-    def put(self, job: Callable[..., None], *args: Any) -> None:
-        """Have ``job(*args)`` run after all that has been put before it."""
-        if self._jobs is None:
-            self._jobs = deque()
+    def put(self, job: Callable[..., None], *args: Any) -> int:
+        """Have ``job(*args)`` run after all that has been put before it; return how many wait."""
+        if self._jobs is _NO_JOBS:
+            self._jobs = []
         self._jobs.append((job, args))
-        self._schedule()
+        if not self._running:
+            self._schedule()
+        return len(self._jobs)
+
+    def _schedule(self) -> None:
+        self._running = True
+        self._workers.schedule(self)
 
     def run(self) -> None:
         """Run some jobs, then let others have the worker, which may wait in one of them."""
+        jobs = self._jobs
         try:
-            for _ in range(TURN):
-                if not self._jobs:
-                    break
-                job, args = self._jobs.popleft()
-                _run(job, args)
+            turn = TURN
+            while jobs and turn:
+                turn -= 1
+                job, args = jobs.pop(0)
+                try:
+                    job(*args)
+                except FAILURES:
+                    logger.exception("A job failed")
         finally:
-            self._running = False
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._jobs:
             self._schedule()
-
-    def _schedule(self) -> None:
-        if not self._jobs:
-            self._jobs = None
-        elif not self._running:
-            self._running = True
-            self._workers.schedule(self)
+        else:
+            self._running = False
+            self._jobs = _NO_JOBS
 
 
-def _run(job: Callable[..., None], args: tuple[Any, ...]) -> None:
-    try:
-        job(*args)
-    except FAILURES:
-        logger.exception("A job failed")
+_NO_JOBS: list[Job] = []
+"""What all mailboxes have that wait: a list of their own would cost each of them memory."""
 
 
 class Workers:

@@ -59,7 +59,8 @@ def test_a_packet_comes_back_from_a_websocket_message(packet):
 @repeatable
 @given(st.lists(packets, min_size=1, max_size=10))
 def test_packets_come_back_from_a_payload_in_their_order(sent):
-    body = engineio.join_payload([engineio.encode_for_payload(packet) for packet in sent])
+    contents = map(engineio.encode, sent)
+    body = engineio.join_payload(map(engineio.payload_part, contents))
     assert engineio.decode_payload(body, max_packets=10) == sent
 
 
@@ -85,7 +86,7 @@ def test_any_body_is_packets_or_a_protocol_error(body):
     ],
 )
 def test_binary_is_base64_after_a_b_in_a_payload(packet, part):
-    assert engineio.encode_for_payload(packet) == part
+    assert engineio.payload_part(engineio.encode(packet)) == part
     assert engineio.decode_payload(part, max_packets=1) == [packet]
 
 
@@ -132,13 +133,18 @@ def test_more_packets_than_allowed_are_refused_with_the_name_of_the_setting(coun
         engineio.decode_payload(engineio.join_payload([b"4"] * count), max_packets=3)
 
 
-def test_contents_become_message_packets():
-    assert engineio.messages(["2[]", b"x"]) == [
-        Packet(PacketType.MESSAGE, "2[]"),
-        Packet(PacketType.MESSAGE, b"x"),
-    ]
+@pytest.mark.parametrize("content", ["2[]", "", b"x", b""])
+def test_messages_are_written_and_read_as_their_packets_are(content):
+    message = engineio.encode_message(content)
+    assert message == engineio.encode(Packet(PacketType.MESSAGE, content))
+    assert engineio.message_in(message) == content
+
+
+@pytest.mark.parametrize("data", ["", "2", "3probe", "x", "\uff14", "\U0001d7d2"])
+def test_what_is_no_message_is_not_taken_for_one(data):
+    assert engineio.message_in(data) is None
 
 
 def test_100_kilobytes_of_binary_come_back_from_a_payload():
     packet = Packet(PacketType.MESSAGE, bytes(range(256)) * 400)
-    assert engineio.decode_payload(engineio.encode_for_payload(packet), 1) == [packet]
+    assert engineio.decode_payload(engineio.payload_part(engineio.encode(packet)), 1) == [packet]

@@ -2,12 +2,12 @@ import base64
 
 import pytest
 
-from django_socketio.protocol.engineio import Packet, PacketType
+from django_socketio.protocol.engineio import PacketType
 from django_socketio.transports import outgoing
 from django_socketio.transports.outgoing import Outgoing
 
-TEXT = Packet(PacketType.MESSAGE, '2["ü"]')
-BINARY = Packet(PacketType.MESSAGE, b"\x00\xff")
+TEXT = '42["ü"]'
+BINARY = b"\x00\xff"
 
 
 def test_frames_are_the_websocket_frames_of_all_packets_in_their_order():
@@ -32,7 +32,7 @@ def test_each_form_is_made_once_for_all_receivers(form):
 
 
 def test_the_packets_stay_at_hand():
-    assert Outgoing([TEXT, BINARY]).packets == [TEXT, BINARY]
+    assert Outgoing([TEXT, BINARY]).contents == [TEXT, BINARY]
 
 
 def test_nothing_to_send_is_nothing_in_every_form():
@@ -41,7 +41,7 @@ def test_nothing_to_send_is_nothing_in_every_form():
 
 def test_100_kilobytes_of_binary_take_both_forms():
     content = bytes(range(256)) * 400
-    sent = Outgoing([Packet(PacketType.MESSAGE, content)])
+    sent = Outgoing([content])
     assert sent.frames == b"\x82\x7f" + len(content).to_bytes(8, "big") + content
     assert sent.parts == [b"b" + base64.b64encode(content)]
 

@@ -1,0 +1,54 @@
+"""Binary in Socket.IO packets: it travels beside the JSON, which holds placeholders for it.
+
+https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-current.md
+(section "Packet encoding")
+"""
+
+from typing import Any
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import json
+
+
+def detach_to(attachments: list[bytes], default: json.Default | None) -> json.Default:
+    """Return what JSON's writer asks about values that it does not know.
+
+    Binary goes to ``attachments``; ``default`` is asked about the rest.
+    """
+
+    def detach(value: Any) -> Any:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            attachments.append(bytes(value))
+            return {"_placeholder": True, "num": len(attachments) - 1}
+        return json.refuse(value) if default is None else default(value)
+
+    return detach
+
+
+def attach(data: Any, attachments: list[bytes]) -> Any:
+    """Return the data with its attachments in the place of their placeholders.
+
+    Raises:
+        ProtocolError: a placeholder names none of them, or the data is nested too deeply.
+
+    """
+    try:
+        return _put_back(data, attachments)
+    except RecursionError:
+        raise ProtocolError("the packet's payload is nested too deeply") from None
+
+
+def _put_back(data: Any, attachments: list[bytes]) -> Any:
+    if isinstance(data, list):
+        return [_put_back(value, attachments) for value in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get("_placeholder") is True:
+        return _attachment(data.get("num"), attachments)
+    return {key: _put_back(value, attachments) for key, value in data.items()}
+
+
+def _attachment(number: Any, attachments: list[bytes]) -> bytes:
+    if type(number) is not int or not 0 <= number < len(attachments):
+        raise ProtocolError(f"a placeholder names attachment {number!r:.20} of {len(attachments)}")
+    return attachments[number]

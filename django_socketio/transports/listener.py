@@ -1,0 +1,15 @@
+"""Who hears from a transport."""
+
+from typing import Protocol
+
+from django_socketio.exceptions import ProtocolError
+
+
+class Listener(Protocol):
+    """What a transport tells, from the event loop or a greenlet. It must not block."""
+
+    def data_received(self, data: str | bytes) -> None:
+        """A message of the client."""
+
+    def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
+        """No message comes any more, and none is sent."""
