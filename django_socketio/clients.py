@@ -144,7 +144,7 @@ class Client:
         self._waiting_bytes -= size
         if not self._accepted:
             return
-        name, *args = packet.data
+        name, args = packet.data[0], packet.data[1:]
         try:
             answer = self._handle(name, args)
         except self._shared.refusals as refusal:
@@ -170,7 +170,7 @@ class Client:
         if name == "unsubscribe":
             return self._unsubscribe(*args[:1])
         event = events.on_event.get(name)
-        if event is None or not event.handlers:
+        if event is None or not event.handlers.registrations:
             logger.debug("%r: nobody handles %r", self.socket, name)
             return {"error": f"Unknown event {name!r}"}
         return event.send(self.request, self.socket, self.context, *args)

@@ -33,28 +33,26 @@ class Handlers:
     """Handlers of one event, in the order in which they were registered."""
 
     def __init__(self) -> None:
-        self._registrations: list[Registration] = []
+        self.registrations: tuple[Registration, ...] = ()
         self._matching = lru_cache(MATCHES_REMEMBERED)(self._match)
 
     def __iter__(self) -> Iterator[Registration]:
-        return iter(self._registrations)
-
-    def __len__(self) -> int:
-        return len(self._registrations)
+        return iter(self.registrations)
 
     def add(self, registration: Registration) -> None:
         """Add a handler after the others."""
-        self._registrations.append(registration)
-        self._matching.cache_clear()
+        self._replace((*self.registrations, registration))
 
     def remove(self, function: Callable[..., Any]) -> None:
         """Remove all registrations of a function."""
-        self._registrations = [r for r in self._registrations if r.function is not function]
-        self._matching.cache_clear()
+        self._replace(tuple(r for r in self.registrations if r.function is not function))
 
     def clear(self) -> None:
         """Remove all handlers."""
-        self._registrations.clear()
+        self._replace(())
+
+    def _replace(self, registrations: tuple[Registration, ...]) -> None:
+        self.registrations = registrations
         self._matching.cache_clear()
 
     def relevant(self, namespace: str, channels: tuple[str, ...]) -> Iterable[Registration]:
@@ -64,12 +62,12 @@ class Handlers:
         if not channels:
             return self._matching(namespace, None)
         found = {r for channel in channels for r in self._matching(namespace, channel)}
-        return [r for r in self._registrations if r in found] if len(found) > 1 else found
+        return [r for r in self.registrations if r in found] if len(found) > 1 else found
 
     def _match(self, namespace: str, channel: str | None) -> tuple[Registration, ...]:
         return tuple(
             r
-            for r in self._registrations
+            for r in self.registrations
             if r.namespace == namespace
             and (r.pattern is None or (channel is not None and r.pattern.match(channel)))
         )

@@ -17,7 +17,8 @@ Default = Callable[[Any], Any]
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME  # dates are written by `default`, as Django does
 
 _DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
-_LONG_NUMBER = b"0" * 19  # the shortest run of digits that may not fit into 64 bits
+_LONG = 19  # digits that may not fit into 64 bits
+_LONG_NUMBER = b"0" * _LONG
 
 
 def dumps(value: Any, default: Default | None = None) -> str:
@@ -85,7 +86,7 @@ def loads(text: str) -> Any:
         ValueError: the text is not JSON, or nested more deeply than Python's stack allows.
 
     """
-    if len(text) >= len(_LONG_NUMBER) and _has_long_number(text):
+    if len(text) >= _LONG and _has_long_number(text):
         return _loads_slowly(text)
     try:
         return orjson.loads(text)

@@ -4,6 +4,8 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 (sections "Handshake", "Heartbeat" and "Upgrade")
 """
 
+from typing import Final
+
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import json
 from django_socketio.protocol.engineio import Packet, PacketType
@@ -15,16 +17,16 @@ PING = Packet(PacketType.PING)
 class Reason:
     """Why a session or a socket ended, in Socket.IO's words (``socket.disconnect_reason``)."""
 
-    CLIENT_LEFT = "client namespace disconnect"
-    SERVER_LEFT = "server namespace disconnect"
-    TRANSPORT_CLOSE = "transport close"
-    TRANSPORT_ERROR = "transport error"
-    PING_TIMEOUT = "ping timeout"
-    PARSE_ERROR = "parse error"
-    SLOW_CLIENT = "slow client"
-    TOO_MANY_EVENTS = "too many events"
-    SHUTTING_DOWN = "server shutting down"
-    NEVER_CONNECTED = "connect timeout"
+    CLIENT_LEFT: Final = "client namespace disconnect"
+    SERVER_LEFT: Final = "server namespace disconnect"
+    TRANSPORT_CLOSE: Final = "transport close"
+    TRANSPORT_ERROR: Final = "transport error"
+    PING_TIMEOUT: Final = "ping timeout"
+    PARSE_ERROR: Final = "parse error"
+    SLOW_CLIENT: Final = "slow client"
+    TOO_MANY_EVENTS: Final = "too many events"
+    SHUTTING_DOWN: Final = "server shutting down"
+    NEVER_CONNECTED: Final = "connect timeout"
 
 
 class SessionProtocol:
@@ -48,6 +50,11 @@ class SessionProtocol:
         self.deadline = now + ping_interval
         self.reason: str | None = None
         """Why the session is over; None while it lives."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self.reason is not None
 
     def receive(self, packet: Packet, now: float) -> str | bytes | None:
         """Take a packet of the client; return its content if it is a message.

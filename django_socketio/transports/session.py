@@ -86,12 +86,12 @@ class Session:
             ProtocolError: the client must not send it.
 
         """
-        if self.protocol.reason is not None:
+        if self.protocol.is_over:
             return
         message = self.protocol.receive(packet, clock())
         if message is not None and self.delegate is not None:
             self.delegate.received(message)
-        elif self.protocol.reason is not None:
+        elif self.protocol.is_over:
             self._end(None, say_so=False)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
@@ -129,7 +129,7 @@ class Session:
             self.send(PING)
         elif self.protocol.reason == Reason.PING_TIMEOUT:
             self._end(None, say_so=True)
-        return None if self.protocol.reason is not None else self.protocol.next_tick(now)
+        return None if self.protocol.is_over else self.protocol.next_tick(now)
 
     def _look_after_paused(self, now: float) -> None:
         # Its pong may be among what is not read; but who hung up sends none.
@@ -152,12 +152,12 @@ class Session:
         if self._pauses:
             return
         self._release_posts()
-        if isinstance(self.transport, WebSocketTransport) and self.protocol.reason is None:
+        if isinstance(self.transport, WebSocketTransport) and not self.protocol.is_over:
             self.transport.resume()
 
     def wait_until_read(self) -> None:
         """Wait until the client may send more: its POST is answered then."""
-        if self._pauses and self.protocol.reason is None:
+        if self._pauses and not self.protocol.is_over:
             self._resumed = self._resumed or Event()
             self._resumed.wait()
 

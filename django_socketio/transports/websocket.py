@@ -111,13 +111,16 @@ class WebSocketTransport:
         if not self._open:
             return False
         frames = outgoing.frames
-        if self._unsent and self._unsent + len(frames) > self._max_unsent:
-            self.flush()
-            if self._unsent and self._unsent + len(frames) > self._max_unsent:
-                self._abort(Reason.SLOW_CLIENT)
-                return False
+        if self._unsent + len(frames) > self._max_unsent and not self._has_room(len(frames)):
+            self._abort(Reason.SLOW_CLIENT)
+            return False
         self._write(frames)
         return True
+
+    def _has_room(self, size: int) -> bool:
+        """Return whether so much may wait, once what the kernel takes is gone."""
+        self.flush()
+        return not self._unsent or self._unsent + size <= self._max_unsent
 
     def _write(self, data: bytes) -> None:
         self._pending.append(data)
