@@ -1,3 +1,32 @@
+"""Builds the package: as it is, or with its message path compiled to C.
+
+``DJANGO_SOCKETIO_COMPILE=1 pip install --no-build-isolation .`` compiles, with mypyc (part of mypy)
+and a C compiler. The source is the same, and so is what it does; it is about a third faster.
+"""
+
+import os
+
 from setuptools import setup
 
-setup()
+# What every message passes. What users call, subclass or patch stays Python; so does what calls
+# itself (the modules that walk JSON): compiled code knows no recursion limit.
+COMPILED = """
+    acks channels clients codec connections handlers shared
+    protocol/engineio protocol/framing protocol/session protocol/socketio protocol/websocket
+    transports/flusher transports/listener transports/outgoing transports/polling
+    transports/session transports/websocket transports/workers
+"""
+
+
+def extensions():
+    """Return the extension modules to be built: none, unless they are asked for."""
+    if os.environ.get("DJANGO_SOCKETIO_COMPILE", "0") in ("", "0"):
+        return []
+    from mypyc.build import mypycify
+
+    options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
+    sources = [f"django_socketio/{name}.py" for name in COMPILED.split()]
+    return mypycify([*options, *sources], opt_level=os.environ.get("MYPYC_OPT_LEVEL", "3"))
+
+
+setup(ext_modules=extensions())
