@@ -1,4 +1,4 @@
-"""Publishing through Redis: one step that numbers a message, hands it on and keeps it a while."""
+"""Publishing through one Redis, and asking it for what it keeps."""
 
 import secrets
 import time
@@ -9,56 +9,8 @@ import redis
 from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
-
-# KEYS: for each topic its position (a hash) and its log (a stream).
-# ARGV: the message, an epoch should a new one begin, how many messages and how many milliseconds
-# the log is kept, until when (in Redis's own time) the publisher waits, and each topic's channel.
-#
-# One step for all topics: everybody sees the message at the same place among the others.
-# Writing comes first: where Redis refuses to (out of memory, read-only), nothing is handed on.
-# What nobody received is not kept, so what a publisher was told was not received never arrives.
-# What comes too late is not handed on: its publisher has been told that it failed.
-PUBLISH = """
-local message, new_epoch, log_size, log_milliseconds, deadline = unpack(ARGV, 1, 5)
-
-local now = redis.call('TIME')
-if now[1] + now[2] / 1000000 > tonumber(deadline) then
-  return redis.error_reply('TOOLATE the publisher waits no longer')
-end
-
-local function publish(channel, position_key, log_key)
-  if log_size == '0' then
-    return redis.call('PUBLISH', channel, '- 0 ' .. message)
-  end
-  local position = redis.call('HMGET', position_key, 'epoch', 'number')
-  local epoch, last = position[1] or new_epoch, position[2] or 0
-  local number = last + 1
-  redis.call('HSET', position_key, 'epoch', epoch, 'number', number)
-  if number == 1 then
-    redis.call('DEL', log_key)
-  end
-  redis.call('XADD', log_key, 'MAXLEN', '~', log_size, number .. '-0', 'm', message)
-
-  local receivers = redis.call('PUBLISH', channel, epoch .. ' ' .. number .. ' ' .. message)
-  if receivers > 0 then
-    redis.call('PEXPIRE', position_key, log_milliseconds)
-    redis.call('PEXPIRE', log_key, log_milliseconds)
-  elseif number == 1 then
-    redis.call('DEL', position_key, log_key)
-  else
-    redis.call('HSET', position_key, 'number', last)
-    redis.call('XDEL', log_key, number .. '-0')
-    redis.call('XSETID', log_key, last .. '-0')
-  end
-  return receivers
-end
-
-local receivers = 0
-for i = 1, #KEYS, 2 do
-  receivers = receivers + publish(ARGV[5 + (i + 1) / 2], KEYS[i], KEYS[i + 1])
-end
-return receivers
-"""
+from django_socketio.relay.keys import Names
+from django_socketio.relay.script import PUBLISH
 
 
 class Publisher:
@@ -70,22 +22,25 @@ class Publisher:
         log_size: messages that a topic's log keeps; 0 keeps none.
         log_seconds: seconds that it keeps them once the topic is idle.
         timeout: seconds that the client waits for an answer of Redis.
+        command: what publishes: PUBLISH, or SPUBLISH in a cluster.
 
     """
 
     def __init__(
         self,
         client: "redis.Redis",
-        names: "Names",
+        names: Names,
         log_size: int,
         log_seconds: float,
         timeout: float,
+        command: str = "PUBLISH",
     ) -> None:
         self._client = client
         self._names = names
         self._log_size = log_size
         self._log_milliseconds = round(log_seconds * 1000)
         self._timeout = timeout
+        self._command = command
         self._script = client.register_script(PUBLISH)
         self._offset: float | None = None
 
@@ -97,20 +52,42 @@ class Publisher:
 
         """
         try:
-            return self._publish(topics, message)
+            self.prepare()
+            return self.send(topics, message)
         except RedisError as error:
-            self._offset = None
             raise RelayError(f"the relay did not take the message: {error}") from error
 
-    def _publish(self, topics: Sequence[str], message: bytes) -> int:
+    def prepare(self) -> None:
+        """Learn the time of a Redis that is new or has failed. Hands nothing on.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
         if self._offset is None:
             self._offset = self._measure_offset()
+
+    def send(self, topics: Sequence[str], message: bytes) -> int:
+        """Hand a message on, after ``prepare``; return how many received it, for each topic.
+
+        Raises:
+            RedisError: Redis did not take it in time, or refused it.
+
+        """
+        try:
+            return self._send(topics, message)
+        except RedisError:
+            self._offset = None
+            raise
+
+    def _send(self, topics: Sequence[str], message: bytes) -> int:
         # Before this side gives up, so that what it was told has failed never arrives.
-        deadline = f"{time.monotonic() + 0.9 * self._timeout + self._offset:.6f}"
+        deadline = time.monotonic() + 0.9 * self._timeout + (self._offset or 0.0)
         keys = [key for topic in topics for key in self._names.keys(topic)]
         channels = [self._names.channel(topic) for topic in topics]
         epoch, log = secrets.token_hex(6), (self._log_size, self._log_milliseconds)
-        return int(self._script(keys=keys, args=[message, epoch, *log, deadline, *channels]))
+        how = (f"{deadline:.6f}", self._command)
+        return int(self._script(keys=keys, args=[message, epoch, *log, *how, *channels]))
 
     def _measure_offset(self) -> float:
         """Return how far Redis's clock is ahead of this process's monotonic one."""
@@ -142,26 +119,3 @@ class Publisher:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-
-class Names:
-    """What a site's topics are called in Redis.
-
-    The braces put a topic's keys and its channel into one slot of a cluster.
-    """
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-
-    def channel(self, topic: str) -> str:
-        """Return the Redis channel of a topic."""
-        return f"{self._prefix}:{{{topic}}}"
-
-    def topic(self, channel: str) -> str:
-        """Return the topic of a Redis channel."""
-        return channel[len(self._prefix) + 2 : -1]
-
-    def keys(self, topic: str) -> tuple[str, str]:
-        """Return the keys of a topic's position and of its log."""
-        channel = self.channel(topic)
-        return f"{channel}:position", f"{channel}:log"

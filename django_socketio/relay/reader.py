@@ -1,14 +1,17 @@
-"""The one connection on which a process hears from Redis."""
+"""A connection on which a process hears from Redis."""
 
 import logging
 import random
 import threading
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError
+
+from django_socketio.relay.pulse import Pulse
 
 logger = logging.getLogger("django_socketio")
 
@@ -25,11 +28,21 @@ class Listener(Protocol):
     def channel_received(self, channel: str, data: bytes) -> None:
         """A message on a channel."""
 
-    def connected(self) -> None:
-        """The channels are subscribed to (again)."""
+    def connected(self, channels: list[str]) -> None:
+        """These channels are subscribed to (again), after a time in which nothing was heard."""
 
-    def check(self) -> bool:
-        """Return whether the connection seems alive; called now and then."""
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What subscribing is called."""
+
+    subscribe: str = "SUBSCRIBE"
+    unsubscribe: str = "UNSUBSCRIBE"
+    confirmed: bytes = b"subscribe"
+    message: bytes = b"message"
+
+
+PUBSUB = Words()
 
 
 class Reader:
@@ -41,13 +54,19 @@ class Reader:
     Args:
         client: whose connections it uses.
         listener: hears what comes.
+        pulse: finds out whether anything comes.
         timeout: seconds that Redis has to confirm a subscription.
 
     """
 
-    def __init__(self, client: "redis.Redis", listener: Listener, timeout: float) -> None:
+    words = PUBSUB
+
+    def __init__(
+        self, client: "redis.Redis", listener: Listener, pulse: Pulse, timeout: float
+    ) -> None:
         self._client = client
         self._listener = listener
+        self._pulse = pulse
         self._timeout = timeout
         self._channels: dict[str, threading.Event] = {}
         self._writing = threading.Lock()
@@ -73,7 +92,7 @@ class Reader:
         """Subscribe; wait until Redis has confirmed it, unless Redis is away."""
         if channel not in self._channels:
             self._channels[channel] = threading.Event()
-            self._send("SUBSCRIBE", channel)
+            self._send(self.words.subscribe, channel)
         if self.alive:
             self._channels[channel].wait(self._timeout)
 
@@ -85,7 +104,7 @@ class Reader:
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; what is on its way may still come."""
         self._channels.pop(channel, None)
-        self._send("UNSUBSCRIBE", channel)
+        self._send(self.words.unsubscribe, channel)
 
     def _send(self, command: str, *channels: str) -> bool:
         connection = self._connection
@@ -120,12 +139,13 @@ class Reader:
         connection = self._client.connection_pool.make_connection()
         connection.connect()
         self._connection = connection
-        missing = set(self._channels)
-        self._send("SUBSCRIBE", *missing)
+        missing = {self._pulse.channel, *self._channels}
+        self._send(self.words.subscribe, *missing)
         while missing:
             missing.discard(self._take(connection.read_response()))
         self._found()
-        self._listener.connected()
+        self._pulse.rest()
+        self._listener.connected(list(self._channels))
 
     def _found(self) -> None:
         if self.deaf_since is not None:
@@ -144,20 +164,26 @@ class Reader:
         while not self._stopped and connection is not None:
             if connection.can_read(timeout=POLL):
                 self._take(connection.read_response())
-            if not self._listener.check():
+            if not self._pulse.check():
                 raise redis.ConnectionError("nothing comes from Redis, though something should")
 
     def _take(self, response: list[bytes]) -> str | None:
         """Take what Redis says; return the channel whose subscription it confirms, if any."""
         kind, name, data = response
         channel = name.decode(errors="replace")
-        if kind == b"message":
-            self._listener.channel_received(channel, data)
-        if kind != b"subscribe":
+        if kind == self.words.message:
+            self._hear(channel, data)
+        if kind != self.words.confirmed:
             return None
         if (confirmed := self._channels.get(channel)) is not None:
             confirmed.set()
         return channel
+
+    def _hear(self, channel: str, data: bytes) -> None:
+        if channel == self._pulse.channel:
+            self._pulse.beat()
+        else:
+            self._listener.channel_received(channel, data)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -127,15 +127,16 @@ class Receiver:
             subscription.track.move(Position(position.epoch, number))
             self._deliver(subscription, message)
 
-    def catch_up(self) -> None:
-        """Deliver what came while the connection was broken.
+    def catch_up(self, topics: Iterable[str]) -> None:
+        """Deliver what came on the topics while nothing was heard.
 
         Raises:
             RedisError: Redis is away again.
 
         """
-        for topic, subscription in list(self._subscriptions.items()):
-            self._catch_up(topic, subscription)
+        for topic in topics:
+            if (subscription := self._subscriptions.get(topic)) is not None:
+                self._catch_up(topic, subscription)
 
     def _catch_up(self, topic: str, subscription: Subscription) -> None:
         found = self._publisher.position(topic)

@@ -1,9 +1,6 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
-import logging
 import secrets
-import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +10,11 @@ from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.relay.connecting import address, connect
-from django_socketio.relay.publisher import Names, Publisher
+from django_socketio.relay.keys import Names
+from django_socketio.relay.publisher import Publisher
+from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Reader
 from django_socketio.relay.receiver import Lost, Receiver, Schedule
-
-logger = logging.getLogger("django_socketio")
-
-CHECK_INTERVAL = 5.0
-"""Seconds between the messages that a process sends to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +61,9 @@ class RedisRelay(Relay):
             client, self._names, options.log_size, options.log_seconds, options.timeout / 2
         )
         self._receiver = Receiver(self._publisher, schedule, lost)
-        self._reader = Reader(client, self, options.timeout)
-        self._self_topic = f"self,{secrets.token_hex(8)}"
-        self._heard = self._asked = 0.0
+        topic = f"self,{secrets.token_hex(8)}"
+        pulse = Pulse(self._publisher, self._names, topic, options.timeout)
+        self._reader = Reader(client, self, pulse, options.timeout)
 
     def __str__(self) -> str:
         return f"Redis at {address(self._options.url)}"
@@ -87,7 +81,6 @@ class RedisRelay(Relay):
 
     def listen(self) -> None:
         """Begin to hear from Redis; keeps trying where Redis is away."""
-        self._reader.subscribe(self._names.channel(self._self_topic))
         self._reader.start()
 
     def subscribe(self, topic: str, deliver: Deliver) -> None:
@@ -120,30 +113,9 @@ class RedisRelay(Relay):
     # What the reader tells, in its thread
 
     def channel_received(self, channel: str, data: bytes) -> None:
-        """Take a message; one of our own says that we hear."""
-        topic = self._names.topic(channel)
-        if topic == self._self_topic:
-            self._heard = time.monotonic()
-        else:
-            self._receiver.receive(topic, data)
+        """Take a message."""
+        self._receiver.receive(self._names.topic(channel), data)
 
-    def connected(self) -> None:
-        """Catch up with what came while the connection was broken."""
-        self._heard = self._asked = time.monotonic()
-        self._receiver.catch_up()
-
-    def check(self) -> bool:
-        """Send a message to this process now and then; return whether the last one came back."""
-        now = time.monotonic()
-        if self._heard < self._asked:
-            return now - self._asked < self._options.timeout
-        if now - self._asked > CHECK_INTERVAL:
-            self._asked = now
-            threading.Thread(target=self._ask, daemon=True).start()
-        return True
-
-    def _ask(self) -> None:
-        try:
-            self._publisher.publish([self._self_topic], b"")
-        except RelayError as error:
-            logger.info("The relay's check could not be sent: %s", error)
+    def connected(self, channels: list[str]) -> None:
+        """Catch up with what came while nothing was heard."""
+        self._receiver.catch_up([self._names.topic(channel) for channel in channels])

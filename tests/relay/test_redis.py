@@ -186,7 +186,7 @@ def test_a_new_subscriber_gets_nothing_from_before_it_came(redis_server, listeni
 
 
 def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.redis.CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.2)
     monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
     relay, inbox = new_redis(timeout=0.4)
     relay.subscribe(A, inbox.deliver)
@@ -199,11 +199,12 @@ def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monk
 
 
 def test_a_living_relay_is_left_in_peace(redis_server, new_redis, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.redis.CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.05)
     monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.02)
     relay, _ = new_redis(timeout=0.5)
-    heard = relay._heard
-    wait_until(lambda: relay._heard > heard + 0.3)
+    pulse = relay._reader._pulse
+    heard = pulse.heard
+    wait_until(lambda: pulse.heard > heard + 0.3)
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
@@ -305,9 +306,6 @@ class Deafened:
     def channel_received(self, channel, data):
         pass
 
-    def check(self):
-        return True
-
 
 def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, listening):
     relay, inbox = listening
@@ -316,7 +314,7 @@ def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, li
     relay._reader._listener = Deafened(relay)
     for number in (1, 2, 3):
         relay.publish(message(number))
-    relay._publisher.publish([relay._self_topic], b"")
+    relay._reader._pulse.ask()
     relay._reader._listener = relay
     relay.publish(message(4))
     inbox.wait_for(4)
@@ -370,7 +368,7 @@ def test_what_nobody_receives_is_not_kept(redis_server, new_redis):
 def test_a_process_subscribes_only_to_what_it_wants(redis_server, listening):
     relay, _ = listening
     channels = {name.decode() for name in redis_server.client.pubsub_channels()}
-    assert channels == {relay._names.channel(A), relay._names.channel(relay._self_topic)}
+    assert channels == {relay._names.channel(A), relay._reader._pulse.channel}
     relay.unsubscribe(A)
     wait_until_unsubscribed(redis_server, relay, A)
 
