@@ -57,10 +57,12 @@ def _is_whole(value: Any) -> bool:
     return value == 0 or _is_count(value)
 
 
+_RELAY_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster")
+
+
 def _is_relay_url(value: Any) -> bool:
     return value is None or (
-        isinstance(value, str)
-        and value.startswith(("redis://", "rediss://", "unix://", "redis+sentinel://"))
+        isinstance(value, str) and value.partition("://")[0] in _RELAY_SCHEMES and "://" in value
     )
 
 
@@ -94,7 +96,7 @@ SETTINGS = {
     "RELAY_URL": Setting(
         None,
         _is_relay_url,
-        'a URL such as "redis://localhost:6379/0" (redis, rediss, unix, redis+sentinel)',
+        f'a URL such as "redis://localhost:6379/0" ({", ".join(_RELAY_SCHEMES)})',
     ),
     "RELAY_PREFIX": Setting("socketio", _is_text, "the first part of all names in Redis"),
     "RELAY_TIMEOUT": _seconds(2.0),

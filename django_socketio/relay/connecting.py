@@ -1,5 +1,6 @@
-"""redis-py's client for a URL: one Redis, or the master that Sentinels name."""
+"""redis-py's client for a URL: one Redis, the master that Sentinels name, a node of a cluster."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,6 +15,11 @@ SENTINEL_POOL_SIZE = 100
 
 SENTINEL = "redis+sentinel"
 SENTINEL_PORT = 26379
+
+CLUSTER = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
+"""Schemes of clusters, and those of their nodes."""
+
+CLUSTER_PORT = 6379
 
 
 def connect(url: str, timeout: float) -> "redis.Redis":
@@ -48,7 +54,7 @@ def _connect_by_sentinel(url: str, times: dict[str, Any]) -> "redis.Redis":
     options = dict(parse_qsl(parts.query))
     login = {"username": parts.username, "password": parts.password}
     sentinel = Sentinel(
-        [_host_and_port(host) for host in hosts.split(",")],
+        [_host_and_port(host, SENTINEL_PORT) for host in hosts.split(",")],
         sentinel_kwargs={**times, "password": options.get("sentinel_password")},
     )
     pool = SentinelConnectionPool(
@@ -62,9 +68,62 @@ def _connect_by_sentinel(url: str, times: dict[str, Any]) -> "redis.Redis":
     return redis.Redis(connection_pool=pool)
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return (host, int(port)) if host else (port, SENTINEL_PORT)
+def _host_and_port(address: str, port: int) -> tuple[str, int]:
+    host, colon, given = address.rpartition(":")
+    if not colon or given.endswith("]"):
+        host, given = address, str(port)
+    return host.strip("[]"), int(given)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterURL:
+    """``redis+cluster://user:password@host1:6379,host2:6379?…``, or ``rediss+cluster://``.
+
+    User, password and options are the same for all nodes. Some of the nodes will do: they name the
+    others.
+    """
+
+    scheme: str
+    login: str
+    hosts: tuple[tuple[str, int], ...]
+    query: str
+
+    @classmethod
+    def parse(cls, url: str) -> "ClusterURL":
+        """Return what a URL says.
+
+        Raises:
+            ValueError: it is none of a cluster.
+
+        """
+        parts = urlsplit(url)
+        login, at, hosts = parts.netloc.rpartition("@")
+        database = dict(parse_qsl(parts.query)).get("db") or parts.path.strip("/")
+        if database not in ("", "0"):
+            raise ValueError(
+                f"a Redis Cluster has database 0 only; SOCKETIO_RELAY_URL asks for {database!r}"
+            )
+        try:
+            nodes = tuple(_host_and_port(host, CLUSTER_PORT) for host in hosts.split(","))
+        except ValueError:
+            nodes = ()
+        if not nodes or not all(host for host, _ in nodes):
+            raise ValueError(
+                f"SOCKETIO_RELAY_URL must be {parts.scheme}://host:port,host:port; its hosts are "
+                f"{hosts!r}"
+            )
+        return cls(CLUSTER[parts.scheme], login + at, nodes, parts.query)
+
+    def of_node(self, host: str, port: int) -> str:
+        """Return redis-py's URL for a node."""
+        name = f"[{host}]" if ":" in host else host
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.scheme}://{self.login}{name}:{port}/0{query}"
+
+
+def is_cluster(url: str) -> bool:
+    """Whether a URL is one of a cluster."""
+    return urlsplit(url).scheme in CLUSTER
 
 
 def address(url: str) -> str:

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.exceptions import RedisError
@@ -94,27 +94,41 @@ class Publisher:
         seconds, microseconds = self._client.time()
         return float(seconds + microseconds / 1_000_000 - time.monotonic())
 
-    def position(self, topic: str) -> tuple[str, int] | None:
+    def position(self, topic: str, asking: bool = False) -> tuple[str, int] | None:
         """Return the epoch and the number of a topic's last message; None for an idle topic.
+
+        Args:
+            asking: of a topic that is on its way to this node of a cluster.
 
         Raises:
             RedisError: Redis cannot be asked.
 
         """
         key, _ = self._names.keys(topic)
-        epoch, number = cast(list[Any], self._client.hmget(key, ["epoch", "number"]))
+        epoch, number = self._read(asking, "HMGET", key, "epoch", "number")
         return None if epoch is None or number is None else (epoch.decode(), int(number))
 
-    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+    def log(self, topic: str, after: int, asking: bool = False) -> list[tuple[int, bytes]]:
         """Return the messages of a topic's log after a number, with their numbers.
+
+        Args:
+            asking: of a topic that is on its way to this node of a cluster.
 
         Raises:
             RedisError: Redis cannot be asked.
 
         """
         _, key = self._names.keys(topic)
-        entries: Any = self._client.xrange(key, min=f"{after + 1}-0")
+        entries = self._read(asking, "XRANGE", key, f"{after + 1}-0", "+")
         return [(int(id.partition(b"-")[0]), fields[b"m"]) for id, fields in entries]
+
+    def _read(self, asking: bool, *command: Any) -> Any:
+        if not asking:
+            return self._client.execute_command(*command)
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("ASKING")
+            pipeline.execute_command(*command)
+            return pipeline.execute()[-1]
 
     def close(self) -> None:
         """Close the connections."""

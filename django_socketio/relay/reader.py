@@ -39,6 +39,7 @@ class Words:
     subscribe: str = "SUBSCRIBE"
     unsubscribe: str = "UNSUBSCRIBE"
     confirmed: bytes = b"subscribe"
+    ended: bytes = b"unsubscribe"
     message: bytes = b"message"
 
 
@@ -71,6 +72,7 @@ class Reader:
         self._channels: dict[str, threading.Event] = {}
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
+        self._early: list[tuple[str, bytes]] = []
         self._stopped = False
         self._thread: threading.Thread | None = None
         self.alive = False
@@ -112,10 +114,13 @@ class Reader:
             return False
         try:
             with self._writing:
-                connection.send_command(command, *channels)
+                self._write(connection, command, *channels)
         except (RedisError, OSError):
             return False  # the reading side finds out too, and connects again
         return True
+
+    def _write(self, connection: ConnectionInterface, command: str, *channels: str) -> None:
+        connection.send_command(command, *channels)
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -141,11 +146,14 @@ class Reader:
         self._connection = connection
         missing = {self._pulse.channel, *self._channels}
         self._send(self.words.subscribe, *missing)
+        self._early.clear()
         while missing:
-            missing.discard(self._take(connection.read_response()))
+            missing -= self._take(connection)
         self._found()
         self._pulse.rest()
         self._listener.connected(list(self._channels))
+        for channel, data in self._early:
+            self._listener.channel_received(channel, data)
 
     def _found(self) -> None:
         if self.deaf_since is not None:
@@ -163,27 +171,37 @@ class Reader:
         connection = self._connection
         while not self._stopped and connection is not None:
             if connection.can_read(timeout=POLL):
-                self._take(connection.read_response())
+                self._take(connection)
             if not self._pulse.check():
                 raise redis.ConnectionError("nothing comes from Redis, though something should")
 
-    def _take(self, response: list[bytes]) -> str | None:
-        """Take what Redis says; return the channel whose subscription it confirms, if any."""
-        kind, name, data = response
+    def _take(self, connection: ConnectionInterface) -> set[str]:
+        """Take what Redis says; return the channels whose subscription it decides."""
+        kind, name, data = connection.read_response()
         channel = name.decode(errors="replace")
         if kind == self.words.message:
             self._hear(channel, data)
-        if kind != self.words.confirmed:
-            return None
+        elif kind == self.words.confirmed:
+            self._confirm(channel)
+            return {channel}
+        elif kind == self.words.ended:
+            self._end(channel)
+        return set()
+
+    def _confirm(self, channel: str) -> None:
         if (confirmed := self._channels.get(channel)) is not None:
             confirmed.set()
-        return channel
+
+    def _end(self, channel: str) -> None:
+        """Take note of the end of a subscription."""
 
     def _hear(self, channel: str, data: bytes) -> None:
         if channel == self._pulse.channel:
             self._pulse.beat()
-        else:
+        elif self.alive:
             self._listener.channel_received(channel, data)
+        else:
+            self._early.append((channel, data))  # after those that were missed
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -11,7 +12,6 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope
 from django_socketio.relay.positions import Position, Track, Verdict
-from django_socketio.relay.publisher import Publisher
 
 logger = logging.getLogger("django_socketio")
 
@@ -25,6 +25,16 @@ Lost = Callable[[str], None]
 """Hears of a topic of which messages were lost."""
 
 
+class Keeps(Protocol):
+    """What asks Redis for what it keeps; raises RedisError."""
+
+    def position(self, topic: str) -> tuple[str, int] | None:
+        """Return the epoch and the number of a topic's last message."""
+
+    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+        """Return the messages of a topic's log after a number."""
+
+
 @dataclass(slots=True)
 class Subscription:
     """A topic that this process wants, and where it is in it."""
@@ -34,12 +44,20 @@ class Subscription:
     tried: threading.Event
     """Set once its position was asked for."""
 
+    taking: threading.Lock = field(default_factory=threading.Lock)
+    """Held by who delivers: in a cluster, a topic may go from one node's reader to another's."""
+
+    last: int | None = None
+    """The hash of the last message that came, as a check on what Redis has in its place."""
+
     located: bool = False
     """Whether its position at the beginning is known; None for a topic that was idle."""
 
 
 class Receiver:
-    """The topics of this process; all but ``add`` and ``remove`` runs in the reader's thread.
+    """The topics of this process.
+
+    What comes is handed in by the threads of readers: one, or one for each node of a cluster.
 
     Args:
         publisher: what asks Redis for positions and logs.
@@ -47,13 +65,14 @@ class Receiver:
 
     """
 
-    def __init__(self, publisher: Publisher, schedule: Schedule, lost: Lost) -> None:
+    def __init__(self, publisher: Keeps, schedule: Schedule, lost: Lost) -> None:
         self._publisher = publisher
         self._schedule = schedule
         self._lost = lost
         self._subscriptions: dict[str, Subscription] = {}
         self._malformed_seen = False
         self._seen: dict[str, None] = {}
+        self._seeing = threading.Lock()
 
     def add(self, topic: str, deliver: Deliver) -> bool:
         """Want a topic; False if it was wanted already."""
@@ -94,7 +113,8 @@ class Receiver:
             position = Position(epoch.decode(), int(number))
         except ValueError as error:
             return self._ignore(error)
-        self._arrive(topic, subscription, position, message)
+        with subscription.taking:
+            self._arrive(topic, subscription, position, message)
 
     def _arrive(
         self, topic: str, subscription: Subscription, position: Position, message: bytes
@@ -106,8 +126,7 @@ class Receiver:
             self._fill(topic, subscription, position.number)
         elif verdict is Verdict.LOST:
             self._tell_lost(topic)
-        subscription.track.move(position)
-        self._deliver(subscription, message)
+        self._deliver(subscription, position, message)
 
     def _fill(self, topic: str, subscription: Subscription, until: int) -> None:
         """Deliver what the log has of the messages before number ``until``.
@@ -124,8 +143,7 @@ class Receiver:
         if len(missing) < until - position.number - 1:
             self._tell_lost(topic)
         for number, message in missing:
-            subscription.track.move(Position(position.epoch, number))
-            self._deliver(subscription, message)
+            self._deliver(subscription, Position(position.epoch, number), message)
 
     def catch_up(self, topics: Iterable[str]) -> None:
         """Deliver what came on the topics while nothing was heard.
@@ -136,7 +154,8 @@ class Receiver:
         """
         for topic in topics:
             if (subscription := self._subscriptions.get(topic)) is not None:
-                self._catch_up(topic, subscription)
+                with subscription.taking:
+                    self._catch_up(topic, subscription)
 
     def _catch_up(self, topic: str, subscription: Subscription) -> None:
         found = self._publisher.position(topic)
@@ -149,11 +168,32 @@ class Receiver:
         if track.position is not None and (now is None or now.epoch != track.position.epoch):
             self._tell_lost(topic)
             track.position = None
+        elif now is not None and self._is_rewound(topic, subscription, now):
+            self._tell_lost(topic)
+            track.position = now
         if now is not None:
             track.position = track.position or Position(now.epoch, 0)
             self._fill(topic, subscription, now.number + 1)
 
-    def _deliver(self, subscription: Subscription, message: bytes) -> None:
+    def _is_rewound(self, topic: str, subscription: Subscription, now: Position) -> bool:
+        """Whether Redis has forgotten messages that came, and given their numbers to others.
+
+        A replica that takes its primary's place may not have had the last ones.
+        """
+        position = subscription.track.position
+        if position is None or position.number > now.number:
+            return position is not None
+        if subscription.last is None:
+            return False
+        kept = self._publisher.log(topic, position.number - 1)[:1]
+        return any(
+            number == position.number and hash(message) != subscription.last
+            for number, message in kept
+        )
+
+    def _deliver(self, subscription: Subscription, position: Position, message: bytes) -> None:
+        subscription.track.move(position)
+        subscription.last = hash(message)
         try:
             envelope = wire.decode(message)
         except ProtocolError as error:
@@ -165,12 +205,13 @@ class Receiver:
         """Whether it came on another of its topics: that delivery was for all of them."""
         if len(envelope.topics) == 1:
             return False
-        if envelope.id in self._seen:
-            return True
-        self._seen[envelope.id] = None
-        if len(self._seen) > SEEN:
-            del self._seen[next(iter(self._seen))]
-        return False
+        with self._seeing:
+            if envelope.id in self._seen:
+                return True
+            self._seen[envelope.id] = None
+            if len(self._seen) > SEEN:
+                del self._seen[next(iter(self._seen))]
+            return False
 
     def _ignore(self, error: Exception) -> None:
         if not self._malformed_seen:

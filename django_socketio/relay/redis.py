@@ -9,12 +9,18 @@ from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
-from django_socketio.relay.connecting import address, connect
+from django_socketio.relay.cluster_publisher import ClusterPublisher
+from django_socketio.relay.cluster_reader import ClusterReader
+from django_socketio.relay.connecting import address, connect, is_cluster
 from django_socketio.relay.keys import Names
 from django_socketio.relay.publisher import Publisher
 from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Reader
 from django_socketio.relay.receiver import Lost, Receiver, Schedule
+from django_socketio.relay.topology import Node, Topology
+
+AnyPublisher = Publisher | ClusterPublisher
+AnyReader = Reader | ClusterReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,47 @@ class RedisRelay(Relay):
         self._options = options
         self._default = default
         self._names = Names(options.prefix)
-        client = connect(options.url, options.timeout)
-        self._publisher = Publisher(
-            client, self._names, options.log_size, options.log_seconds, options.timeout / 2
-        )
+        self._publisher: AnyPublisher
+        self._reader: AnyReader
+        if is_cluster(options.url):
+            self._publisher, self._reader = self._of_cluster()
+        else:
+            self._publisher, self._reader = self._of_one()
         self._receiver = Receiver(self._publisher, schedule, lost)
-        topic = f"self,{secrets.token_hex(8)}"
-        pulse = Pulse(self._publisher, self._names, topic, options.timeout)
-        self._reader = Reader(client, self, pulse, options.timeout)
+
+    def _of_one(self) -> tuple[AnyPublisher, AnyReader]:
+        timeout = self._options.timeout
+        client = connect(self._options.url, timeout)
+        publisher = self._publisher_by(client, timeout / 2)
+        pulse = Pulse(publisher, self._names, f"self,{secrets.token_hex(8)}", timeout)
+        return publisher, Reader(client, self, pulse, timeout)
+
+    def _of_cluster(self) -> tuple[AnyPublisher, AnyReader]:
+        if set("{}") & set(self._options.prefix):
+            raise ValueError(
+                "in a cluster, the prefix of names must hold no braces: they decide the slot; "
+                f"SOCKETIO_RELAY_PREFIX is {self._options.prefix!r}"
+            )
+        timeout = self._options.timeout
+        topology = Topology(self._options.url, timeout / 2)
+
+        def publisher_at(node: Node) -> Publisher:
+            return self._publisher_by(topology.client(node), timeout / 4, "SPUBLISH")
+
+        publisher = ClusterPublisher(topology, self._names, publisher_at, timeout / 2)
+
+        def new_pulse(topic: str) -> Pulse:
+            return Pulse(publisher, self._names, topic, timeout)
+
+        return publisher, ClusterReader(topology, self, new_pulse, timeout)
+
+    def _publisher_by(self, client: Any, timeout: float, command: str = "PUBLISH") -> Publisher:
+        log = (self._options.log_size, self._options.log_seconds)
+        return Publisher(client, self._names, *log, timeout, command)
 
     def __str__(self) -> str:
-        return f"Redis at {address(self._options.url)}"
+        kind = "Redis Cluster" if is_cluster(self._options.url) else "Redis"
+        return f"{kind} at {address(self._options.url)}"
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many processes received it, for each topic."""

@@ -1,16 +1,19 @@
-"""A real Redis of the tests' own, and relays of both kinds."""
+"""A real Redis and a real cluster of the tests' own, and relays of all kinds."""
 
+import secrets
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import redis
 
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis import Options, RedisRelay
+from tests.relay.cluster import RedisCluster
 
 TIMEOUT = 10
 
@@ -100,15 +103,15 @@ class Inbox:
         self.wait(lambda: message in self.messages)
 
 
-@pytest.fixture
-def new_redis(redis_server):
-    """Make relays that listen, each with an inbox: ``relay, inbox = new_redis()``."""
+@contextmanager
+def relays_at(url, **given):
+    """Make relays that listen, each with an inbox: ``relay, inbox = new()``."""
     relays = []
 
-    def new(listen=True, url=redis_server.url, **options):
+    def new(listen=True, url=url, **options):
         inbox = Inbox()
         relay = RedisRelay(
-            Options(url, **options),
+            Options(url, **{**given, **options}),
             schedule=lambda function, *args: function(*args),
             lost=inbox.tell_lost,
         )
@@ -123,6 +126,27 @@ def new_redis(redis_server):
         relay.close()
 
 
+@pytest.fixture
+def new_redis(redis_server):
+    """Make relays on the test's Redis."""
+    with relays_at(redis_server.url) as new:
+        yield new
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """Three nodes of a cluster, for all tests that do not break it."""
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def new_cluster(cluster):
+    """Make relays on the cluster; each test has names of its own there."""
+    with relays_at(cluster.url, prefix=secrets.token_hex(4)) as new:
+        yield new
+
+
 def wait_until(condition):
     deadline = time.monotonic() + TIMEOUT
     while not condition():
@@ -130,7 +154,7 @@ def wait_until(condition):
         time.sleep(0.005)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def pair(request):
     """Two ends of a relay, as two processes have them, each with an inbox.
 
@@ -139,5 +163,5 @@ def pair(request):
     if request.param == "memory":
         relay, inbox = MemoryRelay(), Inbox()
         return (relay, inbox), (relay, inbox)
-    new_redis = request.getfixturevalue("new_redis")
-    return new_redis(), new_redis()
+    new = request.getfixturevalue(f"new_{request.param}")
+    return new(), new()

@@ -1,0 +1,154 @@
+"""Which node of a Redis Cluster serves which slot."""
+
+import random
+import threading
+import time
+from binascii import crc_hqx
+from typing import Any, NamedTuple
+
+import redis
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import ClusterDownError, RedisError
+
+from django_socketio.relay.connecting import ClusterURL, connect
+
+SETTLING = 1.0
+"""Seconds after which those that listened to a slot have followed it to another node."""
+
+
+TRIES = 200_000
+"""To find a name in the slots of a node: far more than there are slots."""
+
+
+class Node(NamedTuple):
+    """Where a node is reached."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def slot_of(name: str) -> int:
+    """Return the slot of a key or a channel."""
+    return key_slot(name.encode())
+
+
+class Topology:
+    """The owners of the slots as the cluster last told them, and a client for each node.
+
+    It asks only when told to: ``refresh``. Safe in threads and greenlets.
+
+    Args:
+        timeout: seconds for connecting to a node and for its answer, together.
+
+    Raises:
+        ValueError: the URL is none of a cluster.
+
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = ClusterURL.parse(url)
+        self._timeout = timeout
+        self._seeds = [Node(*host) for host in self._url.hosts]
+        self._known: set[Node] = set()
+        self._owners: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        self._moved: dict[int, float] = {}
+        self._clients: dict[Node, redis.Redis] = {}
+        self._refreshing = threading.Lock()
+        self._version = 0
+
+    def owner(self, slot: int) -> Node | None:
+        """Return the primary node that serves a slot; None where none is known."""
+        return self._owners[slot]
+
+    def primaries(self) -> set[Node]:
+        """Return the nodes that serve any slot."""
+        return {owner for owner in self._owners if owner is not None}
+
+    def topic_at(self, node: Node, stem: str) -> str:
+        """Return a topic that begins with a stem and is served by a node.
+
+        Raises:
+            ClusterDownError: the node serves no slot, as it seems.
+
+        """
+        start = crc_hqx(stem.encode(), 0)
+        for number in range(TRIES):
+            if self._owners[crc_hqx(b"%d" % number, start) % REDIS_CLUSTER_HASH_SLOTS] == node:
+                return f"{stem}{number}"
+        raise ClusterDownError(f"{node} serves no slot")
+
+    def moved_lately(self, slot: int) -> bool:
+        """Whether those that listen to a slot may still be on their way to its new owner."""
+        return time.monotonic() - self._moved.get(slot, float("-inf")) < SETTLING
+
+    def client(self, node: Node) -> "redis.Redis":
+        """Return the client of a node; it connects on first use."""
+        if node not in self._clients:
+            self._clients[node] = connect(self._url.of_node(*node), self._timeout)
+        return self._clients[node]
+
+    def refresh(self, first: Node | None = None, until: float = float("inf")) -> None:
+        """Ask the cluster who serves what: the first node that answers is believed.
+
+        Args:
+            first: a node that knows best: one that said that a slot has moved.
+            until: after this time (``time.monotonic``) no further node is asked.
+
+        Raises:
+            RedisError: no node answers.
+
+        """
+        version = self._version
+        with self._refreshing:
+            if self._version == version:  # or else it was just done, in another thread
+                self._believe(self._ask(first, until))
+
+    def _ask(self, first: Node | None, until: float) -> list[Any]:
+        others = [*{*self._seeds, *self._known} - {first}]
+        random.shuffle(others)
+        error: RedisError = ClusterDownError("no node was asked in time")
+        for node in [first, *others] if first is not None else others:
+            try:
+                return self._slots(node)
+            except RedisError as failure:
+                error = failure
+            if time.monotonic() > until:
+                break
+        raise error
+
+    def _slots(self, node: Node) -> list[Any]:
+        ranges: Any = self.client(node).execute_command("CLUSTER SLOTS")
+        if not ranges:
+            raise ClusterDownError(f"{node} knows of no node that serves any slot")
+        return [(start, end, _nodes(nodes, node)) for start, end, *nodes in ranges]
+
+    def _believe(self, ranges: list[Any]) -> None:
+        owners: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        for start, end, nodes in ranges:
+            owners[start : end + 1] = [nodes[0]] * (end + 1 - start)
+        if self._version:
+            self._note_moves(owners)
+        self._known = {node for _, _, nodes in ranges for node in nodes}
+        self._owners = owners
+        self._version += 1
+
+    def _note_moves(self, owners: list[Node | None]) -> None:
+        now = time.monotonic()
+        self._moved = {slot: at for slot, at in self._moved.items() if now - at < SETTLING}
+        before = self._owners
+        if before != owners:
+            changes = zip(before, owners, strict=True)
+            self._moved |= {slot: now for slot, (old, new) in enumerate(changes) if old != new}
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+
+
+def _nodes(nodes: list[Any], asked: Node) -> list[Node]:
+    # A node that does not know its own address leaves it out.
+    return [Node((host or b"").decode() or asked.host, port) for host, port, *_ in nodes]

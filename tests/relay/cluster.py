@@ -1,0 +1,140 @@
+"""A real Redis Cluster on free ports of this machine; its data is in memory only."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import redis
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+TIMEOUT = 20
+PRIMARIES = 3
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+class ClusterNode:
+    """One process of Redis."""
+
+    def __init__(self, folder, node_timeout, options):
+        folder.mkdir()
+        self.port, bus_port = free_ports(2)
+        command = [shutil.which("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
+        command += ["--cluster-node-timeout", str(node_timeout), "--save", "", "--dir", str(folder)]
+        self.process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        self.bus_port = bus_port
+        self.client = redis.Redis(port=self.port)
+        wait_until(self._answers, "Redis did not start")
+        self.id = self.run("MYID").decode()
+
+    def _answers(self):
+        try:
+            return self.client.ping()
+        except redis.ConnectionError:
+            return False
+
+    def run(self, *command):
+        """Run a subcommand of CLUSTER."""
+        return self.client.execute_command("CLUSTER", *command)
+
+    def knows(self, count):
+        """Whether it knows so many nodes, and that all slots are served."""
+        info = self.run("INFO")
+        info = (
+            info
+            if isinstance(info, dict)
+            else dict(line.split(":") for line in info.decode().split())
+        )
+        return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count
+
+    def kill_connections(self, *kinds):
+        for kind in kinds:
+            self.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class RedisCluster:
+    """Three primaries, each with a third of the slots; ``replica=True``: one of the first's too."""
+
+    def __init__(self, folder, node_timeout=15_000, replica=False, options=()):
+        self._folder = folder
+        self._make = lambda name: ClusterNode(folder / name, node_timeout, options)
+        self.nodes = [self._make(str(number)) for number in range(PRIMARIES)]
+        for number, node in enumerate(self.nodes):
+            first = REDIS_CLUSTER_HASH_SLOTS * number // PRIMARIES
+            last = REDIS_CLUSTER_HASH_SLOTS * (number + 1) // PRIMARIES - 1
+            node.run("SET-CONFIG-EPOCH", number + 1)
+            node.run("ADDSLOTSRANGE", first, last)
+        if replica:
+            self.nodes.append(self._make("replica"))
+        for node in self.nodes[1:]:
+            node.run("MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
+        self.wait_until_whole()
+        if replica:
+            self.nodes[-1].run("REPLICATE", self.nodes[0].id)
+            wait_until(self._replica_is_in_step, "the replica did not come into step")
+        seeds = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
+        self.url = f"redis+cluster://{seeds}"
+
+    def wait_until_whole(self):
+        count = len(self.nodes)
+        wait_until(
+            lambda: all(node.knows(count) for node in self.nodes), "the cluster is not whole"
+        )
+
+    def _replica_is_in_step(self):
+        info = self.nodes[-1].client.info("replication")
+        known = self.nodes[1].run("REPLICAS", self.nodes[0].id)
+        return info["role"] == "slave" and info["master_link_status"] == "up" and known
+
+    def node_of(self, name):
+        """Return the node that serves a name."""
+        for start, end, (_, port, *_), *_ in self.nodes[1].client.execute_command("CLUSTER SLOTS"):
+            if start <= key_slot(name.encode()) <= end:
+                return next(node for node in self.nodes if node.port == port)
+
+    def move_slot(self, name, target, meanwhile=lambda: None):
+        """Move the slot of a name, with its keys, as redis-cli does it."""
+        slot, source = key_slot(name.encode()), self.node_of(name)
+        target.run("SETSLOT", slot, "IMPORTING", source.id)
+        source.run("SETSLOT", slot, "MIGRATING", target.id)
+        meanwhile()
+        while keys := source.run("GETKEYSINSLOT", slot, 10):
+            where = ["127.0.0.1", target.port, "", 0, 5000, "KEYS"]
+            source.client.execute_command("MIGRATE", *where, *keys)
+        meanwhile()
+        for node in (target, source, *(n for n in self.nodes if n not in (source, target))):
+            node.run("SETSLOT", slot, "NODE", target.id)
+
+    def kill_connections(self, *kinds):
+        """Kill the connections of clients; of kinds "normal" and "pubsub"."""
+        for node in self.nodes:
+            node.kill_connections(*kinds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for node in self.nodes:
+            node.process.send_signal(signal.SIGCONT)
+            node.stop()
+            node.client.close()
