@@ -53,7 +53,7 @@ class ClusterReader:
         self._arranging = threading.RLock()
         self._wanted = threading.Event()
         self._suspect: Node | None = None
-        self._stopped = False
+        self._started = self._stopped = False
         self._unreachable_since: float | None = None
         self._reconnects = 0
 
@@ -77,6 +77,7 @@ class ClusterReader:
 
     def start(self) -> None:
         """Begin to read."""
+        self._started = True
         threading.Thread(target=self._run, name="socketio-cluster", daemon=True).start()
 
     def stop(self) -> None:
@@ -95,7 +96,8 @@ class ClusterReader:
                 confirmed = self._confirmed[channel] = threading.Event()
                 self._place(channel, returning=False)
             reader = self._readers.get(self._homes[channel]) if channel in self._homes else None
-        if reader is not None and reader.deaf_since is None:
+        away = self._unreachable_since if reader is None else reader.deaf_since
+        if self._started and (away is None or (reader is not None and reader.hearing)):
             confirmed.wait(self._timeout)
 
     def hears(self, channel: str) -> bool:
@@ -172,15 +174,17 @@ class ClusterReader:
                     self._place(channel, returning=True)
             for node in self._readers.keys() - primaries:
                 self._retire(node)
-        self._unreachable_since = None
 
     def _tune(self, node: Node) -> None:
         """Have a reader for a node, that hears this process itself from that node."""
         reader = self._readers.get(node)
         if reader is None:
             client, pulse = self._topology.client(node), self._pulse_at(node)
-            self._readers[node] = ShardReader(node, client, self, pulse, self._timeout)
-            self._readers[node].start()
+            reader = ShardReader(node, client, self, pulse, self._timeout)
+            # Which of them says that the cluster is back does not matter.
+            reader.deaf_since, self._unreachable_since = self._unreachable_since, None
+            self._readers[node] = reader
+            reader.start()
         elif self._topology.owner(slot_of(reader.pulse_channel)) != node:
             reader.tune(self._pulse_at(node))
 
@@ -207,4 +211,6 @@ class ClusterReader:
         if reader.deaf_since is not None:
             self._reconnects += 1
             seconds = time.time() - reader.deaf_since
-            logger.warning("The relay is back after %.1f s: others serve for %s", seconds, node)
+            logger.warning(
+                "%s is back after %.1f s: other nodes serve for it", reader.name, seconds
+            )

@@ -61,6 +61,7 @@ class Reader:
     """
 
     words = PUBSUB
+    name = "The relay"
 
     def __init__(
         self, client: "redis.Redis", listener: Listener, pulse: Pulse, timeout: float
@@ -75,6 +76,8 @@ class Reader:
         self._early: list[tuple[str, bytes]] = []
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self.hearing = False
+        """Whether Redis is listened to, though what was missed may not have been caught up with."""
         self.alive = False
         self.deaf_since: float | None = None
         """When it was last heard to be alive (``time.time``), while it is not."""
@@ -95,7 +98,7 @@ class Reader:
         if channel not in self._channels:
             self._channels[channel] = threading.Event()
             self._send(self.words.subscribe, channel)
-        if self.alive:
+        if self.hearing:
             self._channels[channel].wait(self._timeout)
 
     def hears(self, channel: str) -> bool:
@@ -149,23 +152,24 @@ class Reader:
         self._early.clear()
         while missing:
             missing -= self._take(connection)
-        self._found()
+        self.hearing = True
         self._pulse.rest()
         self._listener.connected(list(self._channels))
         for channel, data in self._early:
             self._listener.channel_received(channel, data)
+        self._found()
 
     def _found(self) -> None:
         if self.deaf_since is not None:
-            logger.warning("The relay is back after %.1f s", time.time() - self.deaf_since)
+            logger.warning("%s is back after %.1f s", self.name, time.time() - self.deaf_since)
             self.reconnects += 1
         self.alive, self.deaf_since = True, None
 
     def _lost(self, error: Exception) -> None:
-        self.alive = False
+        self.hearing = self.alive = False
         if self.deaf_since is None and not self._stopped:
             self.deaf_since = time.time()
-            logger.error("The relay is lost: %s; trying to connect again", error)
+            logger.error("%s is lost: %s; trying to connect again", self.name, error)
 
     def _read(self) -> None:
         connection = self._connection
@@ -198,13 +202,13 @@ class Reader:
     def _hear(self, channel: str, data: bytes) -> None:
         if channel == self._pulse.channel:
             self._pulse.beat()
-        elif self.alive:
+        elif self.hearing:
             self._listener.channel_received(channel, data)
         else:
             self._early.append((channel, data))  # after those that were missed
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        self.alive = False
+        self.hearing = self.alive = False
         if connection is not None:
             connection.disconnect()

@@ -39,6 +39,7 @@ class ShardReader(Reader):
         timeout: float,
     ) -> None:
         super().__init__(client, listener, pulse, timeout)
+        self.name = f"The relay at {node}"
         self._node = node
         self._told = listener
         self._returning: set[str] = set()
@@ -104,7 +105,7 @@ class ShardReader(Reader):
         super()._confirm(channel)
         if channel in self._returning:
             self._returning.discard(channel)
-            if self.alive:  # or else it is caught up with once all are confirmed
+            if self.hearing:  # or else it is caught up with once all are confirmed
                 self._listener.connected([channel])
 
     def _end(self, channel: str) -> None:

@@ -1,5 +1,6 @@
 """A real Redis Cluster on free ports of this machine; its data is in memory only."""
 
+import itertools
 import shutil
 import signal
 import socket
@@ -10,7 +11,6 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 TIMEOUT = 20
-PRIMARIES = 3
 
 
 def free_ports(count):
@@ -37,11 +37,16 @@ class ClusterNode:
         command = [shutil.which("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
         command += ["--cluster-node-timeout", str(node_timeout), "--save", "", "--dir", str(folder)]
-        self.process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        command += ["--repl-diskless-sync-delay", "0"]
+        self._command = [*command, *options]
         self.bus_port = bus_port
         self.client = redis.Redis(port=self.port)
-        wait_until(self._answers, "Redis did not start")
+        self.start()
         self.id = self.run("MYID").decode()
+
+    def start(self):
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers, "Redis did not start")
 
     def _answers(self):
         try:
@@ -63,9 +68,15 @@ class ClusterNode:
         )
         return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count
 
-    def kill_connections(self, *kinds):
-        for kind in kinds:
+    def kill_connections(self):
+        for kind in ("normal", "pubsub"):
             self.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         self.process.kill()
@@ -73,21 +84,20 @@ class ClusterNode:
 
 
 class RedisCluster:
-    """Three primaries, each with a third of the slots; ``replica=True``: one of the first's too."""
+    """Primaries, each with its share of the slots; the first has a replica, if wanted."""
 
-    def __init__(self, folder, node_timeout=15_000, replica=False, options=()):
-        self._folder = folder
+    def __init__(self, folder, primaries=3, node_timeout=15_000, replica=False, options=()):
         self._make = lambda name: ClusterNode(folder / name, node_timeout, options)
-        self.nodes = [self._make(str(number)) for number in range(PRIMARIES)]
+        self.nodes = [self._make(str(number)) for number in range(primaries)]
         for number, node in enumerate(self.nodes):
-            first = REDIS_CLUSTER_HASH_SLOTS * number // PRIMARIES
-            last = REDIS_CLUSTER_HASH_SLOTS * (number + 1) // PRIMARIES - 1
+            first = REDIS_CLUSTER_HASH_SLOTS * number // primaries
+            last = REDIS_CLUSTER_HASH_SLOTS * (number + 1) // primaries - 1
             node.run("SET-CONFIG-EPOCH", number + 1)
             node.run("ADDSLOTSRANGE", first, last)
         if replica:
             self.nodes.append(self._make("replica"))
-        for node in self.nodes[1:]:
-            node.run("MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus_port)
+        for node, other in itertools.combinations(self.nodes, 2):
+            node.run("MEET", "127.0.0.1", other.port, other.bus_port)
         self.wait_until_whole()
         if replica:
             self.nodes[-1].run("REPLICATE", self.nodes[0].id)
@@ -103,12 +113,12 @@ class RedisCluster:
 
     def _replica_is_in_step(self):
         info = self.nodes[-1].client.info("replication")
-        known = self.nodes[1].run("REPLICAS", self.nodes[0].id)
+        known = self.nodes[-2].run("REPLICAS", self.nodes[0].id)
         return info["role"] == "slave" and info["master_link_status"] == "up" and known
 
     def node_of(self, name):
         """Return the node that serves a name."""
-        for start, end, (_, port, *_), *_ in self.nodes[1].client.execute_command("CLUSTER SLOTS"):
+        for start, end, (_, port, *_), *_ in self.nodes[-1].client.execute_command("CLUSTER SLOTS"):
             if start <= key_slot(name.encode()) <= end:
                 return next(node for node in self.nodes if node.port == port)
 
@@ -125,16 +135,16 @@ class RedisCluster:
         for node in (target, source, *(n for n in self.nodes if n not in (source, target))):
             node.run("SETSLOT", slot, "NODE", target.id)
 
-    def kill_connections(self, *kinds):
-        """Kill the connections of clients; of kinds "normal" and "pubsub"."""
+    def kill_connections(self):
+        """Kill the connections of all other clients."""
         for node in self.nodes:
-            node.kill_connections(*kinds)
+            node.kill_connections()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         for node in self.nodes:
-            node.process.send_signal(signal.SIGCONT)
+            node.resume()
             node.stop()
             node.client.close()

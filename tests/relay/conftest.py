@@ -11,11 +11,15 @@ from contextlib import contextmanager
 import pytest
 import redis
 
+from django_socketio import RelayError
+from django_socketio.relay.base import Envelope, channel_topic
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.relay.cluster import RedisCluster
 
 TIMEOUT = 10
+
+A, B = channel_topic("/", "a"), channel_topic("/", "b")
 
 
 class RedisServer:
@@ -71,6 +75,17 @@ def redis_server(tmp_path):
     server.client.close()
 
 
+def message(content, *topics, **options):
+    return Envelope(topics or (A,), "/", "message", (content,), **options)
+
+
+def publisher_works(publisher, content):
+    try:
+        return publisher.publish(message(content)) == 1
+    except RelayError:
+        return False
+
+
 class Inbox:
     """Receives envelopes, as the channels of a process do."""
 
@@ -101,6 +116,38 @@ class Inbox:
 
     def wait_for(self, message):
         self.wait(lambda: message in self.messages)
+
+
+class Stream(threading.Thread):
+    """Publishes numbers, one after the other, and notes those that were accepted."""
+
+    def __init__(self, relay, topic=A):
+        super().__init__(daemon=True)
+        self.relay = relay
+        self.topic = topic
+        self.accepted = []
+        self.refused = []
+        self._stopped = threading.Event()
+        self.start()
+
+    def run(self):
+        number = 0
+        while not self._stopped.wait(0.001):
+            try:
+                received = self.relay.publish(message(number, self.topic))
+            except RelayError:
+                received = 0
+            (self.accepted if received else self.refused).append(number)
+            number += 1
+
+    def go_on(self, count=50):
+        """Wait until that many more were accepted."""
+        wanted = len(self.accepted) + count
+        wait_until(lambda: len(self.accepted) >= wanted)
+
+    def stop(self):
+        self._stopped.set()
+        self.join()
 
 
 @contextmanager

@@ -5,12 +5,7 @@ import threading
 import pytest
 
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-
-A, B = channel_topic("/", "a"), channel_topic("/", "b")
-
-
-def message(content, *topics, **options):
-    return Envelope(topics or (A,), "/", "message", (content,), **options)
+from tests.relay.conftest import A, B, Stream, message, wait_until
 
 
 def test_a_message_reaches_who_subscribed_to_its_topic(pair):
@@ -143,6 +138,24 @@ def test_a_message_for_several_topics_is_delivered_once_for_all_of_them(pair):
     here.publish(message("last", B))
     inbox.wait_for("last")
     assert inbox.messages == [*range(20), "last"]
+
+
+@pytest.mark.parametrize("kind", ["redis", "cluster"])
+def test_subscribers_get_exactly_what_was_accepted_while_connections_are_killed(request, kind):
+    new = request.getfixturevalue(f"new_{kind}")
+    server = request.getfixturevalue("redis_server" if kind == "redis" else "cluster")
+    relay, inbox = new()
+    relay.subscribe(A, inbox.deliver)
+    stream = Stream(new(listen=False)[0])
+    for _ in range(5):
+        stream.go_on()
+        server.kill_connections()
+        wait_until(lambda: relay.status()["alive"])
+    stream.go_on()
+    stream.stop()
+    inbox.wait_for(stream.accepted[-1])
+    assert inbox.messages == stream.accepted
+    assert inbox.lost == []
 
 
 def test_it_names_itself_without_its_password(pair):

@@ -1,0 +1,324 @@
+"""The relay over a real Redis Cluster, and what can happen to that."""
+
+import logging
+import multiprocessing
+import time
+
+import pytest
+
+from django_socketio import RelayError
+from django_socketio.relay.base import channel_topic
+from django_socketio.relay.redis import Options, RedisRelay
+from tests.clients import WebSocketClient
+from tests.relay.cluster import RedisCluster, free_ports
+from tests.relay.conftest import (
+    A,
+    Stream,
+    message,
+    publisher_works,
+    relays_at,
+    wait_until,
+)
+from tests.relay.test_processes import PUSH, python, received
+from tests.test_runserver import loud, run  # noqa: F401
+
+
+@pytest.fixture
+def listening(new_cluster):
+    """A relay that is subscribed to A, with its inbox."""
+    relay, inbox = new_cluster()
+    relay.subscribe(A, inbox.deliver)
+    return relay, inbox
+
+
+def name_of(relay, topic=A):
+    return relay._names.channel(topic)
+
+
+def topic_of(cluster, relay, node):
+    """Return a topic that a node serves."""
+    topics = (channel_topic("/", str(number)) for number in range(1000))
+    return next(topic for topic in topics if cluster.node_of(name_of(relay, topic)) is node)
+
+
+def other_node(cluster, relay, topic=A):
+    """Return a node that does not serve a topic."""
+    return next(n for n in cluster.nodes if n is not cluster.node_of(name_of(relay, topic)))
+
+
+def published(node):
+    statistics = node.client.info("commandstats")
+    return statistics.get("cmdstat_spublish", {}).get("calls", 0)
+
+
+def test_channels_and_messages_spread_over_the_nodes(cluster, new_cluster):
+    relay, inbox = new_cluster()
+    topics = [channel_topic("/", str(number)) for number in range(60)]
+    before = [published(node) for node in cluster.nodes]
+    for number, topic in enumerate(topics):
+        relay.subscribe(topic, inbox.deliver)
+        assert relay.publish(message(number, topic)) == 1
+    inbox.wait(lambda: len(inbox.envelopes) == 60)
+    for node, earlier in zip(cluster.nodes, before, strict=True):
+        channels = {name.decode() for name in node.client.execute_command("PUBSUB SHARDCHANNELS")}
+        served = {
+            name_of(relay, topic)
+            for topic in topics
+            if cluster.node_of(name_of(relay, topic)) is node
+        }
+        assert served
+        assert served == {name for name in channels if "channel," in name}
+        assert published(node) - earlier >= len(served)
+        assert node.client.execute_command("PUBSUB CHANNELS") == []
+
+
+def test_a_process_hears_itself_from_every_node(cluster, new_cluster):
+    relay, _ = new_cluster()
+    for node in cluster.nodes:
+        channels = node.client.execute_command("PUBSUB SHARDCHANNELS")
+        assert [name for name in channels if name_of(relay, "")[:-1].encode() in name]
+    assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
+
+
+def test_nothing_stays_behind_after_the_end_of_a_subscription(cluster, listening):
+    relay, _ = listening
+    relay.unsubscribe(A)
+    node = cluster.node_of(name_of(relay))
+    name = name_of(relay).encode()
+    wait_until(lambda: name not in node.client.execute_command("PUBSUB SHARDCHANNELS"))
+    assert relay.publish(message("nobody")) == 0
+    assert node.client.exists(*relay._names.keys(A)) == 0
+
+
+def test_a_slot_that_moves_while_messages_flow_loses_nothing(cluster, listening, new_cluster):
+    relay, inbox = listening
+    stream = Stream(new_cluster(listen=False)[0])
+    for _ in range(4):
+        stream.go_on(30)
+        cluster.move_slot(name_of(relay), other_node(cluster, relay))
+    stream.go_on(30)
+    stream.stop()
+    inbox.wait_for(stream.accepted[-1])
+    assert inbox.messages == stream.accepted
+    assert (stream.refused, inbox.lost) == ([], [])
+    assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
+
+
+def test_while_a_slot_is_under_way_its_messages_wait_for_it(cluster, new_cluster):
+    relay, inbox = new_cluster(timeout=0.4)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("before"))
+    late = []
+
+    def meanwhile():
+        # Not with the first call: the topic's keys are still where they were.
+        if publisher_works(relay, f"under way {len(late)}"):
+            late.append(True)
+        else:
+            with pytest.raises(RelayError, match=r"\d+ 127\.0\.0\.1:\d+"):
+                relay.publish(message("failed"))
+
+    cluster.move_slot(name_of(relay), other_node(cluster, relay), meanwhile)
+    wait_until(lambda: publisher_works(relay, "after"))
+    inbox.wait_for("after")
+    assert inbox.messages == ["before", "under way 0", "after"]
+    assert inbox.lost == []
+
+
+def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster):
+    relay, inbox = new_cluster()
+    begun = time.monotonic()
+    cluster.move_slot(
+        name_of(relay),
+        other_node(cluster, relay),
+        lambda: relay.subscribe(A, inbox.deliver),
+    )
+    assert time.monotonic() - begun < 2
+    assert relay.publish(message("first")) == 1
+    inbox.wait_for("first")
+
+
+def test_a_message_for_several_slots_is_delivered_once(cluster, new_cluster):
+    relay, inbox = new_cluster()
+    topics = [topic_of(cluster, relay, node) for node in cluster.nodes]
+    for topic in topics:
+        relay.subscribe(topic, inbox.deliver)
+    for number in range(20):
+        assert relay.publish(message(number, *topics)) == 3
+    for topic in topics:
+        relay.publish(message(f"last of {topic}", topic))
+    for topic in topics:
+        inbox.wait_for(f"last of {topic}")
+    assert [one for one in inbox.messages if isinstance(one, int)] == list(range(20))
+
+
+def test_a_node_that_hangs_is_found_and_the_others_go_on(cluster, new_cluster, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
+    relay, inbox = new_cluster(timeout=0.4)
+    hanging, *others = cluster.nodes
+    here, there = (topic_of(cluster, relay, node) for node in (hanging, others[0]))
+    for topic in (here, there):
+        relay.subscribe(topic, inbox.deliver)
+        relay.publish(message(f"before {topic}", topic))
+    hanging.pause()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(RelayError):
+            relay.publish(message("failed", here))
+        with pytest.raises(RelayError, match="after 1 of 2 slots"):
+            relay.publish(message("half", there, here))
+        assert time.monotonic() - begun < 2 * 0.6
+        wait_until(lambda: relay.status()["deaf_since"] is not None)
+        assert not relay.status()["alive"]
+        assert relay.publish(message("meanwhile", there)) == 1
+        inbox.wait_for("meanwhile")
+    finally:
+        hanging.resume()
+    wait_until(lambda: relay.status()["alive"])
+    assert relay.publish(message("after", here)) == 1
+    inbox.wait_for("after")
+    assert "failed" not in inbox.messages
+    assert relay.status()["reconnects"] >= 1
+
+
+def test_a_replica_takes_the_place_of_its_primary(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    with (
+        RedisCluster(tmp_path, node_timeout=1000, replica=True) as cluster,
+        relays_at(cluster.url) as new,
+    ):
+        relay, inbox = new(timeout=0.5)
+        first, second, _, replica = cluster.nodes
+        here, there = (topic_of(cluster, relay, node) for node in (first, second))
+        relay.subscribe(here, inbox.deliver)
+        relay.subscribe(there, inbox.deliver)
+        stream = Stream(new(listen=False, timeout=0.5)[0], here)
+        stream.go_on()
+        first.stop()
+        wait_until(lambda: not relay.status()["alive"])
+        wait_until(lambda: cluster.node_of(name_of(relay, here)) is replica)
+        wait_until(lambda: relay.status()["alive"])
+        stream.go_on()
+        stream.stop()
+        inbox.wait_for(stream.accepted[-1])
+        assert stream.refused
+        missing = set(stream.accepted) - set(inbox.messages)
+        assert not missing or here in inbox.lost
+        assert set(inbox.lost) <= {here}
+        assert inbox.messages == sorted(set(inbox.messages))
+        assert relay.publish(message("others", there)) == 1
+        inbox.wait_for("others")
+        assert relay.status()["deaf_since"] is None
+        assert relay.status()["reconnects"] >= 1
+        assert caplog.text.count(f"The relay at 127.0.0.1:{first.port} is lost") == 1
+        assert caplog.text.count(f"The relay at 127.0.0.1:{first.port} is back") == 1
+
+
+def test_a_cluster_that_is_absent_at_the_start_is_found_when_it_comes(tmp_path, caplog):
+    with (
+        RedisCluster(tmp_path, primaries=1) as cluster,
+        relays_at(cluster.url, timeout=0.5) as new,
+    ):
+        (node,) = cluster.nodes
+        node.stop()
+        relay, inbox = new(listen=False)
+        relay.listen()
+        begun = time.monotonic()
+        relay.subscribe(A, inbox.deliver)
+        with pytest.raises(RelayError, match="refused"):
+            relay.publish(message("too early"))
+        assert time.monotonic() - begun < 2 * 0.75
+        wait_until(lambda: relay.status()["deaf_since"] is not None)
+        assert caplog.text.count("The relay is lost") == 1
+        node.start()
+        wait_until(lambda: relay.status()["alive"])
+        wait_until(lambda: publisher_works(relay, "now"))
+        inbox.wait_for("now")
+        assert inbox.messages == ["now"]
+        assert caplog.text.count("is lost") == 1
+        assert caplog.text.count("is back") == 1
+
+
+def publish_in_child(relay):
+    relay.publish(message("from the child"))
+
+
+def test_a_forked_process_publishes_too(listening, new_cluster):
+    publisher, _ = new_cluster(listen=False)
+    publisher.publish(message("from the parent"))
+    child = multiprocessing.get_context("fork").Process(target=publish_in_child, args=(publisher,))
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+    publisher.publish(message("from the parent again"))
+    _, inbox = listening
+    inbox.wait_for("from the parent again")
+    assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
+
+
+def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):  # noqa: F811
+    settings = loud.parent.parent / "loud_settings.py"
+    settings.write_text(
+        settings.read_text()
+        + f"SOCKETIO_RELAY_URL = {cluster.url!r}\nSOCKETIO_RELAY_PREFIX = 'servers'\n"
+    )
+    loud.write_text(
+        "from django_socketio.events import on_message\n"
+        "@on_message\n"
+        "def say(request, socket, context, message): socket.send_and_broadcast_channel(message)\n"
+    )
+    site = {
+        "DJANGO_SETTINGS_MODULE": "loud_settings",
+        "PYTHONPATH": f"{loud.parent.parent}:{loud.parents[1]}",
+    }
+    servers = [run("0", "--noreload", **site) for _ in range(2)]
+    servers[0].wait_for(r"Relay: Redis Cluster at 127")
+    clients = [WebSocketClient(server.port) for server in servers]
+    for client in clients:
+        client.connect()
+        assert client.subscribe("a") is True
+    for number in range(10):
+        clients[number % 2].emit("message", number)
+        assert received(clients) == [number, number]
+    cluster.move_slot("servers:{channel,/,a}", cluster.nodes[0])
+    cluster.move_slot("servers:{channel,/,a}", cluster.nodes[1])
+    done = python(site, "-c", "import django; django.setup(); " + PUSH.format("from a script"))
+    assert done.stdout.strip() == "2"
+    assert received(clients) == ["from a script"] * 2
+
+
+def test_a_redis_that_is_no_cluster_is_told(tmp_path, redis_server):
+    redis_server.client.config_set("port", str(free_ports(1)[0]))
+    port = redis_server.client.config_get("port")["port"]
+    relay = RedisRelay(Options(f"redis+cluster://127.0.0.1:{port}", timeout=0.4))
+    with pytest.raises(RelayError, match="cluster support disabled"):
+        relay.publish(message("m"))
+    relay.close()
+
+
+def test_a_wrong_password_is_told(cluster, new_cluster):
+    relay, _ = new_cluster(listen=False, url=cluster.url.replace("//", "//:wrong@"), timeout=0.4)
+    with pytest.raises(RelayError, match="AUTH"):
+        relay.publish(message("m"))
+    assert "wrong" not in str(relay)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis+cluster://host:1/3", "database 0 only; SOCKETIO_RELAY_URL asks for '3'"),
+        ("redis+cluster://host:1?db=2", "asks for '2'"),
+        ("redis+cluster://", "host:port,host:port; its hosts are ''"),
+        ("redis+cluster://host:1,", "its hosts are 'host:1,'"),
+        ("rediss+cluster://host:six", "rediss.cluster://host:port,host:port"),
+    ],
+)
+def test_a_cluster_url_that_cannot_be_meant_is_told(url, told):
+    with pytest.raises(ValueError, match=told):
+        RedisRelay(Options(url))
+
+
+def test_a_prefix_that_would_decide_the_slots_is_told():
+    with pytest.raises(ValueError, match=r"SOCKETIO_RELAY_PREFIX is '\{\}'"):
+        RedisRelay(Options("redis+cluster://host:1/0", prefix="{}"))
