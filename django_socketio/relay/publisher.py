@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.keys import Names
 from django_socketio.relay.script import PUBLISH
+
+LATELY = 1000
+"""Messages of a log among which one is looked for whose answer was lost."""
 
 
 class Publisher:
@@ -76,9 +79,29 @@ class Publisher:
         """
         try:
             return self._send(topics, message)
+        except ConnectionError:
+            self._offset = None
+            if taken := self._taken(topics, message):
+                return taken
+            raise
         except RedisError:
             self._offset = None
             raise
+
+    def _taken(self, topics: Sequence[str], message: bytes) -> int:
+        """Return how many topics' logs have a message whose answer was lost with the connection.
+
+        The logs have only what somebody received.
+        """
+        try:
+            return sum(self._has_lately(topic, message) for topic in topics)
+        except RedisError:
+            return 0
+
+    def _has_lately(self, topic: str, message: bytes) -> bool:
+        _, key = self._names.keys(topic)
+        entries = self._read(False, "XREVRANGE", key, "+", "-", "COUNT", LATELY)
+        return any(fields[b"m"] == message for _, fields in entries)
 
     def _send(self, topics: Sequence[str], message: bytes) -> int:
         # Before this side gives up, so that what it was told has failed never arrives.
