@@ -41,7 +41,11 @@ class CallTimeout(SocketIOError, TimeoutError):
 
 
 class RelayError(SocketIOError):
-    """A message could not be handed to the relay, so nobody received it."""
+    """A message could not be handed to the relay, so nobody received it.
+
+    In a Redis Cluster, a message for several channels may have reached those of one node before
+    another refused it; the text of the error says so.
+    """
 
 
 class RelayGap(RelayError):

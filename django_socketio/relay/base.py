@@ -57,7 +57,8 @@ class Relay(ABC):
         """Hand the envelope on; return how many sockets or processes received it.
 
         Raises:
-            RelayError: it could not be handed on; nobody received it.
+            RelayError: it could not be handed on. Nobody received it; or, where its topics are on
+                several nodes of a cluster, not everybody: the error then says so.
 
         """
 

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -21,6 +22,13 @@ LOOK_INTERVAL = 5.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """The same while something is amiss."""
+
+
+class ClusterListener(Listener, Protocol):
+    """What a cluster's reader tells."""
+
+    def doubted(self, channel: str) -> None:
+        """Another node has taken the place of one; it may not have had the last messages."""
 
 
 class ClusterReader:
@@ -39,7 +47,7 @@ class ClusterReader:
     def __init__(
         self,
         topology: Topology,
-        listener: Listener,
+        listener: ClusterListener,
         new_pulse: Callable[[str], Pulse],
         timeout: float,
     ) -> None:
@@ -125,7 +133,7 @@ class ClusterReader:
         """Look for the new home of a channel."""
         with self._arranging:
             if self._homes.get(channel) == node:
-                del self._homes[channel]
+                self._forget_home(channel)
         self._look(node)
 
     def lost(self, node: Node) -> None:
@@ -200,9 +208,16 @@ class ClusterReader:
         reader.add(channel, self._confirmed[channel], returning)
 
     def _leave(self, channel: str) -> None:
+        if (reader := self._forget_home(channel)) is not None:
+            reader.unsubscribe(channel)
+
+    def _forget_home(self, channel: str) -> ShardReader | None:
         home = self._homes.pop(channel, None)
-        if home is not None and home in self._readers:
-            self._readers[home].unsubscribe(channel)
+        reader = self._readers.get(home) if home is not None else None
+        if reader is not None and not reader.hearing:
+            # The slot did not move while the node lived: replicas are a little behind.
+            self._listener.doubted(channel)
+        return reader
 
     def _retire(self, node: Node) -> None:
         reader = self._readers.pop(node)

@@ -50,6 +50,9 @@ class Subscription:
     last: int | None = None
     """The hash of the last message that came, as a check on what Redis has in its place."""
 
+    doubtful: bool = False
+    """Whether Redis may have forgotten messages without a trace."""
+
     located: bool = False
     """Whether its position at the beginning is known; None for a topic that was idle."""
 
@@ -145,6 +148,11 @@ class Receiver:
         for number, message in missing:
             self._deliver(subscription, Position(position.epoch, number), message)
 
+    def doubt(self, topic: str) -> None:
+        """Tell of a loss when the topic is caught up with, if there have been messages of late."""
+        if (subscription := self._subscriptions.get(topic)) is not None:
+            subscription.doubtful = True
+
     def catch_up(self, topics: Iterable[str]) -> None:
         """Deliver what came on the topics while nothing was heard.
 
@@ -163,7 +171,7 @@ class Receiver:
         track = subscription.track
         if not subscription.located:
             # It was subscribed to while Redis was away: its messages begin now.
-            track.position, subscription.located = now, True
+            track.position, subscription.located, subscription.doubtful = now, True, False
             return
         if track.position is not None and (now is None or now.epoch != track.position.epoch):
             self._tell_lost(topic)
@@ -171,6 +179,9 @@ class Receiver:
         elif now is not None and self._is_rewound(topic, subscription, now):
             self._tell_lost(topic)
             track.position = now
+        elif now is not None and subscription.doubtful:
+            self._tell_lost(topic)
+        subscription.doubtful = False
         if now is not None:
             track.position = track.position or Position(now.epoch, 0)
             self._fill(topic, subscription, now.number + 1)
@@ -219,5 +230,5 @@ class Receiver:
             logger.warning("Ignored a foreign message from Redis (and any more of them): %s", error)
 
     def _tell_lost(self, topic: str) -> None:
-        logger.error("Messages of %s were lost: the relay's log does not have them", topic)
+        logger.error("Messages of %s were lost, or may be: the relay's log lacks them", topic)
         self._schedule(self._lost, topic)

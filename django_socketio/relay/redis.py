@@ -152,6 +152,10 @@ class RedisRelay(Relay):
         """Take a message."""
         self._receiver.receive(self._names.topic(channel), data)
 
+    def doubted(self, channel: str) -> None:
+        """Tell of a loss when the channel is connected again."""
+        self._receiver.doubt(self._names.topic(channel))
+
     def connected(self, channels: list[str]) -> None:
         """Catch up with what came while nothing was heard."""
         self._receiver.catch_up([self._names.topic(channel) for channel in channels])

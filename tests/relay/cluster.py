@@ -105,6 +105,11 @@ class RedisCluster:
         seeds = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
         self.url = f"redis+cluster://{seeds}"
 
+    def run(self, *command):
+        """Run a command on all nodes."""
+        for node in self.nodes:
+            node.client.execute_command(*command)
+
     def wait_until_whole(self):
         count = len(self.nodes)
         wait_until(
