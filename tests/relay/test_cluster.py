@@ -10,6 +10,7 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.base import channel_topic
+from django_socketio.relay.connecting import ClusterURL
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.clients import WebSocketClient
 from tests.relay.cluster import RedisCluster, free_ports
@@ -396,6 +397,13 @@ def test_a_wrong_password_is_told(cluster, new_cluster):
     with pytest.raises(RelayError, match="AUTH"):
         relay.publish(message("m"))
     assert "wrong" not in str(relay)
+
+
+def test_a_cluster_url_names_some_nodes_and_how_to_log_in_at_all():
+    url = ClusterURL.parse("rediss+cluster://me:p%40ss@one,two:7000,[::1]:7001,[::2]/0?ssl_x=1")
+    assert url.hosts == (("one", 6379), ("two", 7000), ("::1", 7001), ("::2", 6379))
+    assert url.of_node("::1", 7001) == "rediss://me:p%40ss@[::1]:7001/0?ssl_x=1"
+    assert url.of_node("three", 1) == "rediss://me:p%40ss@three:1/0?ssl_x=1"
 
 
 @pytest.mark.parametrize(
