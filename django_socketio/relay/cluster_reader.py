@@ -27,8 +27,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 class ClusterListener(Listener, Protocol):
     """What a cluster's reader tells."""
 
-    def doubted(self, channel: str) -> None:
-        """Another node has taken the place of one; it may not have had the last messages."""
+    def left(self, channel: str, doubtful: bool) -> None:
+        """A channel has left its node; in doubt, its new one may not have the last messages."""
 
 
 class ClusterReader:
@@ -214,9 +214,9 @@ class ClusterReader:
     def _forget_home(self, channel: str) -> ShardReader | None:
         home = self._homes.pop(channel, None)
         reader = self._readers.get(home) if home is not None else None
-        if reader is not None and not reader.hearing:
-            # The slot did not move while the node lived: replicas are a little behind.
-            self._listener.doubted(channel)
+        if reader is not None:
+            # A slot that moves while its node is heard takes all with it; replicas lag behind.
+            self._listener.left(channel, doubtful=not reader.hearing)
         return reader
 
     def _retire(self, node: Node) -> None:

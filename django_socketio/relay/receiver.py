@@ -50,8 +50,8 @@ class Subscription:
     last: int | None = None
     """The hash of the last message that came, as a check on what Redis has in its place."""
 
-    doubtful: bool = False
-    """Whether Redis may have forgotten messages without a trace."""
+    doubtful: bool | None = None
+    """Whether Redis may have forgotten messages without a trace; False: surely not."""
 
     located: bool = False
     """Whether its position at the beginning is known; None for a topic that was idle."""
@@ -148,10 +148,10 @@ class Receiver:
         for number, message in missing:
             self._deliver(subscription, Position(position.epoch, number), message)
 
-    def doubt(self, topic: str) -> None:
-        """Tell of a loss when the topic is caught up with, if there have been messages of late."""
+    def left(self, topic: str, doubtful: bool) -> None:
+        """Note how a topic left its node: if in doubt, a loss is told when it is caught up with."""
         if (subscription := self._subscriptions.get(topic)) is not None:
-            subscription.doubtful = True
+            subscription.doubtful = doubtful
 
     def catch_up(self, topics: Iterable[str]) -> None:
         """Deliver what came on the topics while nothing was heard.
@@ -171,17 +171,18 @@ class Receiver:
         track = subscription.track
         if not subscription.located:
             # It was subscribed to while Redis was away: its messages begin now.
-            track.position, subscription.located, subscription.doubtful = now, True, False
+            track.position, subscription.located, subscription.doubtful = now, True, None
             return
         if track.position is not None and (now is None or now.epoch != track.position.epoch):
-            self._tell_lost(topic)
+            if subscription.doubtful is not False:
+                self._tell_lost(topic)
             track.position = None
         elif now is not None and self._is_rewound(topic, subscription, now):
             self._tell_lost(topic)
             track.position = now
         elif now is not None and subscription.doubtful:
             self._tell_lost(topic)
-        subscription.doubtful = False
+        subscription.doubtful = None
         if now is not None:
             track.position = track.position or Position(now.epoch, 0)
             self._fill(topic, subscription, now.number + 1)

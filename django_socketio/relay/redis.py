@@ -152,9 +152,9 @@ class RedisRelay(Relay):
         """Take a message."""
         self._receiver.receive(self._names.topic(channel), data)
 
-    def doubted(self, channel: str) -> None:
-        """Tell of a loss when the channel is connected again."""
-        self._receiver.doubt(self._names.topic(channel))
+    def left(self, channel: str, doubtful: bool) -> None:
+        """Note how a channel left its node of a cluster."""
+        self._receiver.left(self._names.topic(channel), doubtful)
 
     def connected(self, channels: list[str]) -> None:
         """Catch up with what came while nothing was heard."""

@@ -44,9 +44,14 @@ def topic_of(cluster, relay, node):
     return next(topic for topic in topics if cluster.node_of(name_of(relay, topic)) is node)
 
 
-def other_node(cluster, relay, topic=A):
-    """Return a node that does not serve a topic."""
-    return next(n for n in cluster.nodes if n is not cluster.node_of(name_of(relay, topic)))
+def other_node(cluster, name):
+    """Return a node that does not serve a name."""
+    return next(node for node in cluster.nodes if node is not cluster.node_of(name))
+
+
+def is_heard_at_its_node(cluster, name):
+    client = cluster.node_of(name).client
+    return name.encode() in client.execute_command("PUBSUB SHARDCHANNELS")
 
 
 def published(node):
@@ -98,7 +103,7 @@ def test_a_slot_that_moves_while_messages_flow_loses_nothing(cluster, listening,
     stream = Stream(new_cluster(listen=False)[0])
     for _ in range(4):
         stream.go_on(30)
-        cluster.move_slot(name_of(relay), other_node(cluster, relay))
+        cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)))
     stream.go_on(30)
     stream.stop()
     inbox.wait_for(stream.accepted[-1])
@@ -123,7 +128,7 @@ def test_a_publisher_waits_for_those_that_follow_a_slot(cluster, listening, new_
     relay, inbox = listening
     publisher, _ = new_cluster(listen=False)
     assert publisher.publish(message("before")) == 1
-    target = other_node(cluster, relay)
+    target = other_node(cluster, name_of(relay))
     with relay._reader._arranging:  # it does not follow yet
         cluster.move_slot(name_of(relay), target)
         before = published(target)
@@ -141,12 +146,26 @@ def test_who_follows_a_slot_reads_what_came_meanwhile(cluster, listening, new_cl
     other.subscribe(A, other_inbox.deliver)
     assert other.publish(message("before")) == 2
     with relay._reader._arranging:  # it does not follow yet
-        cluster.move_slot(name_of(relay), other_node(cluster, relay))
+        cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)))
         assert other.publish(message("meanwhile")) == 1
         other_inbox.wait_for("meanwhile")
         assert inbox.messages == ["before"]
     inbox.wait_for("meanwhile")
     assert (inbox.messages, inbox.lost) == (["before", "meanwhile"], [])
+
+
+def test_nothing_is_told_of_an_idle_channel_whose_slot_moves(cluster, new_cluster):
+    relay, inbox = new_cluster(log_seconds=0.2)
+    relay.subscribe(A, inbox.deliver)
+    for number in range(3):
+        assert relay.publish(message(number)) == 1
+        source = cluster.node_of(name_of(relay))
+        wait_until(lambda source=source: not source.client.exists(*relay._names.keys(A)))
+        cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)))
+        wait_until(lambda: is_heard_at_its_node(cluster, name_of(relay)))
+    assert relay.publish(message("last")) == 1
+    inbox.wait_for("last")
+    assert (inbox.messages, inbox.lost) == ([0, 1, 2, "last"], [])
 
 
 def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_cluster, monkeypatch):
@@ -178,7 +197,7 @@ def test_while_a_slot_is_under_way_its_messages_wait_for_it(cluster, new_cluster
             with pytest.raises(RelayError, match=r"\d+ 127\.0\.0\.1:\d+"):
                 relay.publish(message("failed"))
 
-    cluster.move_slot(name_of(relay), other_node(cluster, relay), meanwhile)
+    cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)), meanwhile)
     wait_until(lambda: publisher_works(relay, "after"))
     inbox.wait_for("after")
     assert inbox.messages == ["before", "under way 0", "after"]
@@ -189,7 +208,9 @@ def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster)
     relay, inbox = new_cluster()
     begun = time.monotonic()
     cluster.move_slot(
-        name_of(relay), other_node(cluster, relay), lambda: relay.subscribe(A, inbox.deliver)
+        name_of(relay),
+        other_node(cluster, name_of(relay)),
+        lambda: relay.subscribe(A, inbox.deliver),
     )
     assert time.monotonic() - begun < 0.8  # of the second for which it may be tried
     assert relay.publish(message("first")) == 1
@@ -347,8 +368,7 @@ def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run): 
     for number in range(10):
         clients[number % 2].emit("message", number)
         assert received(clients) == [number, number]
-    cluster.move_slot("servers:{channel,/,a}", cluster.nodes[0])
-    cluster.move_slot("servers:{channel,/,a}", cluster.nodes[1])
+    cluster.move_slot(f"servers:{{{A}}}", other_node(cluster, f"servers:{{{A}}}"))
     done = python(site, "-c", "import django; django.setup(); " + PUSH.format("from a script"))
     assert done.stdout.strip() == "2"
     assert received(clients) == ["from a script"] * 2
