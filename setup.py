@@ -12,7 +12,8 @@ from setuptools import setup
 # itself (the modules that walk JSON): compiled code knows no recursion limit.
 COMPILED = """
     acks channels clients codec connections handlers shared
-    protocol/engineio protocol/framing protocol/session protocol/socketio protocol/websocket
+    protocol/engineio protocol/frames protocol/framing
+    protocol/session protocol/socketio protocol/websocket
     transports/flusher transports/listener transports/outgoing transports/polling
     transports/session transports/websocket transports/workers
 """

@@ -7,11 +7,12 @@ that exists go to the engine directly, so that a poll that waits holds nothing o
 import logging
 from collections.abc import Callable, Iterable
 from io import BytesIO
+from sys import intern
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest
-from django.http import HttpRequest
+from django.urls import ResolverMatch
 
 from django_socketio import origins
 from django_socketio.transports import takeover
@@ -122,13 +123,49 @@ class Application:
 
 _NOTHING: Any = LimitedStream(BytesIO(), 0)
 
+_OF_THE_CONNECTION = frozenset(
+    {
+        ENGINE,
+        "HTTP_CONNECTION",
+        "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+        "HTTP_SEC_WEBSOCKET_KEY",
+        "HTTP_UPGRADE",
+        "gunicorn.sock",
+        "gunicorn.socket",
+        "wsgi.errors",
+        "wsgi.file_wrapper",
+        "wsgi.input_terminated",
+        takeover.KEY,
+    }
+)
+"""What an environ holds of the connection and the server, not of the request."""
 
-def trim(request: HttpRequest) -> None:
-    """Let a request go of what it no longer needs: it is kept as long as its socket lives."""
+
+def trim(request: WSGIRequest) -> None:
+    """Let a request go of what it no longer needs: it is kept as long as its socket lives.
+
+    What the requests of many sockets have in common, they share.
+    """
+    meta = {
+        intern(key): intern(value) if type(value) is str else value
+        for key, value in request.META.items()
+        if key not in _OF_THE_CONNECTION
+    }
+    meta["wsgi.input"] = _NOTHING
+    request.META = request.environ = meta
     request._stream = _NOTHING
-    request.META["wsgi.input"] = _NOTHING
-    request.META.pop(ENGINE, None)
-    request.META.pop("gunicorn.sock", None)
+    request.__dict__.pop("headers", None)  # made again for who asks for it
+    request.resolver_match = _shared(request.resolver_match)
+
+
+def _shared(match: ResolverMatch | None) -> ResolverMatch | None:
+    """Return what is equal to a match, and the same for all requests that it is equal for."""
+    if match is None or match.args or match.kwargs:
+        return match
+    return _MATCHES.setdefault((match.route, match.view_name), match)
+
+
+_MATCHES: dict[tuple[str, str], ResolverMatch] = {}
 
 
 def refuse_origin(error: origins.OriginRefused) -> Answer:

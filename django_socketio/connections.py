@@ -36,7 +36,7 @@ class Connection:
         self._request = request
         self._decoder = Decoder(shared.limits.max_attachments)
         self._namespaces: dict[str, Client] = {}
-        self._left: set[str] = set()
+        self._left: frozenset[str] = frozenset()
         self._clients = 0
         """Whose last handler has not run; a namespace may have been left and joined again."""
         self._size = 0
@@ -94,7 +94,7 @@ class Connection:
     def _forget(self, client: Client) -> None:
         if self._namespaces.get(client.socket.namespace) is client:
             del self._namespaces[client.socket.namespace]
-            self._left.add(client.socket.namespace)
+            self._left |= {client.socket.namespace}
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces."""

@@ -1,0 +1,135 @@
+"""WebSocket frames of every kind (RFC 6455, section 5): messages out of them, and the answers.
+
+The `websockets` package reads the frames and keeps the state; this module joins fragments and
+checks text.
+"""
+
+import codecs
+import contextlib
+import logging
+
+from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol.framing import FrameBoundaries
+
+# What `websockets` would log of every connection, the session logs once, with its reason.
+silent = logging.getLogger("django_socketio.websockets")
+silent.setLevel(logging.CRITICAL)
+
+MAX_REASON_SIZE = 123
+"""Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
+
+
+def _shorten(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_SIZE].decode(errors="ignore")
+
+
+class Frames:
+    """The frames of one open connection, in both directions.
+
+    Args:
+        max_message_size: bytes that a message of the client may have.
+
+    """
+
+    __slots__ = ("_boundaries", "_decoder", "_fragments", "_protocol", "error")
+
+    def __init__(self, max_message_size: int) -> None:
+        # Sizes are limited where frames are cut: the library would count control frames towards
+        # the message that they interrupt.
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=None, logger=silent)
+        self._boundaries = FrameBoundaries(max_message_size)
+        self._fragments: list[str | bytes] | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.error: ProtocolError | None = None
+        """What the client did wrong, once it did."""
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether the next byte begins a frame that begins a message."""
+        return self._boundaries.is_between_messages and self._protocol.state is State.OPEN
+
+    def receive(self, data: bytes, messages: list[str | bytes]) -> None:
+        """Add the messages that these bytes complete to ``messages``."""
+        try:
+            # Frame by frame: what follows a mistake, or a close frame, must not be read.
+            for piece in self._boundaries.split(data):
+                if self._protocol.eof_sent:
+                    break
+                self._receive_piece(piece, messages)
+        except ProtocolError as error:
+            too_big = isinstance(error, MessageTooBig)
+            self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
+
+    def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
+        self._protocol.receive_data(piece)
+        for event in self._protocol.events_received():
+            message = self._assemble(event) if isinstance(event, Frame) else None
+            if message is not None:
+                messages.append(message)
+        self._note_error()
+
+    def receive_eof(self) -> None:
+        """Tell that the client closed its side of the TCP connection."""
+        self._protocol.receive_eof()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Start the closing handshake (section 7.1.2); does nothing where it has started."""
+        with contextlib.suppress(InvalidState):
+            self._protocol.send_close(code, _shorten(reason))
+
+    def data_to_send(self) -> tuple[bytes, bool]:
+        """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
+        writes = self._protocol.data_to_send()
+        return b"".join(writes), SEND_EOF in writes
+
+    def _assemble(self, frame: Frame) -> str | bytes | None:
+        """Return the message that this frame completes (section 5.4)."""
+        if self.error is not None or frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return None
+        try:
+            content = self._decode(frame)
+        except UnicodeDecodeError:
+            self._fail(
+                CloseCode.INVALID_DATA, ProtocolError("WebSocket: a text message is not UTF-8")
+            )
+            return None
+        if self._fragments is None and frame.fin:
+            return content
+        return self._collect(content, frame.fin)
+
+    def _decode(self, frame: Frame) -> str | bytes:
+        # Section 8.1: text is checked as it comes; a character may be split between fragments.
+        if frame.opcode is Opcode.TEXT:
+            if frame.fin:
+                return bytes(frame.data).decode()
+            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        elif frame.opcode is Opcode.BINARY:
+            self._decoder = None
+        if self._decoder is None:
+            return bytes(frame.data)
+        return self._decoder.decode(bytes(frame.data), final=frame.fin)
+
+    def _collect(self, content: str | bytes, final: bool) -> str | bytes | None:
+        if self._fragments is None:
+            self._fragments = []
+        if content:  # nobody fills the memory with fragments of nothing
+            self._fragments.append(content)
+        if not final:
+            return None
+        fragments, self._fragments, self._decoder = self._fragments, None, None
+        return type(content)().join(fragments)  # type: ignore[arg-type]
+
+    def _fail(self, code: CloseCode, error: ProtocolError) -> None:
+        if not self._protocol.eof_sent:
+            self.error = error
+            self._protocol.fail(code, str(error))
+
+    def _note_error(self) -> None:
+        error = self._protocol.parser_exc
+        if error is not None and self.error is None and not isinstance(error, EOFError):
+            self.error = ProtocolError(f"WebSocket: {error}")
