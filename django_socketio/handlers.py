@@ -1,13 +1,13 @@
 """The handlers of an event, and which of them a channel concerns."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 MATCHES_REMEMBERED = 10_000
-"""Channel names for which it is known which patterns match."""
+"""Channels, and sets of them that sockets are on, for which the matching handlers are known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +35,7 @@ class Handlers:
     def __init__(self) -> None:
         self.registrations: tuple[Registration, ...] = ()
         self._matching = lru_cache(MATCHES_REMEMBERED)(self._match)
+        self._relevant = lru_cache(MATCHES_REMEMBERED)(self._find)
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self.registrations)
@@ -54,17 +55,19 @@ class Handlers:
     def _replace(self, registrations: tuple[Registration, ...]) -> None:
         self.registrations = registrations
         self._matching.cache_clear()
+        self._relevant.cache_clear()
 
-    def relevant(self, namespace: str, channels: tuple[str, ...]) -> Iterable[Registration]:
+    def relevant(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
         """Return the handlers without a pattern, and those whose pattern matches a channel."""
-        if len(channels) == 1:
-            return self._matching(namespace, channels[0])
-        if not channels:
-            return self._matching(namespace, None)
-        found = {r for channel in channels for r in self._matching(namespace, channel)}
-        return [r for r in self.registrations if r in found] if len(found) > 1 else found
+        return self._relevant(namespace, channels)
 
-    def _match(self, namespace: str, channel: str | None) -> tuple[Registration, ...]:
+    def _find(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
+        if len(channels) <= 1:
+            return self._matching(namespace, *channels)
+        found = {r for channel in channels for r in self._matching(namespace, channel)}
+        return tuple(r for r in self.registrations if r in found)
+
+    def _match(self, namespace: str, channel: str | None = None) -> tuple[Registration, ...]:
         return tuple(
             r
             for r in self.registrations
