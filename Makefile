@@ -1,12 +1,13 @@
-# Two commands: `make demo` serves the example chat, `make test` runs every test.
-# Both install what they need on a fresh Debian 12, as root.
+# `make demo` serves the example chat, `make test` runs every test, `make bench` compares with
+# other servers, `make bench-quick` with Socket.IO on Node only. All install what they need on a fresh Debian 12, as root.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+BENCH = benchmarks/.venv/bin
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -21,6 +22,12 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: benchmarks/.venv/installed
+	$(BENCH)/python -m benchmarks
+
+bench-quick: benchmarks/.venv/installed
+	$(BENCH)/python -m benchmarks --quick
+
 $(VENV)/run.installed: requirements/run.txt pyproject.toml requirements/install
 	requirements/install run
 	$(PYTHON) -m venv $(VENV)
@@ -34,5 +41,12 @@ $(VENV)/test.installed: $(VENV)/run.installed requirements/test.txt tests/offici
 	npm ci --prefix tests/official --no-audit --no-fund --loglevel error
 	touch $@
 
+benchmarks/.venv/installed: benchmarks/requirements.txt requirements/run.txt benchmarks/package-lock.json
+	requirements/install bench
+	$(PYTHON) -m venv benchmarks/.venv
+	$(BENCH)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	npm ci --prefix benchmarks --no-audit --no-fund --loglevel error
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*
+	rm -rf $(VENV) benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*

@@ -1,0 +1,82 @@
+"""The main table's rounds: every server once, then all again, so that noise hits all alike."""
+
+from statistics import median
+
+from benchmarks.lines import RUNS, runs_for
+from benchmarks.processes import Failed
+from benchmarks.servers import CEILING, SERVERS, running
+
+KEEPS_REQUESTS = "node-request"
+BUSY = 0.9
+"""A server is not asked for a pace above this share of its own peak."""
+
+
+class Table:
+    """Measures lines for servers.
+
+    Args:
+        load: the load generator.
+        folder: for the servers' output.
+        say: is told how it goes.
+
+    """
+
+    def __init__(self, load, folder, say):
+        self._load = load
+        self._folder = folder
+        self._say = say
+        self.results = {}
+        """Of each server, of each run: what the generator measured in each round."""
+
+    def measure(self, servers, lines, rounds):
+        """Measure all lines for all servers, round by round."""
+        for number in range(rounds):
+            for name in servers:
+                self._say(f"round {number + 1} of {rounds}: {SERVERS[name].title}")
+                self._measure_server(name, self._runs_of(name, lines))
+
+    def _runs_of(self, name, lines):
+        if name == KEEPS_REQUESTS:
+            lines = [line for line in lines if line.name == "memory"]
+        elif name == CEILING:
+            lines = [line for line in lines if line.name != "memory"]
+        return runs_for(lines)
+
+    def _measure_server(self, name, runs):
+        results = self.results.setdefault(name, {})
+        with running(SERVERS[name], self._load.program, self._folder) as server:
+            for run in runs:
+                try:
+                    result = self._run(name, server, run)
+                except Failed as error:
+                    self._say(f"  {run}: {error}")
+                    result = None
+                if result is not None:
+                    results.setdefault(run, []).append(result)
+
+    def _run(self, name, server, run):
+        mode, options = RUNS[run]
+        options = dict(options)
+        if run.startswith("paced"):
+            rate = self._pace(name, run)
+            if rate is None:
+                return None
+            options["rate"] = rate
+        channel = options.pop("channel", None)
+        if channel is not None:
+            options["subscribe"] = server.dialect.subscription(channel)
+        result = self._load.run(server, mode, **options)
+        server.settle()
+        return result
+
+    def _pace(self, name, run):
+        """Return messages a second: half of a peak; None where the server could not keep it."""
+        own = self._peak(name)
+        whose = own if run == "paced-own" else self._peak("node")
+        if own is None or whose is None or whose / 2 > BUSY * own:
+            return None
+        return whose / 2 / RUNS[run][1]["connections"]
+
+    def _peak(self, name):
+        rates = [result["rate"] for result in self.results.get(name, {}).get("fan-out", [])]
+        return median(rates) if rates else None

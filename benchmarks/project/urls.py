@@ -1,0 +1,5 @@
+"""Only the sockets."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("django_socketio.urls"))]
