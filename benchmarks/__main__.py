@@ -21,15 +21,12 @@ def arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the main table, ours and Node only")
-    parser.add_argument(
-        "--servers", nargs="+", choices=SERVERS, metavar="NAME", help=names(SERVERS)
-    )
-    parser.add_argument(
-        "--lines", nargs="+", metavar="NAME", help=names(line.name for line in LINES)
-    )
-    parser.add_argument("--rounds", type=int, help="of the main table (5; quick: 3)")
-    parser.add_argument("--seconds", type=float, help="of each measurement (1.2; quick: 0.8)")
-    parser.add_argument("--results", type=Path, default=RESULTS / "latest.json", help="JSON file")
+    add = parser.add_argument
+    add("--servers", nargs="+", choices=SERVERS, metavar="NAME", help=names(SERVERS))
+    add("--lines", nargs="+", metavar="NAME", help=names(line.name for line in LINES))
+    add("--rounds", type=int, help="of the main table (5; quick: 3)")
+    add("--seconds", type=float, help="of each measurement (1.2; quick: 0.8)")
+    add("--results", type=Path, default=RESULTS / "latest.json", help="JSON file")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 5)
     options.seconds = options.seconds or (0.8 if options.quick else 1.2)

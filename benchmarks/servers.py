@@ -33,6 +33,9 @@ class Server:
     dialect: Dialect = SOCKETIO
     environ: dict = field(default_factory=dict)
     folder: Path = PEERS
+    slow: bool = False
+    """Whether it takes so long to open and end sockets that each run has a new process, and the
+    largest is made once."""
 
 
 OURS = Server(
@@ -89,6 +92,7 @@ SERVERS = {
             "python-socketio, uvicorn",
             (*UVICORN, "python_socketio_asgi:application"),
             "uvloop, httptools, ``websockets``, orjson, handlers inline, no compression.",
+            slow=True,
         ),
         Server(
             "channels-uvicorn",
@@ -97,6 +101,7 @@ SERVERS = {
             "uvloop, httptools, ``websockets``, no compression; the plain consumer with orjson, "
             "the in-memory layer, sessions and authentication in its middleware.",
             JSON,
+            slow=True,
         ),
         Server(
             "channels-daphne",
@@ -104,6 +109,7 @@ SERVERS = {
             (*DAPHNE, "channels_project:application"),
             "the same application; no access log.",
             JSON,
+            slow=True,
         ),
         Server(
             "uws",
