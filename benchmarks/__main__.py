@@ -6,36 +6,58 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import documentation, report
+from benchmarks.curves import CURVES
+from benchmarks.growth import Growth
 from benchmarks.lines import LINES
 from benchmarks.load import Load, compiled
 from benchmarks.measure import Table
 from benchmarks.processes import Failed, end_on_signals
+from benchmarks.relay import RelayTable
+from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = ["node", "ours"]
+LINE_NAMES = [line.name for line in LINES]
+CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
+PARTS = ["table", "curves", "relay"]
 
 
 def arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the main table, ours and Node only")
+    choose(parser, "parts", PARTS)
+    choose(parser, "servers", list(SERVERS))
+    choose(parser, "lines", LINE_NAMES)
+    choose(parser, "curves", CURVE_NAMES)
+    choose(parser, "relays", list(RELAYS))
     add = parser.add_argument
-    add("--servers", nargs="+", choices=SERVERS, metavar="NAME", help=names(SERVERS))
-    add("--lines", nargs="+", metavar="NAME", help=names(line.name for line in LINES))
     add("--rounds", type=int, help="of the main table (5; quick: 3)")
+    add("--curve-rounds", type=int, default=1, help="of the curves (1)")
+    add("--relay-rounds", type=int, default=3, help="of the relay (3)")
     add("--seconds", type=float, help="of each measurement (1.2; quick: 0.8)")
-    add("--results", type=Path, default=RESULTS / "latest.json", help="JSON file")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 5)
-    options.seconds = options.seconds or (0.8 if options.quick else 1.2)
+    add("--results", type=Path, default=RESULTS / "latest.json", help="JSON file to write")
+    add("--docs", type=Path, help="folder of the documentation to write")
+    add("--from-results", action="store_true", help="measure nothing: show --results again")
+    return with_defaults(parser.parse_args())
+
+
+def choose(parser, name, those):
+    """Add an option that takes some of many names."""
+    help = f"of {', '.join(those)} (all)"
+    parser.add_argument(f"--{name}", nargs="+", choices=those, metavar="NAME", help=help)
+
+
+def with_defaults(options):
+    """Return the options, with what was not given."""
+    quick = options.quick
+    options.parts = options.parts or (["table"] if quick else PARTS)
+    options.servers = options.servers or (QUICK if quick else list(SERVERS))
+    options.rounds = options.rounds or (3 if quick else 5)
+    options.seconds = options.seconds or (0.8 if quick else 1.2)
     return options
-
-
-def names(those):
-    """Return what may be chosen."""
-    return "of " + ", ".join(those)
 
 
 def say(text):
@@ -43,34 +65,45 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def chosen_lines(wanted):
-    """Return the lines of the main table that were asked for."""
-    unknown = set(wanted or ()) - {line.name for line in LINES}
-    if unknown:
-        raise Failed(f"There is no line {', '.join(sorted(unknown))}.")
-    return [line for line in LINES if not wanted or line.name in wanted]
-
-
-def run(options, folder):
-    """Measure, print, and keep the results."""
+def measure(options, folder):
+    """Measure the parts that were asked for; return the results."""
     load = Load(compiled(folder), options.seconds)
-    lines = chosen_lines(options.lines)
-    table = Table(load, folder, say)
-    servers = options.servers or (QUICK if options.quick else list(SERVERS))
-    table.measure(servers, lines, options.rounds)
-    for rows in (report.rows_against_node, report.rows_of_all, report.rows_of_cpu):
-        print(report.grid(list(rows(table.results, lines))), end="\n\n")
-    options.results.parent.mkdir(exist_ok=True)
-    options.results.write_text(json.dumps({"table": table.results}, indent=1))
+    results = {"machine": documentation.machine()}
+    if "table" in options.parts:
+        table = Table(load, folder, say)
+        lines = [line for line in LINES if line.name in (options.lines or LINE_NAMES)]
+        table.measure(options.servers, lines, options.rounds)
+        results["table"] = table.results
+    if "curves" in options.parts:
+        growth = Growth(load, folder, say)
+        growth.measure(options.curves or CURVE_NAMES, options.curve_rounds)
+        results["curves"] = growth.results
+    if "relay" in options.parts:
+        relay = RelayTable(load, folder, say)
+        relay.measure(options.relays or list(RELAYS), options.relay_rounds)
+        results["relay"] = relay.results
+    return results
+
+
+def run(options):
+    """Measure, keep the results, and show them."""
+    if options.from_results:
+        results = json.loads(options.results.read_text())
+    else:
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+            results = measure(options, folder)
+        options.results.parent.mkdir(exist_ok=True)
+        options.results.write_text(json.dumps(results, indent=1))
+    print("\n\n".join(report.tables(results)))
+    if options.docs:
+        documentation.write(results, options.docs)
 
 
 def main():
     """Run the benchmarks; return the exit status."""
     end_on_signals()
-    options = arguments()
     try:
-        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-            run(options, folder)
+        run(arguments())
     except Failed as error:
         print(error, file=sys.stderr)
         return 1

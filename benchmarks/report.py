@@ -3,13 +3,20 @@
 from statistics import median
 
 from benchmarks.lines import LINES
+from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
+
+DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 
 
 def values_of(results, server, line):
     """Return a line's values in all rounds."""
     found = results.get(server, {}).get(line.run, [])
-    return [result[line.value] * line.scale for result in found if line.value in result]
+    return [
+        result[line.value] * line.scale
+        for result in found
+        if line.value in result and result.get("count") != 0
+    ]
 
 
 def number(value):
@@ -21,7 +28,7 @@ def number(value):
 
 def spread(values):
     """Return the smallest and the largest."""
-    return f"{number(min(values))}–{number(max(values))}"  # noqa: RUF001
+    return f"{number(min(values))}{DASH}{number(max(values))}"
 
 
 def rows_against_node(results, lines=LINES):
@@ -36,7 +43,7 @@ def rows_against_node(results, lines=LINES):
             f"{line.title} ({line.unit})",
             f"{number(median(ours))} ({spread(ours)})",
             f"{number(median(node))} ({spread(node)})",
-            f"{median(ours) / median(node):.2f} ×",  # noqa: RUF001
+            f"{median(ours) / median(node):.2f} {TIMES}",
             f"{sign}{line.least:g}",
             f"{sign}{line.dream:g}",
         )
@@ -54,7 +61,7 @@ def cell(results, name, line):
     """Return a median and its ratio to Node's; a dash where there is none."""
     values, node = values_of(results, name, line), values_of(results, "node", line)
     if not values:
-        return "–"  # noqa: RUF001
+        return DASH
     if not node or name == "node":
         return number(median(values))
     return f"{number(median(values))} ({median(values) / median(node):.2f})"
@@ -69,7 +76,7 @@ def rows_of_cpu(results, lines=LINES):
         cells = []
         for line in lines:
             found = [result["cpu_us"] for result in results[name].get(line.run, [])]
-            cells.append(number(median(found)) if found else "–")  # noqa: RUF001
+            cells.append(number(median(found)) if found else DASH)
         yield (SERVERS[name].title, *cells)
 
 
@@ -78,6 +85,67 @@ def grid(rows):
     rows = [[str(cell) or "\\" for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
-    texts = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-             for row in rows]  # fmt: skip
+    texts = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     return "\n".join([rule, texts[0], rule, *texts[1:], rule])
+
+
+def rows_of_relay(results):
+    """Yield the table of what goes through Redis."""
+    yield (
+        "",
+        "without Redis",
+        "one process",
+        "two processes",
+        "published/s",
+        "p50 (ms)",
+        "p99 (ms)",
+    )
+    for name, runs in results.items():
+        yield (
+            RELAYS[name].title,
+            *(middle(runs.get(run, []), "rate") for run in ("without", "one", "two")),
+            middle(runs.get("publish", []), "published"),
+            *(middle(runs.get("latency", []), value, 0.001) for value in ("p50_us", "p99_us")),
+        )
+
+
+def middle(found, value, scale=1.0):
+    """Return the median of a value; a dash where there is none."""
+    found = [result for result in found if result["count"] or value == "published"]
+    values = [result[value] * scale for result in found]
+    return number(median(values)) if values else DASH
+
+
+def best_of_peers(results):
+    """Return the ratio of ours through Redis to the best of the others; None if not measured."""
+    rates = {
+        name: median(result["rate"] for result in runs["one"])
+        for name, runs in results.items()
+        if runs.get("one")
+    }
+    others = [rate for name, rate in rates.items() if not name.startswith("ours")]
+    return rates["ours"] / max(others) if "ours" in rates and others else None
+
+
+def rows_of_curve(series):
+    """Yield the medians of a curve: a row for each x."""
+    yield ("", *series)
+    for x in next(iter(series.values())):
+        cells = (points.get(x) for points in series.values())
+        yield (f"{int(x):,}", *(number(median(values)) if values else DASH for values in cells))
+
+
+def tables(results):
+    """Return all tables as text, for a terminal."""
+    texts = []
+    if "table" in results:
+        rows = (rows_against_node, rows_of_all, rows_of_cpu)
+        texts += [grid(list(each(results["table"]))) for each in rows]
+    for name, series in results.get("curves", {}).items():
+        texts.append(f"{name}\n{grid(list(rows_of_curve(series)))}")
+    if "relay" in results:
+        texts.append(grid(list(rows_of_relay(results["relay"]))))
+    return texts

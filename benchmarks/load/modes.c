@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include "load.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MILLISECOND = 1000000 };
-static const uint64_t SECOND = 1000000000, STALLED = 2000000000;
+enum { MILLISECOND = 1000000, FEW = 4, PATIENCE = 10 };
+static const uint64_t SECOND = 1000000000, STALLED = 5000000000;
 
 static bool answers_go_on; /* echo: each answer is followed by the next message */
 static bool stamped;       /* latencies come from the message itself */
@@ -95,7 +97,7 @@ static uint64_t outstanding(void)
     return expected > arrived ? expected - arrived : 0;
 }
 
-/* What does not arrive for two seconds will not arrive any more. */
+/* What does not arrive for five seconds will not arrive any more. */
 static void give_up_stalled(void)
 {
     if (outstanding() && now() - last_answer > STALLED) {
@@ -104,10 +106,19 @@ static void give_up_stalled(void)
     }
 }
 
+/* Slow servers are given time for a few messages. */
+static bool enough(uint64_t begun, uint64_t before, double seconds)
+{
+    uint64_t passed = now() - begun, few = (uint64_t)FEW * options.connections;
+    return passed >= seconds * SECOND
+        && (totals.answers - before >= few || passed >= PATIENCE * SECOND);
+}
+
 static void keep_in_flight(double seconds)
 {
     uint64_t allowed = (uint64_t)(options.in_flight - 1) * options.connections;
-    for (uint64_t stop = now() + seconds * SECOND; now() < stop; give_up_stalled()) {
+    uint64_t begun = now(), before = totals.answers;
+    for (; !enough(begun, before, seconds); give_up_stalled()) {
         while (outstanding() <= allowed)
             publish(now());
         poll_once(10 * MILLISECOND);
@@ -141,6 +152,15 @@ static void measure_fanout(void)
     print_number("outstanding", outstanding());
 }
 
+/* Whoever publishes must find subscribers until the end, which is that of the standard input. */
+static void stay(void)
+{
+    char nothing;
+    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    while (read(STDIN_FILENO, &nothing, 1) != 0)
+        poll_once(10 * MILLISECOND);
+}
+
 static void measure_listening(void)
 {
     stamped = true;
@@ -151,6 +171,7 @@ static void measure_listening(void)
     begin();
     pump(options.seconds);
     end();
+    stay();
 }
 
 static void measure_connecting(void)

@@ -1,0 +1,89 @@
+"""Measures the curves of ``curves.py``, and memory over sockets that come and go."""
+
+from statistics import median
+
+from benchmarks.curves import CURVES, sizes, sizes_of_node, subscribe
+from benchmarks.processes import Failed
+from benchmarks.servers import OURS, SERVERS, running
+
+ROUNDS, SOCKETS, PAUSE = 10, 5000, 1
+
+
+class Growth:
+    """Measures curves.
+
+    Args:
+        load: the load generator.
+        folder: for the servers' output.
+        say: is told how it goes.
+
+    """
+
+    def __init__(self, load, folder, say):
+        self._load = load
+        self._folder = folder
+        self._say = say
+        self.results = {}
+        """Of each curve, of each series: pairs of x and the values of all rounds."""
+
+    def measure(self, names, rounds):
+        """Measure curves by name."""
+        for curve in CURVES:
+            for number in range(rounds if curve.name in names else 0):
+                self._say(f"{curve.title}, round {number + 1} of {rounds}")
+                for server in curve.servers:
+                    self._curve(curve, server)
+        if "churn" in names:
+            self._say(f"{SOCKETS} sockets coming and going, {ROUNDS} times")
+            self.results["churn"] = self._churn()
+
+    def _curve(self, curve, server):
+        if curve.environ is not None:
+            for x in curve.points:
+                with self._running(server, curve.environ(x)) as running_server:
+                    self._point(curve, running_server, server, x)
+            return
+        with self._running(server) as running_server:
+            for x in curve.points:
+                self._point(curve, running_server, server, x)
+
+    def _running(self, server, environ=None):
+        return running(SERVERS[server], self._load.program, self._folder, environ=environ)
+
+    def _point(self, curve, running_server, server, x):
+        measured = {}
+        at = sizes_of_node if curve.at is sizes and server != "ours" else curve.at
+        for series in at(x):
+            key = (series.mode, repr(series.options))
+            if key not in measured:
+                measured[key] = self._run(running_server, series)
+            if measured[key] is not None:
+                value = measured[key][series.value] * series.scale
+                self._keep(curve, server, series, x, value)
+
+    def _run(self, running_server, series):
+        try:
+            result = self._load.run(running_server, series.mode, **series.options)
+        except Failed as error:
+            self._say(f"  {series.title}: {error}")
+            return None
+        running_server.settle()
+        return result
+
+    def _keep(self, curve, server, series, x, value):
+        title = series.title if server == "ours" else f"{series.title} ({SERVERS[server].title})"
+        points = self.results.setdefault(curve.name, {}).setdefault(title, {})
+        points.setdefault(str(x), []).append(value)
+
+    def _churn(self):
+        """Return the server's memory, in MB, after each round of sockets."""
+        options = {"connections": SOCKETS, "rounds": ROUNDS, "seconds": PAUSE}
+        with running(OURS, self._load.program, self._folder) as server:
+            result = self._load.run(server, "churn", subscribe=subscribe("room-1"), **options)
+        memory = {str(n): [result[f"memory_kb_{n}"] / 1024] for n in range(1, ROUNDS + 1)}
+        return {"memory": memory}
+
+
+def medians(points):
+    """Return a series' x and medians, as two lists."""
+    return [float(x) for x in points], [median(values) for values in points.values()]
