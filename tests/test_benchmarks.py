@@ -1,0 +1,109 @@
+"""The benchmarks: the load generator compiles, and measures our server."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load import Load, compiled
+from benchmarks.processes import Failed
+from benchmarks.servers import OURS, SERVERS, running
+
+ROOT = Path(__file__).parent.parent
+SUBSCRIBERS = 20
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """Compile the generator, with all warnings as errors."""
+    return Load(compiled(tmp_path_factory.mktemp("load")), seconds=0.2)
+
+
+@pytest.fixture(scope="module")
+def server(load, tmp_path_factory):
+    with running(OURS, load.program, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def channel(server, name):
+    return server.dialect.subscription(name)
+
+
+def test_echo_is_measured(load, server):
+    result = load.run(
+        server, "echo", connections=SUBSCRIBERS, in_flight=2, subscribe=channel(server, "echo")
+    )
+    assert result["rate"] > 100
+    assert 0 < result["p50_us"] <= result["p99_us"] <= result["max_us"] * 1.02
+    assert result["errors"] == result["lost"] == 0
+
+
+def test_fan_out_is_measured(load, server):
+    options = {"connections": SUBSCRIBERS, "subscribe": channel(server, "room-1")}
+    result = load.run(server, "fanout", in_flight=2, **options)
+    assert result["rate"] > 100
+    paced = load.run(server, "fanout", rate=50, seconds=0.4, warm=0, **options)
+    # 50 a second for 0.4 s, each to all subscribers: the generator keeps the pace it is given.
+    assert SUBSCRIBERS * 15 <= paced["count"] + paced["outstanding"] <= SUBSCRIBERS * 21
+
+
+def test_connections_are_measured(load, server):
+    result = load.run(server, "connect", connections=4)
+    assert result["rate"] > 10
+    assert result["errors"] == 0
+
+
+def test_memory_is_that_of_the_server(load, server):
+    (pid,) = server.pids
+    result = load.run(server, "idle", connections=1, seconds=0)
+    resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert result["memory_kb"] == pytest.approx(int(resident[1]), rel=0.1)
+
+
+def test_the_generator_says_what_is_wrong(load, server):
+    with pytest.raises(Failed, match=r"no upgrade: HTTP/1\.1 404"):
+        load.run(server, "echo", connections=1, path="/nowhere/")
+    with pytest.raises(Failed, match="there is no mode nonsense"):
+        load.run(server, "nonsense", connections=1)
+
+
+def test_no_server_outlives_its_block(load, tmp_path):
+    with running(SERVERS["ceiling"], load.program, tmp_path) as server:
+        (pid,) = server.pids
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_results_are_shown_and_written_down(load, tmp_path):
+    (tmp_path / "results.json").write_text(RESULTS)
+    command = [sys.executable, "-m", "benchmarks", "--from-results", "--docs", str(tmp_path)]
+    shown = subprocess.run(
+        [*command, "--results", str(tmp_path / "results.json")],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    page = (tmp_path / "benchmarks.rst").read_text()
+    for text in (shown, page):
+        assert "3,000 (2,000\N{EN DASH}4,000)" in text
+        assert "1.50 \N{MULTIPLICATION SIGN}" in text
+        assert "66,000" in text
+
+
+RESULTS = """
+{
+  "machine": {"processor": "A", "cores": 2, "kernel": "6", "python": "3", "node": "20",
+              "redis": "7"},
+  "table": {
+    "ours": {"echo": [{"rate": 2000, "cpu_us": 1}, {"rate": 3000, "cpu_us": 1},
+                      {"rate": 4000, "cpu_us": 1}]},
+    "node": {"echo": [{"rate": 2000, "cpu_us": 2}]}
+  },
+  "relay": {"ours": {"one": [{"rate": 66000, "count": 1}]}}
+}
+"""
