@@ -1,0 +1,15 @@
+"""What each kind of publisher does: publish, and note what it was told."""
+
+import time
+
+from django_socketio import NoSocket, RelayError, broadcast_channel
+
+
+def publish(channel, content):
+    """Publish a message; return what was told, and after how many seconds."""
+    begun = time.monotonic()
+    try:
+        told = broadcast_channel(content, channel)
+    except (NoSocket, RelayError) as error:
+        told = f"{type(error).__name__}: {error}"
+    return {"content": content, "told": told, "seconds": time.monotonic() - begun}
