@@ -6,10 +6,11 @@ from django_socketio import NoSocket, RelayError, broadcast_channel
 
 
 def publish(channel, content):
-    """Publish a message; return what was told, and after how many seconds."""
+    """Publish a message; return what was told, when, and after how many seconds."""
     begun = time.monotonic()
     try:
         told = broadcast_channel(content, channel)
     except (NoSocket, RelayError) as error:
         told = f"{type(error).__name__}: {error}"
-    return {"content": content, "told": told, "seconds": time.monotonic() - begun}
+    now = time.monotonic()
+    return {"content": content, "told": told, "at": now, "seconds": now - begun}
