@@ -6,6 +6,7 @@
 //   {"do": "ask",     "socket": "a", "event": ["name", argument, …]}            tells the "answer"
 //   {"do": "reply",   "socket": "a", "event": "name", "with": [argument, …]}    acks it from now on
 //   {"do": "join",    "socket": "b", "beside": "a", "namespace": "/name", "options": {…}}
+//   {"do": "keep",    "socket": "a", "until": argument}       tells events as one list, "kept"
 //   {"do": "disconnect", "socket": "a"}
 //   {"do": "forget"}                                          disconnects all that there are
 //
@@ -18,6 +19,7 @@ import { Fetch, io } from "socket.io-client";
 const sockets = new Map();
 const replies = new Map();
 const agents = new Map();
+const keeping = new Map();
 
 class CountingAgent extends http.Agent {
   connections = 0;
@@ -93,13 +95,26 @@ function ended(name, socket, reason) {
 
 function receive(name, event) {
   const ack = typeof event.at(-1) === "function" ? event.pop() : undefined;
-  tell(name, "event", { event });
+  if (keeping.has(name)) {
+    keep(name, event);
+  } else {
+    tell(name, "event", { event });
+  }
   ack?.(...(replies.get(`${name} ${event[0]}`) ?? []));
+}
+
+function keep(name, event) {
+  const { events, until } = keeping.get(name);
+  events.push(event);
+  if (event.at(-1) === until) {
+    keeping.delete(name);
+    tell(name, "kept", { events });
+  }
 }
 
 function forget() {
   sockets.forEach((socket) => socket.disconnect());
-  [sockets, replies, agents].forEach((map) => map.clear());
+  [sockets, replies, agents, keeping].forEach((map) => map.clear());
 }
 
 const commands = {
@@ -110,6 +125,7 @@ const commands = {
   ask: ({ socket, event }) =>
     sockets.get(socket).emit(...event, (...args) => tell(socket, "answer", { args })),
   reply: ({ socket, event, with: args }) => replies.set(`${socket} ${event}`, args),
+  keep: ({ socket, until }) => keeping.set(socket, { events: [], until }),
   disconnect: ({ socket }) => sockets.get(socket).disconnect(),
 };
 

@@ -9,7 +9,7 @@ import pytest
 from tests.clients import WebSocketClient
 from tests.production.programs import Gunicorn
 from tests.relay.conftest import wait_until
-from tests.relay.site.publishing import publish
+from tests.relay.site.publishing import publish, was_accepted
 from tests.test_bad_input import get
 
 STOPPED = 10
@@ -34,11 +34,11 @@ class Publisher(threading.Thread):
 
     @property
     def accepted(self):
-        return [one["content"] for one in self.told if isinstance(one["told"], int)]
+        return [one["content"] for one in self.told if was_accepted(one)]
 
     @property
     def failed(self):
-        return [one for one in self.told if not isinstance(one["told"], int)]
+        return [one for one in self.told if not was_accepted(one)]
 
     def stop(self):
         self._stopped.set()
