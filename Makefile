@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 BENCH = benchmarks/.venv/bin
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test lint bench bench-quick clean
+.PHONY: demo test soak lint bench bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -16,6 +16,11 @@ demo: $(VENV)/run.installed
 
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest
+
+# An hour: make soak SECONDS=3600
+SECONDS ?= 600
+soak: $(VENV)/test.installed
+	$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

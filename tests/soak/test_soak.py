@@ -1,0 +1,89 @@
+"""The soak test itself: some seconds of it, and that its books find what is wrong."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.production.programs import ROOT
+from tests.soak.__main__ import print_process
+from tests.soak.ledger import END, Message, Stay, audit
+
+
+def test_some_seconds_of_it():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak", "--seconds", "4"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.rpartition("  ") for line in done.stdout.splitlines()]
+    table = {name.strip(): number.replace(",", "") for name, _, number in rows}
+    assert int(table["messages accepted"]) > 50
+    assert int(table["delivered to sockets"]) > int(table["messages accepted"])
+    assert table["lost in silence"] == table["duplicates"] == table["out of order"] == "0"
+    for fault in ("Redis connections killed", "Redis killed and started", "servers reloaded"):
+        assert int(table[fault]) > 0
+    for sockets in ("by polling", "by websocket", "that broke", "that left in order"):
+        assert int(table[f"sockets {sockets}"]) > 0
+
+
+MESSAGES = [Message("a", "p", number, float(number), number != 3) for number in range(6)]
+MESSAGES.append(Message("a", *END, 6.0, True))
+ALL = [("p", 0), ("p", 1), ("p", 2), ("p", 4), ("p", 5), END]
+
+
+def book(*numbers, subscribed=0.0, **options):
+    """Return the audit of one socket that got these of the messages, beside one that got all."""
+    stay = Stay("a", subscribed, [ALL[number] for number in numbers], **options)
+    return audit(MESSAGES, [Stay("a", 0.0, ALL, whole=True), stay])
+
+
+@pytest.mark.parametrize(
+    "stay",
+    [
+        {"numbers": range(6), "whole": True},
+        {"numbers": range(3)},  # it left
+        {"numbers": range(2, 6), "subscribed": 1.5, "whole": True},  # it came later
+        {"numbers": range(1, 6), "subscribed": 1.5, "whole": True},  # a little before it was told
+        {"numbers": ()},  # it left before anything came
+    ],
+)
+def test_the_books_accept_what_is_right(stay):
+    books = book(*stay.pop("numbers"), **stay)
+    assert books.is_clean
+    assert (books.sent, books.accepted, books.told) == (7, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("stay", "wrong"),
+    [
+        ({"numbers": (0, 1, 3)}, "lost"),
+        ({"numbers": (1, 2)}, "lost"),
+        ({"numbers": (3, 4, 5), "subscribed": 1.5, "whole": True}, "lost"),
+        ({"numbers": (0, 1, 2, 3), "whole": True}, "lost"),
+        ({"numbers": (), "whole": True}, "lost"),
+        ({"numbers": (0, 1, 1, 2)}, "duplicates"),
+        ({"numbers": (0, 2, 1)}, "disordered"),
+    ],
+)
+def test_the_books_find_what_is_wrong(stay, wrong):
+    books = book(*stay.pop("numbers"), **stay)
+    assert getattr(books, wrong) > 0
+    assert not books.is_clean
+
+
+def test_what_was_told_is_not_lost_in_silence():
+    books = book(0, 1, 3, gaps=1)
+    assert (books.lost, books.told, books.gaps) == (0, 1, 1)
+    assert books.is_clean
+
+
+@pytest.mark.parametrize(
+    ("after", "grown"), [((50, 20), False), ((70, 20), True), ((50, 40), True)]
+)
+def test_growth_is_told(capsys, after, grown):
+    assert print_process("worker", (50, 10), after) is grown
+    assert ("GROWN" in capsys.readouterr().out) is grown
