@@ -7,6 +7,7 @@ from django_socketio.exceptions import MessageTooBig, ProtocolError
 FIN, CONTROL = 0x80, 0x08
 MASK_BIT, LENGTH_BITS = 0x80, 0x7F
 MASK_SIZE = 4
+MAX_CONTROL_SIZE = 125
 
 # The 7 bits that announce a longer length: how many bytes it has, and the least it may be.
 EXTENDED = {126: (2, 126), 127: (8, 0x10000)}
@@ -74,6 +75,9 @@ class FrameBoundaries:
 
     def _add_to_message(self, first: int, length: int) -> None:
         if first & CONTROL:
+            # Nothing else bounds how much of such a frame would be kept (section 5.5).
+            if length > MAX_CONTROL_SIZE:
+                raise ProtocolError(f"WebSocket: a control frame has {length} bytes, 125 at most")
             return
         self._message_size += length
         if self._message_size > self._max_message_size:

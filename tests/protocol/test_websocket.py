@@ -307,6 +307,29 @@ def test_a_fragmented_control_frame_is_refused(opcode):
 
 
 @pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
+@pytest.mark.parametrize("size", [126, 65535, 65536, 2**40, 2**64 - 1])
+def test_a_control_frame_over_125_bytes_is_refused_from_the_header_alone(opcode, size):
+    assert_refused(1002, bytes([FIN | opcode]) + length_of(size))
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_close_frame_within_a_message_closes(opcode):
+    protocol, messages = talk(sent(opcode, b"1", fin=False) + closing(1000) + sent(CONT, b"2"))
+    assert (messages, protocol.error) == ([], None)
+    assert protocol.data_to_send() == (b"\x88\x02\x03\xe8", True)
+
+
+@pytest.mark.parametrize("before", [b"", "ü".encode()[:1]])
+@pytest.mark.parametrize("size", [50, 200, 900])
+@pytest.mark.parametrize("cut", [1, 3, 1000])
+def test_bad_text_is_refused_before_its_frame_is_complete(before, size, cut):
+    first = [sent(TEXT, before, fin=False)] if before else []
+    text = (("ü".encode()[1:] if before else b"") + b"abc\xf4\x90").ljust(size)
+    frame = sent(CONT if before else TEXT, text)[: -(size - 8)]
+    assert_refused(1007, *first, *(frame[at : at + cut] for at in range(0, len(frame), cut)))
+
+
+@pytest.mark.parametrize("opcode", [CLOSE, PING, PONG])
 @pytest.mark.parametrize("size", [126, 500])
 def test_a_control_frame_over_125_bytes_is_refused(opcode, size):
     assert_refused(1002, sent(opcode, b"\x03\xe8" + b"x" * (size - 2)))
