@@ -13,7 +13,7 @@ from setuptools import setup
 COMPILED = """
     acks channels clients codec connections handlers shared
     protocol/engineio protocol/frames protocol/framing
-    protocol/session protocol/socketio protocol/websocket
+    protocol/session protocol/socketio protocol/utf8 protocol/websocket
     transports/flusher transports/listener transports/outgoing transports/polling
     transports/session transports/websocket transports/workers
 """

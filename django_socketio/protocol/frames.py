@@ -15,6 +15,7 @@ from websockets.server import ServerProtocol
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.framing import FrameBoundaries
+from django_socketio.protocol.utf8 import EarlyCheck
 
 # What `websockets` would log of every connection, the session logs once, with its reason.
 silent = logging.getLogger("django_socketio.websockets")
@@ -22,6 +23,8 @@ silent.setLevel(logging.CRITICAL)
 
 MAX_REASON_SIZE = 123
 """Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
+
+_OPCODE_BITS = 0x0F
 
 
 def _shorten(reason: str) -> str:
@@ -36,7 +39,15 @@ class Frames:
 
     """
 
-    __slots__ = ("_boundaries", "_decoder", "_fragments", "_protocol", "error")
+    __slots__ = (
+        "_boundaries",
+        "_decoder",
+        "_early",
+        "_fragments",
+        "_protocol",
+        "_within_frame",
+        "error",
+    )
 
     def __init__(self, max_message_size: int) -> None:
         # Sizes are limited where frames are cut: the library would count control frames towards
@@ -45,6 +56,8 @@ class Frames:
         self._boundaries = FrameBoundaries(max_message_size)
         self._fragments: list[str | bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._within_frame = False
+        self._early: EarlyCheck | None = None
         self.error: ProtocolError | None = None
         """What the client did wrong, once it did."""
 
@@ -66,12 +79,35 @@ class Frames:
             self._fail(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR, error)
 
     def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
+        begins, self._within_frame = not self._within_frame, self._boundaries.is_within_frame
+        if begins and piece[0] & _OPCODE_BITS == Opcode.CLOSE:
+            # Control frames may come within a message (section 5.4), which this one ends.
+            self._protocol.current_size = None
         self._protocol.receive_data(piece)
         for event in self._protocol.events_received():
             message = self._assemble(event) if isinstance(event, Frame) else None
             if message is not None:
                 messages.append(message)
         self._note_error()
+        if self._within_frame and self.error is None:
+            self._check_early(piece, begins)
+
+    def _check_early(self, piece: bytes, begins: bool) -> None:
+        """Refuse what is not UTF-8 before its frame is complete (section 8.1)."""
+        if begins:
+            self._early = self._early_check(piece[0] & _OPCODE_BITS)
+        if self._early is None:
+            return
+        try:
+            self._early.feed(piece)
+        except UnicodeDecodeError:
+            self._fail_text()
+
+    def _early_check(self, opcode: int) -> EarlyCheck | None:
+        if opcode == Opcode.TEXT:
+            return EarlyCheck(None)
+        is_text = opcode == Opcode.CONT and self._decoder is not None
+        return EarlyCheck(self._decoder) if is_text else None
 
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
@@ -94,9 +130,7 @@ class Frames:
         try:
             content = self._decode(frame)
         except UnicodeDecodeError:
-            self._fail(
-                CloseCode.INVALID_DATA, ProtocolError("WebSocket: a text message is not UTF-8")
-            )
+            self._fail_text()
             return None
         if self._fragments is None and frame.fin:
             return content
@@ -128,6 +162,10 @@ class Frames:
         if not self._protocol.eof_sent:
             self.error = error
             self._protocol.fail(code, str(error))
+
+    def _fail_text(self) -> None:
+        error = ProtocolError("WebSocket: a text message is not UTF-8")
+        self._fail(CloseCode.INVALID_DATA, error)
 
     def _note_error(self) -> None:
         error = self._protocol.parser_exc

@@ -36,11 +36,17 @@ class FrameBoundaries:
         """Whether the next byte begins a frame that begins a message."""
         return not self._header and not self._message_begun
 
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether the next byte belongs to a frame that has begun."""
+        return bool(self._header)
+
     def split(self, data: bytes) -> Iterator[bytes]:
         """Yield ``data`` in pieces, none of which goes beyond the end of a frame.
 
         Raises:
-            ProtocolError: a length is written in more bytes than it needs.
+            ProtocolError: a length is written in more bytes than it needs, or is more than a
+                control frame may have.
             MessageTooBig: a message has more bytes than it may.
 
         """
