@@ -192,16 +192,24 @@ class WebSocketTransport:
         if not data:
             self._protocol.receive_eof()
             return self._abort(Reason.TRANSPORT_CLOSE)
-        for message in self._protocol.receive(data):
+        messages = self._protocol.receive(data)
+        answer, eof = (
+            self._protocol.data_to_send() if self._protocol.has_to_answer else (b"", False)
+        )
+        if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
+            self._reply(answer, eof)
+        for message in messages:
             if self.listener is None:
                 break
             self.listener.data_received(message)
-        if self._protocol.has_to_answer:
-            self._answer()
+        if eof:
+            self._reply(answer, eof)
 
     def _answer(self) -> None:
+        self._reply(*self._protocol.data_to_send())
+
+    def _reply(self, data: bytes, eof: bool) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""
-        data, eof = self._protocol.data_to_send()
         # Pongs that a client does not read are dropped (RFC 6455, 5.5.3, asks for the last only).
         if data and (eof or self._unsent <= self._max_unsent):
             self._write(data)
