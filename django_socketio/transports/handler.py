@@ -68,7 +68,19 @@ class Handler(WSGIHandler):
         """Read the request's head, and keep it as it came."""
         self.head = [raw_requestline.encode("latin-1")]
         read: bool = super().read_request(raw_requestline)
+        self._check_host()
         return read
+
+    def _check_host(self) -> None:
+        """Refuse a request that names no host, or several (RFC 9112, section 3.2).
+
+        Raises:
+            ValueError: it is such a request; pywsgi answers 400.
+
+        """
+        hosts = len(self.headers.get_all("host", ()))
+        if hosts > 1 or (hosts == 0 and self.request_version == "HTTP/1.1"):
+            raise ValueError(f"a request with {hosts} Host fields, one is expected")
 
     def MessageClass(self, rfile: BufferedReader, *args: Any) -> Any:  # noqa: N802
         """Read the header fields."""

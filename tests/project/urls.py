@@ -2,6 +2,7 @@ from django.http import HttpResponse
 from django.urls import include, path
 
 import django_socketio
+from tests.project.echo import echo
 
 
 def push(request):
@@ -12,4 +13,5 @@ def push(request):
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("push/", push),
+    path("echo/socket.io", echo),
 ]

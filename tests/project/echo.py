@@ -1,0 +1,45 @@
+"""A WebSocket that sends every message back, for tools that judge RFC 6455.
+
+It is reached as the sockets are (Django, the engine's handshake, the event loop), and speaks no
+Engine.IO: what comes, text or binary, goes back in one frame.
+"""
+
+from django_socketio.application import ENGINE, HANDSHAKE
+from django_socketio.protocol.websocket import frame
+from django_socketio.transports.http import Exchange, RequestError
+from django_socketio.views import _response
+
+
+class Frames:
+    """What a transport sends: frames."""
+
+    packets = ()
+
+    def __init__(self, *messages):
+        self.frames = b"".join(map(frame, messages))
+
+
+class Echo:
+    """Listens to one connection."""
+
+    def __init__(self, transport, received):
+        self.transport = transport
+        transport.start(self)
+        transport.feed(received)
+
+    def data_received(self, data):
+        self.transport.send(Frames(data))
+
+    def transport_closed(self, reason, error):
+        self.transport = None
+
+
+def echo(request):
+    """Answer the handshake."""
+    exchange = Exchange.of(request.META)
+    try:
+        answer = request.META[ENGINE]._accept(exchange, Echo)
+    except RequestError as error:
+        answer = error.answer()
+    request.META[HANDSHAKE] = (answer, request)
+    return _response(answer, ())
