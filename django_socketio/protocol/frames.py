@@ -24,7 +24,7 @@ silent.setLevel(logging.CRITICAL)
 MAX_REASON_SIZE = 123
 """Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
 
-_OPCODE_BITS = 0x0F
+_FIN, _OPCODE_BITS = 0x80, 0x0F
 
 
 def _shorten(reason: str) -> str:
@@ -95,7 +95,7 @@ class Frames:
     def _check_early(self, piece: bytes, begins: bool) -> None:
         """Refuse what is not UTF-8 before its frame is complete (section 8.1)."""
         if begins:
-            self._early = self._early_check(piece[0] & _OPCODE_BITS)
+            self._early = self._early_check(piece[0] & ~_FIN)
         if self._early is None:
             return
         try:
@@ -103,10 +103,11 @@ class Frames:
         except UnicodeDecodeError:
             self._fail_text()
 
-    def _early_check(self, opcode: int) -> EarlyCheck | None:
-        if opcode == Opcode.TEXT:
+    def _early_check(self, first: int) -> EarlyCheck | None:
+        # A frame that is wrong by itself (reserved bits, out of turn) is refused for that.
+        if first == Opcode.TEXT and self._fragments is None:
             return EarlyCheck(None)
-        is_text = opcode == Opcode.CONT and self._decoder is not None
+        is_text = first == Opcode.CONT and self._decoder is not None
         return EarlyCheck(self._decoder) if is_text else None
 
     def receive_eof(self) -> None:

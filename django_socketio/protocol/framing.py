@@ -52,7 +52,11 @@ class FrameBoundaries:
         """
         start = position = 0
         while position < len(data):
-            position += self._take(data, position)
+            try:
+                position += self._take(data, position)
+            except ProtocolError:
+                yield data[start : position + 2]  # what these say comes first, however it is cut
+                raise
             if not self._header:
                 yield data[start:position]
                 start = position
