@@ -33,12 +33,12 @@ def attach(data: Any, attachments: list[bytes]) -> Any:
 
     """
     try:
-        return _put_back(data, attachments)
+        return _put_back(data, dict(enumerate(attachments)))
     except RecursionError:
         raise ProtocolError("the packet's payload is nested too deeply") from None
 
 
-def _put_back(data: Any, attachments: list[bytes]) -> Any:
+def _put_back(data: Any, attachments: dict[int, bytes]) -> Any:
     if isinstance(data, list):
         return [_put_back(value, attachments) for value in data]
     if not isinstance(data, dict):
@@ -48,7 +48,8 @@ def _put_back(data: Any, attachments: list[bytes]) -> Any:
     return {key: _put_back(value, attachments) for key, value in data.items()}
 
 
-def _attachment(number: Any, attachments: list[bytes]) -> bytes:
-    if type(number) is not int or not 0 <= number < len(attachments):
-        raise ProtocolError(f"a placeholder names attachment {number!r:.20} of {len(attachments)}")
-    return attachments[number]
+def _attachment(number: Any, attachments: dict[int, bytes]) -> bytes:
+    # Each has one place, or a small packet would become a huge one where it is sent on.
+    if type(number) is not int or number not in attachments:
+        raise ProtocolError(f"a placeholder names attachment {number!r:.20}, which is not there")
+    return attachments.pop(number)
