@@ -132,7 +132,7 @@ class Exchange:
 
         """
         length = self.environ.get("CONTENT_LENGTH") or ""
-        announced = int(length) if length.isdigit() else 0
+        announced = int(length) if length.isdecimal() else 0
         body = b""
         if announced <= limit:
             body = self.environ["wsgi.input"].read(announced if length else limit + 1)
