@@ -43,7 +43,7 @@ def decode(data: bytes) -> Envelope:
     try:
         content = json.loads(data.decode())
         if content["version"] != VERSION:
-            raise ProtocolError(f"an envelope of version {content['version']!r}, not {VERSION}")
+            raise ProtocolError(f"an envelope of version {content['version']!r:.20}, not 1")
         return _envelope(content)
     except ProtocolError:
         raise
@@ -54,9 +54,16 @@ def decode(data: bytes) -> Envelope:
 def _envelope(content: dict[str, Any]) -> Envelope:
     packet = _packet(content["packet"], content["attachments"])
     event, *args = packet.data
-    topics = tuple(str(topic) for topic in content["topics"])
-    exclude, id = content["exclude"], content["id"]
-    return Envelope(topics, packet.namespace, event, tuple(args), exclude, id)
+    topics, exclude, id = content["topics"], content["exclude"], content["id"]
+    _check_types((*topics, id, "" if exclude is None else exclude), str)
+    _check_types((topics, content["attachments"]), list)
+    return Envelope(tuple(topics), packet.namespace, event, tuple(args), exclude, id)
+
+
+def _check_types(values: tuple[Any, ...], expected: type) -> None:
+    for value in values:
+        if type(value) is not expected:
+            raise TypeError(f"{value!r:.20} is no {expected.__name__}")
 
 
 def _packet(text: str, attachments: list[str]) -> Packet:
