@@ -1,0 +1,77 @@
+"""Engine.IO payloads and packets."""
+
+import re
+from base64 import b64decode
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.engineio import (
+    Packet,
+    PacketType,
+    decode,
+    decode_payload,
+    encode,
+    encode_for_payload,
+    join_payload,
+)
+from tests.fuzz.target import Target
+
+MAX_PACKETS = 8
+# Padding that is not needed is taken, as JavaScript's readers do.
+_BASE64 = re.compile(
+    "(?:[A-Za-z0-9+/]{4})+=*|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
+
+
+def expected(body: bytes) -> list[Packet] | None:
+    """Read a payload a second time, as the specification says; None if it is to be refused."""
+    try:
+        parts = body.decode().split("\x1e")
+    except UnicodeDecodeError:
+        return None
+    packets = [_packet(part) for part in parts]
+    return None if len(parts) > MAX_PACKETS or None in packets else packets
+
+
+def _packet(part: str) -> Packet | None:
+    if part.startswith("b"):
+        is_base64 = _BASE64.fullmatch(part[1:]) is not None
+        return Packet(PacketType.MESSAGE, b64decode(part[1:])) if is_base64 else None
+    if not part or part[0] not in "0123456":
+        return None
+    return Packet(PacketType(int(part[0])), part[1:])
+
+
+def refusal_is_fit_to_be_told(error: ProtocolError) -> None:
+    """Check that what is said of bad input is short, and one line of a log."""
+    assert len(str(error)) < 500, error
+    assert str(error).isprintable(), repr(str(error))
+
+
+def check(data: bytes) -> None:
+    """Take any payload."""
+    try:
+        packets = decode_payload(data, MAX_PACKETS)
+    except ProtocolError as error:
+        refusal_is_fit_to_be_told(error)
+        packets = None
+    assert packets == expected(data)
+    if packets is not None:
+        again = join_payload(map(encode_for_payload, packets))
+        assert decode_payload(again, MAX_PACKETS) == packets
+        assert [decode(encode(packet)) for packet in packets] == packets
+
+
+TARGET = Target(
+    "engine.io payloads",
+    check,
+    seeds=(
+        b"",
+        b"4hello",
+        b"2probe\x1e3probe\x1e5",
+        b"bAQIDBA==\x1e4x",
+        b"b",
+        b"0{}\x1e1\x1e6",
+        '4ü😀\x1e451-["a",{"_placeholder":true,"num":0}]\x1ebAA=='.encode(),
+    ),
+    tokens=(b"\x1e", b"b", b"4", b"=", b"==", b"AAAA", b"/+", b"-_", b"\n", b"7", "é".encode()),
+)
