@@ -1,17 +1,13 @@
 """WebSocket, sans I/O: messages out of bytes, and frames out of messages (RFC 6455).
 
-The usual message, a short text in one frame, is read and written here; a handshake, and all other
-frames, mistakes included, are the `websockets` package's (``frames.py``). What it needs for them
-is made when the first of them comes: few connections ever need it before they are closed.
+The usual message, a short text in one frame, is read and written here; all other frames, mistakes
+included, are the `websockets` package's (``frames.py``). What it needs for them is made when the
+first of them comes: few connections ever need it before they are closed.
 """
 
-from collections.abc import Iterable
 from struct import Struct
 
-from websockets.datastructures import Headers
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 
 try:
     from websockets.speedups import apply_mask
@@ -19,7 +15,7 @@ except ImportError:  # where it could not be compiled
     from websockets.utils import apply_mask
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.frames import Frames, silent
+from django_socketio.protocol.frames import Frames
 
 __all__ = ["CloseCode", "WebSocketProtocol", "frame"]
 
@@ -78,16 +74,6 @@ class WebSocketProtocol:
         if self._all_frames is None:
             self._all_frames = Frames(self._max_message_size)
         return self._all_frames
-
-    @staticmethod
-    def accept(target: str, headers: Iterable[tuple[str, str]], version: str) -> Response:
-        """Return the answer to a handshake request (section 4.2): 101, or what is wrong with it."""
-        request = Request(target, Headers(headers), "GET", version)
-        response = ServerProtocol(logger=silent).accept(request)
-        if response.status_code != 101:
-            # Section 4.4: the client learns which version is spoken.
-            response.headers["Sec-WebSocket-Version"] = "13"
-        return response
 
     def receive(self, data: bytes) -> list[str | bytes]:
         """Return the messages that these bytes complete; then see ``has_to_answer``."""

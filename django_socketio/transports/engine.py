@@ -14,7 +14,7 @@ from gevent import sleep
 from gevent.event import Event
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol import engineio
+from django_socketio.protocol import engineio, opening
 from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms, clock
@@ -157,15 +157,15 @@ class Engine:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
             )
-        protocol = WebSocketProtocol(self._limits.max_message_size)
-        environ = exchange.environ
-        response = protocol.accept("/", exchange.headers, environ["SERVER_PROTOCOL"])
+        version = exchange.environ["SERVER_PROTOCOL"]
+        response = opening.accept("/", exchange.headers, version)
         if response.status_code != 101:
             problem = bytes(response.body).decode().partition("\n")[0]
             spoken = ("Sec-WebSocket-Version", response.headers["Sec-WebSocket-Version"])
             raise RequestError(ErrorCode.BAD_REQUEST, problem, headers=(spoken,))
 
         def take_over(sock: socket, received: bytes) -> None:
+            protocol = WebSocketProtocol(self._limits.max_message_size)
             unsent = self._limits.max_unsent_bytes
             begin(WebSocketTransport(sock, protocol, self._flusher, self._alarms, unsent), received)
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol import opening
 from django_socketio.protocol.websocket import WebSocketProtocol, frame
 
 repeatable = settings(derandomize=True, max_examples=60, deadline=None, database=None)
@@ -617,7 +618,7 @@ def accept(headers=(), without=None, version="HTTP/1.1"):
     request = {**REQUEST, **dict(headers)}
     request.pop(without, None)
     target = "/socket.io/?EIO=4&transport=websocket"
-    return WebSocketProtocol(LIMIT).accept(target, request.items(), version)
+    return opening.accept(target, request.items(), version)
 
 
 def test_a_handshake_is_accepted_with_the_hash_of_its_key():
@@ -645,7 +646,7 @@ def test_a_handshake_may_be_written_as_browsers_and_proxies_do(headers):
 
 def test_the_names_of_headers_have_no_case():
     request = [(name.lower(), value) for name, value in REQUEST.items()]
-    assert WebSocketProtocol(LIMIT).accept("/", request, "HTTP/1.1").status_code == 101
+    assert opening.accept("/", request, "HTTP/1.1").status_code == 101
 
 
 def test_extensions_and_subprotocols_are_offered_in_vain():
@@ -690,7 +691,7 @@ def test_a_key_that_is_not_16_bytes_of_base64_is_refused(key):
 @pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
 def test_a_header_that_comes_twice_is_refused(name):
     request = [*REQUEST.items(), (name, REQUEST[name])]
-    response = WebSocketProtocol(LIMIT).accept("/", request, "HTTP/1.1")
+    response = opening.accept("/", request, "HTTP/1.1")
     assert response.status_code == 400
     assert name in response.body.decode()
 
@@ -715,8 +716,14 @@ def test_a_request_before_http_1_1_is_refused(version):
     assert version in response.body.decode()
 
 
-def test_accepting_leaves_nothing_to_send_and_the_protocol_ready():
-    protocol = WebSocketProtocol(LIMIT)
-    protocol.accept("/", REQUEST.items(), "HTTP/1.1")
-    assert protocol.data_to_send() == (b"", False)
-    assert protocol.receive(sent(TEXT, b"hello")) == ["hello"]
+@pytest.mark.parametrize("value", ["caf\u00c3\u00a9=\u009c", "\x7f", "a\x01b"])
+def test_other_fields_may_hold_anything(value):
+    request = [*REQUEST.items(), ("Cookie", value), ("X-Other", value)]
+    assert opening.accept("/", request, "HTTP/1.1").status_code == 101
+
+
+@pytest.mark.parametrize("name", ["Upgrade", "Connection", "Sec-WebSocket-Key"])
+@pytest.mark.parametrize("value", ["\x7f", "a\x01b", "\u009c"])
+def test_a_field_of_the_handshake_with_a_bad_value_is_refused(name, value):
+    request = {**REQUEST, name: value}
+    assert opening.accept("/", request.items(), "HTTP/1.1").status_code == 400
