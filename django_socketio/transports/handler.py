@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
 from io import BufferedReader
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
 from typing import Any
 
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import clock
@@ -31,6 +33,30 @@ def mask_values(values: dict[str, Any]) -> dict[str, Any]:
         name: mask_sids(value) if isinstance(value, str) and "=" in value else value
         for name, value in values.items()
     }
+
+
+class Body(Input):
+    """A request's body. Where it is cut short, or badly chunked, that is the client's mistake."""
+
+    __slots__ = ()
+
+    def read(self, length: int | None = None) -> bytes:
+        """Read up to ``length`` bytes, or all."""
+        return self._checked(super().read, length)
+
+    def readline(self, size: int | None = None) -> bytes:
+        """Read a line."""
+        return self._checked(super().readline, size)
+
+    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+        try:
+            return read(size)
+        except (ValueError, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # of the connection
+                raise
+            self._chunked_input_error = True  # type: ignore[misc]  # nothing more is read
+            # What pywsgi answers with 400; of other errors it would print the traceback.
+            raise _InvalidClientInput(str(error)) from None
 
 
 class Handler(WSGIHandler):
@@ -65,9 +91,17 @@ class Handler(WSGIHandler):
                 sock.shutdown(SHUT_RD)  # pywsgi finds its end
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Read the request's head, and keep it as it came."""
+        """Read the request's head, and keep it as it came.
+
+        Raises:
+            ValueError: it is no request; anything else, pywsgi would print with its traceback.
+
+        """
         self.head = [raw_requestline.encode("latin-1")]
-        read: bool = super().read_request(raw_requestline)
+        try:
+            read: bool = super().read_request(raw_requestline)
+        except (HTTPException, IndexError) as error:
+            raise ValueError(f"Invalid request: {error!r:.200}") from None
         self._check_host()
         return read
 
@@ -89,6 +123,7 @@ class Handler(WSGIHandler):
     def get_environ(self) -> dict[str, Any]:
         """Return the environ, from which the connection can be taken over."""
         environ: dict[str, Any] = super().get_environ()
+        self.wsgi_input.__class__ = Body
         environ[takeover.KEY] = self
         return environ
 
