@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 BENCH = benchmarks/.venv/bin
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test soak lint bench bench-quick clean
+.PHONY: demo test soak fuzz lint bench bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -33,6 +33,10 @@ bench: benchmarks/.venv/installed
 bench-quick: benchmarks/.venv/installed
 	$(BENCH)/python -m benchmarks --quick
 
+# A million inputs, or: make fuzz INPUTS=10000 SEED=1
+fuzz: $(VENV)/fuzz.installed
+	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+
 $(VENV)/run.installed: requirements/run.txt pyproject.toml requirements/install
 	requirements/install run
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +55,10 @@ benchmarks/.venv/installed: benchmarks/requirements.txt requirements/run.txt ben
 	$(PYTHON) -m venv benchmarks/.venv
 	$(BENCH)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	npm ci --prefix benchmarks --no-audit --no-fund --loglevel error
+	touch $@
+
+$(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
 	touch $@
 
 clean:
