@@ -1,8 +1,8 @@
 """Envelopes of the relay, as they come from Redis, where anything may write."""
 
 import json
-import threading
 from base64 import b64decode
+from collections.abc import Callable, Iterable
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
@@ -42,30 +42,58 @@ def check(data: bytes) -> None:
     assert delivered[:2] == ([] if envelope is None else delivered[:1] * len(delivered[:2]))
 
 
-class NoLog:
-    """A publisher whose log is empty: Redis is not needed to read what came from it."""
+class Log:
+    """A publisher that has kept some messages: Redis is not needed to read what came from it."""
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self._numbers = sorted(numbers)
 
     def position(self, topic: str) -> None:
         return None
 
-    def log(self, topic: str, after: int) -> list:
-        return []
+    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+        return [(number, envelope_of(number)) for number in self._numbers if number > after]
+
+
+def envelope_of(number: int) -> bytes:
+    """Return the envelope of a numbered message."""
+    return wire.encode(Envelope((TOPIC,), "/", "message", (number,)))
+
+
+def message(epoch: str, number: int) -> bytes:
+    """Return a message as Redis publishes it."""
+    return f"{epoch} {number} ".encode() + envelope_of(number)
+
+
+class CountingReceiver(Receiver):
+    """Counts what is told to be lost."""
+
+    losses = 0
+
+    def _count(self, topic: str) -> None:
+        self.losses += 1
+
+
+def receiver(deliver: Callable[[Envelope], object], logged: Iterable[int] = ()) -> CountingReceiver:
+    """Return the receiver of a process that has just subscribed."""
+    receiver = CountingReceiver(Log(logged), lambda call, *args: call(*args), lambda topic: None)
+    receiver._lost = receiver._count
+    receiver.add(TOPIC, deliver)
+    receiver.locate(TOPIC, has_past=False)
+    return receiver
 
 
 def receive(*messages: bytes) -> list[Envelope]:
     """Return what a process delivers of the messages of a topic."""
     delivered: list[Envelope] = []
-    receiver = Receiver(NoLog(), lambda call, *args: call(*args), lambda topic: None)
-    receiver.add(TOPIC, delivered.append)
-    receiver.locate(TOPIC, has_past=False)
+    process = receiver(delivered.append)
     for message in messages:
-        receiver.receive(TOPIC, message)
+        process.receive(TOPIC, message)
     return delivered
 
 
 def position_is_read(data: bytes) -> None:
     """Take any message of a topic, its position included."""
-    assert threading.current_thread() is not None
     receive(data, data)
 
 

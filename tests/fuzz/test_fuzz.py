@@ -268,3 +268,44 @@ def test_a_message_beyond_the_limit_is_never_collected():
         protocol = WebSocketProtocol(1000)
         protocol.receive(bytes([first, 0xFF]) + (2**62).to_bytes(8, "big"))
         assert isinstance(protocol.error, MessageTooBig)
+
+
+# What a process delivers of a topic whose messages come late, twice or never
+
+arrivals = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 8)), max_size=20)
+
+
+@repeatable
+@given(arrivals, st.sets(st.integers(1, 8)))
+def test_messages_of_a_topic_are_delivered_in_order_once_or_told_lost(arrivals, logged):
+    delivered, epoch, last, lost = [], None, 0, 0
+    receiver = envelopes.receiver(delivered.append, logged)
+    for name, number in arrivals:
+        told, before = receiver.losses, len(delivered)
+        receiver.receive(envelopes.TOPIC, envelopes.message(name, number))
+        news = [envelope.args[0] for envelope in delivered[before:]]
+        if name == epoch and number <= last:
+            assert news == []  # it was there before
+            continue
+        begins = last if name == epoch else None
+        missing = expected_missing(epoch, begins, number, logged)
+        assert news == [*missing, number]
+        lost = number_of_lost(epoch, begins, number, missing)
+        assert (receiver.losses - told > 0) == lost
+        epoch, last = name, number
+
+
+def expected_missing(epoch, last, number, logged):
+    """Return what the log has between the last message and this one, of the same epoch."""
+    if epoch is None or last is None:
+        return []
+    return [between for between in range(last + 1, number) if between in logged]
+
+
+def number_of_lost(epoch, last, number, missing):
+    """Whether messages are missing for good: of this epoch, or all those of a new one."""
+    if epoch is None:
+        return False
+    if last is None:
+        return number != 1
+    return len(missing) < number - last - 1
