@@ -418,3 +418,43 @@ def test_a_server_that_cannot_hold_sockets_says_what_to_run(client):
     response = Client().get(HANDSHAKE)
     assert response.status_code == 501
     assert b"runserver_socketio" in response.content
+
+
+AMBIGUOUS = [
+    "",
+    "Host: localhost\r\nHost: localhost\r\n",
+    "Host: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n",
+    "Host: localhost\r\nContent-Length: 2, 2\r\n",
+    "Host: localhost\r\nContent-Length: +2\r\n",
+    "Host: localhost\r\nContent-Length: 0_2\r\n",
+    "Host: localhost\r\nContent-Length: -2\r\n",
+    "Host: localhost\r\nContent-Length: \u00b2\r\n",
+    "Host: localhost\r\nContent-Length:\r\n",
+    "Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n",
+    "Host: localhost\r\nTransfer-Encoding: identity\r\n",
+    "Host: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+]
+
+
+@pytest.mark.parametrize("fields", AMBIGUOUS)
+def test_a_request_that_can_be_read_in_two_ways_is_refused(server, fields):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\n{fields}\r\n"
+    connection = raw_request(server.port, head.encode("latin-1") + b"40")
+    assert response(connection)[0] == 400
+    assert connection.recv(1) == b""  # what follows is not read as a request
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ("Content-Length: 2\r\n", b"40"),
+        ("Content-Length: 2\r\nContent-Length: 2\r\n", b"40"),
+        ("Transfer-Encoding: Chunked\r\n", b"1\r\n4\r\n1\r\n0\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_body_is_read_as_long_as_it_is(server, fields, body):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
+    assert response(raw_request(server.port, head.encode() + body)) == (200, "ok")
+    assert client.receive().startswith("40{")

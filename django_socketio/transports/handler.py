@@ -102,11 +102,11 @@ class Handler(WSGIHandler):
             read: bool = super().read_request(raw_requestline)
         except (HTTPException, IndexError) as error:
             raise ValueError(f"Invalid request: {error!r:.200}") from None
-        self._check_host()
+        self._check_fields()
         return read
 
-    def _check_host(self) -> None:
-        """Refuse a request that names no host, or several (RFC 9112, section 3.2).
+    def _check_fields(self) -> None:
+        """Refuse what another server on the way may have read otherwise (RFC 9112, 3.2 and 6).
 
         Raises:
             ValueError: it is such a request; pywsgi answers 400.
@@ -115,6 +115,12 @@ class Handler(WSGIHandler):
         hosts = len(self.headers.get_all("host", ()))
         if hosts > 1 or (hosts == 0 and self.request_version == "HTTP/1.1"):
             raise ValueError(f"a request with {hosts} Host fields, one is expected")
+        lengths = set(self.headers.get_all("content-length", ()))
+        if len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
+            raise ValueError(f"a Content-Length is one number, not {sorted(lengths)!r:.100}")
+        codings = self.headers.get_all("transfer-encoding", ())
+        if [coding.lower() for coding in codings] not in ([], ["chunked"]):
+            raise ValueError(f"a Transfer-Encoding is chunked, not {codings!r:.100}")
 
     def MessageClass(self, rfile: BufferedReader, *args: Any) -> Any:  # noqa: N802
         """Read the header fields."""
