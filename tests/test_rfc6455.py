@@ -8,7 +8,6 @@ Every category of Autobahn's fuzzing client is here: framing (1), pings and pong
 import os
 import socket
 import struct
-import time
 
 import pytest
 from django.test.utils import override_settings
@@ -565,10 +564,8 @@ def test_7_1_1_a_big_message_is_answered_whole_before_the_close(ws):
 def test_9_a_message_in_many_fragments(ws, opcode, size):
     payload = b"*" * 1_000_000
     pieces = [payload[start : start + size] for start in range(0, len(payload), size)]
-    began = time.monotonic()
     ws.send(fragments(opcode, *pieces))
     assert ws.frame() == (FIN | opcode, payload)
-    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
