@@ -15,8 +15,9 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
-        from django_socketio import broadcasts, relays
+        from django_socketio import broadcasts, relays, signals
 
         register(check_settings)
         broadcasts.publish_otherwise_with(relays.publish)
+        signals.connect()
         autodiscover_modules("events")

@@ -77,11 +77,22 @@ def send(session_id: str, message: Any, event: str = "message", namespace: str =
     return _send(topics, namespace, event, message, missing)
 
 
-def _send(topics: tuple[str, ...], namespace: str, event: str, message: Any, missing: str) -> int:
-    check_event(event)
+def publish(envelope: Envelope) -> int:
+    """Publish an envelope as this process does; return how many received it.
+
+    Raises:
+        NoSocket: nothing can leave this process.
+        RelayError: the relay did not take it.
+
+    """
     publish = _Process.publish or _Process.otherwise
     if publish is None:
-        raise NoSocket(f"{missing}: Django is not set up in this process (django.setup())")
+        raise NoSocket("Django is not set up in this process (django.setup())")
+    return publish(envelope)
+
+
+def _send(topics: tuple[str, ...], namespace: str, event: str, message: Any, missing: str) -> int:
+    check_event(event)
     received = publish(Envelope(topics, namespace, event, (message,)))
     if not received:
         raise NoSocket(missing)

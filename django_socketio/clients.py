@@ -142,7 +142,7 @@ class Client:
 
     def _event(self, packet: Packet, size: int) -> None:
         self._waiting_bytes -= size
-        if not self._accepted:
+        if not self._accepted or self.socket.disconnect_reason is Reason.SESSION_ENDED:
             return
         name, args = packet.data[0], packet.data[1:]
         try:
@@ -227,12 +227,21 @@ class Client:
     # Handlers
 
     def _send(self, event: events.Event, *args: Any) -> Any:
-        return event.send(self.request, self.socket, self.context, *args)
+        try:
+            answer = event.send(self.request, self.socket, self.context, *args)
+        except BaseException as error:
+            self._shared.settle(self.request, error)
+            raise
+        if self._shared.touched:
+            self._shared.settle(self.request, None)
+        return answer
 
     def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
         try:
             call(*args)
+            self._shared.settle(self.request, None)
         except FAILURES as error:
+            self._shared.settle(self.request, error)
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:

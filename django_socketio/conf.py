@@ -93,6 +93,7 @@ SETTINGS = {
     "ALLOWED_ORIGINS": Setting(
         (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
     ),
+    "SESSION_CHECK_INTERVAL": _seconds(60.0),
     "RELAY_URL": Setting(
         None,
         _is_relay_url,

@@ -13,10 +13,11 @@ from django.db.backends.signals import connection_created
 from gevent import monkey
 from greenlet import getcurrent
 
-from django_socketio import broadcasts, conf, relays
+from django_socketio import broadcasts, conf, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
+from django_socketio.following import FollowedConnection, Logins
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.alarms import Alarms, clock
@@ -45,11 +46,14 @@ class Process:
         codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event)
         workers = Workers(limits.workers, _with_fresh_connections)
+        interval = conf.get("SESSION_CHECK_INTERVAL")
+        self.logins = Logins(self.alarms, interval, _with_fresh_connections)
         self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
+        self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self.engine = Engine(self._connect, limits, self.alarms)
 
     def _connect(self, session: Session, request: Any) -> Connection:
-        connection = Connection(self.shared, session, request)
+        connection = FollowedConnection(self.shared, session, request, self.logins)
         deadline = clock() + self.shared.limits.connect_timeout
         self.alarms.set(deadline, connection.check_connected)
         return connection
@@ -68,6 +72,9 @@ class Process:
         """Make the out-of-band functions of this process reach its sockets."""
         broadcasts.publish_with(self._publish)
         relays.watch(self.relay)
+        signals.connect_sessions()
+        self.relay.subscribe(signals.TOPIC, self.logins.received)
+        self.logins.start()
 
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""

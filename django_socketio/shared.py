@@ -1,6 +1,6 @@
 """What all clients of a process share, and how they are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,10 @@ INTERNAL_ERROR = "Internal error"
 """What clients learn of an exception in a handler."""
 
 
+def _leave(request: Any, error: BaseException | None) -> None:
+    """Do nothing after a handler."""
+
+
 @dataclass(slots=True)
 class Shared:
     """What all clients of a process share.
@@ -32,6 +36,12 @@ class Shared:
     limits: Limits
     refusals: type[Exception]
     log_message: LogMessage | None
+    settle: Callable[[Any, BaseException | None], None] = _leave
+    """Tidies up after a handler: gets its request, and what it raised."""
+
+    touched: Mapping[Any, Any] = field(default_factory=dict)
+    """Requests that must be settled after their handler; all others need not be."""
+
     living: Census[Any] = field(default_factory=Census)
     """The clients whose last handler has not run yet."""
 

@@ -35,6 +35,8 @@ def socketio(request: HttpRequest) -> HttpResponse:
         return _response(refuse_origin(error), ())
     if request.method == "OPTIONS":
         return _response(Answer(204, headers=()), origins.preflight(cors))
+    if hasattr(request, "session"):
+        request.session.keys()  # read here, where a view may wait for the database
     answer = engine.handshake(Exchange.of(request.META), request)
     request.META[HANDSHAKE] = (answer, request)
     return _response(answer, cors)

@@ -213,7 +213,7 @@ class PollingClient(Client):
 
     def upgrade(self):
         """Move to a WebSocket; return the client that goes on."""
-        upgraded = WebSocketClient(self.port, self.sid)
+        upgraded = WebSocketClient(self.port, self.sid, cookie=self.headers.get("Cookie"))
         upgraded.send("2probe")
         assert upgraded.receive() == "3probe"
         upgraded.send("5")

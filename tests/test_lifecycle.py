@@ -260,4 +260,6 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     wait_until_all_have_ended(server)
     assert len(server.process.shared.channels) == 0
     assert server.process.engine.sessions == {}
-    assert server.process.relay._subscriptions == {}
+    assert set(server.process.relay._subscriptions) == {"logins"}
+    assert len(server.process.logins) == 0
+    assert server.process.logins.touched == {}

@@ -27,6 +27,7 @@ class Reason:
     TOO_MANY_EVENTS: Final = "too many events"
     SHUTTING_DOWN: Final = "server shutting down"
     NEVER_CONNECTED: Final = "connect timeout"
+    SESSION_ENDED: Final = "session ended"
 
 
 class SessionProtocol:

@@ -106,7 +106,7 @@ class Session:
 
     def _end(self, error: ProtocolError | None, say_so: bool) -> None:
         self._forget(self)
-        self._close_transport(say_so, str(error or ""))
+        self._close_transport(say_so, str(error or self.protocol.reason or ""))
         self._release_posts()
         delegate, self.delegate = self.delegate, None
         if delegate is not None:
@@ -182,4 +182,5 @@ class Session:
 _CLOSE_CODES: dict[Any, CloseCode] = {
     Reason.SHUTTING_DOWN: CloseCode.GOING_AWAY,
     Reason.PARSE_ERROR: CloseCode.POLICY_VIOLATION,
+    Reason.SESSION_ENDED: CloseCode.POLICY_VIOLATION,
 }

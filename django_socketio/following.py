@@ -1,0 +1,167 @@
+"""The logins of this process: which sockets end when a session, or a user's login, ends."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.http import HttpRequest
+from gevent import get_hub
+
+from django_socketio import sessions
+from django_socketio.connections import Connection
+from django_socketio.exceptions import ProtocolError
+from django_socketio.logins import Login, Touched
+from django_socketio.relay.base import Envelope
+from django_socketio.shared import Shared
+from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.session import Session
+from django_socketio.transports.workers import Around, Mailbox, Workers
+
+logger = logging.getLogger("django_socketio")
+
+SLOTS = 60
+"""Parts in which logins are looked at again, evenly spread over the interval."""
+
+BATCH = 100
+"""Sessions that are read with one query."""
+
+RACE = 5.0
+"""Seconds in which a handshake may have read a session before it ended, and come after it."""
+
+
+class Logins:
+    """The logins of this process's connections, by their session and by their user.
+
+    Args:
+        alarms: calls back when some are to be looked at again.
+        interval: seconds after which each has been looked at again.
+        around: runs around what asks the database.
+
+    """
+
+    def __init__(self, alarms: Alarms, interval: float, around: Around) -> None:
+        self._alarms = alarms
+        self._pause = interval / SLOTS
+        self._by_digest: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
+        self._by_user: dict[str, list[Login]] = {}
+        self._ended: dict[str, float] = {}
+        self._turn = 0
+        # A worker of its own: handlers that wait must not put off the end of a login.
+        self._mailbox = Mailbox(Workers(1, around))
+        self.touched: Touched = {}
+
+    def __len__(self) -> int:
+        """How many sessions are followed."""
+        return sum(map(len, self._by_digest))
+
+    def start(self) -> None:
+        """Look at all logins again and again, from now on."""
+        self._alarms.set(clock() + self._pause, self._look)
+
+    def settle(self, request: Any, error: BaseException | None) -> None:
+        """Tidy up after a handler that got this request."""
+        login = self.touched.pop(request, None)
+        if login is not None:
+            login.settle(error)
+
+    # Whose there are
+
+    def add(self, login: Login) -> None:
+        """Follow a login from now on."""
+        if login.digest is None:
+            return
+        self._slot(login.digest).setdefault(login.digest, []).append(login)
+        if login.user_id is not None:
+            self._by_user.setdefault(login.user_id, []).append(login)
+        if self._ended.get(login.digest, 0) > clock():
+            get_hub().loop.run_callback(login.end)
+
+    def discard(self, login: Login) -> None:
+        """Follow a login no longer."""
+        if login.digest is not None:
+            _remove(self._slot(login.digest), login.digest, login)
+            if login.user_id is not None:
+                _remove(self._by_user, login.user_id, login)
+
+    def _slot(self, digest: str) -> dict[str, list[Login]]:
+        return self._by_digest[int(digest[:8], 16) % SLOTS]
+
+    # What other processes tell
+
+    def received(self, envelope: Envelope) -> int:
+        """End the sockets of a session, or look again at those of a user."""
+        (subject,) = envelope.args
+        if envelope.event == SESSION_ENDED:
+            self._end_session(subject)
+        elif envelope.event == USER_CHANGED:
+            self._check_soon(self._by_user.get(subject, ()))
+        elif envelope.event == USER_LOGGED_OUT:
+            _end(self._by_user.get(subject, ()))
+        return 1
+
+    def _end_session(self, digest: str) -> None:
+        now = clock()
+        self._ended = {one: until for one, until in self._ended.items() if until > now}
+        self._ended[digest] = now + RACE
+        _end(self._slot(digest).get(digest, ()))
+
+    # What only time tells
+
+    def _look(self, now: float) -> float:
+        self._turn = (self._turn + 1) % SLOTS
+        slot = self._by_digest[self._turn]
+        if slot and not self._mailbox.waiting:
+            self._check_soon(login for logins in slot.values() for login in logins)
+        return now + self._pause
+
+    def _check_soon(self, logins: Iterable[Login]) -> None:
+        followed = [login for login in logins if login.user_id is not None]
+        for first in range(0, len(followed), BATCH):
+            self._mailbox.put(self._check, followed[first : first + BATCH])
+
+    def _check(self, logins: list[Login]) -> None:
+        try:
+            users = sessions.users_of(sessions.load({str(login.session_key) for login in logins}))
+        except (DatabaseError, OSError) as error:
+            # Who cannot be looked at now is looked at in the next round.
+            return logger.warning("Logins could not be checked: %s", error)
+        _end(login for login in logins if users.get(str(login.session_key)) != login.user_id)
+
+
+def _remove(table: dict[str, list[Login]], key: str, login: Login) -> None:
+    logins = table[key]
+    logins.remove(login)
+    if not logins:
+        del table[key]
+
+
+def _end(logins: Iterable[Login]) -> None:
+    for login in list(logins):
+        login.end()
+
+
+class FollowedConnection(Connection):
+    """A connection that ends with its login."""
+
+    __slots__ = ("_logins", "login")
+
+    def __init__(
+        self, shared: Shared, session: Session, request: HttpRequest, logins: Logins
+    ) -> None:
+        super().__init__(shared, session, request)
+        self._logins = logins
+        self.login = Login(request, session, logins.touched)
+        logins.add(self.login)
+
+    def closed(self, reason: str, error: ProtocolError | None) -> None:
+        """End the clients of all namespaces, and follow the login no longer."""
+        self._logins.discard(self.login)
+        super().closed(reason, error)
+
+
+def admits(session: Session | None, request: HttpRequest) -> bool:
+    """Return whether a request may be one of this session's, if there is one."""
+    delegate = session.delegate if session is not None else None
+    return not isinstance(delegate, FollowedConnection) or delegate.login.admits(request)

@@ -1,0 +1,121 @@
+"""Django's sessions and their users, read without what a request would change in them."""
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
+from django.contrib.sessions.backends import db, signed_cookies
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+Data = Mapping[str, Any]
+
+
+def store_class() -> Any:
+    """Return the class of the sessions that ``SESSION_ENGINE`` names."""
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+def are_in_cookies() -> bool:
+    """Return whether sessions are kept by browsers, and nowhere else."""
+    return issubclass(store_class(), signed_cookies.SessionStore)
+
+
+def cookie_of(request: HttpRequest) -> str:
+    """Return a request's session cookie; empty if it has none."""
+    return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+
+
+def digest(key: str) -> str:
+    """Return what processes call a session among themselves; its key would be a secret."""
+    return salted_hmac("django_socketio.sessions", key).hexdigest()[:32]
+
+
+def user_id(data: Data) -> str | None:
+    """Return the id of the user who is logged in by a session with this content."""
+    id = data.get(SESSION_KEY)
+    return None if id is None else str(id)
+
+
+def user_of(data: Data) -> Any:
+    """Return the user whom a session logs in; None if it logs in nobody any more.
+
+    As ``django.contrib.auth.get_user``, but the session stays as it is: that function may give it
+    another key, and there would be no response to tell the browser.
+    """
+    id = user_id(data)
+    return None if id is None else _users(data.get(BACKEND_SESSION_KEY, ""), {id: data}).get(id)
+
+
+def load(keys: Iterable[str]) -> dict[str, Data]:
+    """Return the content of sessions by their keys: with one query if they are in the database."""
+    keys, store = list(keys), store_class()
+    if store.load is not db.SessionStore.load:
+        return {key: store(key).load() for key in keys}
+    rows = store.get_model_class().objects.filter(
+        session_key__in=keys, expire_date__gt=timezone.now()
+    )
+    return {row.session_key: row.get_decoded() for row in rows}
+
+
+def users_of(sessions: Mapping[str, Data]) -> dict[str, str]:
+    """Return the id of the user whom each session logs in, by the sessions' keys.
+
+    Takes one query for all, if users are in the database and ``ModelBackend`` finds them.
+    """
+    backends = {data.get(BACKEND_SESSION_KEY, "") for data in sessions.values()}
+    found: dict[str, str] = {}
+    for backend in backends:
+        logged_in = {
+            key: data
+            for key, data in sessions.items()
+            if data.get(BACKEND_SESSION_KEY, "") == backend and user_id(data) is not None
+        }
+        found.update(_valid_users(backend, logged_in))
+    return found
+
+
+def _valid_users(backend: str, sessions: Mapping[str, Data]) -> dict[str, str]:
+    ids = {key: str(user_id(data)) for key, data in sessions.items()}
+    users = _find_users(backend, set(ids.values()))
+    return {key: id for key, id in ids.items() if _is_valid(users.get(id), sessions[key])}
+
+
+def _users(backend: str, sessions: Mapping[str, Data]) -> dict[str, Any]:
+    users = _find_users(backend, set(sessions))
+    return {id: users.get(id) for id in sessions if _is_valid(users.get(id), sessions[id])}
+
+
+def _find_users(path: str, ids: set[str]) -> dict[str, Any]:
+    """Return those whom an authentication backend still lets in, by their ids."""
+    if path not in settings.AUTHENTICATION_BACKENDS or not ids:
+        return {}
+    from django.contrib.auth.backends import ModelBackend
+
+    backend: Any = load_backend(path)
+    to_python = get_user_model()._meta.pk.to_python
+    if len(ids) == 1 or type(backend).get_user is not ModelBackend.get_user:
+        return {id: backend.get_user(to_python(id)) for id in ids}
+    rows = get_user_model()._default_manager.in_bulk([to_python(id) for id in ids])
+    users = {id: rows.get(to_python(id)) for id in ids}
+    return {id: user for id, user in users.items() if user and backend.user_can_authenticate(user)}
+
+
+def _is_valid(user: Any, data: Data) -> bool:
+    """Return whether the session was made with the password that the user has now."""
+    if user is None or not hasattr(user, "get_session_auth_hash"):
+        return user is not None
+    stored = data.get(HASH_SESSION_KEY) or ""
+    hashes = [user.get_session_auth_hash()]
+    if hasattr(user, "get_session_auth_fallback_hash"):
+        hashes += user.get_session_auth_fallback_hash()
+    return any(constant_time_compare(stored, hash) for hash in hashes)

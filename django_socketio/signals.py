@@ -1,0 +1,111 @@
+"""What Django says of logins, told to all server processes."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models.signals import post_delete, post_save
+
+from django_socketio import broadcasts, sessions
+from django_socketio.exceptions import NoSocket, RelayError
+from django_socketio.relay.base import Envelope
+
+logger = logging.getLogger("django_socketio")
+
+TOPIC = "logins"
+"""What the relay carries the ends of logins by, to every server process."""
+
+SESSION_ENDED = "session ended"
+USER_CHANGED = "user changed"
+USER_LOGGED_OUT = "user logged out"
+
+HARMLESS = frozenset({"last_login"})
+"""Fields of a user that no login depends on: every login saves the first."""
+
+
+def connect() -> None:
+    """Hear of logins, logouts and changed users in this process, whatever it is."""
+    if not apps.is_installed("django.contrib.auth"):
+        return
+    user_logged_in.connect(_logged_in, dispatch_uid="django_socketio")
+    user_logged_out.connect(_logged_out, dispatch_uid="django_socketio")
+    for model in apps.get_models():
+        if issubclass(model, get_user_model()):  # itself, and its proxies
+            post_save.connect(_user_changed, model, dispatch_uid="django_socketio")
+            post_delete.connect(_user_changed, model, dispatch_uid="django_socketio")
+
+
+def connect_sessions() -> None:
+    """Hear of deleted sessions, in a server process.
+
+    Not in others: rows that somebody hears of are deleted one by one, so ``clearsessions`` would
+    have to load them all.
+    """
+    store = sessions.store_class()
+    if hasattr(store, "get_model_class"):
+        model = store.get_model_class()
+        post_delete.connect(_session_deleted, model, dispatch_uid="django_socketio")
+
+
+def _logged_in(request: Any, user: Any, **kwargs: Any) -> None:
+    cookie = sessions.cookie_of(request) if request is not None else ""
+    if not cookie or cookie == getattr(request.session, "session_key", None):
+        return
+    _tell(SESSION_ENDED, sessions.digest(cookie))
+    if sessions.are_in_cookies():
+        before = sessions.user_id(sessions.store_class()(cookie).load())
+        if before is not None and before != _id(user):
+            _tell(USER_LOGGED_OUT, before)
+
+
+def _logged_out(request: Any, user: Any, **kwargs: Any) -> None:
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if key:
+        _tell(SESSION_ENDED, sessions.digest(key))
+    if user is not None and sessions.are_in_cookies():
+        # Nobody knows which cookies hold this session: browsers that are still logged in come back.
+        _tell(USER_LOGGED_OUT, _id(user))
+
+
+def _user_changed(instance: Any, using: str, **kwargs: Any) -> None:
+    if kwargs.get("created") or kwargs.get("raw"):
+        return
+    fields = kwargs.get("update_fields")
+    if fields is None or not HARMLESS.issuperset(fields):
+        _tell(USER_CHANGED, _id(instance), using)
+
+
+def _session_deleted(instance: Any, using: str, **kwargs: Any) -> None:
+    _tell(SESSION_ENDED, sessions.digest(instance.session_key), using)
+
+
+def _id(user: Any) -> str:
+    return str(user._meta.pk.value_to_string(user))
+
+
+def _tell(event: str, subject: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Tell all server processes, once what happened is in the database."""
+    envelope = Envelope((TOPIC,), "/", event, (subject,))
+    _after_commit(partial(_publish, envelope), using)
+
+
+def _after_commit(call: Callable[[], None], using: str) -> None:
+    if connections[using].in_atomic_block:
+        transaction.on_commit(call, using=using)
+    else:
+        call()
+
+
+def _publish(envelope: Envelope) -> None:
+    try:
+        broadcasts.publish(envelope)
+    except NoSocket:
+        logger.debug("No server process is told: %s", envelope.event)
+    except RelayError as error:
+        # The view that logs somebody out must not fail; the next look at the sessions will tell.
+        logger.error("Other processes do not learn at once: %s: %s", envelope.event, error)

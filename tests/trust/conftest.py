@@ -1,0 +1,106 @@
+"""Sites of one and of two server processes, with people who log in over HTTP."""
+
+import http.client
+import os
+import re
+import time
+
+import pytest
+
+from tests.clients import PollingClient, WebSocketClient, close_all
+from tests.relay.conftest import RedisServer
+from tests.test_login import manage
+from tests.test_runserver import Run
+
+SOON = 1.0
+"""Seconds within which a socket ends after Django's signal."""
+
+
+class Browser:
+    """Keeps its session cookie, and may visit any server of the site."""
+
+    def __init__(self, cookie=""):
+        self.cookie = cookie
+
+    def get(self, server, path):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", path, headers=self.headers)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        assert answer.status == 200, (answer.status, body)
+        for name, value in answer.getheaders():
+            if name == "Set-Cookie" and value.startswith("sessionid="):
+                self.cookie = re.match(r"sessionid=\"?([^;\"]*)", value)[1]
+        return body
+
+    @property
+    def headers(self):
+        return {"Cookie": f"sessionid={self.cookie}"} if self.cookie else {}
+
+    def open(self, server, transport="websocket"):
+        """Open a socket."""
+        if transport == "websocket":
+            client = WebSocketClient(server.port, cookie=self.headers.get("Cookie"))
+        else:
+            client = PollingClient(server.port, self.headers)
+            if transport == "upgraded":
+                client = client.upgrade()
+        client.connect()
+        return client
+
+
+def logged_in(server, user):
+    browser = Browser()
+    browser.get(server, f"/log-in/?user={user}")
+    return browser
+
+
+def ends_soon(client, within=SOON):
+    """Whether the server ends a connection within a time."""
+    begun = time.monotonic()
+    return client.is_closed() and time.monotonic() - begun < within
+
+
+@pytest.fixture(scope="package")
+def database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trust") / "db.sqlite3"
+    environ = {"DJANGO_SETTINGS_MODULE": "tests.trust.settings", "TEST_DATABASE": str(path)}
+    manage(environ, "migrate", "--verbosity", "0")
+    return environ
+
+
+@pytest.fixture(scope="package")
+def start(database):
+    runs = []
+
+    def start(**environ):
+        runs.append(Run("0", "--noreload", **database, **environ))
+        return runs[-1]
+
+    yield start
+    for one in runs:
+        one.end()
+
+
+@pytest.fixture(scope="package")
+def site(start, tmp_path_factory):
+    """Two processes with sessions in the database, and Redis between them."""
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    servers = [start(TEST_RELAY_URL=redis.url) for _ in range(2)]
+    assert all(server.port for server in servers)
+    yield servers
+    redis.stop()
+    redis.client.close()
+
+
+@pytest.fixture(autouse=True)
+def _closing():
+    yield
+    close_all()
+
+
+@pytest.fixture
+def user(request):
+    """A name that no other test has."""
+    return f"u{os.getpid()}-{abs(hash(request.node.nodeid))}"

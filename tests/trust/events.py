@@ -1,0 +1,62 @@
+import sys
+
+from django.contrib.auth import logout
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+
+from django_socketio.events import on_disconnect, on_event, on_message
+
+
+@on_event("who")
+def who(request, socket, context):
+    return request.user.username
+
+
+@on_event("may")
+def may(request, socket, context):
+    return request.user.has_perm("auth.view_user")
+
+
+@on_event("refused")
+def refused(request, socket, context):
+    if not request.user.has_perm("auth.view_user"):
+        raise PermissionDenied("you may not")
+    return "welcome"
+
+
+@on_message
+def asked_nothing(request, socket, context, message):
+    # Connections are closed after a handler, so one that is open is of this handler's.
+    return connection.connection is not None
+
+
+@on_event("note")
+def note(request, socket, context, text):
+    request.session["note"] = text
+
+
+@on_event("note and fail")
+def note_and_fail(request, socket, context, text):
+    request.session["note"] = text
+    raise RuntimeError("on purpose")
+
+
+@on_event("noted")
+def noted(request, socket, context):
+    return request.session.get("note")
+
+
+@on_event("shout")
+def shout(request, socket, context, text):
+    sys.stdout.write(f"{text}\n")
+
+
+@on_event("log out")
+def log_out(request, socket, context):
+    logout(request)
+
+
+@on_disconnect
+def gone(request, socket, context):
+    name = request.user.username or "nobody"
+    sys.stdout.write(f"gone: {name}: {socket.disconnect_reason}\n")

@@ -1,0 +1,23 @@
+"""The site of these tests: users in a database, sessions where the test says."""
+
+import os
+
+from tests.project.settings import *  # noqa: F403
+from tests.project.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.trust"]
+ROOT_URLCONF = "tests.trust.urls"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"
+SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])
+
+SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
+SOCKETIO_SESSION_CHECK_INTERVAL = float(os.environ.get("TEST_CHECK_INTERVAL", "60"))
+
+if SOCKETIO_RELAY_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": SOCKETIO_RELAY_URL,
+        }
+    }

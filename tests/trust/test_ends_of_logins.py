@@ -1,0 +1,166 @@
+"""A socket follows its login: in every process, over every transport."""
+
+import pytest
+
+from tests.trust.conftest import Browser, ends_soon, logged_in
+
+
+def test_logging_out_ends_the_sockets_in_every_process(site, transport, user):
+    here, there = site
+    browser, elsewhere = logged_in(here, user), logged_in(there, user)
+    sockets = [browser.open(server, transport) for server in site]
+    other = elsewhere.open(here, transport)
+    assert [socket.ask("who") for socket in sockets] == [[user], [user]]
+    browser.get(here, "/log-out/")
+    assert all(ends_soon(socket) for socket in sockets)
+    for server in site:
+        server.wait_for(f"gone: {user}: session ended")
+    assert other.ask("who") == [user]
+
+
+def test_a_socket_says_why_it_ends(site, user):
+    browser = logged_in(site[0], user)
+    socket = browser.open(site[0])
+    browser.get(site[0], "/log-out/")
+    frame = socket.ws.recv_frame()
+    assert frame.data == (1008).to_bytes(2, "big") + b"session ended"
+
+
+def test_who_comes_back_after_logging_out_is_nobody(site, user):
+    browser = logged_in(site[0], user)
+    stolen = Browser(browser.cookie)
+    browser.get(site[0], "/log-out/")
+    for client in (browser, stolen):
+        assert client.open(site[1]).ask("who") == [""]
+
+
+def test_logging_in_as_somebody_else_ends_the_sockets(site, user):
+    here, there = site
+    browser = logged_in(here, user)
+    socket = browser.open(there)
+    browser.get(here, f"/log-in/?user={user}-2")
+    assert ends_soon(socket)
+    assert browser.open(there).ask("who") == [f"{user}-2"]
+
+
+def test_logging_in_ends_the_sockets_of_the_visitor_before(site, user):
+    browser = Browser()
+    browser.get(site[0], "/visit/")
+    socket = browser.open(site[1])
+    assert socket.ask("who") == [""]
+    browser.get(site[0], f"/log-in/?user={user}")
+    assert ends_soon(socket)
+
+
+def test_logging_in_again_as_the_same_user_ends_nothing(site, user):
+    browser = logged_in(site[0], user)
+    socket = browser.open(site[1])
+    browser.get(site[0], f"/log-in/?user={user}")
+    assert socket.ask("who") == [user]
+
+
+def test_a_flushed_session_ends_its_sockets(site, user):
+    browser = logged_in(site[0], user)
+    socket = browser.open(site[1])
+    browser.get(site[0], "/flush/")
+    assert ends_soon(socket)
+
+
+@pytest.mark.parametrize("action", ["new-password", "deactivate", "delete"])
+def test_a_user_who_may_not_go_on_is_ended(site, user, action):
+    here, there = site
+    sockets = [logged_in(server, user).open(server) for server in site]
+    witness = logged_in(here, f"{user}-2").open(here)
+    Browser().get(there, f"/{action}/?user={user}")
+    assert all(ends_soon(socket) for socket in sockets)
+    assert witness.ask("who") == [f"{user}-2"]
+
+
+def test_who_changes_the_own_password_comes_back(site, user):
+    browser = logged_in(site[0], user)
+    socket = browser.open(site[0])
+    browser.get(site[0], f"/new-password/?user={user}")
+    assert ends_soon(socket)
+    assert browser.open(site[0]).ask("who") == [user]
+
+
+def test_a_user_who_is_saved_goes_on(site, user):
+    socket = logged_in(site[0], user).open(site[0])
+    Browser().get(site[1], f"/rename/?user={user}")
+    assert socket.ask("who") == [user]
+    assert socket.sync() == []
+
+
+def test_logging_out_in_a_handler_ends_the_socket(site, user):
+    browser = logged_in(site[0], user)
+    socket, other = browser.open(site[0]), browser.open(site[1])
+    socket.emit("log out")
+    assert ends_soon(socket)
+    assert ends_soon(other)
+    assert browser.open(site[0]).ask("who") == [""]
+
+
+# What only time tells
+
+
+@pytest.fixture(scope="module")
+def watchful(start):
+    """A process that looks at its logins again within half a second."""
+    return start(TEST_CHECK_INTERVAL="0.5")
+
+
+@pytest.mark.parametrize("action", ["deactivate-silently", "expire"])
+def test_what_no_signal_tells_is_found(watchful, user, action):
+    browser, other = logged_in(watchful, user), logged_in(watchful, f"{user}-2")
+    socket, witness = browser.open(watchful), other.open(watchful)
+    browser.get(watchful, f"/{action}/?user={user}")
+    assert ends_soon(socket, within=3)
+    watchful.wait_for(f"gone: {user}: session ended")
+    assert witness.ask("who") == [f"{user}-2"]
+
+
+def test_what_another_process_does_is_found_without_a_relay(watchful, start, user):
+    browser = logged_in(watchful, user)
+    socket = browser.open(watchful)
+    browser.get(start(), "/log-out/")
+    assert ends_soon(socket, within=3)
+
+
+# Other places for sessions
+
+
+@pytest.fixture(scope="module", params=["cache", "cached_db", "file"])
+def elsewhere(request, start, tmp_path_factory):
+    return start(TEST_SESSIONS=request.param, TEST_CHECK_INTERVAL="0.5")
+
+
+def test_sessions_anywhere_are_followed(elsewhere, user):
+    browser, second = logged_in(elsewhere, user), logged_in(elsewhere, user)
+    sockets = [browser.open(elsewhere), second.open(elsewhere)]
+    assert [socket.ask("who") for socket in sockets] == [[user], [user]]
+    browser.get(elsewhere, "/log-out/")
+    assert ends_soon(sockets[0])
+    second.get(elsewhere, "/flush/")
+    assert ends_soon(sockets[1], within=3)
+
+
+@pytest.fixture(scope="module")
+def in_cookies(start):
+    return start(TEST_SESSIONS="signed_cookies", TEST_CHECK_INTERVAL="0.5")
+
+
+def test_sessions_in_cookies_are_followed_by_their_user(in_cookies, user):
+    browser, second = logged_in(in_cookies, user), logged_in(in_cookies, user)
+    stranger = logged_in(in_cookies, f"{user}-2").open(in_cookies)
+    sockets = [browser.open(in_cookies), second.open(in_cookies)]
+    browser.get(in_cookies, "/visit/")
+    browser.get(in_cookies, "/log-out/")
+    assert all(ends_soon(socket) for socket in sockets)
+    assert second.open(in_cookies).ask("who") == [user]
+    assert stranger.ask("who") == [f"{user}-2"]
+
+
+def test_a_password_ends_sessions_in_cookies(in_cookies, user):
+    socket = logged_in(in_cookies, user).open(in_cookies)
+    Browser().get(in_cookies, f"/new-password/?user={user}")
+    assert ends_soon(socket)

@@ -1,0 +1,77 @@
+"""What handlers see of users and sessions, and what becomes of what they change."""
+
+import pytest
+
+from tests.trust.conftest import Browser, ends_soon, logged_in
+
+
+@pytest.fixture
+def server(site):
+    return site[0]
+
+
+def test_permissions_are_those_of_now(server, transport, user):
+    socket = logged_in(server, user).open(server, transport)
+    assert socket.ask("may") == [False]
+    assert socket.ask("refused") == [{"error": "you may not"}]
+    Browser().get(server, f"/permit/?user={user}")
+    assert socket.ask("refused") == ["welcome"]
+    assert socket.ask("may") == [True]
+
+
+def test_who_does_not_ask_for_the_user_pays_no_query(server, user):
+    socket = logged_in(server, user).open(server)
+    assert socket.ask("message", "m") == [False]
+    assert socket.ask("who") == [user]
+    assert socket.ask("message", "m") == [False]
+
+
+def test_what_a_handler_puts_into_the_session_is_saved(server, transport, user):
+    browser = logged_in(server, user)
+    socket = browser.open(server, transport)
+    assert socket.ask("note", "remember") == []
+    assert browser.get(server, "/noted/") == "remember"
+    assert socket.ask("noted") == ["remember"]
+
+
+def test_what_a_view_puts_into_the_session_is_seen_by_the_next_handler(site, user):
+    browser = logged_in(site[0], user)
+    sockets = [browser.open(server) for server in site]
+    sockets[0].ask("note", "one")
+    assert sockets[1].ask("noted") == ["one"]
+    sockets[1].ask("note", "two")
+    assert sockets[0].ask("noted") == ["two"]
+
+
+def test_what_a_handler_that_fails_puts_into_the_session_is_not_saved(server, user):
+    browser = logged_in(server, user)
+    socket = browser.open(server)
+    assert socket.ask("note and fail", "lost") == [{"error": "Internal error"}]
+    assert socket.ask("noted") == []
+    assert browser.get(server, "/noted/") == ""
+
+
+def test_a_session_that_a_handler_begins_lasts_as_long_as_the_socket_and_is_warned_of(server):
+    socket = Browser().open(server)
+    socket.ask("note", "mine")
+    assert socket.ask("noted") == ["mine"]
+    server.wait_for("Log in, log out and begin sessions in views")
+
+
+def test_an_anonymous_socket_asks_no_query(server):
+    socket = Browser().open(server)
+    assert socket.ask("who") == [""]
+    assert socket.ask("message", "m") == [False]
+
+
+def test_what_came_before_the_end_and_was_not_handled_is_dropped(server, user):
+    browser = logged_in(server, user)
+    socket = browser.open(server)
+    socket.emit("shout", f"{user} before")
+    socket.emit("log out")
+    for _ in range(20):
+        socket.emit("shout", f"{user} after")
+    assert ends_soon(socket)
+    server.wait_for(f"gone: {user}: session ended")
+    assert f"{user} before\n" in server.output
+    assert f"{user} after\n" not in server.output

@@ -1,0 +1,81 @@
+"""What people and administrators do to logins."""
+
+from django.contrib.auth import login, logout, update_session_auth_hash
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponse
+from django.urls import include, path
+
+
+def named(request):
+    return User.objects.get_or_create(username=request.GET["user"])[0]
+
+
+def view(function):
+    def answer(request):
+        return HttpResponse(str(function(request) or ""))
+
+    return path(f"{function.__name__.replace('_', '-')}/", answer)
+
+
+def log_in(request):
+    login(request, named(request), "django.contrib.auth.backends.ModelBackend")
+
+
+def visit(request):
+    request.session["visits"] = request.session.get("visits", 0) + 1
+
+
+def log_out(request):
+    logout(request)
+
+
+def flush(request):
+    request.session.flush()
+
+
+def expire(request):
+    request.session.set_expiry(1)
+
+
+def new_password(request):
+    own = request.user.username == request.GET["user"]
+    user = request.user if own else named(request)
+    user.set_password("new")
+    user.save()
+    if own:
+        update_session_auth_hash(request, user)
+
+
+def deactivate(request):
+    user = named(request)
+    user.is_active = False
+    user.save()
+
+
+def deactivate_silently(request):
+    named(request)
+    User.objects.filter(username=request.GET["user"]).update(is_active=False)
+
+
+def delete(request):
+    named(request).delete()
+
+
+def rename(request):
+    user = named(request)
+    user.first_name = "Ann"
+    user.save()
+
+
+def permit(request):
+    named(request).user_permissions.set(Permission.objects.filter(codename="view_user"))
+
+
+def noted(request):
+    return request.session.get("note")
+
+
+VIEWS = [log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
+VIEWS += [delete, rename, permit, noted]
+
+urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]
