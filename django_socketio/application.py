@@ -10,11 +10,12 @@ from io import BytesIO
 from sys import intern
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.urls import ResolverMatch
 
-from django_socketio import origins
+from django_socketio import following, origins
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
@@ -83,15 +84,20 @@ class Application:
         return [answer.body]
 
     def _answer(self, exchange: Exchange) -> tuple[Answer, list[tuple[str, str]]]:
+        request = WSGIRequest(exchange.environ)
         try:
-            cors = origins.check(WSGIRequest(exchange.environ))
+            cors = origins.check(request)
         except origins.OriginRefused as error:
             answer, cors = refuse_origin(error), ()
         except DisallowedHost as error:
             logger.warning("%s", error)
             answer, cors = RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer(), ()
         else:
-            answer = self._engine.respond(exchange)
+            session = self._engine.sessions.get(exchange.sid)
+            if following.admits(session, request):
+                answer = self._engine.respond(exchange)
+            else:
+                answer = refuse_cookie(session)
         length = () if answer.status == 101 else (("Content-Length", str(len(answer.body))),)
         return answer, [*answer.headers, *cors, *length]
 
@@ -166,6 +172,14 @@ def _shared(match: ResolverMatch | None) -> ResolverMatch | None:
 
 
 _MATCHES: dict[tuple[str, str], ResolverMatch] = {}
+
+
+def refuse_cookie(session: object) -> Answer:
+    """Log that a request has another session cookie than its session, and refuse it."""
+    name = settings.SESSION_COOKIE_NAME
+    logger.warning("%r: a request refused: its cookie %r is another one, or missing", session, name)
+    text = "Forbidden: the session belongs to another session cookie; connect again"
+    return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()
 
 
 def refuse_origin(error: origins.OriginRefused) -> Answer:
