@@ -5,21 +5,46 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
 
-from django_socketio import conf
+from django_socketio import admission, conf
 
 
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Report ill-typed values (``django_socketio.E001``) and unknown names (``…W001``)."""
-    return [*_bad_values(), *_unknown_names()]
+    """Report ill-typed values (``django_socketio.E001``) and unknown names (``…W001``).
+
+    ``…E002``: a dotted path leads nowhere. ``…W002``: any page may connect.
+    """
+    return [*_bad_values(), *_bad_paths(), *_unknown_names(), *_open_doors()]
+
+
+def _bad_paths() -> list[CheckMessage]:
+    try:
+        if conf.SETTINGS["ALLOWED_CHANNELS"].valid(conf.raw("ALLOWED_CHANNELS")):
+            admission.callback()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="django_socketio.E002")]
+    return []
+
+
+def _open_doors() -> list[CheckMessage]:
+    if "*" not in (conf.raw("ALLOWED_ORIGINS") or ()):
+        return []
+    return [
+        Warning(
+            'SOCKETIO_ALLOWED_ORIGINS has "*": any page that a user visits may open a WebSocket '
+            "here in the user's name.",
+            hint="Name the origins, unless all that sockets tell is public.",
+            id="django_socketio.W002",
+        )
+    ]
 
 
 def _bad_values() -> list[CheckMessage]:
-    values = {name: getattr(settings, conf.PREFIX + name, None) for name in conf.SETTINGS}
+    values = {name: conf.raw(name) for name in conf.SETTINGS}
     return [
         Error(conf.problem(name, value), id="django_socketio.E001")
         for name, value in values.items()

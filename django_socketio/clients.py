@@ -15,7 +15,7 @@ from django_socketio import events
 from django_socketio.exceptions import ChannelError, ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
-from django_socketio.shared import INTERNAL_ERROR, Shared, refusal_text, refuse
+from django_socketio.shared import INTERNAL_ERROR, Sends, Shared, refusal_text, refuse
 from django_socketio.socket import Socket
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import FAILURES, Mailbox
@@ -179,7 +179,7 @@ class Client:
         if not self.socket.join(channel, hold=True):
             return True
         try:
-            self._send(events.on_subscribe, channel)
+            self._send(self._shared.on_subscribe, channel)
         except BaseException:
             self.socket.unsubscribe(channel)
             raise
@@ -226,7 +226,7 @@ class Client:
 
     # Handlers
 
-    def _send(self, event: events.Event, *args: Any) -> Any:
+    def _send(self, event: Sends, *args: Any) -> Any:
         try:
             answer = event.send(self.request, self.socket, self.context, *args)
         except BaseException as error:

@@ -72,6 +72,17 @@ def _is_origins(value: Any) -> bool:
     )
 
 
+def _is_path(value: Any) -> bool:
+    if value is None or not isinstance(value, str):
+        return value is None
+    parts = value.split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _seconds(default: float) -> Setting:
     return Setting(default, _is_positive, "a number of seconds above 0")
 
@@ -93,6 +104,10 @@ SETTINGS = {
     "ALLOWED_ORIGINS": Setting(
         (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
     ),
+    "ALLOWED_CHANNELS": Setting(
+        None, _is_path, 'the dotted path of a function, such as "chat.channels.allowed", or None'
+    ),
+    "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
     "SESSION_CHECK_INTERVAL": _seconds(60.0),
     "RELAY_URL": Setting(
         None,
@@ -116,6 +131,11 @@ SETTINGS = {
 }
 
 
+def raw(name: str) -> Any:
+    """Return the value of the setting ``SOCKETIO_<name>``, whatever it is, or its default."""
+    return getattr(settings, PREFIX + name, SETTINGS[name].default)
+
+
 def get(name: str) -> Any:
     """Return the value of the setting ``SOCKETIO_<name>``, or its default.
 
@@ -124,7 +144,7 @@ def get(name: str) -> Any:
 
     """
     setting = SETTINGS[name]
-    value = getattr(settings, PREFIX + name, setting.default)
+    value = raw(name)
     if not setting.valid(value):
         raise ImproperlyConfigured(problem(name, value))
     return value

@@ -13,7 +13,7 @@ from django.db.backends.signals import connection_created
 from gevent import monkey
 from greenlet import getcurrent
 
-from django_socketio import broadcasts, conf, relays, signals
+from django_socketio import admission, broadcasts, conf, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
@@ -49,6 +49,7 @@ class Process:
         interval = conf.get("SESSION_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, _with_fresh_connections)
         self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
+        self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self.engine = Engine(self._connect, limits, self.alarms)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from django_socketio import events
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.protocol.socketio import Packet, PacketType
@@ -17,6 +18,13 @@ LogMessage = Callable[[Any, str, Any], None]
 
 INTERNAL_ERROR = "Internal error"
 """What clients learn of an exception in a handler."""
+
+
+class Sends(Protocol):
+    """What calls the handlers of an event."""
+
+    def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
+        """Call them; return the first answer that is not None."""
 
 
 def _leave(request: Any, error: BaseException | None) -> None:
@@ -41,6 +49,9 @@ class Shared:
 
     touched: Mapping[Any, Any] = field(default_factory=dict)
     """Requests that must be settled after their handler; all others need not be."""
+
+    on_subscribe: Sends = events.on_subscribe
+    """Calls the handlers of ``on_subscribe``, or refuses before them."""
 
     living: Census[Any] = field(default_factory=Census)
     """The clients whose last handler has not run yet."""

@@ -21,6 +21,7 @@ LAYERS = [
         "apps",
         "checks",
         "origins",
+        "admission",
         "sessions",
         "logins",
         "following",
