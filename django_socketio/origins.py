@@ -14,6 +14,13 @@ from django_socketio import conf
 Headers = tuple[tuple[str, str], ...]
 
 
+REFUSED = (
+    "Origin {} refused: expected {!r}. To allow it, add it to SOCKETIO_ALLOWED_ORIGINS (or "
+    "CSRF_TRUSTED_ORIGINS); behind a proxy that ends TLS, see SECURE_PROXY_SSL_HEADER and "
+    "USE_X_FORWARDED_HOST"
+)
+
+
 class OriginRefused(Exception):
     """A page of another origin wanted to connect; the text is for the log."""
 
@@ -28,19 +35,16 @@ def check(request: HttpRequest) -> Headers:
     """
     origin = request.headers.get("Origin")
     expected = f"{request.scheme}://{request.get_host()}"
-    if origin is None or origin == expected:
+    if origin is None or origin == _without_default_port(expected):
         return ()
-    if not _is_allowed(origin):
-        raise OriginRefused(
-            f"Origin {origin!r} refused: expected {expected!r}. To allow it, add it to "
-            "SOCKETIO_ALLOWED_ORIGINS (or CSRF_TRUSTED_ORIGINS); behind a proxy that ends TLS, see "
-            "SECURE_PROXY_SSL_HEADER and USE_X_FORWARDED_HOST"
-        )
-    return (
-        ("Access-Control-Allow-Origin", origin),
-        ("Access-Control-Allow-Credentials", "true"),
-        ("Vary", "Origin"),
-    )
+    allowed = [*conf.get("ALLOWED_ORIGINS"), *settings.CSRF_TRUSTED_ORIGINS]
+    answer = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+    if any(_matches(origin, pattern) for pattern in allowed):
+        return (*answer, ("Access-Control-Allow-Credentials", "true"))
+    if "*" not in allowed:
+        raise OriginRefused(REFUSED.format(f"{origin!r:.200}", expected))
+    # Cookies, and so the user, are for pages of origins that were named.
+    return answer
 
 
 def preflight(headers: Headers) -> Headers:
@@ -53,14 +57,19 @@ def preflight(headers: Headers) -> Headers:
     )
 
 
-def _is_allowed(origin: str) -> bool:
-    allowed = [*conf.get("ALLOWED_ORIGINS"), *settings.CSRF_TRUSTED_ORIGINS]
-    return "*" in allowed or any(_matches(origin, pattern) for pattern in allowed)
+def _without_default_port(origin: str) -> str:
+    """Return an origin as browsers write it, whatever a proxy made of the Host."""
+    scheme, _, host = origin.lower().partition("://")
+    port = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return f"{scheme}://{host.removesuffix(port)}"
 
 
 def _matches(origin: str, pattern: str) -> bool:
     if "*" not in pattern:
         return origin == pattern.rstrip("/")
     # As in CSRF_TRUSTED_ORIGINS: "https://*.example.com" means all subdomains.
-    seen, wanted = urlsplit(origin), urlsplit(pattern)
+    try:
+        seen, wanted = urlsplit(origin), urlsplit(pattern)
+    except ValueError:
+        return False
     return seen.scheme == wanted.scheme and is_same_domain(seen.netloc, wanted.netloc.lstrip("*"))
