@@ -112,7 +112,7 @@ class Logins:
     def _look(self, now: float) -> float:
         self._turn = (self._turn + 1) % SLOTS
         slot = self._by_digest[self._turn]
-        if slot and not self._mailbox.waiting:
+        if slot and self._mailbox.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
         return now + self._pause
 

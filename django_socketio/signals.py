@@ -47,9 +47,11 @@ def connect_sessions() -> None:
     have to load them all.
     """
     store = sessions.store_class()
-    if hasattr(store, "get_model_class"):
+    try:
         model = store.get_model_class()
-        post_delete.connect(_session_deleted, model, dispatch_uid="django_socketio")
+    except (AttributeError, RuntimeError):
+        return  # sessions are not in the database, or their app is not installed
+    post_delete.connect(_session_deleted, model, dispatch_uid="django_socketio")
 
 
 def _logged_in(request: Any, user: Any, **kwargs: Any) -> None:

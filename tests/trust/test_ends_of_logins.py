@@ -1,7 +1,10 @@
 """A socket follows its login: in every process, over every transport."""
 
+import threading
+
 import pytest
 
+from tests.clients import PollingClient
 from tests.trust.conftest import Browser, ends_soon, logged_in
 
 
@@ -84,9 +87,10 @@ def test_who_changes_the_own_password_comes_back(site, user):
     assert browser.open(site[0]).ask("who") == [user]
 
 
-def test_a_user_who_is_saved_goes_on(site, user):
+@pytest.mark.parametrize("action", ["rename", "deactivate-in-vain"])
+def test_a_user_who_is_saved_goes_on(site, user, action):
     socket = logged_in(site[0], user).open(site[0])
-    Browser().get(site[1], f"/rename/?user={user}")
+    Browser().get(site[1], f"/{action}/?user={user}")
     assert socket.ask("who") == [user]
     assert socket.sync() == []
 
@@ -98,6 +102,21 @@ def test_logging_out_in_a_handler_ends_the_socket(site, user):
     assert ends_soon(socket)
     assert ends_soon(other)
     assert browser.open(site[0]).ask("who") == [""]
+
+
+def test_a_handshake_that_a_logout_overtakes_does_not_outlive_it(site, user):
+    browser = logged_in(site[0], user)
+    opened = []
+
+    def open_slowly():
+        opened.append(PollingClient(site[0].port, {**browser.headers, "X-Slow": user}))
+
+    thread = threading.Thread(target=open_slowly)
+    thread.start()
+    site[0].wait_for(f"slow: {user}")
+    Browser(browser.cookie).get(site[1], "/log-out/")
+    thread.join()
+    assert ends_soon(opened[0])
 
 
 # What only time tells

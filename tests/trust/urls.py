@@ -2,6 +2,7 @@
 
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.models import Permission, User
+from django.db import transaction
 from django.http import HttpResponse
 from django.urls import include, path
 
@@ -57,6 +58,12 @@ def deactivate_silently(request):
     User.objects.filter(username=request.GET["user"]).update(is_active=False)
 
 
+def deactivate_in_vain(request):
+    with transaction.atomic():
+        deactivate(request)
+        transaction.set_rollback(True)
+
+
 def delete(request):
     named(request).delete()
 
@@ -76,6 +83,6 @@ def noted(request):
 
 
 VIEWS = [log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
-VIEWS += [delete, rename, permit, noted]
+VIEWS += [deactivate_in_vain, delete, rename, permit, noted]
 
 urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]
