@@ -1,0 +1,20 @@
+"""What the official client makes of a session that ends: it comes back, as whoever it is now."""
+
+import pytest
+
+from tests.official.conftest import node, nodes  # noqa: F401
+from tests.trust.conftest import logged_in
+
+AGAIN = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20}
+
+
+@pytest.mark.parametrize("action", ["/log-out/", "/log-in/?user=somebody-else"])
+def test_the_client_comes_back_as_who_it_is_now(site, user, transport, node, action):  # noqa: F811
+    browser = logged_in(site[0], user)
+    client = node.connect(site[1], transport, extraHeaders=browser.headers, **AGAIN)
+    assert client.ask("who") == [user]
+    browser.get(site[0], action)
+    ended = client.next("disconnect")
+    assert (ended["reason"], ended["comesBack"]) == ("transport close", True)
+    client.wait_connected()
+    assert client.ask("who") == [""]  # its cookie is still the old one
