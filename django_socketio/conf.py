@@ -108,7 +108,7 @@ SETTINGS = {
         None, _is_path, 'the dotted path of a function, such as "chat.channels.allowed", or None'
     ),
     "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
-    "SESSION_CHECK_INTERVAL": _seconds(60.0),
+    "LOGIN_CHECK_INTERVAL": _seconds(60.0),
     "RELAY_URL": Setting(
         None,
         _is_relay_url,

@@ -46,7 +46,7 @@ class Process:
         codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event)
         workers = Workers(limits.workers, _with_fresh_connections)
-        interval = conf.get("SESSION_CHECK_INTERVAL")
+        interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, _with_fresh_connections)
         self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
         self.shared.on_subscribe = admission.from_settings()

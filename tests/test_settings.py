@@ -32,7 +32,7 @@ BAD_VALUES = {
     "CONNECT_TIMEOUT": float("inf"),
     "MAX_MESSAGE_SIZE": True,
     "WORKERS": 0,
-    "SESSION_CHECK_INTERVAL": -1,
+    "LOGIN_CHECK_INTERVAL": -1,
     "DEFAULT_DENY": "yes",
 }
 

@@ -84,14 +84,19 @@ def start(database):
 
 
 @pytest.fixture(scope="package")
-def site(start, tmp_path_factory):
-    """Two processes with sessions in the database, and Redis between them."""
+def redis(tmp_path_factory):
     redis = RedisServer(tmp_path_factory.mktemp("redis"))
-    servers = [start(TEST_RELAY_URL=redis.url) for _ in range(2)]
-    assert all(server.port for server in servers)
-    yield servers
+    yield redis
     redis.stop()
     redis.client.close()
+
+
+@pytest.fixture(scope="package")
+def site(start, redis):
+    """Two processes with sessions in the database, and Redis between them."""
+    servers = [start(TEST_RELAY_URL=redis.url) for _ in range(2)]
+    assert all(server.port for server in servers)
+    return servers
 
 
 @pytest.fixture(autouse=True)

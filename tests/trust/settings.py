@@ -13,7 +13,7 @@ SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIO
 SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])
 
 SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
-SOCKETIO_SESSION_CHECK_INTERVAL = float(os.environ.get("TEST_CHECK_INTERVAL", "60"))
+SOCKETIO_LOGIN_CHECK_INTERVAL = float(os.environ.get("TEST_CHECK_INTERVAL", "60"))
 
 if SOCKETIO_RELAY_URL:
     CACHES = {

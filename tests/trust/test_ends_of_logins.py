@@ -119,6 +119,16 @@ def test_a_handshake_that_a_logout_overtakes_does_not_outlive_it(site, user):
     assert ends_soon(opened[0])
 
 
+def test_redis_never_sees_the_key_of_a_session(site, redis, user):
+    browser = logged_in(site[0], user)
+    socket, key = browser.open(site[1]), browser.cookie
+    with redis.client.monitor() as commands:
+        browser.get(site[0], "/log-out/")
+        assert ends_soon(socket)
+        seen = next(c["command"] for c in commands.listen() if "session ended" in c["command"])
+    assert key not in seen
+
+
 # What only time tells
 
 
