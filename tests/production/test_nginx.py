@@ -69,6 +69,7 @@ def documented_nginx(folder, certificate, **changes):
         "/etc/ssl/chat/certificate.pem": certificate,
         "/etc/ssl/chat/key.pem": key,
         "/srv/chat/static/": f"{folder}/static/",
+        "/var/log/nginx/access.log": f"{folder}/access.log",
         "unix:/run/chat/gunicorn.sock": f"unix:{folder}/s",
     }
     nginx = Nginx(folder, surrounded(folder, replaced(NGINX, values)), port)
@@ -203,6 +204,13 @@ def test_an_upgrade_over_tls_is_a_websocket(site, begin):
 def test_the_access_log_has_the_clients_address(site, https):
     https("GET", "/seen/?for=the-log")
     site.gunicorn.wait_for(r'\n127\.0\.0\.1 "GET /seen/\?for=the-log HTTP/1\.1" 200 \d+ \d+ms')
+
+
+def test_nginx_logs_requests_of_sessions_without_their_id(folder, https):
+    https("GET", f"{HANDSHAKE}&sid=abcdefghij.00000000")
+    log = (folder / "access.log").read_text()
+    assert '"GET /socket.io/" 400' in log
+    assert "abcdefghij" not in log
 
 
 def test_an_unknown_session(https):
