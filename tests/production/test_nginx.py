@@ -14,7 +14,7 @@ from tests.official.node import OPTIONS
 from tests.production.documented import blocks, replaced, surrounded
 from tests.production.programs import Gunicorn, Nginx, Program, free_port
 from tests.production.test_gunicorn import HANDSHAKE, Https
-from tests.relay.conftest import RedisServer
+from tests.relay.conftest import RedisServer, wait_until
 from tests.test_bad_input import get
 
 NGINX, SEVERAL_HOSTS = blocks("nginx")
@@ -208,9 +208,9 @@ def test_the_access_log_has_the_clients_address(site, https):
 
 def test_nginx_logs_requests_of_sessions_without_their_id(folder, https):
     https("GET", f"{HANDSHAKE}&sid=abcdefghij.00000000")
-    log = (folder / "access.log").read_text()
-    assert '"GET /socket.io/" 400' in log
-    assert "abcdefghij" not in log
+    log = folder / "access.log"
+    wait_until(lambda: '"GET /socket.io/" 400' in log.read_text())
+    assert "abcdefghij" not in log.read_text()
 
 
 def test_an_unknown_session(https):

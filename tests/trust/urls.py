@@ -1,5 +1,7 @@
 """What people and administrators do to logins."""
 
+import time
+
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
@@ -64,6 +66,12 @@ def deactivate_in_vain(request):
         transaction.set_rollback(True)
 
 
+def deactivate_slowly(request):
+    with transaction.atomic():
+        deactivate(request)
+        time.sleep(0.3)  # what the signal tells is not in the database yet
+
+
 def delete(request):
     named(request).delete()
 
@@ -83,6 +91,6 @@ def noted(request):
 
 
 VIEWS = [log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
-VIEWS += [deactivate_in_vain, delete, rename, permit, noted]
+VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted]
 
 urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]
