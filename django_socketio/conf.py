@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio.transports.limits import Limits
+from django_socketio.transports.rates import Rates
 
 PREFIX = "SOCKETIO_"
 
@@ -87,6 +88,12 @@ def _seconds(default: float) -> Setting:
     return Setting(default, _is_positive, "a number of seconds above 0")
 
 
+def _rate() -> Setting:
+    return Setting(
+        None, lambda value: value is None or _is_positive(value), "a number above 0, or None"
+    )
+
+
 def _count(default: int, unit: str) -> Setting:
     return Setting(default, _is_count, f"a whole number of {unit}, 1 or more")
 
@@ -128,6 +135,12 @@ SETTINGS = {
     "MAX_UNSENT_BYTES": _count(_LIMITS.max_unsent_bytes, "bytes"),
     "MAX_WAITING_EVENTS": _count(_LIMITS.max_waiting_events, "events"),
     "WORKERS": _count(_LIMITS.workers, "greenlets"),
+    "ADDRESS_CONNECTION_RATE": _rate(),
+    "ADDRESS_MESSAGE_RATE": _rate(),
+    "ADDRESS_BYTE_RATE": _rate(),
+    "CLIENT_MESSAGE_RATE": _rate(),
+    "CLIENT_BYTE_RATE": _rate(),
+    "RATE_BURST": _seconds(Rates().rate_burst),
 }
 
 
@@ -158,6 +171,11 @@ def is_set(name: str) -> bool:
 def limits() -> Limits:
     """Return the limits of design as the settings have them."""
     return Limits(**{name: get(name.upper()) for name in Limits.__slots__})
+
+
+def rates() -> Rates:
+    """Return how much may come in a second, as the settings have it."""
+    return Rates(**{name: get(name.upper()) for name in Rates.__slots__})
 
 
 def problem(name: str, value: Any) -> str:

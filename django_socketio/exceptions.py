@@ -2,7 +2,8 @@
 
 SocketIOError
 ├── ProtocolError (ValueError)   the other side sent what the specification does not allow
-│   └── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
+│   ├── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
+│   └── RateExceeded             ... or more in a second than the rates of the settings allow
 ├── EventError                   a handler was registered in a way that cannot work
 ├── ChannelError (ValueError)    a channel's name is bad, or a socket has too many channels
 ├── NoSocket                     nobody was there to receive an out-of-band message
@@ -22,6 +23,10 @@ class ProtocolError(SocketIOError, ValueError):
 
 class MessageTooBig(ProtocolError):
     """A message was larger than ``SOCKETIO_MAX_MESSAGE_SIZE``."""
+
+
+class RateExceeded(ProtocolError):
+    """A client, or its address, sent more in a second than it may."""
 
 
 class EventError(SocketIOError):

@@ -10,12 +10,14 @@ from gevent import get_hub
 
 from django_socketio import sessions
 from django_socketio.connections import Connection
-from django_socketio.exceptions import ProtocolError
+from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logins import Login, Touched
+from django_socketio.protocol.session import Reason
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import Shared
 from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
 from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Around, Mailbox, Workers
 
@@ -159,6 +161,35 @@ class FollowedConnection(Connection):
         """End the clients of all namespaces, and follow the login no longer."""
         self._logins.discard(self.login)
         super().closed(reason, error)
+
+
+class MeteredConnection(FollowedConnection):
+    """A connection whose client may not send as fast as it likes."""
+
+    __slots__ = ("_meters",)
+    _meters: tuple[Meter, ...]
+
+    def received(self, data: str | bytes) -> None:
+        """Take a message of the client, if it has not sent too many."""
+        try:
+            for meter in self._meters:
+                meter.count(data)
+        except RateExceeded as error:
+            self._session.close(Reason.TOO_FAST, error)
+            raise  # which tells a client that polls
+        super().received(data)
+
+
+def connection(
+    shared: Shared, session: Session, request: HttpRequest, logins: Logins, floodgate: Floodgate
+) -> FollowedConnection:
+    """Return what hears of a new session's messages: one that counts them, if there are limits."""
+    meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
+    if not meters:
+        return FollowedConnection(shared, session, request, logins)
+    metered = MeteredConnection(shared, session, request, logins)
+    metered._meters = meters
+    return metered
 
 
 def admits(session: Session | None, request: HttpRequest) -> bool:

@@ -13,15 +13,16 @@ from django.db.backends.signals import connection_created
 from gevent import monkey
 from greenlet import getcurrent
 
-from django_socketio import admission, broadcasts, conf, relays, signals
+from django_socketio import admission, broadcasts, conf, following, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.connections import Connection
-from django_socketio.following import FollowedConnection, Logins
+from django_socketio.following import Logins
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
+from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
 from django_socketio.transports.threads import in_loop
 from django_socketio.transports.workers import Workers
@@ -52,9 +53,13 @@ class Process:
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self.engine = Engine(self._connect, limits, self.alarms)
+        self.floodgate = Floodgate(conf.rates(), clock)
+        self.engine.welcome = self.floodgate.welcome
 
     def _connect(self, session: Session, request: Any) -> Connection:
-        connection = FollowedConnection(self.shared, session, request, self.logins)
+        connection = following.connection(
+            self.shared, session, request, self.logins, self.floodgate
+        )
         deadline = clock() + self.shared.limits.connect_timeout
         self.alarms.set(deadline, connection.check_connected)
         return connection

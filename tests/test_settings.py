@@ -34,6 +34,8 @@ BAD_VALUES = {
     "WORKERS": 0,
     "LOGIN_CHECK_INTERVAL": -1,
     "DEFAULT_DENY": "yes",
+    "CLIENT_MESSAGE_RATE": 0,
+    "RATE_BURST": None,
 }
 
 

@@ -28,6 +28,7 @@ class Reason:
     SHUTTING_DOWN: Final = "server shutting down"
     NEVER_CONNECTED: Final = "connect timeout"
     SESSION_ENDED: Final = "session ended"
+    TOO_FAST: Final = "rate exceeded"
 
 
 class SessionProtocol:

@@ -57,6 +57,7 @@ class Engine:
     Attributes:
         owner: ends the sids of this process, after a dot, where several share an address: their
             requests may come to any of them. Empty where this process is alone.
+        welcome: called with each handshake; refuses it with a ``RequestError``.
 
     """
 
@@ -67,6 +68,7 @@ class Engine:
         self._limits = limits
         self.can_upgrade = can_upgrade
         self.owner = ""
+        self.welcome: Callable[[Exchange], None] | None = None
         self._alarms = alarms
         self._flusher = Flusher()
         self.sessions: dict[str, Session] = {}
@@ -98,6 +100,8 @@ class Engine:
             )
         if not self._accepting:
             raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
+        if self.welcome is not None:
+            self.welcome(exchange)
         if transport == WEBSOCKET:
             return self._open_websocket(exchange, owner)
         return self._open_polling(owner)

@@ -183,4 +183,5 @@ _CLOSE_CODES: dict[Any, CloseCode] = {
     Reason.SHUTTING_DOWN: CloseCode.GOING_AWAY,
     Reason.PARSE_ERROR: CloseCode.POLICY_VIOLATION,
     Reason.SESSION_ENDED: CloseCode.POLICY_VIOLATION,
+    Reason.TOO_FAST: CloseCode.POLICY_VIOLATION,
 }

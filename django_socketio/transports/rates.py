@@ -1,0 +1,198 @@
+"""How much may come in a second: from one client, and from one address.
+
+Token buckets, each kept as the one number that says when it will be full again (GCRA).
+"""
+
+import ipaddress
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django_socketio.exceptions import RateExceeded
+from django_socketio.transports.http import ErrorCode, Exchange, RequestError
+
+logger = logging.getLogger("django_socketio")
+
+Clock = Callable[[], float]
+
+ADDRESSES = 10_000
+"""Addresses that are remembered; past it, the one that was heard of longest ago is forgotten."""
+
+NO_ADDRESS = (
+    "A client has no address (REMOTE_ADDR is empty), so the limits for addresses do not hold for "
+    "it. Behind a proxy, a middleware has to set REMOTE_ADDR; see docs/security.rst"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What may come in a second; None is without a limit."""
+
+    address_connection_rate: float | None = None
+    """New sessions from one address."""
+
+    address_message_rate: float | None = None
+    """Messages from one address."""
+
+    address_byte_rate: float | None = None
+    """Bytes of messages from one address."""
+
+    client_message_rate: float | None = None
+    """Messages from one client."""
+
+    client_byte_rate: float | None = None
+    """Bytes of messages from one client."""
+
+    rate_burst: float = 10.0
+    """Seconds for which all of it may come at once."""
+
+
+class Bucket:
+    """What one client may still send.
+
+    Args:
+        rate: how much may come in a second.
+        burst: for how many seconds it may come at once.
+        clock: tells the time in seconds.
+
+    """
+
+    __slots__ = ("_burst", "_clock", "_full_at", "_rate")
+
+    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._full_at = -math.inf
+
+    def take(self, amount: float = 1) -> float:
+        """Take so much out of it; return in how many seconds that is possible, 0 if it was done.
+
+        A full bucket gives whatever is asked for: one message may always come.
+        """
+        now = self._clock()
+        begin = max(self._full_at, now)
+        full_at = begin + amount / self._rate
+        excess = full_at - now - self._burst
+        if begin > now and excess > 1e-9:
+            return excess
+        self._full_at = full_at
+        return 0.0
+
+
+class Buckets:
+    """A bucket for each address, for as many as are remembered."""
+
+    def __init__(self, rate: float, burst: float, clock: Clock, size: int = ADDRESSES) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._size = size
+        self._buckets: dict[str, Bucket] = {}
+
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._buckets)
+
+    def of(self, address: str) -> Bucket:
+        """Return the bucket of an address; for IPv6, that of its network of 64 bits."""
+        key = network(address)
+        bucket = self._buckets.pop(key, None) or Bucket(self._rate, self._burst, self._clock)
+        if len(self._buckets) >= self._size:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[key] = bucket
+        return bucket
+
+
+def network(address: str) -> str:
+    """Return what one visitor has: an IPv4 address, or an IPv6 network of 64 bits."""
+    if ":" not in address:
+        return address
+    try:
+        whole = int(ipaddress.IPv6Address(address.partition("%")[0]))
+    except ValueError:
+        return address
+    mapped = ipaddress.IPv6Address(whole).ipv4_mapped
+    return str(mapped) if mapped else f"{whole >> 64:x}::/64"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Counts what one client sends against one of its limits."""
+
+    bucket: Bucket
+    counts_bytes: bool
+    problem: str
+
+    def count(self, data: str | bytes) -> None:
+        """Count a message.
+
+        Raises:
+            RateExceeded: it is too much.
+
+        """
+        if self.bucket.take(len(data) if self.counts_bytes else 1):
+            raise RateExceeded(self.problem)
+
+
+class Floodgate:
+    """The limits of a process, for its clients and their addresses."""
+
+    def __init__(self, rates: Rates, clock: Clock) -> None:
+        self._rates = rates
+        self._clock = clock
+        self._connections = self._buckets(rates.address_connection_rate)
+        self._messages = self._buckets(rates.address_message_rate)
+        self._bytes = self._buckets(rates.address_byte_rate)
+        self._has_warned = False
+
+    def _buckets(self, rate: float | None) -> Buckets | None:
+        return Buckets(rate, self._rates.rate_burst, self._clock) if rate is not None else None
+
+    def welcome(self, exchange: Exchange) -> None:
+        """Count a handshake.
+
+        Raises:
+            RequestError: there were too many from its address.
+
+        """
+        address = exchange.environ.get("REMOTE_ADDR") or ""
+        if self._connections is None or not self._is_known(address):
+            return
+        wait = self._connections.of(address).take()
+        if wait:
+            text = (
+                f"Too many connections from {address}: {self._rates.address_connection_rate} a "
+                "second are allowed (SOCKETIO_ADDRESS_CONNECTION_RATE)"
+            )
+            again = (("Retry-After", str(math.ceil(wait))),)
+            raise RequestError(ErrorCode.BAD_REQUEST, text, 429, again)
+
+    def _is_known(self, address: str) -> bool:
+        if not address and not self._has_warned:
+            self._has_warned = True
+            logger.warning(NO_ADDRESS)
+        return bool(address)
+
+    def meters(self, address: str) -> tuple[Meter, ...]:
+        """Return what counts the messages of a new client at this address."""
+        return tuple(self._meters(address))
+
+    def _meters(self, address: str) -> Iterator[Meter]:
+        rates, burst, clock = self._rates, self._rates.rate_burst, self._clock
+        for counts_bytes, unit, buckets, rate in (
+            (False, "MESSAGE", self._messages, rates.client_message_rate),
+            (True, "BYTE", self._bytes, rates.client_byte_rate),
+        ):
+            if rate is not None:
+                bucket = Bucket(rate, burst, clock)
+                yield Meter(bucket, counts_bytes, _problem("client", unit, rate))
+            if buckets is not None and self._is_known(address):
+                limit = getattr(rates, f"address_{unit.lower()}_rate")
+                yield Meter(buckets.of(address), counts_bytes, _problem("address", unit, limit))
+
+
+def _problem(whose: str, unit: str, rate: float) -> str:
+    setting = f"SOCKETIO_{whose.upper()}_{unit}_RATE"
+    return f"more than {rate:g} {unit.lower()}s a second from one {whose} ({setting})"

@@ -1,0 +1,206 @@
+"""How much may come in a second; nothing is limited unless a setting says so."""
+
+import http.client
+import json
+
+import pytest
+
+from django.conf import settings
+
+from django_socketio import RateExceeded
+from django_socketio.events import on_disconnect, on_error, on_message
+from django_socketio.transports.rates import Bucket, Buckets, network
+from tests.clients import Closed, PollingClient, WebSocketClient
+from tests.relay.conftest import wait_until
+from tests.trust.test_bound_sessions import UPGRADE
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+# The bucket
+
+
+def test_a_bucket_gives_its_burst_at_once_and_then_its_rate():
+    clock = Clock()
+    bucket = Bucket(rate=2, burst=5, clock=clock)
+    assert [bucket.take() for _ in range(10)] == [0.0] * 10
+    assert bucket.take() == pytest.approx(0.5)
+    clock.now += 0.5
+    assert bucket.take() == 0.0
+    assert bucket.take() == pytest.approx(0.5)
+    clock.now += 100
+    assert [bucket.take() for _ in range(10)] == [0.0] * 10
+    assert bucket.take() > 0
+
+
+def test_what_is_refused_costs_nothing():
+    clock = Clock()
+    bucket = Bucket(rate=1, burst=1, clock=clock)
+    assert bucket.take() == 0.0
+    assert {bucket.take() for _ in range(100)} == {1.0}
+    clock.now += 1
+    assert bucket.take() == 0.0
+
+
+def test_a_full_bucket_gives_one_message_of_any_size():
+    clock = Clock()
+    bucket = Bucket(rate=10, burst=1, clock=clock)
+    assert bucket.take(1000) == 0.0
+    assert bucket.take(1) == pytest.approx(99.1)
+
+
+def test_only_so_many_addresses_are_remembered():
+    buckets = Buckets(rate=1, burst=1, clock=Clock(), size=100)
+    assert buckets.of("192.0.2.1").take() == 0.0
+    for number in range(1000):
+        buckets.of(f"10.0.{number // 256}.{number % 256}").take()
+        assert buckets.of("192.0.2.1").take() > 0  # it keeps coming
+    assert len(buckets) == 100
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("no address: at all", "no address: at all", True),
+    ],
+)
+def test_who_has_one_ipv6_address_has_the_whole_network(one, other, same):
+    assert (network(one) == network(other)) is same
+
+
+# Messages and bytes
+
+
+@pytest.fixture
+def ended():
+    """Why sockets ended, and what on_error was told."""
+    seen = []
+    on_disconnect(lambda request, socket, context: seen.append(socket.disconnect_reason))
+    on_error(lambda request, socket, context, error: seen.append(error))
+    return seen
+
+
+def flood(client, message):
+    """Send until the server has enough; return what a client that polls is told."""
+    try:
+        for _ in range(50):
+            client.emit("message", message)
+    except (Closed, OSError) as refusal:
+        return str(refusal)
+    assert client.is_closed()
+    return ""
+
+
+LIMITS = [
+    ("CLIENT_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one client"),
+    ("ADDRESS_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one address"),
+    ("CLIENT_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one client"),
+    ("ADDRESS_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one address"),
+]
+
+
+@pytest.mark.parametrize(("setting", "rate", "message", "told"), LIMITS)
+def test_who_sends_too_much_is_cut_off_and_told(
+    serve, connect, ended, caplog, setting, rate, message, told
+):
+    got = []
+    on_message(lambda request, socket, context, message: got.append(message))
+    client = connect(serve(RATE_BURST=5, **{setting: rate}))
+    refusal = flood(client, message)
+    wait_until(lambda: len(ended) == 2)
+    assert isinstance(ended[0], RateExceeded)
+    assert str(ended[0]) == f"{told} (SOCKETIO_{setting})"
+    assert ended[1] == "rate exceeded"
+    assert len(got) <= 5
+    assert told in caplog.text
+    assert told in refusal or not isinstance(client, PollingClient)
+
+
+def test_the_close_frame_says_why(serve):
+    client = WebSocketClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=2).port)
+    client.connect()
+    client.emit("message", 1)
+    client.emit("message", 2)
+    frame = client.ws.recv_frame()
+    assert frame.data[:2] == (1008).to_bytes(2, "big")
+    assert b"(SOCKETIO_CLIENT_MESSAGE_RATE)" in frame.data
+
+
+def test_a_post_that_is_too_much_says_why(serve):
+    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=2).port)
+    client.connect()
+    status, body = client.post(b'42["message",1]\x1e42["message",2]')
+    assert status == 400
+    assert "(SOCKETIO_CLIENT_MESSAGE_RATE)" in json.loads(body)["message"]
+
+
+def test_clients_are_counted_each_and_addresses_together(serve, connect):
+    on_message(lambda request, socket, context, message: "ok")
+    server = serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5)
+    assert [connect(server).ask("message", 1) for _ in range(6)] == [["ok"]] * 6
+    server = serve(ADDRESS_MESSAGE_RATE=1, RATE_BURST=6)
+    first, second = connect(server), connect(server)
+    assert [first.ask("message", 1) for _ in range(4)] == [["ok"]] * 4
+    with pytest.raises(Closed):
+        second.ask("message", 1)
+    assert second.is_closed()
+
+
+# Connections
+
+
+def addressed(get_response):
+    """Take the address from a header, as the middleware of docs/deployment.rst does."""
+
+    def middleware(request):
+        request.META["REMOTE_ADDR"] = request.META.get("HTTP_X_ADDRESS", "192.0.2.1")
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.fixture(params=["polling", "websocket"])
+def shake(request):
+    def shake(server, address="192.0.2.1"):
+        upgrade = UPGRADE if request.param == "websocket" else {}
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        path = f"/socket.io/?EIO=4&transport={request.param}"
+        connection.request("GET", path, headers={**upgrade, "X-Address": address})
+        answer = connection.getresponse()
+        body = answer.read().decode() if answer.status == 429 else ""
+        connection.close()
+        return answer.status, dict(answer.getheaders()), body
+
+    return shake
+
+
+@pytest.fixture
+def counting(serve):
+    middleware = ["tests.trust.test_rates.addressed", *settings.MIDDLEWARE]
+    return serve(django={"MIDDLEWARE": middleware}, ADDRESS_CONNECTION_RATE=0.1, RATE_BURST=30)
+
+
+def test_an_address_that_connects_too_often_is_told_when_to_try_again(counting, shake, caplog):
+    assert all(shake(counting)[0] in (200, 101) for _ in range(3))
+    status, headers, body = shake(counting)
+    assert status == 429
+    assert 1 <= int(headers["Retry-After"]) <= 10
+    assert "Too many connections from 192.0.2.1" in json.loads(body)["message"]
+    assert "SOCKETIO_ADDRESS_CONNECTION_RATE" in body
+    assert shake(counting, "192.0.2.2")[0] in (200, 101)
+
+
+def test_clients_without_an_address_are_not_lumped_together(counting, shake, caplog):
+    assert all(shake(counting, "")[0] in (200, 101) for _ in range(10))
+    assert caplog.text.count("A client has no address") == 1
