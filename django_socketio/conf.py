@@ -135,7 +135,7 @@ SETTINGS = {
     "MAX_UNSENT_BYTES": _count(_LIMITS.max_unsent_bytes, "bytes"),
     "MAX_WAITING_EVENTS": _count(_LIMITS.max_waiting_events, "events"),
     "WORKERS": _count(_LIMITS.workers, "greenlets"),
-    "ADDRESS_CONNECTION_RATE": _rate(),
+    "ADDRESS_CONNECT_RATE": _rate(),
     "ADDRESS_MESSAGE_RATE": _rate(),
     "ADDRESS_BYTE_RATE": _rate(),
     "CLIENT_MESSAGE_RATE": _rate(),

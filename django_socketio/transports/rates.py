@@ -29,7 +29,7 @@ NO_ADDRESS = (
 class Rates:
     """What may come in a second; None is without a limit."""
 
-    address_connection_rate: float | None = None
+    address_connect_rate: float | None = None
     """New sessions from one address."""
 
     address_message_rate: float | None = None
@@ -142,7 +142,7 @@ class Floodgate:
     def __init__(self, rates: Rates, clock: Clock) -> None:
         self._rates = rates
         self._clock = clock
-        self._connections = self._buckets(rates.address_connection_rate)
+        self._connections = self._buckets(rates.address_connect_rate)
         self._messages = self._buckets(rates.address_message_rate)
         self._bytes = self._buckets(rates.address_byte_rate)
         self._has_warned = False
@@ -163,8 +163,8 @@ class Floodgate:
         wait = self._connections.of(address).take()
         if wait:
             text = (
-                f"Too many connections from {address}: {self._rates.address_connection_rate} a "
-                "second are allowed (SOCKETIO_ADDRESS_CONNECTION_RATE)"
+                f"Too many connections from {address}: {self._rates.address_connect_rate} a "
+                "second are allowed (SOCKETIO_ADDRESS_CONNECT_RATE)"
             )
             again = (("Retry-After", str(math.ceil(wait))),)
             raise RequestError(ErrorCode.BAD_REQUEST, text, 429, again)

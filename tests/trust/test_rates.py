@@ -4,7 +4,6 @@ import http.client
 import json
 
 import pytest
-
 from django.conf import settings
 
 from django_socketio import RateExceeded
@@ -188,7 +187,7 @@ def shake(request):
 @pytest.fixture
 def counting(serve):
     middleware = ["tests.trust.test_rates.addressed", *settings.MIDDLEWARE]
-    return serve(django={"MIDDLEWARE": middleware}, ADDRESS_CONNECTION_RATE=0.1, RATE_BURST=30)
+    return serve(django={"MIDDLEWARE": middleware}, ADDRESS_CONNECT_RATE=0.1, RATE_BURST=30)
 
 
 def test_an_address_that_connects_too_often_is_told_when_to_try_again(counting, shake, caplog):
@@ -197,7 +196,7 @@ def test_an_address_that_connects_too_often_is_told_when_to_try_again(counting, 
     assert status == 429
     assert 1 <= int(headers["Retry-After"]) <= 10
     assert "Too many connections from 192.0.2.1" in json.loads(body)["message"]
-    assert "SOCKETIO_ADDRESS_CONNECTION_RATE" in body
+    assert "SOCKETIO_ADDRESS_CONNECT_RATE" in body
     assert shake(counting, "192.0.2.2")[0] in (200, 101)
 
 
