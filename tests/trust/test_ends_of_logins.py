@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests.clients import PollingClient
+from tests.test_login import manage
 from tests.trust.conftest import Browser, ends_soon, logged_in
 
 
@@ -156,6 +157,30 @@ def test_what_another_process_does_is_found_without_a_relay(watchful, start, use
     socket = browser.open(watchful)
     browser.get(start(), "/log-out/")
     assert ends_soon(socket, within=3)
+
+
+COUNTING = """
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_socketio import sessions
+def log_in(number):
+    user, session = User.objects.create(username=f"counted-{number}"), SessionStore()
+    session["_auth_user_id"] = str(user.pk)
+    session["_auth_user_hash"] = user.get_session_auth_hash()
+    session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+    session.save()
+    return session.session_key, str(user.pk)
+everybody = dict(map(log_in, range(100)))
+with CaptureQueriesContext(connection) as queries:
+    assert sessions.users_of(sessions.load(everybody)) == everybody
+print(len(queries))
+"""
+
+
+def test_a_hundred_logins_are_looked_at_with_two_queries(database):
+    assert manage(database, "shell", "--no-imports", "-c", COUNTING) == "2"
 
 
 # Other places for sessions
