@@ -143,7 +143,8 @@ def test_addresses(page, server, log):
 
 
 def test_a_socket_on_another_server(serve, visit):
-    page, other = visit(serve(ALLOWED_ORIGINS=["*"])), serve()
+    own = serve()
+    page, other = visit(own), serve(ALLOWED_ORIGINS=[f"http://127.0.0.1:{own.port}"])
     code = "await online({transports: [arg[0]], withCredentials: true}, arg[1])"
     for transport in ("websocket", "polling"):
         js(page, code, [transport, f"127.0.0.1:{other.port}"])
