@@ -124,6 +124,8 @@ class Client:
     # In a worker: one after the other
 
     def _connect(self) -> None:
+        if self.socket.disconnect_reason is Reason.SESSION_ENDED:
+            return
         try:
             self._send(events.on_connect)
         except self._shared.refusals as refusal:

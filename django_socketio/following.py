@@ -116,7 +116,14 @@ class Logins:
         slot = self._by_digest[self._turn]
         if slot and self._mailbox.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
+        self._settle_closed()
         return now + self._pause
+
+    def _settle_closed(self) -> None:
+        # Something other than a handler, a greenlet that one has left behind, may use a request.
+        for request, login in list(self.touched.items()):
+            if login.transport_session.protocol.reason is not None:
+                self._mailbox.put(self.settle, request, None)
 
     def _check_soon(self, logins: Iterable[Login]) -> None:
         followed = [login for login in logins if login.user_id is not None]

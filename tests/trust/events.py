@@ -51,6 +51,11 @@ def shout(request, socket, context, text):
     sys.stdout.write(f"{text}\n")
 
 
+@on_event("last words")
+def last_words(request, socket, context, text):
+    context["last words"] = text
+
+
 @on_event("log out")
 def log_out(request, socket, context):
     logout(request)
@@ -58,5 +63,7 @@ def log_out(request, socket, context):
 
 @on_disconnect
 def gone(request, socket, context):
+    if "last words" in context:
+        request.session["note"] = context["last words"]
     name = request.user.username or "nobody"
     sys.stdout.write(f"gone: {name}: {socket.disconnect_reason}\n")

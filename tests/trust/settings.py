@@ -6,7 +6,7 @@ from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
 
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.trust"]
-MIDDLEWARE = ["tests.trust.slow.handshake", *MIDDLEWARE]
+MIDDLEWARE = ["tests.trust.middleware.slow", *MIDDLEWARE, "tests.trust.middleware.tokens"]
 ROOT_URLCONF = "tests.trust.urls"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"

@@ -80,6 +80,18 @@ def test_a_user_who_may_not_go_on_is_ended(site, user, action):
     assert witness.ask("who") == [f"{user}-2"]
 
 
+def test_a_process_without_sockets_tells_too(site, redis, database, user):
+    socket = logged_in(site[0], user).open(site[1])
+    code = f"""
+from django.contrib.auth.models import User
+user = User.objects.get(username="{user}")
+user.is_active = False
+user.save()
+"""
+    manage({**database, "TEST_RELAY_URL": redis.url}, "shell", "--no-imports", "-c", code)
+    assert ends_soon(socket)
+
+
 def test_who_changes_the_own_password_comes_back(site, user):
     browser = logged_in(site[0], user)
     socket = browser.open(site[0])

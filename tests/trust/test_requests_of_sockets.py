@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.clients import PollingClient
+from tests.relay.conftest import wait_until
 from tests.trust.conftest import Browser, ends_soon, logged_in
 
 
@@ -75,3 +77,25 @@ def test_what_came_before_the_end_and_was_not_handled_is_dropped(server, user):
     server.wait_for(f"gone: {user}: session ended")
     assert f"{user} before\n" in server.output
     assert f"{user} after\n" not in server.output
+
+
+@pytest.mark.parametrize("header", ["X-Token", "X-Lazy-Token"])
+def test_users_of_a_middleware_of_the_sites_own_are_read_again(server, user, header):
+    logged_in(server, user)
+    socket = PollingClient(server.port, {header: user})
+    socket.connect()
+    assert socket.ask("who") == [user]
+    assert socket.ask("may") == [False]
+    Browser().get(server, f"/permit/?user={user}")
+    assert socket.ask("may") == [True]
+    Browser().get(server, f"/delete/?user={user}")
+    assert socket.ask("who") == [""]
+
+
+def test_what_the_last_handler_puts_into_the_session_is_saved(server, user):
+    browser = logged_in(server, user)
+    socket = browser.open(server)
+    socket.ask("last words", "goodbye")
+    socket.close()
+    server.wait_for(f"gone: {user}: transport close")
+    wait_until(lambda: browser.get(server, "/noted/") == "goodbye")
