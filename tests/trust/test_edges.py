@@ -1,0 +1,56 @@
+"""What handlers that come late, or stay on, may still do."""
+
+import gevent.event
+
+from django_socketio.events import on_connect, on_disconnect, on_event
+from tests.clients import WebSocketClient
+from tests.relay.conftest import wait_until
+
+
+def test_who_connects_as_the_session_ends_is_not_let_in(serve):
+    server = serve(WORKERS=1)
+    release = server.call(gevent.event.Event)
+    seen, waiting = [], []
+
+    @on_event("wait")
+    def wait(request, socket, context):
+        waiting.append(socket)
+        release.wait(10)
+
+    @on_connect
+    def let_in(request, socket, context):
+        seen.append(socket.auth)
+
+    @on_disconnect
+    def gone(request, socket, context):
+        seen.append("gone")
+
+    first, second = WebSocketClient(server.port), WebSocketClient(server.port)
+    first.connect()
+    first.emit("wait")
+    wait_until(lambda: waiting)
+    second.send('40{"too": "late"}')
+    session = server.process.engine.sessions[second.sid]
+    wait_until(lambda: len(server.process.shared.living) == 2)
+    server.call(session.delegate.login.end)
+    server.call(release.set)
+    assert second.is_closed()
+    wait_until(lambda: len(server.process.shared.living) == 1)
+    assert seen == [{}]
+
+
+def test_a_request_that_is_used_after_the_end_is_let_go(serve):
+    server = serve(LOGIN_CHECK_INTERVAL=1)
+    kept = []
+
+    @on_connect
+    def keep(request, socket, context):
+        kept.append(request)
+
+    client = WebSocketClient(server.port)
+    client.connect()
+    client.close()
+    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    touched = server.process.logins.touched
+    assert server.call(lambda: (kept[0].session.get("x"), len(touched))) == (None, 1)
+    wait_until(lambda: not touched)
