@@ -51,7 +51,7 @@ class Admission:
         if not self._is_listed(request, channel):
             if not self._default_deny:
                 self._refuse(NOT_LISTED, socket, channel)
-            if not self._has_pattern(socket, args):
+            if not self._has_pattern(socket.namespace, channel):
                 self._refuse(DENIED, socket, channel)
         return self._event.send(request, socket, context, *args)
 
@@ -60,8 +60,8 @@ class Admission:
             return not self._default_deny
         return channel in _names(self._allowed(request, [channel]))
 
-    def _has_pattern(self, socket: Any, args: tuple[Any, ...]) -> bool:
-        handlers = self._event.relevant(socket, args)
+    def _has_pattern(self, namespace: str, channel: str) -> bool:
+        handlers = self._event.handlers.relevant(namespace, (channel,))
         return any(handler.pattern is not None for handler in handlers)
 
     def _refuse(self, reason: str, socket: Any, channel: str) -> None:

@@ -124,7 +124,7 @@ class Client:
     # In a worker: one after the other
 
     def _connect(self) -> None:
-        if self.socket.disconnect_reason is Reason.SESSION_ENDED:
+        if self.socket.disconnect_reason == Reason.SESSION_ENDED:
             return
         try:
             self._send(events.on_connect)
@@ -144,7 +144,7 @@ class Client:
 
     def _event(self, packet: Packet, size: int) -> None:
         self._waiting_bytes -= size
-        if not self._accepted or self.socket.disconnect_reason is Reason.SESSION_ENDED:
+        if not self._accepted or self.socket.disconnect_reason == Reason.SESSION_ENDED:
             return
         name, args = packet.data[0], packet.data[1:]
         try:
@@ -175,7 +175,7 @@ class Client:
         if event is None or not event.handlers.registrations:
             logger.debug("%r: nobody handles %r", self.socket, name)
             return {"error": f"Unknown event {name!r}"}
-        return event.send(self.request, self.socket, self.context, *args)
+        return self._send(event, *args)
 
     def _subscribe(self, channel: Any = None) -> Any:
         if not self.socket.join(channel, hold=True):

@@ -1,7 +1,8 @@
 """The logins of this process: which sockets end when a session, or a user's login, ends."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -151,52 +152,60 @@ def _end(logins: Iterable[Login]) -> None:
         login.end()
 
 
-class FollowedConnection(Connection):
-    """A connection that ends with its login."""
+class FollowedConnection:
+    """A connection that ends with its login, and whose client may be held to rates.
 
-    __slots__ = ("_logins", "login")
+    Not a subclass: where the message path is compiled, its classes have none in Python.
 
-    def __init__(
-        self, shared: Shared, session: Session, request: HttpRequest, logins: Logins
-    ) -> None:
-        super().__init__(shared, session, request)
+    Attributes:
+        received: takes a message of the client: the connection's own method, unless it is metered.
+
+    """
+
+    __slots__ = ("_connection", "_logins", "login", "received")
+
+    def __init__(self, connection: Connection, login: Login, logins: Logins) -> None:
+        self._connection = connection
         self._logins = logins
-        self.login = Login(request, session, logins.touched)
-        logins.add(self.login)
+        self.login = login
+        self.received: Callable[[str | bytes], None] = connection.received
+        logins.add(login)
+
+    def check_connected(self, now: float) -> None:
+        """Close the session of a client that never sent a CONNECT."""
+        self._connection.check_connected(now)
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces, and follow the login no longer."""
         self._logins.discard(self.login)
-        super().closed(reason, error)
+        self._connection.closed(reason, error)
 
 
-class MeteredConnection(FollowedConnection):
-    """A connection whose client may not send as fast as it likes."""
-
-    __slots__ = ("_meters",)
-    _meters: tuple[Meter, ...]
-
-    def received(self, data: str | bytes) -> None:
-        """Take a message of the client, if it has not sent too many."""
-        try:
-            for meter in self._meters:
-                meter.count(data)
-        except RateExceeded as error:
-            self._session.close(Reason.TOO_FAST, error)
-            raise  # which tells a client that polls
-        super().received(data)
-
-
-def connection(
+def follow(
     shared: Shared, session: Session, request: HttpRequest, logins: Logins, floodgate: Floodgate
 ) -> FollowedConnection:
-    """Return what hears of a new session's messages: one that counts them, if there are limits."""
+    """Return what hears of a new session's messages, and counts them if there are limits."""
+    login = Login(request, session, logins.touched)
+    followed = FollowedConnection(Connection(shared, session, request), login, logins)
     meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
-    if not meters:
-        return FollowedConnection(shared, session, request, logins)
-    metered = MeteredConnection(shared, session, request, logins)
-    metered._meters = meters
-    return metered
+    if meters:
+        followed.received = partial(_metered, followed.received, session, meters)
+    return followed
+
+
+def _metered(
+    received: Callable[[str | bytes], None],
+    session: Session,
+    meters: tuple[Meter, ...],
+    data: str | bytes,
+) -> None:
+    try:
+        for meter in meters:
+            meter.count(data)
+    except RateExceeded as error:
+        session.close(Reason.TOO_FAST, error)
+        raise  # which tells a client that polls
+    received(data)
 
 
 def admits(session: Session | None, request: HttpRequest) -> bool:

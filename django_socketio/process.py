@@ -16,7 +16,6 @@ from greenlet import getcurrent
 from django_socketio import admission, broadcasts, conf, following, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
-from django_socketio.connections import Connection
 from django_socketio.following import Logins
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import LogMessage, Shared
@@ -56,10 +55,8 @@ class Process:
         self.floodgate = Floodgate(conf.rates(), clock)
         self.engine.welcome = self.floodgate.welcome
 
-    def _connect(self, session: Session, request: Any) -> Connection:
-        connection = following.connection(
-            self.shared, session, request, self.logins, self.floodgate
-        )
+    def _connect(self, session: Session, request: Any) -> following.FollowedConnection:
+        connection = following.follow(self.shared, session, request, self.logins, self.floodgate)
         deadline = clock() + self.shared.limits.connect_timeout
         self.alarms.set(deadline, connection.check_connected)
         return connection
