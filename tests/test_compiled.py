@@ -15,6 +15,9 @@ BEHAVIOUR = [
     "tests/test_channels.py",
     "tests/test_events.py",
     "tests/test_lifecycle.py",
+    "tests/trust/test_channels_admitted.py",
+    "tests/trust/test_edges.py",
+    "tests/trust/test_requests_of_sockets.py",
 ]
 
 
