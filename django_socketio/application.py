@@ -14,8 +14,9 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.urls import ResolverMatch
+from gevent.lock import BoundedSemaphore
 
-from django_socketio import following, origins
+from django_socketio import database, following, origins
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
@@ -46,13 +47,22 @@ class Application:
         engine: the sessions of this process.
         hand_over: called first with each request of a session; true where another process of this
             host has taken its connection, so that nothing is left to answer.
+        max_handshakes: how many may be in Django at the same time, so that a thousand clients that
+            come back at once do not open a thousand database connections.
 
     """
 
-    def __init__(self, django: Any, engine: Engine, hand_over: HandOver | None = None) -> None:
+    def __init__(
+        self,
+        django: Any,
+        engine: Engine,
+        hand_over: HandOver | None = None,
+        max_handshakes: int = 100,
+    ) -> None:
         self._django = django
         self._engine = engine
         self._hand_over_to_owner = hand_over or _keep
+        self._handshakes = BoundedSemaphore(max_handshakes)
         self.open: Census[object] = Census()
         """Requests of sessions that are not answered yet."""
 
@@ -71,6 +81,7 @@ class Application:
     # Requests of a session
 
     def _respond(self, exchange: Exchange, start_response: Any) -> list[bytes]:
+        database.give_back()  # what a view before it on this connection has kept
         token = object()
         self.open.add(token)
         try:
@@ -105,7 +116,9 @@ class Application:
 
     def _shake_hands(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         begun: list[Any] = []
-        response = self._django(environ, lambda *args: begun.append(args))
+        with self._handshakes:
+            response = self._django(environ, lambda *args: begun.append(args))
+            database.give_back()
         status, headers = begun[-1][:2]
         answer, request = environ.pop(HANDSHAKE, (None, None))
         # Where middleware, or an error, had another answer, the handshake never happened.

@@ -13,6 +13,7 @@ from typing import Any
 
 from django_socketio import events
 from django_socketio.exceptions import ChannelError, ProtocolError
+from django_socketio.handlers import call
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.shared import INTERNAL_ERROR, Sends, Shared, refusal_text, refuse
@@ -108,7 +109,7 @@ class Client:
         """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
         callback = self.socket.acks.resolve(packet.id, packet.data)
         if callback is not None:
-            self._mailbox.put(self._guarded, callback, *packet.data)
+            self._mailbox.put(self._guarded, call, callback, *packet.data)
 
     def end(self, reason: str, error: ProtocolError | None = None) -> None:
         """End the socket, once what it sent before has been handled."""
@@ -238,9 +239,9 @@ class Client:
             self._shared.settle(self.request, None)
         return answer
 
-    def _guarded(self, call: Callable[..., Any], *args: Any) -> None:
+    def _guarded(self, function: Callable[..., Any], *args: Any) -> None:
         try:
-            call(*args)
+            function(*args)
             self._shared.settle(self.request, None)
         except FAILURES as error:
             self._shared.settle(self.request, error)

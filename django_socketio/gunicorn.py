@@ -158,7 +158,10 @@ class Worker(GeventPyWSGIWorker):
         self._warn()
         self.process.start()
         self.handoff.start()
-        application = Application(self.wsgi, self.process.engine, self.handoff.hand_over)
+        workers = self.process.shared.limits.workers
+        application = Application(
+            self.wsgi, self.process.engine, self.handoff.hand_over, max_handshakes=workers
+        )
         self._servers = [
             self._serve(listener, number, application)
             for number, listener in enumerate(self.sockets)

@@ -1,5 +1,6 @@
 """The handlers of an event, and which of them a channel concerns."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,26 @@ from typing import Any
 
 MATCHES_REMEMBERED = 10_000
 """Channels, and sets of them that sockets are on, for which the matching handlers are known."""
+
+
+after_handler: list[Callable[[Callable[..., Any]], None]] = []
+"""Called with each function of the project's that has run; empty while there is no need."""
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return what the log calls a handler."""
+    function = inspect.unwrap(function)
+    name = getattr(function, "__qualname__", None)
+    return f"{function.__module__}.{name}" if name else repr(function)
+
+
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function of the project's, and clean up after it."""
+    try:
+        return function(*args)
+    finally:
+        for clean_up in after_handler:
+            clean_up(function)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +47,11 @@ class Registration:
         """Call the handler with an event's arguments."""
         if self.first_only:
             args = args[:1] or (None,)
-        return self.function(request, socket, context, *args)
+        try:
+            return self.function(request, socket, context, *args)
+        finally:
+            for clean_up in after_handler:
+                clean_up(self.function)
 
 
 class Handlers:

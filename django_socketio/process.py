@@ -1,6 +1,5 @@
 """All that a server process needs to hold sockets, put together from the settings."""
 
-import contextvars
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -8,12 +7,9 @@ from typing import Any
 
 import gevent
 from django.core.exceptions import PermissionDenied
-from django.db import close_old_connections, reset_queries
-from django.db.backends.signals import connection_created
 from gevent import monkey
-from greenlet import getcurrent
 
-from django_socketio import admission, broadcasts, conf, following, relays, signals
+from django_socketio import admission, broadcasts, conf, database, following, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.following import Logins
@@ -45,9 +41,9 @@ class Process:
         self.alarms = Alarms()
         codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event)
-        workers = Workers(limits.workers, _with_fresh_connections)
+        workers = Workers(limits.workers, database.around_turn)
         interval = conf.get("LOGIN_CHECK_INTERVAL")
-        self.logins = Logins(self.alarms, interval, _with_fresh_connections)
+        self.logins = Logins(self.alarms, interval, database.around_turn)
         self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
@@ -78,6 +74,8 @@ class Process:
         signals.connect_sessions()
         self.relay.subscribe(signals.TOPIC, self.logins.received)
         self.logins.start()
+        idle = database.IdleConnections(self.shared.workers)
+        self.alarms.set(clock(), idle.close)
 
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""
@@ -97,33 +95,6 @@ def _scheduler() -> Callable[..., object]:
     # Where gevent has patched threads, the relay's is a greenlet of this very loop.
     patched = monkey.is_module_patched("threading")
     return loop.run_callback if patched else loop.run_callback_threadsafe
-
-
-def _with_fresh_connections(run: Callable[[], None]) -> None:
-    # Database connections belong to worker greenlets: what Django does around a request, is done
-    # around each turn of a worker that has opened one.
-    if _has_connection():
-        reset_queries()
-        close_old_connections()
-    try:
-        # What a handler activates, a language say, is not for the next socket's.
-        contextvars.Context().run(run)
-    finally:
-        if _has_connection():
-            close_old_connections()
-
-
-def _has_connection() -> bool:
-    return getattr(getcurrent(), _MARK, False)
-
-
-def _note_connection(**kwargs: Any) -> None:
-    setattr(getcurrent(), _MARK, True)
-
-
-_MARK = "django_socketio_has_connection"
-
-connection_created.connect(_note_connection)
 
 
 def message_log() -> LogMessage | None:

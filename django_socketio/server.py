@@ -44,7 +44,9 @@ class Server:
         self._address = (host, port)
         self._ipv6 = ipv6
         self.process = Process()
-        self.application = Application(django, self.process.engine)
+        self.application = Application(
+            django, self.process.engine, max_handshakes=self.process.shared.limits.workers
+        )
         self._wsgi: Listener | None = None
 
     @property

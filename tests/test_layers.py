@@ -20,6 +20,7 @@ LAYERS = [
         "conf",
         "apps",
         "checks",
+        "database",
         "origins",
         "admission",
         "sessions",

@@ -2,8 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
 
 from gevent import GreenletExit, Timeout, get_hub
 from greenlet import getcurrent, greenlet
@@ -88,6 +88,16 @@ _NO_JOBS: list[Job] = []
 """What all mailboxes have that wait: a list of their own would cost each of them memory."""
 
 
+class Worker(greenlet):
+    """A greenlet in which handlers run."""
+
+
+class Errand(NamedTuple):
+    """A single job, for a worker that has nothing to do."""
+
+    run: Callable[[], None]
+
+
 class Workers:
     """A bounded pool of greenlets; those that have nothing to do wait, ready to be switched to.
 
@@ -102,7 +112,7 @@ class Workers:
         self._around = around
         self._hub = get_hub()
         self._count = 0
-        self._idle: list[greenlet] = []
+        self._idle: list[Worker] = []
         self._ready: deque[Mailbox] = deque()
 
     def schedule(self, mailbox: Mailbox) -> None:
@@ -111,25 +121,34 @@ class Workers:
             self._hub.loop.run_callback(self._start)
         self._ready.append(mailbox)
 
+    def rouse(self, workers: Container[greenlet], job: Callable[[], None]) -> None:
+        """Have those of ``workers`` that wait run ``job``."""
+        self._hub.loop.run_callback(self._rouse, workers, Errand(job))
+
+    def _rouse(self, workers: Container[greenlet], errand: Errand) -> None:
+        for worker in [worker for worker in self._idle if worker in workers]:
+            self._idle.remove(worker)
+            worker.switch(errand)
+
     def _start(self) -> None:
         # Runs in the hub: that is where a worker returns to when it waits.
         while self._ready and (worker := self._free_worker()) is not None:
             worker.switch(self._ready.popleft())
 
-    def _free_worker(self) -> greenlet | None:
+    def _free_worker(self) -> Worker | None:
         if self._idle:
             return self._idle.pop()
         if self._count >= self._size:
             return None
         self._count += 1
-        return greenlet(self._work, parent=self._hub)
+        return Worker(self._work, parent=self._hub)
 
-    def _work(self, mailbox: Mailbox) -> None:
+    def _work(self, mailbox: Mailbox | Errand) -> None:
         while True:
             self._run(mailbox)
             mailbox = self._next()
 
-    def _next(self) -> Mailbox:
+    def _next(self) -> Mailbox | Errand:
         if self._ready:
             return self._ready.popleft()
         self._idle.append(getcurrent())
@@ -139,7 +158,7 @@ class Workers:
             except BaseException:  # a timeout, say, that a handler started and never cancelled
                 logger.exception("Something was raised in a worker that had nothing to do")
 
-    def _run(self, mailbox: Mailbox) -> None:
+    def _run(self, mailbox: Mailbox | Errand) -> None:
         try:
             self._around(mailbox.run)
         except Exception:

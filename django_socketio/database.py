@@ -1,0 +1,149 @@
+"""Database connections: each belongs to the greenlet that opened it, and none outlives its use.
+
+A worker's connections are looked after when a handler has returned, and closed once the worker has
+had nothing to do for a while. Handlers that use no database pay nothing for it.
+"""
+
+import contextvars
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from greenlet import getcurrent, greenlet
+
+from django_socketio.handlers import after_handler, name_of
+from django_socketio.transports.alarms import clock
+from django_socketio.transports.workers import Worker, Workers
+
+logger = logging.getLogger("django_socketio")
+
+IDLE_TIME = 10.0
+"""Seconds after which a worker that has nothing to do gives its connections back."""
+
+IN_TRANSACTION = (1, 2, 3)
+"""PostgreSQL's states of a connection on which a command or a transaction is under way."""
+
+_holders: dict[greenlet, float] = {}
+"""The workers with open connections, and when they last used them."""
+
+_MARK = "django_socketio_has_connection"
+
+
+def _opened(**kwargs: Any) -> None:
+    greenlet = getcurrent()
+    if isinstance(greenlet, Worker):
+        _holders[greenlet] = clock()
+        after_handler[:] = [_clean_up]
+    else:
+        setattr(greenlet, _MARK, True)
+
+
+connection_created.connect(_opened)
+
+
+def around_turn(run: Callable[[], None]) -> None:
+    """Run a worker's turn; what it activates, a language say, is not for the next socket's."""
+    try:
+        contextvars.Context().run(run)
+    finally:
+        if _holders:
+            _clean_up(None)
+
+
+def around_thread(run: Callable[[], None]) -> None:
+    """Run a handler in a thread of its own; its connections end with it."""
+    try:
+        contextvars.Context().run(run)
+    finally:
+        connections.close_all()
+
+
+def give_back() -> None:
+    """Close the connections of a greenlet that serves HTTP and is about to wait for long."""
+    if getattr(getcurrent(), _MARK, False):
+        setattr(getcurrent(), _MARK, False)
+        connections.close_all()
+
+
+def _clean_up(handler: Callable[..., Any] | None) -> None:
+    """Leave nothing of a handler's to the next one. It may have been called in any greenlet."""
+    worker = getcurrent()
+    if worker not in _holders:
+        return
+    for connection in connections.all(initialized_only=True):
+        _look_after(connection, handler)
+    _note_use(worker)
+
+
+def _note_use(worker: greenlet) -> None:
+    opened = connections.all(initialized_only=True)
+    if any(connection.connection is not None for connection in opened):
+        _holders[worker] = clock()
+        return
+    del _holders[worker]
+    if not _holders:
+        after_handler.clear()
+
+
+def _look_after(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
+    # What Django does around a request.
+    connection.queries_log.clear()
+    try:
+        if _is_in_transaction(connection):
+            _roll_back(connection, handler)
+        else:
+            connection.close_if_unusable_or_obsolete()
+    except Exception:
+        logger.exception("The database connection %r could not be closed", connection.alias)
+
+
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    driver = connection.connection
+    if driver is None or connection.in_atomic_block:
+        return connection.in_atomic_block
+    if connection.vendor == "postgresql":
+        return driver.info.transaction_status in IN_TRANSACTION
+    if connection.vendor == "sqlite":
+        return driver.in_transaction
+    return connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
+
+
+def _roll_back(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
+    who = "A function" if handler is None else f"The handler {name_of(handler)}"
+    problem = "%s left a transaction open on the database %r; it is rolled back"
+    logger.error(problem, who, connection.alias)
+    if connection.connection is not None:
+        with suppress(Exception):  # closing does as well, where there is anything to close
+            connection.connection.rollback()
+    connection.close()
+    # An object that is still inside atomic() would never open a connection again.
+    del connections[connection.alias]
+
+
+class IdleConnections:
+    """Has workers that have nothing to do close their connections.
+
+    Args:
+        workers: the pool that they are of.
+
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def close(self, now: float) -> float:
+        """Close those that have not been used for a while; return when to be called again."""
+        idle = {worker for worker, used in _holders.items() if now - used >= IDLE_TIME}
+        if idle:
+            self._workers.rouse(idle, _close_all)
+        return now + IDLE_TIME / 2
+
+
+def _close_all() -> None:
+    connections.close_all()
+    _holders[getcurrent()] = clock()  # in-memory SQLite stays open
+    _note_use(getcurrent())

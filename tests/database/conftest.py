@@ -1,0 +1,119 @@
+"""A real PostgreSQL of the tests' own, and sites that use it."""
+
+import getpass
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.clients import close_all
+from tests.production.programs import Gunicorn
+
+TIMEOUT = 10
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+class PostgreSQL:
+    """PostgreSQL on a Unix socket in a folder of its own."""
+
+    def __init__(self):
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not programs:
+            pytest.fail("PostgreSQL is missing: run make test, which installs it")
+        # Socket names are short, so the folder's must be; and its server refuses to be root.
+        self.folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")
+        self._as_user = []
+        if getpass.getuser() == "root":
+            shutil.chown(self.folder, "postgres", "postgres")
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        data, bin = f"{self.folder}/data", programs[-1].parent
+        self._run(bin / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync")
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"]
+        options += ["-c", "fsync=off", "-c", "max_connections=100"]
+        self._process = subprocess.Popen(
+            [*self._as_user, bin / "postgres", "-D", data, *options],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.client = self._connect()
+
+    def _run(self, *command):
+        subprocess.run([*self._as_user, *command], check=True, capture_output=True, cwd=self.folder)
+
+    def _connect(self):
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return psycopg.connect(
+                    host=self.folder, user="postgres", dbname="postgres", autocommit=True
+                )
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline, "PostgreSQL did not start"
+                time.sleep(0.02)
+
+    def connections(self):
+        """How many connections handlers hold."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handlers'"
+        return self.client.execute(query).fetchone()[0]
+
+    def kill_connections(self):
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        self.client.execute(f"{query} WHERE application_name = 'handlers'")
+        wait_until(lambda: self.connections() == 0)
+
+    def stop(self):
+        self.client.close()
+        self._process.terminate()  # "smart": it would wait for clients, if there were any
+        self._process.wait(TIMEOUT)
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    server = PostgreSQL()
+    yield server
+    server.stop()
+
+
+def start(postgresql, **options):
+    environ = {f"TEST_{name}": str(value) for name, value in options.items()}
+    environ.setdefault("TEST_DATABASE", postgresql.folder)
+    return Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.database.settings", **environ)
+
+
+@pytest.fixture
+def site(postgresql):
+    """Start a site: ``site(CONN_MAX_AGE=None, WORKERS=1)``."""
+    started = []
+
+    def one(**options):
+        started.append(start(postgresql, **options))
+        return started[-1]
+
+    yield one
+    close_all()
+    for one in started:
+        one.end()
+
+
+@pytest.fixture(scope="package", params=["postgresql", "sqlite"])
+def either(request, postgresql, tmp_path_factory):
+    """A site with one worker that keeps its connection: on each of the databases."""
+    options = {"CONN_MAX_AGE": None, "DEBUG": 1}
+    if request.param == "sqlite":
+        options.update(VENDOR="sqlite", DATABASE=tmp_path_factory.mktemp("sqlite"))
+    server = start(postgresql, **options)
+    yield server
+    close_all()
+    server.end()

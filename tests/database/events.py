@@ -1,0 +1,110 @@
+"""Handlers that use the database, well and badly."""
+
+import os
+
+from django.db import connection, transaction
+
+from django_socketio import database
+from django_socketio.events import on_error, on_event, on_message
+
+if "TEST_IDLE_TIME" in os.environ:
+    database.IDLE_TIME = float(os.environ["TEST_IDLE_TIME"])
+
+
+def query(sql, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchone()[0] if cursor.description else None
+
+
+def look_up(get_response):
+    """A middleware that queries, as that of a login does."""
+
+    def middleware(request):
+        query("SELECT 1")
+        return get_response(request)
+
+    return middleware
+
+
+@on_message
+def answer(request, socket, context, message):
+    return query("SELECT 1")
+
+
+@on_event("echo")
+def echo(request, socket, context, message):
+    return message
+
+
+@on_event("slow")
+def slow(request, socket, context, seconds):
+    query("SELECT pg_sleep(%s)", seconds)
+    return "slow"
+
+
+@on_event("queries")
+def queries(request, socket, context):
+    query("SELECT 1")
+    return len(connection.queries)
+
+
+@on_event("begin")
+def begin(request, socket, context):
+    query("BEGIN")
+    query("INSERT INTO left_behind VALUES (1)")
+
+
+@on_event("fail in begin")
+def fail_in_begin(request, socket, context):
+    begin(request, socket, context)
+    query("SELECT nonsense")
+
+
+@on_event("fail without autocommit")
+def fail_without_autocommit(request, socket, context):
+    transaction.set_autocommit(False)
+    query("INSERT INTO left_behind VALUES (1)")
+    query("SELECT nonsense")
+
+
+@on_event("enter atomic")
+def enter_atomic(request, socket, context):
+    transaction.atomic().__enter__()
+    query("INSERT INTO left_behind VALUES (1)")
+
+
+@on_event("leave to callback")
+def leave_to_callback(request, socket, context):
+    def callback():
+        query("BEGIN")
+        query("INSERT INTO left_behind VALUES (1)")
+
+    socket.emit("question", callback=callback)
+
+
+@on_event("in thread")
+def in_thread(request, socket, context):
+    return query("SELECT 1")
+
+
+@on_error
+def note(request, socket, context, exception):
+    """Uses the database right after a handler that failed."""
+    context["after the error"] = query("SELECT 2")
+
+
+@on_event("error")
+def error(request, socket, context):
+    return context["after the error"]
+
+
+@on_event("create")
+def create(request, socket, context):
+    query("DROP TABLE IF EXISTS left_behind")
+    query("CREATE TABLE left_behind (id integer)")
+
+
+@on_event("rows")
+def rows(request, socket, context):
+    return query("SELECT count(*) FROM left_behind")

@@ -1,0 +1,36 @@
+"""A site on PostgreSQL or SQLite, as the environment says."""
+
+import os
+
+from tests.project.settings import *  # noqa: F403
+from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
+
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.database"]
+if "TEST_LOGIN" in os.environ:
+    MIDDLEWARE = ["tests.database.events.look_up", *MIDDLEWARE]
+ROOT_URLCONF = "django_socketio.urls"
+DEBUG = "TEST_DEBUG" in os.environ
+
+_age = os.environ.get("TEST_CONN_MAX_AGE", "0")
+_SERVERS = {
+    "postgresql": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["TEST_DATABASE"],
+        "NAME": "postgres",
+        "USER": "postgres",
+        "OPTIONS": {"application_name": "handlers"},
+    },
+    "sqlite": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["TEST_DATABASE"] + "/db.sqlite3",
+    },
+}
+DATABASES = {
+    "default": {
+        **_SERVERS[os.environ.get("TEST_VENDOR", "postgresql")],
+        "CONN_MAX_AGE": None if _age == "None" else int(_age),
+    }
+}
+SOCKETIO_WORKERS = int(os.environ.get("TEST_WORKERS", "1"))
+SOCKETIO_THREADS = 2
+SOCKETIO_MESSAGE_LOG_FORMAT = None

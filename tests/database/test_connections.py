@@ -1,0 +1,152 @@
+"""Database connections: no handler leaves anything to the next, idle sockets hold none."""
+
+import os
+import selectors
+import socket
+import time
+
+import pytest
+
+from tests.clients import PollingClient, WebSocketClient
+from tests.database.conftest import wait_until
+from tests.test_bad_input import frame
+
+
+def join(server, kind=WebSocketClient):
+    client = kind(server.port)
+    client.connect()
+    return client
+
+
+MANY = 5_000
+BATCH = 250
+
+HELLO = (
+    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: " + b"A" * 22 + b"==\r\n\r\n"
+)
+
+
+def join_many(port, number):
+    """Connect sockets that each have a query run; return them once all are answered."""
+    sockets = []
+    request = HELLO + frame(0x81, b"40") + frame(0x81, b'420["message","m"]')
+    for _ in range(number):
+        sockets.append(socket.create_connection(("127.0.0.1", port)))
+        sockets[-1].sendall(request)
+    with selectors.DefaultSelector() as waiting:
+        for one in sockets:
+            waiting.register(one, selectors.EVENT_READ, bytearray())
+        while waiting.get_map():
+            ready = waiting.select(10)
+            assert ready, bytes(next(iter(waiting.get_map().values())).data[-300:])
+            for key, _ in ready:
+                received = key.fileobj.recv(4096)
+                assert received, key.data
+                key.data.extend(received)
+                if key.data.endswith(b"430[1]"):
+                    waiting.unregister(key.fileobj)
+    return sockets
+
+
+def test_idle_sockets_hold_no_more_connections_than_there_are_workers(site, postgresql):
+    server = site(CONN_MAX_AGE=None, WORKERS=20, IDLE_TIME=1)
+    sockets, most = [], 0
+    while len(sockets) < MANY:
+        sockets += join_many(server.port, BATCH)
+        most = max(most, postgresql.connections())
+    assert 0 < most <= 20
+    wait_until(lambda: postgresql.connections() == 0)
+    assert len(os.listdir(f"/proc/{server.pids[0]}/fd")) > MANY  # they are all still there
+    for one in sockets:
+        one.close()
+    assert "Traceback" not in server.output
+
+
+def test_a_connection_that_shall_not_be_kept_ends_with_its_handler(site, postgresql):
+    server = site(CONN_MAX_AGE=0, WORKERS=10)
+    sockets = join_many(server.port, 50)
+    begun = time.monotonic()
+    wait_until(lambda: postgresql.connections() == 0)
+    assert time.monotonic() - begun < 2  # that is not the time after which idle workers give up
+    for one in sockets:
+        one.close()
+
+
+def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
+    server = site(LOGIN=1, CONN_MAX_AGE=None, WORKERS=5, IDLE_TIME=0.2)
+    sockets = join_many(server.port, 200)  # PostgreSQL would refuse more than 97
+    wait_until(lambda: postgresql.connections() == 0)
+    for one in sockets:
+        one.close()
+
+
+def test_a_poll_that_waits_holds_no_connection(site, postgresql):
+    client = join(site(LOGIN=1, CONN_MAX_AGE=None, IDLE_TIME=0.2), PollingClient)
+    client.sync()
+    wait_until(lambda: postgresql.connections() == 0)
+
+
+def test_slow_queries_do_not_stop_the_event_loop(site):
+    server = site(WORKERS=60)
+    other = join(server)
+    slow = [join(server) for _ in range(50)]
+    begun = time.monotonic()
+    for client in slow:
+        client.emit("slow", 1, id=1)
+    waits = []
+    while time.monotonic() - begun < 0.9:
+        asked = time.monotonic()
+        assert other.ask("echo", "m") == ["m"]
+        waits.append(time.monotonic() - asked)
+        time.sleep(0.005)
+    assert sorted(waits)[len(waits) * 9 // 10] < 0.1
+    assert {client.receive() for client in slow} == {'431["slow"]'}
+    assert time.monotonic() - begun < 5  # one after the other, they would take 50
+
+
+LEAVERS = [
+    ("begin", None),
+    ("fail in begin", {"error": "Internal error"}),
+    ("fail without autocommit", {"error": "Internal error"}),
+    ("enter atomic", None),
+]
+
+
+@pytest.mark.parametrize("event, answer", LEAVERS, ids=[event for event, _ in LEAVERS])
+def test_a_transaction_is_never_left_to_the_next_handler(either, event, answer):
+    client = join(either)
+    client.ask("create")
+    assert client.ask(event) == ([] if answer is None else [answer])
+    if answer is not None:
+        assert client.ask("error") == [2]
+    assert client.ask("rows") == [0]
+    assert join(either).ask("message") == [1]
+    handler = event.replace(" ", "_")
+    either.wait_for(
+        rf"tests\.database\.events\.{handler} left a transaction open on the database 'default'"
+    )
+
+
+def test_a_transaction_of_a_callback_is_not_left_either(either):
+    client = join(either)
+    client.ask("create")
+    client.emit("leave to callback")
+    assert client.receive() == '420["question"]'
+    client.send("430[]")
+    assert client.ask("rows") == [0]
+    either.wait_for("leave_to_callback.<locals>.callback left a transaction open")
+
+
+def test_a_connection_that_broke_is_replaced(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None))
+    assert client.ask("message") == [1]
+    postgresql.kill_connections()
+    assert client.ask("message") == [{"error": "Internal error"}]
+    assert client.ask("message") == [1]
+
+
+def test_queries_do_not_pile_up_under_debug(either):
+    client = join(either)
+    assert [client.ask("queries") for _ in range(5)] == [[1]] * 5
