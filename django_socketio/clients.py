@@ -71,6 +71,7 @@ class Client:
             channels=shared.channels,
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
+            threads=shared.threads,
             leave=self._leave,
             report=partial(self._mailbox.put, self._lost),
             calling=self._resume,

@@ -33,6 +33,10 @@ def _is_positive(value: Any) -> bool:
     return _is_number(value) and 0 < value < float("inf")
 
 
+def _is_time(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < float("inf")
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -141,6 +145,8 @@ SETTINGS = {
     "CLIENT_MESSAGE_RATE": _rate(),
     "CLIENT_BYTE_RATE": _rate(),
     "RATE_BURST": _seconds(Rates().rate_burst),
+    "THREADS": _count(_LIMITS.threads, "threads"),
+    "BLOCKED_AFTER": Setting(1.0, _is_time, "a number of seconds; 0 has nobody watch"),
 }
 
 

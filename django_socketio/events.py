@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 from django_socketio.exceptions import EventError
-from django_socketio.handlers import Handlers, Registration
+from django_socketio.handlers import Handlers, Registration, ThreadedRegistration
 from django_socketio.names import check_namespace
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -39,7 +39,9 @@ class Event:
 
     Use it bare (``@on_message``), called (``@on_message()``), or with ``channel``, a regular
     expression: the handler then runs only if any of the socket's channels matches from its start
-    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for.
+    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for. ``threaded``
+    has it run in a thread of the operating system: for handlers that compute, or wait in a way that
+    gevent does not know.
 
     Args:
         name: what it is called in messages.
@@ -73,11 +75,19 @@ class Event:
 
     @overload
     def __call__(
-        self, handler: None = None, channel: str | None = None, namespace: str = "/"
+        self,
+        handler: None = None,
+        channel: str | None = None,
+        namespace: str = "/",
+        threaded: bool = False,
     ) -> Callable[[Handler], Handler]: ...
 
     def __call__(
-        self, handler: Handler | None = None, channel: str | None = None, namespace: str = "/"
+        self,
+        handler: Handler | None = None,
+        channel: str | None = None,
+        namespace: str = "/",
+        threaded: bool = False,
     ) -> Handler | Callable[[Handler], Handler]:
         """Register ``handler``, or return the decorator that does.
 
@@ -89,9 +99,10 @@ class Event:
         if handler is not None and not callable(handler):
             raise EventError(f"@{self.name} decorates a function; got {handler!r}")
         pattern, namespace = self._pattern(channel), check_namespace(namespace)
+        kind = ThreadedRegistration if threaded else Registration
 
         def register(handler: Handler) -> Handler:
-            self.handlers.add(Registration(handler, pattern, namespace, self._first_only))
+            self.handlers.add(kind(handler, pattern, namespace, self._first_only))
             return handler
 
         return register if handler is None else register(handler)
@@ -130,7 +141,11 @@ class NamedEvents:
         self._events: dict[str, Event] = {}
 
     def __call__(
-        self, name: str, channel: str | None = None, namespace: str = "/"
+        self,
+        name: str,
+        channel: str | None = None,
+        namespace: str = "/",
+        threaded: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Return the decorator that registers a handler for events called ``name``.
 
@@ -146,7 +161,7 @@ class NamedEvents:
             raise EventError(
                 f"the event name {name!r} is reserved; see on_connect, on_subscribe, …"
             )
-        return self.named(name)(channel=channel, namespace=namespace)
+        return self.named(name)(channel=channel, namespace=namespace, threaded=threaded)
 
     def named(self, name: str) -> Event:
         """Return the event called ``name``."""
@@ -185,3 +200,8 @@ def has_namespace(namespace: str) -> bool:
         for event in all_events()
         for registration in event.handlers
     )
+
+
+def all_handlers() -> list[Callable[..., Any]]:
+    """Return every function that is registered, as often as it is."""
+    return [registration.function for event in all_events() for registration in event.handlers]

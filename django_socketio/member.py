@@ -7,6 +7,7 @@ from django_socketio.exceptions import ChannelError
 from django_socketio.names import check_channel
 from django_socketio.relay.base import channel_topic, everyone_topic, socket_topic
 from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.threads import Threads, get_ident
 
 
 class Member:
@@ -17,6 +18,7 @@ class Member:
         namespace: the namespace whose channels they are.
         registry: the channels of this process.
         max_channels: on how many it may be.
+        threads: the thread that all this happens in; calls from others are taken there.
 
     """
 
@@ -28,12 +30,16 @@ class Member:
         "deliver",
         "id",
         "namespace",
+        "threads",
     )
 
     deliver: Callable[[Outgoing], bool]
     """Sends what comes on a channel; False if that is not possible any more."""
 
-    def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:
+    def __init__(
+        self, id: str, namespace: str, registry: Channels, max_channels: int, threads: Threads
+    ) -> None:
+        self.threads = threads
         self.id = id
         self.namespace = namespace
         self.channel_names: tuple[str, ...] = ()
@@ -57,6 +63,8 @@ class Member:
             ChannelError: the name is not allowed, or the socket is on too many channels.
 
         """
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self.subscribe, channel)
         return self.join(channel, hold=False)
 
     def join(self, channel: str, hold: bool) -> bool:
@@ -83,6 +91,8 @@ class Member:
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; False if it was not on it. Runs no handlers."""
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self.unsubscribe, channel)
         if channel not in self.channel_names:
             return False
         self.channel_names = tuple(name for name in self.channel_names if name != channel)

@@ -12,6 +12,7 @@ from gevent import monkey
 from django_socketio import admission, broadcasts, conf, database, following, relays, signals
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
+from django_socketio.events import all_handlers
 from django_socketio.following import Logins
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import LogMessage, Shared
@@ -19,8 +20,9 @@ from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
-from django_socketio.transports.threads import in_loop
+from django_socketio.transports.threads import Threads, get_ident
 from django_socketio.transports.workers import Workers
+from django_socketio.watchdog import Watchdog
 
 message_logger = logging.getLogger("django_socketio.messages")
 
@@ -35,7 +37,6 @@ class Process:
     """The sockets of this process, and how messages reach them."""
 
     def __init__(self) -> None:
-        self._hub = gevent.get_hub()
         limits = conf.limits()
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
@@ -44,9 +45,13 @@ class Process:
         workers = Workers(limits.workers, database.around_turn)
         interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, database.around_turn)
-        self.shared = Shared(channels, codec, workers, limits, PermissionDenied, message_log())
+        self._threads = Threads(limits.threads, database.around_thread)
+        self.shared = Shared(
+            channels, codec, workers, self._threads, limits, PermissionDenied, message_log()
+        )
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
+        self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
         self.engine = Engine(self._connect, limits, self.alarms)
         self.floodgate = Floodgate(conf.rates(), clock)
         self.engine.welcome = self.floodgate.welcome
@@ -60,9 +65,9 @@ class Process:
     def _publish(self, envelope: Envelope) -> int:
         """Publish from wherever: what other threads want is done in the event loop."""
         publish = self.shared.channels.publish
-        if gevent.get_hub() is self._hub:
+        if get_ident() == self._threads.ident:
             return publish(envelope)
-        return in_loop(self._hub.loop, publish, envelope)
+        return self._threads.call(publish, envelope)
 
     def _lost(self, topic: str) -> None:
         self.shared.channels.lost(topic)
@@ -74,6 +79,7 @@ class Process:
         signals.connect_sessions()
         self.relay.subscribe(signals.TOPIC, self.logins.received)
         self.logins.start()
+        self._watchdog.start()
         idle = database.IdleConnections(self.shared.workers)
         self.alarms.set(clock(), idle.close)
 
@@ -82,6 +88,8 @@ class Process:
         self.engine.stop()
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
             message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
+        self._watchdog.stop()
+        self._threads.stop()
         broadcasts.publish_with(None)
         relays.watch(None)
         gevent.sleep(0)  # the turn of the loop in which the last bytes are sent

@@ -11,6 +11,7 @@ from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
+from django_socketio.transports.threads import Threads
 from django_socketio.transports.workers import Workers
 
 LogMessage = Callable[[Any, str, Any], None]
@@ -41,6 +42,7 @@ class Shared:
     channels: Channels
     codec: Codec
     workers: Workers
+    threads: Threads
     limits: Limits
     refusals: type[Exception]
     log_message: LogMessage | None

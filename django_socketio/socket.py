@@ -15,6 +15,7 @@ from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.relay.base import Envelope, everyone_topic
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
+from django_socketio.transports.threads import Threads, get_ident
 
 CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
@@ -37,6 +38,7 @@ class Socket(Member):
         channels: the channels of this process.
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
+        threads: the thread of the event loop, and where handlers run that must not run in it.
         leave: called with the socket when ``disconnect`` ends it.
         report: called with an error that handlers of ``on_error`` shall get.
         calling: called when a handler begins to wait for the client's answer.
@@ -66,11 +68,12 @@ class Socket(Member):
         channels: Channels,
         codec: Codec,
         max_channels: int,
+        threads: Threads,
         leave: Callable[["Socket"], None],
         report: Callable[[Exception], object],
         calling: Callable[[], None],
     ) -> None:
-        super().__init__(id, namespace, channels, max_channels)
+        super().__init__(id, namespace, channels, max_channels, threads)
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
@@ -112,6 +115,8 @@ class Socket(Member):
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self.emit, event, *args, callback=callback)
         check_event(event)
         if self.disconnect_reason is not None:
             return False
@@ -130,6 +135,8 @@ class Socket(Member):
             EventError, TypeError, ValueError: as ``emit``.
 
         """
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self.call, event, *args, timeout=timeout)
         check_event(event)
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
@@ -226,6 +233,8 @@ class Socket(Member):
     def _publish(
         self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
     ) -> None:
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self._publish, topics, message, event, exclude)
         check_event(event)
         if topics:
             self._registry.publish(Envelope(topics, self.namespace, event, (message,), exclude))
@@ -234,6 +243,8 @@ class Socket(Member):
 
     def disconnect(self) -> None:
         """End the connection to this namespace; the client is told, and does not come back."""
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self.disconnect)
         if self.deliver(self._codec.packet(Packet(PacketType.DISCONNECT, self.namespace))):
             self._leave(self)
 

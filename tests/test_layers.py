@@ -13,7 +13,7 @@ ROOT = Path(django_socketio.__file__).parent
 LAYERS = [
     ["exceptions"],
     ["protocol"],
-    ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events"],
+    ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events", "watchdog"],
     ["member", "socket", "broadcasts"],
     ["shared", "clients", "connections"],
     [

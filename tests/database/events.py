@@ -3,6 +3,7 @@
 import os
 
 from django.db import connection, transaction
+from gevent import monkey
 
 from django_socketio import database
 from django_socketio.events import on_error, on_event, on_message
@@ -83,7 +84,7 @@ def leave_to_callback(request, socket, context):
     socket.emit("question", callback=callback)
 
 
-@on_event("in thread")
+@on_event("in thread", threaded=True)
 def in_thread(request, socket, context):
     return query("SELECT 1")
 
@@ -108,3 +109,8 @@ def create(request, socket, context):
 @on_event("rows")
 def rows(request, socket, context):
     return query("SELECT count(*) FROM left_behind")
+
+
+@on_event("block")
+def block(request, socket, context):
+    monkey.get_original("time", "sleep")(0.5)

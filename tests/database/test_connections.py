@@ -150,3 +150,14 @@ def test_a_connection_that_broke_is_replaced(site, postgresql):
 def test_queries_do_not_pile_up_under_debug(either):
     client = join(either)
     assert [client.ask("queries") for _ in range(5)] == [[1]] * 5
+
+
+def test_a_threaded_handler_leaves_no_connection(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None))
+    assert [client.ask("in thread") for _ in range(3)] == [[1]] * 3
+    wait_until(lambda: postgresql.connections() == 0)
+
+
+def test_the_watchdog_works_where_everything_is_patched(either):
+    join(either).ask("block")
+    either.wait_for(r"held for \d\.\d seconds by the handler tests.database.events.block;")
