@@ -1,5 +1,6 @@
 """One session's packets, taken to the clients of the namespaces that they name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django_socketio import events
@@ -28,6 +29,7 @@ class Connection:
         "_session",
         "_shared",
         "_size",
+        "stop_waiting",
     )
 
     def __init__(self, shared: Shared, session: Session, request: Any) -> None:
@@ -41,6 +43,8 @@ class Connection:
         """Whose last handler has not run; a namespace may have been left and joined again."""
         self._size = 0
         """Bytes of the packet that is coming."""
+        self.stop_waiting: Callable[[], None] | None = None
+        """Called once ``check_connected`` need not be."""
 
     def check_connected(self, now: float) -> None:
         """Close the session of a client that never sent a CONNECT."""
@@ -76,7 +80,13 @@ class Connection:
         )
         self._namespaces[name] = client
         self._clients += 1
+        self._has_decided()
         client.connect()
+
+    def _has_decided(self) -> None:
+        stop_waiting, self.stop_waiting = self.stop_waiting, None
+        if stop_waiting is not None:
+            stop_waiting()
 
     def _finished(self) -> None:
         self._clients -= 1
@@ -100,4 +110,5 @@ class Connection:
         """End the clients of all namespaces."""
         for client in list(self._namespaces.values()):
             client.end(reason, error)
-        self._request = None  # an alarm may keep this object for a while
+        self._request = None
+        self._has_decided()

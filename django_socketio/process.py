@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import gevent
@@ -59,7 +60,8 @@ class Process:
     def _connect(self, session: Session, request: Any) -> following.FollowedConnection:
         connection = following.follow(self.shared, session, request, self.logins, self.floodgate)
         deadline = clock() + self.shared.limits.connect_timeout
-        self.alarms.set(deadline, connection.check_connected)
+        alarm = self.alarms.set(deadline, connection.check_connected)
+        connection.stop_waiting = partial(self.alarms.cancel, alarm)
         return connection
 
     def _publish(self, envelope: Envelope) -> int:

@@ -15,23 +15,52 @@ Ring = Callable[[float], float | None]
 
 clock = time.monotonic
 
+FEW = 100
+"""Cancelled alarms that are not worth being cleared away."""
+
+
+class Alarm:
+    """A function that is to be called, and when."""
+
+    __slots__ = ("ring", "when")
+
+    def __init__(self, when: float, ring: Ring | None) -> None:
+        self.when = when
+        self.ring = ring
+        """None once it has been called or cancelled."""
+
 
 class Alarms:
-    """Calls functions in the hub when their time has come; they must not block.
-
-    An alarm is not cancelled: its function sees that it is no longer needed, and returns None.
-    """
+    """Calls functions in the hub when their time has come; they must not block."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Ring]] = []
+        self._heap: list[tuple[float, int, Alarm]] = []
         self._tie = count()
+        self._cancelled = 0
         self._timer = get_hub().loop.timer(0)
         self._armed_for: float | None = None
 
-    def set(self, when: float, ring: Ring) -> None:
+    def __len__(self) -> int:
+        """How many are set."""
+        return len(self._heap) - self._cancelled
+
+    def set(self, when: float, ring: Ring) -> Alarm:
         """Call ``ring`` once ``clock()`` has reached ``when`` (seconds)."""
-        heapq.heappush(self._heap, (when, next(self._tie), ring))
+        alarm = Alarm(when, ring)
+        self._push(alarm)
         self._arm()
+        return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
+        """Do not call it any more, and let go of what it would have called."""
+        if alarm.ring is None:
+            return
+        alarm.ring = None
+        self._cancelled += 1
+        if self._cancelled > FEW and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].ring is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
 
     def stop(self) -> None:
         """Ring all alarms for the last time: what waits for nothing more lets go now."""
@@ -39,6 +68,9 @@ class Alarms:
             self._call(heapq.heappop(self._heap)[2], math.inf)
         self._timer.close()
         self._armed_for = None
+
+    def _push(self, alarm: Alarm) -> None:
+        heapq.heappush(self._heap, (alarm.when, next(self._tie), alarm))
 
     def _arm(self) -> None:
         when = self._heap[0][0] if self._heap else None
@@ -56,11 +88,16 @@ class Alarms:
             self._call(heapq.heappop(self._heap)[2], now)
         self._arm()
 
-    def _call(self, ring: Ring, now: float) -> None:
+    def _call(self, alarm: Alarm, now: float) -> None:
+        ring, alarm.ring = alarm.ring, None
+        if ring is None:
+            self._cancelled -= 1
+            return
         try:
             again = ring(now)
         except Exception:
             log.exception("An alarm failed")
             return
         if again is not None and now < math.inf:
-            heapq.heappush(self._heap, (again, next(self._tie), ring))
+            alarm.when, alarm.ring = again, ring
+            self._push(alarm)

@@ -143,11 +143,13 @@ class Engine:
         session = Session(sid, protocol, transport, self._forget)
         self.sessions[sid] = session
         session.delegate = self._connect(session, owner)
-        self._alarms.set(protocol.deadline, session.wake)
+        session.alarm = self._alarms.set(protocol.deadline, session.wake)
         return session
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.sid, None)
+        if session.alarm is not None:
+            self._alarms.cancel(session.alarm)
 
     # WebSocket
 
@@ -182,8 +184,7 @@ class Engine:
                 # The specification has such a connection closed, not refused.
                 websocket.start(session)
                 return websocket.close()
-            upgrade = Upgrade(session, polling, websocket)
-            self._alarms.set(clock() + self._limits.ping_timeout, upgrade.timed_out)
+            upgrade = Upgrade(session, polling, websocket, self._alarms, self._limits.ping_timeout)
             websocket.start(upgrade)
             websocket.feed(received)
 

@@ -10,7 +10,7 @@ from django_socketio.protocol import engineio
 from django_socketio.protocol.session import Reason, SessionProtocol
 from django_socketio.protocol.websocket import CloseCode
 from django_socketio.transports import log
-from django_socketio.transports.alarms import clock
+from django_socketio.transports.alarms import Alarm, clock
 from django_socketio.transports.outgoing import PING, Outgoing
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
@@ -42,7 +42,16 @@ class Session:
 
     """
 
-    __slots__ = ("_forget", "_pauses", "_resumed", "delegate", "protocol", "sid", "transport")
+    __slots__ = (
+        "_forget",
+        "_pauses",
+        "_resumed",
+        "alarm",
+        "delegate",
+        "protocol",
+        "sid",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -58,6 +67,8 @@ class Session:
         self._pauses = 0
         self._resumed: Event | None = None
         self.delegate: Delegate | None = None
+        self.alarm: Alarm | None = None
+        """What calls ``wake``."""
         transport.listener = self
 
     def __repr__(self) -> str:

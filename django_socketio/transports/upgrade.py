@@ -4,6 +4,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.engineio import Packet, PacketType
 from django_socketio.protocol.session import PROBE
+from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.outgoing import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
@@ -17,22 +18,33 @@ class Upgrade:
     """Listens to the new WebSocket until it has taken the session over, or failed to.
 
     Until then, the session lives on long-polling as if nothing happened.
+
+    Args:
+        timeout: seconds that it has for that.
+
     """
 
     def __init__(
-        self, session: Session, polling: PollingTransport, websocket: WebSocketTransport
+        self,
+        session: Session,
+        polling: PollingTransport,
+        websocket: WebSocketTransport,
+        alarms: Alarms,
+        timeout: float,
     ) -> None:
         self._session = session
         self._polling = polling
         self._websocket = websocket
         self._over = self._probed = False
+        self._alarms = alarms
+        self._alarm = alarms.set(clock() + timeout, self._timed_out)
 
     def data_received(self, data: str | bytes) -> None:
         """Take a probe, then an upgrade packet; anything else gives the upgrade up."""
         if data == PROBE_PACKET and not self._polling.probed and not self._polling.closed:
             self._probe()
         elif data == UPGRADE_PACKET and self._may_take_over():
-            self._over = True
+            self._end()
             self._session.move_to(self._websocket)
         else:
             self.give_up()
@@ -49,8 +61,7 @@ class Upgrade:
         """Hear that the WebSocket was lost on the way."""
         self._stop_probing()
 
-    def timed_out(self, now: float) -> None:
-        """Hear that the client took too long."""
+    def _timed_out(self, now: float) -> None:
         self.give_up()
 
     def give_up(self) -> None:
@@ -59,7 +70,11 @@ class Upgrade:
             self._websocket.close()
             self._stop_probing()
 
-    def _stop_probing(self) -> None:
+    def _end(self) -> None:
         self._over = True
+        self._alarms.cancel(self._alarm)
+
+    def _stop_probing(self) -> None:
+        self._end()
         if self._probed:
             self._polling.probed = False
