@@ -21,8 +21,30 @@ class Subscriber(Protocol):
     def lost(self, channel: str) -> None:
         """Hear that messages of a channel were lost."""
 
+    def overflow(self) -> None:
+        """Hear that too much is held for it."""
 
-Members = dict[Subscriber, list[Outgoing] | None]
+
+class Held(list[Outgoing]):
+    """What is held for a subscriber until it is accepted.
+
+    Args:
+        limit: bytes that may be held; a single message always may.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+
+    def hold(self, outgoing: Outgoing) -> bool:
+        """Hold a message as well; False if that is too much."""
+        self._size += len(outgoing.frames)
+        self.append(outgoing)
+        return self._size <= self._limit or len(self) == 1
+
+
+Members = dict[Subscriber, Held | None]
 """Subscribers of a topic, in the order they came; those not yet accepted, with what they missed."""
 
 
@@ -32,10 +54,12 @@ class Channels:
     Args:
         relay: what brings the envelopes of other processes.
         encode: called once for an envelope, however many receive it.
+        max_held_bytes: that wait for a subscriber to be accepted.
 
     """
 
-    def __init__(self, relay: Relay, encode: Encode) -> None:
+    def __init__(self, relay: Relay, encode: Encode, max_held_bytes: int) -> None:
+        self._max_held_bytes = max_held_bytes
         self._relay = relay
         self._encode = encode
         self._members: dict[str, Members] = {}
@@ -59,7 +83,7 @@ class Channels:
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
         members = self._members.setdefault(topic, {})
-        members[subscriber] = [] if hold else None
+        members[subscriber] = Held(self._max_held_bytes) if hold else None
         self._relay.subscribe(topic, self.deliver)
 
     def accept(self, topic: str, subscriber: Subscriber) -> None:
@@ -105,14 +129,13 @@ class Channels:
                 continue
             if held is None:
                 received += subscriber.deliver(outgoing)
-            else:
-                held.append(outgoing)
+            elif held.hold(outgoing):
                 received += 1
+            else:
+                subscriber.overflow()
         return received
 
-    def _receivers(
-        self, topics: tuple[str, ...]
-    ) -> Iterable[tuple[Subscriber, list[Outgoing] | None]]:
+    def _receivers(self, topics: tuple[str, ...]) -> Iterable[tuple[Subscriber, Held | None]]:
         if len(topics) == 1:
             return self._members.get(topics[0], _NOBODY).items()
         union: Members = {}

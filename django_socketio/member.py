@@ -1,6 +1,7 @@
 """Who can be on channels."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from django_socketio.channels import Channels
 from django_socketio.exceptions import ChannelError
@@ -8,6 +9,12 @@ from django_socketio.names import check_channel
 from django_socketio.relay.base import channel_topic, everyone_topic, socket_topic
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.threads import Threads, get_ident
+
+
+class PublicSession(NamedTuple):
+    """What ``socket.session`` has shown since 0.3: the id that the client sees as ``socket.id``."""
+
+    session_id: str
 
 
 class Member:
@@ -49,6 +56,10 @@ class Member:
 
     def lost(self, channel: str) -> None:
         """Hear that messages of a channel were lost on their way to this process."""
+        raise NotImplementedError
+
+    def overflow(self) -> None:
+        """Hear that too much is held for it."""
         raise NotImplementedError
 
     @property

@@ -42,7 +42,7 @@ class Process:
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
         codec = Codec(relays.encode_default)
-        channels = Channels(self.relay, codec.event)
+        channels = Channels(self.relay, codec.event, limits.max_unsent_bytes)
         workers = Workers(limits.workers, database.around_turn)
         interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, database.around_turn)

@@ -1,7 +1,7 @@
 """The object that handlers get: one client's connection to one namespace."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from gevent.event import AsyncResult
 
@@ -9,8 +9,9 @@ from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
-from django_socketio.member import Member
+from django_socketio.member import Member, PublicSession
 from django_socketio.names import check_event
+from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.relay.base import Envelope, everyone_topic
 from django_socketio.transports.outgoing import Outgoing
@@ -19,12 +20,6 @@ from django_socketio.transports.threads import Threads, get_ident
 
 CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
-
-
-class PublicSession(NamedTuple):
-    """What ``socket.session`` has shown since 0.3: the id that the client sees as ``socket.id``."""
-
-    session_id: str
 
 
 class Socket(Member):
@@ -262,6 +257,10 @@ class Socket(Member):
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
         self._report(RelayGap(channel))
+
+    def overflow(self) -> None:
+        """Cut the client off: it is on a channel, and not accepted there for too long."""
+        self._session.close(Reason.SLOW_CLIENT)
 
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""

@@ -15,6 +15,7 @@ from django_socketio.events import (
     on_event,
     on_finish,
     on_message,
+    on_subscribe,
     on_unsubscribe,
 )
 from django_socketio.exceptions import CallTimeout
@@ -345,3 +346,29 @@ def test_messages_nested_deeply_are_handled_although_they_cannot_be_shown(server
     client = join(server)
     client.send('420["message",' + "[" * 900 + "]" * 900 + "]")
     assert client.receive() == '430["handled"]'
+
+
+def test_what_is_held_while_a_subscription_is_decided_is_bounded(serve):
+    entered, go, ended = gevent.event.Event(), gevent.event.Event(), []
+
+    @on_subscribe
+    def decide(request, socket, context, channel):
+        if channel == "slow":
+            entered.set()
+            go.wait(5)
+
+    @on_disconnect
+    def note(request, socket, context):
+        ended.append(socket.disconnect_reason)
+
+    server = serve(MAX_UNSENT_BYTES=10_000)
+    client = join(server)
+    client.emit("subscribe", "slow", id=1)
+    server.call(entered.wait, 5)
+    with pytest.raises(django_socketio.NoSocket):
+        for _ in range(100):
+            django_socketio.broadcast_channel("x" * 1000, "slow")
+    server.call(go.set)
+    assert client.is_closed()
+    assert nothing_is_left(server)
+    assert ended == ["slow client"]
