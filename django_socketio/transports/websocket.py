@@ -9,7 +9,7 @@ from gevent import get_hub, monkey
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
 from django_socketio.transports import log
-from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.alarms import Alarm, Alarms, clock
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
@@ -40,6 +40,7 @@ class WebSocketTransport:
         "_closing",
         "_dead",
         "_flusher",
+        "_lingering",
         "_max_unsent",
         "_open",
         "_pending",
@@ -73,6 +74,7 @@ class WebSocketTransport:
         self._open = False
         self._closing = False
         self._dead = False
+        self._lingering: Alarm | None = None
         self._reader = get_hub().loop.io(sock.fileno(), READ)
         self._writer: Any = None
         self.listener: Listener | None = None
@@ -227,13 +229,13 @@ class WebSocketTransport:
         self._protocol.close(code, reason)
         self._answer()
         self.resume()  # or the client's answer would not be read
-        self._alarms.set(clock() + LINGER, self._give_up)
+        self._linger()
 
     def _finish(self) -> None:
         # Section 7.1.1: close our side, then read until the client closes its own. Closing at once
         # would reset the connection where the client still sends, and lose the close frame.
         self._open, self._closing = False, True
-        self._alarms.set(clock() + LINGER, self._give_up)
+        self._linger()
         if not self._pending:
             self._shut_down()
         self._tell(Reason.TRANSPORT_CLOSE)
@@ -243,6 +245,10 @@ class WebSocketTransport:
             self._socket.shutdown(SHUT_WR)
         except OSError:
             self._abort(Reason.TRANSPORT_CLOSE)
+
+    def _linger(self) -> None:
+        if self._lingering is None:
+            self._lingering = self._alarms.set(clock() + LINGER, self._give_up)
 
     def _give_up(self, now: float) -> None:
         self._abort(Reason.TRANSPORT_CLOSE)
@@ -258,6 +264,8 @@ class WebSocketTransport:
         self._writer = None
         self._socket.close()
         self._open, self._dead = False, True
+        if self._lingering is not None:
+            self._alarms.cancel(self._lingering)
         self._pending, self._unsent = [], 0
         self._tell(reason)
 

@@ -141,11 +141,15 @@ class Workers:
         if self._count >= self._size:
             return None
         self._count += 1
-        return Worker(self._work, parent=self._hub)
+        worker = Worker(self._work, parent=self._hub)
+        worker.switch()  # without its first mailbox: a greenlet keeps what it was started with
+        return worker
 
-    def _work(self, mailbox: Mailbox | Errand) -> None:
+    def _work(self) -> None:
+        mailbox: Mailbox | Errand = self._hub.switch()
         while True:
             self._run(mailbox)
+            del mailbox  # while it waits, it keeps nothing of a socket's
             mailbox = self._next()
 
     def _next(self) -> Mailbox | Errand:

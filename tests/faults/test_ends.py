@@ -1,0 +1,180 @@
+"""Every end is an end: handlers run exactly once, and nothing of a socket stays behind."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.clients import PollingClient, WebSocketClient, raw_request
+from tests.production.programs import ROOT
+from tests.test_bad_input import frame
+
+KINDS = [WebSocketClient, PollingClient]
+
+
+def join(site, kind=WebSocketClient, **auth):
+    client = kind(site.port)
+    client.connect(auth=auth or None)
+    return client
+
+
+def upgraded(site):
+    polling = PollingClient(site.port)
+    client = polling.upgrade()
+    client.connect()
+    polling.abandon()
+    return client
+
+
+CLIENTS = """
+import sys, time
+from tests.clients import PollingClient, WebSocketClient
+clients = []
+for number in range(30):
+    client = (PollingClient if number % 3 == 2 else WebSocketClient)(int(sys.argv[1]))
+    client.connect()
+    client.subscribe(f"channel {number % 7}")
+    clients.append(client)
+for client in clients[:10]:
+    client.emit("message", "on its way")
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_clients_that_are_killed(impatient):
+    site, at_first = impatient
+    clients = subprocess.Popen(
+        [sys.executable, "-c", CLIENTS, str(site.port)], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    with clients:
+        ready = clients.stdout.readline()
+        clients.kill()
+    assert ready == b"ready\n"
+    site.wait_until_nothing_is_left(at_first)
+    assert site.get("/ends/")["accepted"] >= 32
+
+
+def test_clients_of_which_nothing_is_heard_any_more(impatient):
+    """A connection whose other end is gone without a FIN looks like a client that is silent."""
+    site, at_first = impatient
+    silent = [upgraded(site) for _ in range(5)] + [join(site) for _ in range(5)]
+    for client in silent:
+        client.subscribe("a")
+    kept = [client.ws.sock for client in silent]
+    while site.get("/census/")["living"]:
+        site.get("/broadcast/?size=10&count=1")
+    assert site.get("/ends/")["reasons"]["ping timeout"] == 10
+    # Their connections may go on for as long as a closing handshake has.
+    site.wait_until_nothing_is_left(at_first)
+    assert all(sock.fileno() > 0 for sock in kept)
+
+
+@pytest.mark.parametrize("packets", [[], ["2probe"], ["2probe", "garbage"], ["5"], ["2wrong"]])
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
+def test_upgrades_that_are_abandoned_half_way(lasting, packets, leaves):
+    site, at_first = lasting
+    polling = join(site, PollingClient)
+    polling.sync()
+    websocket = WebSocketClient(site.port, polling.sid)
+    for packet in packets:
+        websocket.send(packet)
+    if leaves:
+        websocket.abandon()
+        assert polling.ask("message", "goes on") == ["goes on"]
+    polling.close()
+    websocket.ws.shutdown()
+    site.wait_until_nothing_is_left(at_first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_handshakes_that_lead_to_nothing(lasting, kind):
+    site, at_first = lasting
+    halves = [raw_request(site.port, b"GET /socket.io/?EIO=4&tr") for _ in range(3)]
+    never = [kind(site.port) for _ in range(3)]  # they never send a CONNECT
+    refused = [kind(site.port) for _ in range(3)]
+    for client in refused:
+        client.send('40{"fail":"on_connect"}')
+        assert client.receive() == '44{"message":"Internal error"}'
+        client.close()
+    for half in halves:
+        half.close()
+    for client in never:
+        assert client.is_closed()
+        if kind is WebSocketClient:
+            client.ws.shutdown()
+    site.wait_until_nothing_is_left(at_first)
+
+
+NAMES = ["connect", "message", "subscribe", "unsubscribe", "error", "disconnect", "finish"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("does", ["fail", "disconnect"])
+def test_handlers_that_fail_or_disconnect(lasting, kind, does):
+    site, at_first = lasting
+    for name in NAMES:
+        client = kind(site.port)
+        client.send(f'40{{"{does}":"on_{name}"}}')
+        for packet in ('["subscribe","a"]', '["message","fail"]', '["unsubscribe","a"]'):
+            client.send("421" + packet)
+        client.send('420["subscribe","b"]')
+        client.close()
+    site.wait_until_nothing_is_left(at_first)
+
+
+def test_subscribing_and_leaving_at_the_same_time(lasting):
+    site, at_first = lasting
+    over = threading.Event()
+
+    def broadcast():
+        while not over.is_set():
+            site.get("/broadcast/?size=10&count=20")
+
+    broadcaster = threading.Thread(target=broadcast)
+    broadcaster.start()
+    ends = [frame(0x81, b"41"), frame(0x81, b"1"), frame(0x88, b"\x03\xe8"), b"", b"\x00"]
+    packets = ['42["subscribe","a"]', '42["unsubscribe","a"]', '42["subscribe","b"]']
+    asked = [frame(0x81, packet.encode()) for packet in packets]
+    for number in range(60):
+        name = ("connect", "subscribe", "unsubscribe", "disconnect")[number % 4]
+        client = WebSocketClient(site.port)
+        hello = frame(0x81, f'40{{"wait":"on_{name}"}}'.encode())
+        last = ends[number % 5]
+        client.ws.sock.sendall(hello + b"".join(asked[: number % 4]) + last)
+        if number % 2:
+            client.ws.shutdown()
+    over.set()
+    broadcaster.join(10)
+    from tests.clients import close_all
+
+    close_all()
+    site.wait_until_nothing_is_left(at_first)
+
+
+def test_the_same_session_left_and_joined_again_and_again(lasting):
+    site, at_first = lasting
+    client = join(site)
+    for _ in range(50):
+        client.subscribe("a")
+        client.send("41")
+        client.connect()
+    client.ws.shutdown()
+    site.wait_until_nothing_is_left(at_first)
+
+
+def test_clients_that_come_and_go_leave_no_memory(lasting):
+    site, at_first = lasting
+
+    def round():
+        for _ in range(100):
+            client = join(site)
+            client.subscribe("a")
+            client.ws.shutdown()
+        site.wait_until_nothing_is_left(at_first)
+        return site.get("/ends/")["memory"]
+
+    round()
+    before = round()
+    assert round() - before < 500_000

@@ -1,0 +1,72 @@
+"""Shows from outside what is in the server process."""
+
+import gc
+import os
+from collections import Counter
+
+from django.http import HttpResponse, JsonResponse
+from django.urls import include, path
+from greenlet import greenlet
+
+import django_socketio
+from django_socketio.process import Process
+from django_socketio.transports.workers import Worker
+from tests.faults import events
+
+LEFT = [
+    *["Acks", "Client", "Connection", "Held", "Mailbox", "PollingTransport", "Session"],
+    *["Socket", "Upgrade", "WebSocketProtocol", "WebSocketTransport", "WSGIRequest", "io"],
+]
+
+
+def memory():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def census(request):
+    """Count everything that a socket may leave behind."""
+    gc.collect()
+    objects = gc.get_objects()
+    (process,) = [one for one in objects if isinstance(one, Process)]
+    kinds = Counter(type(one).__name__ for one in objects)
+    greenlets = [one for one in objects if isinstance(one, greenlet) and one]
+    workers = process.shared.workers
+    return JsonResponse(
+        {
+            **{kind: kinds[kind] for kind in LEFT},
+            "greenlets": sum(not isinstance(one, Worker) for one in greenlets),
+            "busy workers": workers._count - len(workers._idle),
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "alarms": len(process.alarms),
+            "sessions": len(process.engine.sessions),
+            "living": len(process.shared.living),
+            "channels": len(process.shared.channels),
+        }
+    )
+
+
+def ends(request):
+    """Tell how often each socket that was accepted has ended, and the memory that is used."""
+    wrong = [
+        (id, events.disconnected[id], events.finished[id])
+        for id in events.accepted | set(events.disconnected) | set(events.finished)
+        if (events.disconnected[id], events.finished[id]) != (1, 1) or id not in events.accepted
+    ]
+    reasons = dict(events.reasons)
+    answer = {"accepted": len(events.accepted), "wrong": wrong, "reasons": reasons}
+    return JsonResponse({**answer, "memory": memory()})
+
+
+def broadcast(request):
+    message = "x" * int(request.GET["size"])
+    sent = [django_socketio.broadcast(message) for _ in range(int(request.GET["count"]))]
+    return HttpResponse(str(sent[-1]))
+
+
+urlpatterns = [
+    path("", include("django_socketio.urls")),
+    path("census/", census),
+    path("ends/", ends),
+    path("broadcast/", broadcast),
+]
