@@ -1,6 +1,7 @@
 """The gunicorn worker that holds sockets: ``gunicorn -k django_socketio.gunicorn.Worker``."""
 
 import os
+import signal
 import sys
 import warnings
 from datetime import timedelta
@@ -125,6 +126,13 @@ class Worker(GeventPyWSGIWorker):
         self._quick = False
 
     # Starting
+
+    def init_process(self) -> None:
+        """Become a worker; told to stop meanwhile, do so as soon as that is possible."""
+        # Until all is patched and loaded, the signals would go to the arbiter's own handlers, here
+        # where no arbiter is: it would wait for this worker until it kills it.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        super().init_process()
 
     def patch(self) -> None:
         """Patch the standard library."""

@@ -1,0 +1,96 @@
+"""A server process that crashes, and one that is told to stop."""
+
+import contextlib
+import os
+import signal
+import time
+
+import gevent
+import pytest
+
+from django_socketio.events import on_disconnect, on_event, on_finish, on_message
+from tests.clients import Closed, WebSocketClient
+from tests.relay.conftest import RedisServer
+from tests.test_abuse import join
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+    server.client.close()
+
+
+def reconnected(port):
+    """Connect and subscribe, as a client does that was thrown out."""
+    client = WebSocketClient(port)
+    client.connect()
+    client.subscribe("a")
+    return client
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def test_a_worker_that_is_killed_leaves_nothing_in_redis(start, redis_server):
+    redis = redis_server.client
+    site = start(workers=2, RELAY_URL=redis_server.url)
+    clients = [reconnected(site.port) for _ in range(20)]
+    site.get("/broadcast/?size=10&count=10")
+    assert redis.keys()
+    os.kill(site.pids[0], signal.SIGKILL)
+    alive = [client for client in clients if lives(client)]
+    assert len(alive) < 20  # both workers had some
+    clients = alive + [reconnected(site.port) for _ in range(20 - len(alive))]
+    wait_until(lambda: int(site.get("/broadcast/?size=3&count=1")) > 0)
+    for client in clients:
+        while client.event() != ["message", "xxx"]:
+            pass
+    site.signal(signal.SIGTERM)
+    assert site.wait() == 0  # also the worker that is only just starting in place of the other
+    # The log of a channel is kept for a second here. Nothing else is kept at all.
+    wait_until(lambda: redis.keys() == [])
+    assert redis.pubsub_channels() == []
+
+
+def lives(client):
+    try:
+        client.sync()
+    except (Closed, OSError):
+        return False
+    return True
+
+
+def test_handlers_that_run_when_the_server_stops_come_to_their_end(server):
+    seen = []
+
+    @on_message
+    def work(request, socket, context, message):
+        with contextlib.suppress(gevent.Timeout), gevent.Timeout(5):
+            gevent.sleep(0.3)
+        seen.append("handled")
+        assert socket.send("too late") is False
+
+    @on_event("now")
+    def now(request, socket, context):
+        seen.append("begun")
+
+    @on_disconnect
+    def disconnected(request, socket, context):
+        seen.append("disconnect")
+
+    @on_finish
+    def finished(request, socket, context):
+        seen.append("finish")
+
+    client = join(server)
+    client.ask("now")
+    client.emit("message")
+    server.call(gevent.sleep, 0.1)
+    server.stop()
+    assert seen == ["begun", "handled", "disconnect", "finish"]
