@@ -51,6 +51,8 @@ def test_a_worker_that_is_killed_leaves_nothing_in_redis(start, redis_server):
     for client in clients:
         while client.event() != ["message", "xxx"]:
             pass
+    for client in clients:
+        client.ws.shutdown()
     site.signal(signal.SIGTERM)
     assert site.wait() == 0  # also the worker that is only just starting in place of the other
     # The log of a channel is kept for a second here. Nothing else is kept at all.

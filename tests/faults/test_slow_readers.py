@@ -11,7 +11,7 @@ from tests.test_bad_input import frame
 SOCKETS = 1_000
 SLOW = 100
 SIZE = 1_000
-MESSAGES = 800
+MESSAGES = 500
 
 
 def open_sockets(port, number, small=False):
