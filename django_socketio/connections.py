@@ -43,7 +43,7 @@ class Connection:
         """Whose last handler has not run; a namespace may have been left and joined again."""
         self._size = 0
         """Bytes of the packet that is coming."""
-        self.stop_waiting: Callable[[], None] | None = None
+        self.stop_waiting: Callable[[], object] | None = None
         """Called once ``check_connected`` need not be."""
 
     def check_connected(self, now: float) -> None:

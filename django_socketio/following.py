@@ -175,6 +175,10 @@ class FollowedConnection:
         """Close the session of a client that never sent a CONNECT."""
         self._connection.check_connected(now)
 
+    def when_connected(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called once ``check_connected`` need not be."""
+        self._connection.stop_waiting = call
+
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces, and follow the login no longer."""
         self._logins.discard(self.login)

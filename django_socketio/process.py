@@ -61,7 +61,7 @@ class Process:
         connection = following.follow(self.shared, session, request, self.logins, self.floodgate)
         deadline = clock() + self.shared.limits.connect_timeout
         alarm = self.alarms.set(deadline, connection.check_connected)
-        connection.stop_waiting = partial(self.alarms.cancel, alarm)
+        connection.when_connected(partial(self.alarms.cancel, alarm))
         return connection
 
     def _publish(self, envelope: Envelope) -> int:

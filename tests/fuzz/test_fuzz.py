@@ -16,7 +16,7 @@ from tests.fuzz import engineio as payloads
 from tests.fuzz import envelopes, frames, packets, requests
 from tests.fuzz.targets import TARGETS
 
-repeatable = settings(derandomize=True, max_examples=300, deadline=None, database=None)
+repeatable = settings(derandomize=True, max_examples=150, deadline=None, database=None)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
