@@ -17,6 +17,11 @@ class PublicSession(NamedTuple):
     session_id: str
 
 
+def drop(outgoing: Outgoing) -> bool:
+    """Be the ``deliver`` of a socket that has ended."""
+    return False
+
+
 class Member:
     """The channels of one socket.
 

@@ -9,7 +9,7 @@ from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
-from django_socketio.member import Member, PublicSession
+from django_socketio.member import Member, PublicSession, drop
 from django_socketio.names import check_event
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
@@ -265,10 +265,6 @@ class Socket(Member):
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""
         self.disconnect_reason = reason
-        self.deliver = _drop
+        self.deliver = drop
         if self._acks is not None:
             self._acks.cancel()
-
-
-def _drop(outgoing: Outgoing) -> bool:
-    return False

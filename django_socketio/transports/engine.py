@@ -129,9 +129,8 @@ class Engine:
 
     def _open_packet(self, sid: str, upgrades: list[str]) -> Outgoing:
         limits = self._limits
-        packet = open_packet(
-            sid, upgrades, limits.ping_interval, limits.ping_timeout, limits.max_message_size
-        )
+        times = limits.ping_interval, limits.ping_timeout
+        packet = open_packet(sid, upgrades, *times, limits.max_message_size)
         return Outgoing([engineio.encode(packet)])
 
     def _begin(

@@ -4,19 +4,18 @@ from collections.abc import Callable
 from socket import SHUT_WR, socket
 from typing import Any
 
-from gevent import get_hub, monkey
+from gevent import get_hub
 
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
 from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarm, Alarms, clock
 from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.hangup import has_hung_up
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
 
 READ, WRITE = 1, 2
-POLLRDHUP = 0x2000
-Poll = monkey.get_original("select", "poll")
 CHUNK = 65_536
 """Bytes read at once; also how many may wait for the end of the turn before they are sent."""
 
@@ -102,9 +101,7 @@ class WebSocketTransport:
     @property
     def is_abandoned(self) -> bool:
         """Whether the client has closed its side; also while this one is not read."""
-        poll = Poll()
-        poll.register(self._socket.fileno(), POLLRDHUP)
-        return bool(poll.poll(0))
+        return has_hung_up(self._socket)
 
     # Sending
 
