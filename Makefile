@@ -1,5 +1,6 @@
-# `make demo` serves the example chat, `make test` runs every test, `make bench` compares with
-# other servers, `make bench-quick` with Socket.IO on Node only. All install what they need on a fresh Debian 12, as root.
+# `make demo` serves the example chat, `make test` runs every test, `make bench` compares with other
+# servers and writes docs/benchmarks.rst, `make bench-quick` compares with Socket.IO on Node in two
+# minutes. Each installs what it needs on a fresh Debian 12, as root.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -28,7 +29,7 @@ lint: $(VENV)/test.installed
 	$(BIN)/mypy
 
 bench: benchmarks/.venv/installed
-	$(BENCH)/python -m benchmarks
+	$(BENCH)/python -m benchmarks --docs docs
 
 bench-quick: benchmarks/.venv/installed
 	$(BENCH)/python -m benchmarks --quick

@@ -42,6 +42,15 @@ for the handlers.
 
 """
 
+OTHERS = """\
+Against the others
+==================
+
+The ratio of django-socketio's median to that of the best server of each. For rates, above 1 is
+ahead; for memory and latency, below 1.
+
+"""
+
 ALL = """\
 All servers
 ===========
@@ -139,6 +148,7 @@ def main_part(results, facts):
     others = [line for line in LINES if line not in rates]
     return [
         *(MAIN, table(report.rows_against_node(results))),
+        *(OTHERS, table(report.rows_against_others(results))),
         *(ALL.format(**facts), table(report.rows_of_all(results, rates))),
         table(report.rows_of_all(results, others)),
         *(CPU, table(report.rows_of_cpu(results))),
@@ -148,9 +158,9 @@ def main_part(results, facts):
 def curves_part(results, folder):
     """Draw the plots; return their section."""
     parts = [CURVES]
-    for name, title, *_ in draw_all(results, folder / "benchmarks"):
+    for name, title, x, _ in draw_all(results, folder / "benchmarks"):
         parts.append(f".. image:: benchmarks/{name}.svg\n   :alt: {title}\n\n")
-        parts.append(table(report.rows_of_curve(results[name])))
+        parts.append(table(report.rows_of_curve(results[name], x)))
     return parts
 
 

@@ -6,6 +6,17 @@ from benchmarks.lines import LINES
 from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
+OTHERS = {
+    "psio": "python-socketio",
+    "channels": "Channels",
+    "uws": "uWebSockets",
+    "ceiling": "the generator's ceiling",
+}
+"""What the names of others begin with, and what they are called."""
+
+COUNTED = ("rate", "cpu_us", "p99_us")
+"""Values that mean nothing where nothing was counted."""
+
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 
 
@@ -15,7 +26,7 @@ def values_of(results, server, line):
     return [
         result[line.value] * line.scale
         for result in found
-        if line.value in result and result.get("count") != 0
+        if line.value in result and (result.get("count") or line.value not in COUNTED)
     ]
 
 
@@ -33,7 +44,7 @@ def spread(values):
 
 def rows_against_node(results, lines=LINES):
     """Yield the table of ratios: ours against Socket.IO on Node."""
-    yield ("", "django-socketio", "Socket.IO on Node", "ratio", "aim", "dream")
+    yield ("line", "django-socketio", "Socket.IO on Node", "ratio", "aim", "dream")
     for line in lines:
         ours, node = (values_of(results, name, line) for name in ("ours", "node"))
         if not ours or not node:
@@ -52,7 +63,7 @@ def rows_against_node(results, lines=LINES):
 def rows_of_all(results, lines=LINES):
     """Yield the table of all servers, a column a line: the median, and the ratio to Node."""
     lines = [line for line in lines if any(values_of(results, name, line) for name in results)]
-    yield ("", *(f"{line.name} ({line.unit})" for line in lines))
+    yield ("server", *(f"{line.name} ({line.unit})" for line in lines))
     for name in results:
         yield (SERVERS[name].title, *(cell(results, name, line) for line in lines))
 
@@ -67,22 +78,47 @@ def cell(results, name, line):
     return f"{number(median(values))} ({median(values) / median(node):.2f})"
 
 
+def rows_against_others(results, lines=LINES):
+    """Yield the table of ratios: ours against the better server of each of the others."""
+    groups = {group: [name for name in results if name.startswith(group)] for group in OTHERS}
+    groups = {group: names for group, names in groups.items() if names}
+    yield ("line", *(OTHERS[group] for group in groups))
+    for line in lines:
+        ours = values_of(results, "ours", line)
+        if ours:
+            yield (
+                line.name,
+                *(ratio_to_best(results, names, line, ours) for names in groups.values()),
+            )
+
+
+def ratio_to_best(results, names, line, ours):
+    """Return the ratio of our median to the best of some servers; a dash if none could do it."""
+    found = [values_of(results, name, line) for name in names]
+    medians = [median(values) for values in found if values]
+    if not medians:
+        return DASH
+    best = min(medians) if line.less else max(medians)
+    return f"{median(ours) / best:.2f} {TIMES}"
+
+
 def rows_of_cpu(results, lines=LINES):
     """Yield the server's CPU time for each answer or delivery, in microseconds."""
     lines = [line for line in lines if line.value == "rate"]
     lines = [line for line in lines if any(values_of(results, name, line) for name in results)]
-    yield ("", *(line.name for line in lines))
+    yield ("server", *(line.name for line in lines))
     for name in results:
         cells = []
         for line in lines:
-            found = [result["cpu_us"] for result in results[name].get(line.run, [])]
+            found = results[name].get(line.run, [])
+            found = [result["cpu_us"] for result in found if result["count"]]
             cells.append(number(median(found)) if found else DASH)
         yield (SERVERS[name].title, *cells)
 
 
 def grid(rows):
     """Return rows, the first of which is the heading, as an RST simple table."""
-    rows = [[str(cell) or "\\" for cell in row] for row in rows]
+    rows = [list(map(str, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
     texts = [
@@ -95,7 +131,7 @@ def grid(rows):
 def rows_of_relay(results):
     """Yield the table of what goes through Redis."""
     yield (
-        "",
+        "through",
         "without Redis",
         "one process",
         "two processes",
@@ -130,9 +166,9 @@ def best_of_peers(results):
     return rates["ours"] / max(others) if "ours" in rates and others else None
 
 
-def rows_of_curve(series):
+def rows_of_curve(series, x_title="x"):
     """Yield the medians of a curve: a row for each x."""
-    yield ("", *series)
+    yield (x_title, *series)
     for x in next(iter(series.values())):
         cells = (points.get(x) for points in series.values())
         yield (f"{int(x):,}", *(number(median(values)) if values else DASH for values in cells))
@@ -142,7 +178,7 @@ def tables(results):
     """Return all tables as text, for a terminal."""
     texts = []
     if "table" in results:
-        rows = (rows_against_node, rows_of_all, rows_of_cpu)
+        rows = (rows_against_node, rows_against_others, rows_of_all, rows_of_cpu)
         texts += [grid(list(each(results["table"]))) for each in rows]
     for name, series in results.get("curves", {}).items():
         texts.append(f"{name}\n{grid(list(rows_of_curve(series)))}")

@@ -72,15 +72,15 @@ SERVERS = {
     server.name: server
     for server in (
         NODE,
-        OURS,
         Server(
             "node-request",
-            "the same, requests kept",
+            "Socket.IO on Node, requests kept",
             ("node", "node.mjs", "PORT"),
             "the same, and each connection keeps its HTTP request, as Socket.IO does by default "
             "and as django-socketio does; only for the line about memory.",
             environ={"NODE_ENV": "production", "KEEP_REQUEST": "1"},
         ),
+        OURS,
         Server(
             "psio-gevent",
             "python-socketio, gevent",
