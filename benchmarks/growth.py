@@ -38,16 +38,21 @@ class Growth:
             self.results["churn"] = self._churn()
 
     def _curve(self, curve, server):
-        if curve.environ is not None:
+        try:
+            if curve.environ is None:
+                self._points(curve, server, curve.points)
+                return
             for x in curve.points:
-                with self._running(server, curve.environ(x)) as running_server:
-                    self._point(curve, running_server, server, x)
-            return
-        with self._running(server) as running_server:
-            for x in curve.points:
+                self._points(curve, server, [x], curve.environ(x))
+        except Failed as error:
+            self._say(f"  {error}")
+
+    def _points(self, curve, server, points, environ=None):
+        with self._running(server, environ) as running_server:
+            for x in points:
                 self._point(curve, running_server, server, x)
 
-    def _running(self, server, environ=None):
+    def _running(self, server, environ):
         return running(SERVERS[server], self._load.program, self._folder, environ=environ)
 
     def _point(self, curve, running_server, server, x):

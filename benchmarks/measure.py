@@ -33,6 +33,7 @@ class Table:
         """Measure all lines for all servers, round by round."""
         for number in range(rounds):
             for name in servers:
+                self.results.setdefault(name, {})
                 self._say(f"round {number + 1} of {rounds}: {SERVERS[name].title}")
                 for runs in self._by_process(name, self._runs_of(name, lines)):
                     self._measure_server(name, runs)
@@ -40,7 +41,7 @@ class Table:
     def _by_process(self, name, runs):
         """Yield the runs that one process serves: none after 5,000 sockets of another run."""
         slow = SERVERS[name].slow
-        if LARGEST in runs and not (slow and LARGEST in self.results.get(name, {})):
+        if LARGEST in runs and not (slow and LARGEST in self.results[name]):
             yield [LARGEST]
         others = [run for run in runs if run != LARGEST]
         if others:
@@ -54,16 +55,21 @@ class Table:
         return runs_for(lines)
 
     def _measure_server(self, name, runs):
-        results = self.results.setdefault(name, {})
-        with running(SERVERS[name], self._load.program, self._folder) as server:
-            for run in runs:
-                try:
-                    result = self._run(name, server, run)
-                except Failed as error:
-                    self._say(f"  {run}: {error}")
-                    result = None
-                if result is not None:
-                    results.setdefault(run, []).append(result)
+        try:
+            with running(SERVERS[name], self._load.program, self._folder) as server:
+                for run in runs:
+                    self._try(name, server, run)
+        except Failed as error:
+            self._say(f"  {error}")
+
+    def _try(self, name, server, run):
+        try:
+            result = self._run(name, server, run)
+        except Failed as error:
+            self._say(f"  {run}: {error}")
+            return
+        if result is not None:
+            self.results[name].setdefault(run, []).append(result)
 
     def _run(self, name, server, run):
         mode, options = RUNS[run]

@@ -72,8 +72,10 @@ class Process:
     def pids(self):
         """Its id, and those of its children."""
         pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *map(int, children)]
+        children = ""
+        with contextlib.suppress(OSError):  # it has ended
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, children.split())]
 
     def wait_until(self, ready, what):
         """Wait until a condition holds.

@@ -65,7 +65,9 @@ def rows_of_all(results, lines=LINES):
     lines = [line for line in lines if any(values_of(results, name, line) for name in results)]
     yield ("server", *(f"{line.name} ({line.unit})" for line in lines))
     for name in results:
-        yield (SERVERS[name].title, *(cell(results, name, line) for line in lines))
+        cells = [cell(results, name, line) for line in lines]
+        if any(text != DASH for text in cells):
+            yield (SERVERS[name].title, *cells)
 
 
 def cell(results, name, line):
