@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks import documentation, report
@@ -61,9 +62,13 @@ def with_defaults(options):
     return options
 
 
+BEGUN = time.monotonic()
+
+
 def say(text):
-    """Tell how it goes."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell how it goes, and how long it has been going."""
+    minutes, seconds = divmod(int(time.monotonic() - BEGUN), 60)
+    print(f"[{minutes:2}:{seconds:02}] {text}", file=sys.stderr, flush=True)
 
 
 def measure(options, folder):
