@@ -55,14 +55,13 @@ class WebSocketProtocol:
 
     """
 
-    __slots__ = ("_all_frames", "_is_between_messages", "_max_message_size", "has_to_answer")
+    __slots__ = ("_all_frames", "_has_to_answer", "_is_between_messages", "_max_message_size")
 
     def __init__(self, max_message_size: int) -> None:
         self._max_message_size = max_message_size
         self._all_frames: Frames | None = None
         self._is_between_messages = True
-        self.has_to_answer = False
-        """Whether ``data_to_send`` may have something."""
+        self._has_to_answer = False
 
     @property
     def error(self) -> ProtocolError | None:
@@ -76,7 +75,7 @@ class WebSocketProtocol:
         return self._all_frames
 
     def receive(self, data: bytes) -> list[str | bytes]:
-        """Return the messages that these bytes complete; then see ``has_to_answer``."""
+        """Return the messages that these bytes complete; then see ``data_to_send``."""
         messages: list[str | bytes] = []
         if self._is_between_messages:
             data = self._take_short_texts(data, messages)
@@ -84,7 +83,7 @@ class WebSocketProtocol:
             frames = self._frames
             frames.receive(data, messages)
             self._is_between_messages = frames.is_between_messages
-            self.has_to_answer = True
+            self._has_to_answer = True
         return messages
 
     def _take_short_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
@@ -109,15 +108,17 @@ class WebSocketProtocol:
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
         self._frames.receive_eof()
-        self.has_to_answer = True
+        self._has_to_answer = True
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake (section 7.1.2); does nothing where it has started."""
         self._is_between_messages = False  # no message is taken any more
         self._frames.close(code, reason)
-        self.has_to_answer = True
+        self._has_to_answer = True
 
     def data_to_send(self) -> tuple[bytes, bool]:
         """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
-        self.has_to_answer = False
-        return (b"", False) if self._all_frames is None else self._all_frames.data_to_send()
+        if not self._has_to_answer:
+            return b"", False
+        self._has_to_answer = False
+        return self._frames.data_to_send()

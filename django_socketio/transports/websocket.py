@@ -17,7 +17,7 @@ from django_socketio.transports.outgoing import Outgoing
 
 READ, WRITE = 1, 2
 CHUNK = 65_536
-"""Bytes read at once; also how many may wait for the end of the turn before they are sent."""
+"""Bytes read at once."""
 
 LINGER = 2.0
 """Seconds that the client has to close its side, after the server closed its own."""
@@ -192,9 +192,7 @@ class WebSocketTransport:
             self._protocol.receive_eof()
             return self._abort(Reason.TRANSPORT_CLOSE)
         messages = self._protocol.receive(data)
-        answer, eof = (
-            self._protocol.data_to_send() if self._protocol.has_to_answer else (b"", False)
-        )
+        answer, eof = self._protocol.data_to_send()
         if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
             self._reply(answer, eof)
         for message in messages:
@@ -203,9 +201,6 @@ class WebSocketTransport:
             self.listener.data_received(message)
         if eof:
             self._reply(answer, eof)
-
-    def _answer(self) -> None:
-        self._reply(*self._protocol.data_to_send())
 
     def _reply(self, data: bytes, eof: bool) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""
@@ -224,7 +219,7 @@ class WebSocketTransport:
             return
         self._open = False
         self._protocol.close(code, reason)
-        self._answer()
+        self._reply(*self._protocol.data_to_send())
         self.resume()  # or the client's answer would not be read
         self._linger()
 
