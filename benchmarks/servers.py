@@ -122,7 +122,8 @@ SERVERS = {
             CEILING,
             "the generator's ceiling",
             ("LOAD", "--mode", "serve", "--port", "PORT"),
-            "a server in C that copies frames and does nothing else.",
+            "a server in C that copies frames and does nothing else, with 16 messages in flight in "
+            "each line.",
         ),
     )
 }

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, CHUNK = 1 << 18, SOURCES = 32, FIRST = 100, OPENING_TIMEOUT = 120 };
+enum { EVENTS = 512, CHUNK = 1 << 18, SOURCES = 32, FIRST = 100, OPENING_TIMEOUT = 60 };
 
 struct connection *connections;
 int total, live, opened;

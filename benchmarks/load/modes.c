@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, FEW = 4, PATIENCE = 10 };
-static const uint64_t SECOND = 1000000000, STALLED = 5000000000;
+enum { MILLISECOND = 1000000, FEW = 2, PATIENCE = 30 };
+static const uint64_t SECOND = 1000000000, STALLED = 30000000000;
 
 static bool answers_go_on; /* echo: each answer is followed by the next message */
 static bool stamped;       /* latencies come from the message itself */
@@ -97,7 +97,7 @@ static uint64_t outstanding(void)
     return expected > arrived ? expected - arrived : 0;
 }
 
-/* What does not arrive for five seconds will not arrive any more. */
+/* What does not arrive for half a minute will not arrive any more. */
 static void give_up_stalled(void)
 {
     if (outstanding() && now() - last_answer > STALLED) {
