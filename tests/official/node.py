@@ -121,10 +121,10 @@ class NodeSocket:
     def told(self, told):
         self._queue(told.pop("what")).put(told)
 
-    def next(self, what):
+    def next(self, what, timeout=TIMEOUT):
         """Return what the client tells next of a kind: "connect", "event", "disconnect", …"""
         try:
-            return self._queue(what).get(timeout=TIMEOUT)
+            return self._queue(what).get(timeout=timeout)
         except queue.Empty:
             raise AssertionError(f"the JavaScript client told of no {what}: {self}") from None
 

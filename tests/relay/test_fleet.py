@@ -142,7 +142,7 @@ def test_every_socket_gets_every_accepted_message_in_one_order(
     assert len({one["content"] for one in told}) == 4 * EACH
     accepted = [one["content"] for one in told if was_accepted(one)]
     wait_until(lambda: was_accepted(get(servers[1].port, "/push/a/last/")[1]))
-    seen = [[args[0] for _, *args in socket.next("kept")["events"]] for socket in sockets]
+    seen = [[args[0] for _, *args in socket.next("kept", 20)["events"]] for socket in sockets]
     assert kills >= 5
     assert len(accepted) > 2 * EACH  # most messages have fallen between two kills
     assert all(messages == seen[0] for messages in seen)
