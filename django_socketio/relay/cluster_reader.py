@@ -125,9 +125,9 @@ class ClusterReader:
         """Hand a message on."""
         self._listener.channel_received(channel, data)
 
-    def connected(self, channels: list[str]) -> None:
+    def connected(self, channels: list[str], unheard: float | None = None) -> None:
         """Have the channels caught up with."""
-        self._listener.connected(channels)
+        self._listener.connected(channels, unheard)
 
     def dropped(self, node: Node, channel: str) -> None:
         """Look for the new home of a channel."""

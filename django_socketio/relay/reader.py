@@ -9,7 +9,7 @@ from typing import Protocol
 
 import redis
 from redis.connection import ConnectionInterface
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.relay.pulse import Pulse
 
@@ -28,8 +28,12 @@ class Listener(Protocol):
     def channel_received(self, channel: str, data: bytes) -> None:
         """A message on a channel."""
 
-    def connected(self, channels: list[str]) -> None:
-        """These channels are subscribed to (again), after a time in which nothing was heard."""
+    def connected(self, channels: list[str], unheard: float | None = None) -> None:
+        """These channels are subscribed to (again), after a time in which nothing was heard.
+
+        ``unheard`` is how many seconds that time was at most, if it is the same Redis, and it has
+        not thrown out anything since.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,17 @@ class Words:
 
 
 PUBSUB = Words()
+
+
+def identity(connection: ConnectionInterface) -> str | None:
+    """Return what changes when Redis starts anew or evicts keys; None where it may not be asked."""
+    connection.send_command("INFO")
+    try:
+        lines = connection.read_response().decode(errors="replace").splitlines()
+    except ResponseError:
+        return None
+    found = [line for line in lines if line.startswith(("run_id:", "evicted_keys:"))]
+    return " ".join(found) if len(found) == 2 else None
 
 
 class Reader:
@@ -74,6 +89,7 @@ class Reader:
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
         self._early: list[tuple[str, bytes]] = []
+        self._identity: str | None = ""
         self._stopped = False
         self._thread: threading.Thread | None = None
         self.hearing = False
@@ -146,6 +162,7 @@ class Reader:
     def _connect(self) -> None:
         connection = self._client.connection_pool.make_connection()
         connection.connect()
+        unheard = self._unheard(connection)
         self._connection = connection
         missing = {self._pulse.channel, *self._channels}
         self._send(self.words.subscribe, *missing)
@@ -154,10 +171,17 @@ class Reader:
             missing -= self._take(connection)
         self.hearing = True
         self._pulse.rest()
-        self._listener.connected(list(self._channels))
+        self._listener.connected(list(self._channels), unheard)
         for channel, data in self._early:
             self._listener.channel_received(channel, data)
         self._found()
+
+    def _unheard(self, connection: ConnectionInterface) -> float | None:
+        before, self._identity = self._identity, identity(connection)
+        if before == "":
+            return 0.0  # it is the first: what is wanted has been located by now
+        same = before is not None and before == self._identity
+        return time.monotonic() - self._pulse.heard if same else None
 
     def _found(self) -> None:
         if self.deaf_since is not None:

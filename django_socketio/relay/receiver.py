@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
-from django_socketio.relay.base import Deliver, Envelope
+from django_socketio.relay.base import Deliver, Envelope, channel_of
 from django_socketio.relay.positions import Position, Track, Verdict
 
 logger = logging.getLogger("django_socketio")
@@ -153,8 +153,11 @@ class Receiver:
         if (subscription := self._subscriptions.get(topic)) is not None:
             subscription.doubtful = doubtful
 
-    def catch_up(self, topics: Iterable[str]) -> None:
+    def catch_up(self, topics: Iterable[str], kept: bool = False) -> None:
         """Deliver what came on the topics while nothing was heard.
+
+        Args:
+            kept: whether Redis surely still has all that it was given in that time.
 
         Raises:
             RedisError: Redis is away again.
@@ -162,6 +165,8 @@ class Receiver:
         """
         for topic in topics:
             if (subscription := self._subscriptions.get(topic)) is not None:
+                if kept and subscription.doubtful is None:
+                    subscription.doubtful = False
                 with subscription.taking:
                     self._catch_up(topic, subscription)
 
@@ -170,11 +175,16 @@ class Receiver:
         now = Position(*found) if found is not None else None
         track = subscription.track
         if not subscription.located:
-            # It was subscribed to while Redis was away: its messages begin now.
+            # It was subscribed to while Redis was away: its messages begin now, but others may have
+            # received some before.
+            if now is not None:
+                self._tell_lost(topic)
             track.position, subscription.located, subscription.doubtful = now, True, None
             return
-        if track.position is not None and (now is None or now.epoch != track.position.epoch):
-            if subscription.doubtful is not False:
+        if track.position is None or now is None or now.epoch != track.position.epoch:
+            # Of sockets' own topics that were idle, nobody would be told: that fills the log only.
+            concerns = track.position is not None or channel_of(topic) is not None
+            if subscription.doubtful is not False and concerns:
                 self._tell_lost(topic)
             track.position = None
         elif now is not None and self._is_rewound(topic, subscription, now):

@@ -156,6 +156,8 @@ class RedisRelay(Relay):
         """Note how a channel left its node of a cluster."""
         self._receiver.left(self._names.topic(channel), doubtful)
 
-    def connected(self, channels: list[str]) -> None:
+    def connected(self, channels: list[str], unheard: float | None = None) -> None:
         """Catch up with what came while nothing was heard."""
-        self._receiver.catch_up([self._names.topic(channel) for channel in channels])
+        log_seconds = self._options.log_seconds if self._options.log_size else 0
+        kept = unheard is not None and unheard < log_seconds
+        self._receiver.catch_up([self._names.topic(channel) for channel in channels], kept)

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import redis
 
 from django_socketio import RelayError
 from django_socketio.relay.base import channel_topic
@@ -138,3 +139,59 @@ def check(stream, journal):
     assert set(came) <= {*stream.accepted, *stream.refused}
     assert untold(stream.accepted, entries) == []
     return set(stream.accepted) - set(entries)
+
+
+def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server, new_redis):
+    relay, inbox = new_redis(log_seconds=1)
+    for topic in CHANNELS[:2]:
+        relay.subscribe(topic, inbox.deliver)
+    relay.publish(message("before", CHANNELS[0]))
+    inbox.wait_for("before")
+    wait_until(lambda: redis_server.client.keys("*channel*") == [])
+    relay._reader._pulse.ask()  # it hears itself, as it does every few seconds
+    heard = relay._reader._pulse.heard
+    wait_until(lambda: relay._reader._pulse.heard > heard)
+    redis_server.kill_connections()
+    wait_until(lambda: relay.status()["reconnects"] == 1 and relay.status()["alive"])
+    for topic in CHANNELS[:2]:
+        relay.publish(message("after " + topic, topic))
+        inbox.wait_for("after " + topic)
+    assert inbox.lost == []
+
+
+def test_a_loss_on_a_channel_that_was_idle_is_told(redis_server, subscribers):
+    (relay, journal), (other, other_journal) = subscribers
+    mine, *_ = redis_server.client.client_list(_type="pubsub")
+    redis_server.client.client_kill_filter(_id=mine["id"])
+    assert other.publish(message("accepted", CHANNELS[0])) == 1
+    other_journal.wait_for("accepted")
+    redis_server.stop()
+    redis_server.start()
+    wait_until(lambda: relay.status()["alive"] and other.status()["alive"])
+    assert other.publish(message("after", CHANNELS[0])) == 2
+    journal.wait_for("after")
+    assert journal.topics[CHANNELS[0]] == [LOST, "after"]
+
+
+def test_what_came_between_redis_and_a_subscription_in_its_absence_is_told(
+    redis_server, new_redis, monkeypatch
+):
+    relay, inbox = new_redis()
+    other, other_inbox = new_redis()
+    other.subscribe(CHANNELS[0], other_inbox.deliver)
+    redis_server.stop()
+    wait_until(lambda: relay.status()["deaf_since"] and other.status()["deaf_since"])
+    relay.subscribe(CHANNELS[0], inbox.deliver)
+    monkeypatch.setattr(relay._reader, "_connect", not_yet)
+    redis_server.start()
+    wait_until(lambda: other.status()["alive"])
+    assert other.publish(message("accepted", CHANNELS[0])) == 1
+    monkeypatch.undo()
+    wait_until(lambda: relay.status()["alive"])
+    other.publish(message("after", CHANNELS[0]))
+    inbox.wait_for("after")
+    assert (inbox.messages, inbox.lost) == (["after"], [CHANNELS[0]])
+
+
+def not_yet():
+    raise redis.ConnectionError("not yet")
