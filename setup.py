@@ -8,8 +8,9 @@ import os
 
 from setuptools import setup
 
-# What every message passes. What users call, subclass or patch stays Python; so does what calls
-# itself (the modules that walk JSON): compiled code knows no recursion limit.
+# What every message passes. What users call, subclass or patch stays Python. So does what calls
+# itself (the modules that walk JSON), for compiled code knows no recursion limit, and what is a
+# greenlet.
 COMPILED = """
     acks channels clients codec connections handlers shared
     protocol/engineio protocol/frames protocol/framing

@@ -25,7 +25,7 @@ class Subscriber(Protocol):
         """Hear that too much is held for it."""
 
 
-class Held(list[Outgoing]):
+class Held:
     """What is held for a subscriber until it is accepted.
 
     Args:
@@ -36,12 +36,13 @@ class Held(list[Outgoing]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
+        self.messages: list[Outgoing] = []
 
     def hold(self, outgoing: Outgoing) -> bool:
         """Hold a message as well; False if that is too much."""
         self._size += len(outgoing.frames)
-        self.append(outgoing)
-        return self._size <= self._limit or len(self) == 1
+        self.messages.append(outgoing)
+        return self._size <= self._limit or len(self.messages) == 1
 
 
 Members = dict[Subscriber, Held | None]
@@ -92,7 +93,7 @@ class Channels:
         held = members.get(subscriber)
         if held is not None:
             members[subscriber] = None
-            for outgoing in held:
+            for outgoing in held.messages:
                 subscriber.deliver(outgoing)
 
     def remove(self, topic: str, subscriber: Subscriber) -> None:

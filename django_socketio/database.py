@@ -17,7 +17,8 @@ from greenlet import getcurrent, greenlet
 
 from django_socketio.handlers import after_handler, name_of
 from django_socketio.transports.alarms import clock
-from django_socketio.transports.workers import Worker, Workers
+from django_socketio.transports.worker import Worker
+from django_socketio.transports.workers import Workers
 
 logger = logging.getLogger("django_socketio")
 

@@ -15,6 +15,8 @@ BEHAVIOUR = [
     "tests/test_channels.py",
     "tests/test_events.py",
     "tests/test_lifecycle.py",
+    "tests/test_rfc6455.py",
+    "tests/test_threads.py",
     "tests/trust/test_channels_admitted.py",
     "tests/trust/test_edges.py",
     "tests/trust/test_requests_of_sockets.py",

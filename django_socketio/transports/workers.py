@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from gevent import GreenletExit, Timeout, get_hub
 from greenlet import getcurrent, greenlet
 
+from django_socketio.transports.worker import Worker
+
 logger = logging.getLogger("django_socketio")
 
 TURN = 16
@@ -86,10 +88,6 @@ class Mailbox:
 
 _NO_JOBS: list[Job] = []
 """What all mailboxes have that wait: a list of their own would cost each of them memory."""
-
-
-class Worker(greenlet):
-    """A greenlet in which handlers run."""
 
 
 class Errand(NamedTuple):

@@ -10,7 +10,7 @@ from greenlet import greenlet
 
 import django_socketio
 from django_socketio.process import Process
-from django_socketio.transports.workers import Worker
+from django_socketio.transports.worker import Worker
 from tests.faults import events
 
 LEFT = [

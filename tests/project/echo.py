@@ -5,18 +5,9 @@ Engine.IO: what comes, text or binary, goes back in one frame.
 """
 
 from django_socketio.application import ENGINE, HANDSHAKE
-from django_socketio.protocol.websocket import frame
 from django_socketio.transports.http import Exchange, RequestError
+from django_socketio.transports.outgoing import Outgoing
 from django_socketio.views import _response
-
-
-class Frames:
-    """What a transport sends: frames."""
-
-    packets = ()
-
-    def __init__(self, *messages):
-        self.frames = b"".join(map(frame, messages))
 
 
 class Echo:
@@ -28,7 +19,7 @@ class Echo:
         transport.feed(received)
 
     def data_received(self, data):
-        self.transport.send(Frames(data))
+        self.transport.send(Outgoing([data]))
 
     def transport_closed(self, reason, error):
         self.transport = None
