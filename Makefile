@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 BENCH = benchmarks/.venv/bin
+# Debian's own: others are often built without what makes Python fast.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
 .PHONY: demo test soak fuzz lint bench bench-quick clean
@@ -28,10 +31,10 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: benchmarks/.venv/installed
+bench: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --docs docs
 
-bench-quick: benchmarks/.venv/installed
+bench-quick: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --quick
 
 # A million inputs, or: make fuzz INPUTS=10000 SEED=1
@@ -52,10 +55,17 @@ $(VENV)/test.installed: $(VENV)/run.installed requirements/test.txt tests/offici
 	touch $@
 
 benchmarks/.venv/installed: benchmarks/requirements.txt requirements/run.txt benchmarks/package-lock.json
-	requirements/install bench
-	$(PYTHON) -m venv benchmarks/.venv
+	PYTHON=$(BENCH_PYTHON) requirements/install bench
+	$(BENCH_PYTHON) -m venv benchmarks/.venv
 	$(BENCH)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	npm ci --prefix benchmarks --no-audit --no-fund --loglevel error
+	touch $@
+
+benchmarks/.venv/compiled/installed: benchmarks/.venv/installed setup.py $(shell find django_socketio -name "*.py")
+	rm -rf build benchmarks/.venv/compiled
+	DJANGO_SOCKETIO_COMPILE=1 $(BENCH)/pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --target benchmarks/.venv/compiled .
+	rm -rf build
 	touch $@
 
 $(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt

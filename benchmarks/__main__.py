@@ -19,7 +19,7 @@ from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
 RESULTS = Path(__file__).parent / "results"
-QUICK = ["node", "ours"]
+QUICK = ["node", "ours", "compiled"]
 LINE_NAMES = [line.name for line in LINES]
 CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
 PARTS = ["table", "curves", "relay"]
@@ -28,7 +28,7 @@ PARTS = ["table", "curves", "relay"]
 def arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the main table, ours and Node only")
+    parser.add_argument("--quick", action="store_true", help="the main table, Node and ours only")
     choose(parser, "parts", PARTS)
     choose(parser, "servers", list(SERVERS))
     choose(parser, "lines", LINE_NAMES)

@@ -42,6 +42,11 @@ for the handlers.
 
 """
 
+COMPILED = """\
+With the message path compiled (``docs/performance.rst``):
+
+"""
+
 OTHERS = """\
 Against the others
 ==================
@@ -148,6 +153,7 @@ def main_part(results, facts):
     others = [line for line in LINES if line not in rates]
     return [
         *(MAIN, table(report.rows_against_node(results))),
+        *(COMPILED, table(report.rows_against_node(results, "compiled"))),
         *(OTHERS, table(report.rows_against_others(results))),
         *(ALL.format(**facts), table(report.rows_of_all(results, rates))),
         table(report.rows_of_all(results, others)),

@@ -6,6 +6,7 @@ from benchmarks.lines import LINES
 from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
+OURS = ("ours", "compiled")
 OTHERS = {
     "psio": "python-socketio",
     "channels": "Channels",
@@ -42,11 +43,11 @@ def spread(values):
     return f"{number(min(values))}{DASH}{number(max(values))}"
 
 
-def rows_against_node(results, lines=LINES):
+def rows_against_node(results, name="ours", lines=LINES):
     """Yield the table of ratios: ours against Socket.IO on Node."""
-    yield ("line", "django-socketio", "Socket.IO on Node", "ratio", "aim", "dream")
+    yield ("line", SERVERS[name].title, "Socket.IO on Node", "ratio", "aim", "dream")
     for line in lines:
-        ours, node = (values_of(results, name, line) for name in ("ours", "node"))
+        ours, node = (values_of(results, server, line) for server in (name, "node"))
         if not ours or not node:
             continue
         sign = "≤ " if line.less else "≥ "
@@ -180,8 +181,10 @@ def tables(results):
     """Return all tables as text, for a terminal."""
     texts = []
     if "table" in results:
-        rows = (rows_against_node, rows_against_others, rows_of_all, rows_of_cpu)
-        texts += [grid(list(each(results["table"]))) for each in rows]
+        table = results["table"]
+        texts += [grid(list(rows_against_node(table, name))) for name in OURS if name in table]
+        rows = (rows_against_others, rows_of_all, rows_of_cpu)
+        texts += [grid(list(each(table))) for each in rows]
     for name, series in results.get("curves", {}).items():
         texts.append(f"{name}\n{grid(list(rows_of_curve(series)))}")
     if "relay" in results:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.load import JSON, SOCKETIO, Dialect
@@ -48,6 +48,18 @@ OURS = Server(
     folder=HERE.parent,
 )
 
+COMPILED_PACKAGE = HERE / ".venv" / "compiled"
+"""Where the Makefile installs the package with its message path compiled."""
+
+COMPILED = replace(
+    OURS,
+    name="compiled",
+    title="django-socketio, compiled",
+    notes="the same, installed from its source with ``DJANGO_SOCKETIO_COMPILE=1``.",
+    environ={**OURS.environ, "PYTHONPATH": str(HERE.parent)},
+    folder=COMPILED_PACKAGE,
+)
+
 NODE = Server(
     "node",
     "Socket.IO on Node",
@@ -81,6 +93,7 @@ SERVERS = {
             environ={"NODE_ENV": "production", "KEEP_REQUEST": "1"},
         ),
         OURS,
+        COMPILED,
         Server(
             "psio-gevent",
             "python-socketio, gevent",
