@@ -9,11 +9,11 @@ import os
 from setuptools import setup
 
 # What every message passes. What users call, subclass or patch stays Python. So does what calls
-# itself (the modules that walk JSON), for compiled code knows no recursion limit, and what is a
+# itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
     acks channels clients codec connections handlers shared
-    protocol/engineio protocol/frames protocol/framing
+    protocol/engineio protocol/frames protocol/framing protocol/json
     protocol/session protocol/socketio protocol/utf8 protocol/websocket
     transports/flusher transports/listener transports/outgoing transports/polling
     transports/session transports/websocket transports/workers

@@ -125,13 +125,8 @@ class Event:
 
     def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
         """Call the handlers that the event concerns; return the first answer that is not None."""
-        answer = None
         channels = (args[0],) if self._about_channel else socket.channel_names
-        for registration in self.handlers.relevant(socket.namespace, channels):
-            result = registration.call(request, socket, context, args)
-            if answer is None:
-                answer = result
-        return answer
+        return self.handlers.send(channels, request, socket, context, args)
 
 
 class NamedEvents:

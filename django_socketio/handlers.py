@@ -94,6 +94,22 @@ class Handlers:
         self._matching.cache_clear()
         self._relevant.cache_clear()
 
+    def send(
+        self,
+        channels: tuple[str, ...],
+        request: Any,
+        socket: Any,
+        context: dict[str, Any],
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Call those that an event on some channels concerns; return the first answer."""
+        answer = None
+        for registration in self.relevant(socket.namespace, channels):
+            result = registration.call(request, socket, context, args)
+            if answer is None:
+                answer = result
+        return answer
+
     def relevant(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
         """Return the handlers without a pattern, and those whose pattern matches a channel."""
         return self._relevant(namespace, channels)

@@ -7,10 +7,10 @@ https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-curre
 from typing import Any
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol import json
+from django_socketio.protocol.stdjson import Default, refuse
 
 
-def detach_to(attachments: list[bytes], default: json.Default | None) -> json.Default:
+def detach_to(attachments: list[bytes], default: Default | None) -> Default:
     """Return what JSON's writer asks about values that it does not know.
 
     Binary goes to ``attachments``; ``default`` is asked about the rest.
@@ -20,7 +20,7 @@ def detach_to(attachments: list[bytes], default: json.Default | None) -> json.De
         if isinstance(value, (bytes, bytearray, memoryview)):
             attachments.append(bytes(value))
             return {"_placeholder": True, "num": len(attachments) - 1}
-        return json.refuse(value) if default is None else default(value)
+        return refuse(value) if default is None else default(value)
 
     return detach
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol import json
+from django_socketio.protocol import json, stdjson
 from django_socketio.protocol.attachments import attach, detach_to
 
 RESERVED_EVENTS = frozenset(
@@ -89,7 +89,7 @@ def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
         return json.dumps_fast(data, detach_to(attachments, default)), attachments
     except TypeError:
         attachments = []
-        return json.dumps_slowly(data, detach_to(attachments, default)), attachments
+        return stdjson.dumps(data, detach_to(attachments, default)), attachments
 
 
 def _header(packet: Packet, type: PacketType, attachments: int) -> str:

@@ -1,0 +1,72 @@
+"""JSON by the standard library, for what orjson cannot read or write."""
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import orjson
+
+Default = Callable[[Any], Any]
+
+OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME  # dates are written by `default`, as Django does
+
+_write = partial(json.dumps, separators=(",", ":"), allow_nan=False)
+
+
+def dumps(value: Any, default: Default | None = None) -> str:
+    """Return a value as the text that orjson would write, if it could.
+
+    Raises:
+        TypeError: a value is none that JSON or ``default`` knows.
+        ValueError: values are nested too deeply, or contain themselves.
+
+    """
+
+    def as_orjson_does(value: Any) -> Any:
+        try:
+            return orjson.loads(orjson.dumps(value, default, OPTIONS))
+        except TypeError:
+            return refuse(value) if default is None else default(value)
+
+    try:
+        return _write(_finite(value), default=as_orjson_does)
+    except RecursionError:
+        raise ValueError("the value is nested too deeply to be sent as JSON") from None
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None in the place of numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def refuse(value: Any) -> NoReturn:
+    """Be the ``default`` of values for which there is none.
+
+    Raises:
+        TypeError: always; it names the value.
+
+    """
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def loads(text: str) -> Any:
+    """Return the value of JSON text.
+
+    Raises:
+        ValueError: the text is not JSON, or nested more deeply than Python's stack allows.
+
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("the JSON text is nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
