@@ -11,7 +11,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test soak fuzz lint bench bench-quick clean
+.PHONY: demo test soak fuzz audit lint bench bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -40,6 +40,12 @@ bench-quick: $(BENCH_INSTALLED)
 # A million inputs, or: make fuzz INPUTS=10000 SEED=1
 fuzz: $(VENV)/fuzz.installed
 	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+
+# Asks whether vulnerabilities of what is pinned are known; needs a network.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check -r requirements/audit.txt
+	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r requirements/run.txt -r requirements/test.txt
 
 $(VENV)/run.installed: requirements/run.txt pyproject.toml requirements/install
 	requirements/install run
