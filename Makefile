@@ -19,7 +19,7 @@ demo: $(VENV)/run.installed
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
 test: $(VENV)/test.installed lint
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 # An hour: make soak SECONDS=3600
 SECONDS ?= 600

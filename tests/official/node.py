@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TIMEOUT = 5
+TIMEOUT = 15
 
 OPTIONS = {
     "websocket": {"transports": ["websocket"]},
