@@ -6,6 +6,7 @@ import json
 import queue
 import socket
 import threading
+from contextlib import closing
 
 import websocket
 
@@ -231,11 +232,9 @@ class PollingClient(Client):
 
 def response(connection):
     """Read the HTTP response that comes next; return its status and body."""
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    status, body = answer.status, answer.read().decode()
-    answer.close()
-    return status, body
+    with closing(http.client.HTTPResponse(connection)) as answer:
+        answer.begin()
+        return answer.status, answer.read().decode()
 
 
 def raw_request(port, request):

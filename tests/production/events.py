@@ -55,6 +55,7 @@ def block(request, socket, context):
 def nap(request, socket, context, seconds):
     """Wait; return which object stands for the database here."""
     own = id(connections["default"])
+    say("napping")
     time.sleep(seconds)
     return own
 

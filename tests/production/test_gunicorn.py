@@ -134,6 +134,7 @@ def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
     server = gunicorn("--graceful-timeout", "3", workers=1)
     client = connected(server)
     client.emit("nap", 60)
+    server.wait_for("(?m)^napping$")
     server.signal(signal.SIGTERM)
     assert server.wait(5) == 0
     assert "Worker graceful timeout" in server.output
