@@ -1,7 +1,8 @@
 """Builds the package: as it is, or with its message path compiled to C.
 
 ``DJANGO_SOCKETIO_COMPILE=1 pip install --no-build-isolation .`` compiles, with mypyc (part of mypy)
-and a C compiler. The source is the same, and so is what it does; it is about a third faster.
+and a C compiler. The source is the same, and so is what it does; an echo takes a fifth less of the
+processor.
 """
 
 import os
