@@ -1,0 +1,91 @@
+"""What leaves in one ``send``: that of a turn of the event loop, or of two after a broadcast."""
+
+from socket import socketpair
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from django_socketio.transports.flusher import MANY, Flusher
+
+
+class Subscriber:
+    """Counts what is pending for it, and notes how much each flush has sent."""
+
+    def __init__(self):
+        self.pending = 0
+        self.sent = []
+
+    def flush(self):
+        """Send all that is pending."""
+        self.sent.append(self.pending)
+        self.pending = 0
+
+
+def settle():
+    """Let the event loop turn until nothing is left to flush."""
+    for _ in range(3):
+        gevent.idle()
+
+
+@pytest.fixture
+def broadcasts():
+    """Broadcast to some subscribers, then again when a message that has come by then is read."""
+    loop = gevent.get_hub().loop
+    ours, theirs = socketpair()
+    reader = loop.io(ours.fileno(), 1)
+    second = Event()
+
+    def run(count):
+        flusher, subscribers = Flusher(), [Subscriber() for _ in range(count)]
+
+        def broadcast():
+            for subscriber in subscribers:
+                if not subscriber.pending:
+                    flusher.add(subscriber)
+                subscriber.pending += 1
+
+        def read():
+            reader.stop()
+            loop.run_callback(broadcast)
+            loop.run_callback(second.set)
+
+        reader.start(read)
+        theirs.send(b"a message")
+        loop.run_callback(broadcast)
+        assert second.wait(5)
+        settle()
+        return [subscriber.sent for subscriber in subscribers]
+
+    with ours, theirs:
+        yield run
+        reader.close()
+
+
+def test_few_get_what_a_turn_had_for_them_at_its_end(broadcasts):
+    assert broadcasts(MANY - 1) == [[1, 1]] * (MANY - 1)
+
+
+def test_many_get_what_has_come_meanwhile_in_the_same_send(broadcasts):
+    assert broadcasts(MANY) == [[2]] * MANY
+
+
+def test_many_get_theirs_though_nothing_else_comes():
+    flusher, subscribers = Flusher(), [Subscriber() for _ in range(MANY)]
+    for subscriber in subscribers:
+        flusher.add(subscriber)
+    settle()
+    assert [subscriber.sent for subscriber in subscribers] == [[0]] * MANY
+
+
+def test_one_that_fails_is_logged_and_the_others_get_theirs(caplog):
+    class Broken(Subscriber):
+        def flush(self):
+            raise RuntimeError("broken")
+
+    flusher, subscribers = Flusher(), [Broken(), Subscriber()]
+    for subscriber in subscribers:
+        flusher.add(subscriber)
+    settle()
+    assert subscribers[1].sent == [0]
+    assert "broken" in caplog.text
