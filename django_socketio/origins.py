@@ -33,7 +33,7 @@ def check(request: HttpRequest) -> Headers:
         DisallowedHost: its Host is none of ``ALLOWED_HOSTS``.
 
     """
-    origin = request.headers.get("Origin")
+    origin = request.META.get("HTTP_ORIGIN")
     expected = f"{request.scheme}://{request.get_host()}"
     if origin is None or origin == _without_default_port(expected):
         return ()

@@ -46,7 +46,7 @@ BAD_REQUESTS = [
     ("POST", f"{HANDSHAKE}&sid=unknown", 1, "Session ID unknown"),
     ("POST", HANDSHAKE, 2, "begins with GET, not POST"),
     ("PUT", HANDSHAKE, 2, "begins with GET, not PUT"),
-    ("GET", "/socket.io/?EIO=4&transport=websocket", 3, "missing Connection header"),
+    ("GET", "/socket.io/?EIO=4&transport=websocket", 3, "missing Connection: Upgrade is expected"),
     ("GET", "/socket.io/?EIO=4&transport=websocket&sid=unknown", 1, "Session ID unknown"),
 ]
 

@@ -1,36 +1,76 @@
-"""The opening handshake of a WebSocket (RFC 6455, section 4.2), by the `websockets` package."""
+"""The opening handshake of a WebSocket: the server's side (RFC 6455, section 4.2)."""
 
-from collections.abc import Iterable
+import binascii
+from base64 import b64decode, b64encode
+from hashlib import sha1
+from typing import NamedTuple
 
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHeader
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
+from django_socketio.exceptions import ProtocolError
 
-from django_socketio.protocol.frames import silent
+VERSION = "13"
+"""Of the WebSocket protocol."""
 
-_FIELDS = ("host", "upgrade", "connection", "origin", "sec-websocket-")
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_SIZE = 16
 
 
-def accept(target: str, headers: Iterable[tuple[str, str]], version: str) -> Response:
-    """Return the answer to a handshake request: 101, or what is wrong with it.
+class Request(NamedTuple):
+    """What a request to open a WebSocket says of it; a field that it does not have is empty."""
 
-    Args:
-        version: that of HTTP, as the request line names it.
+    http_version: str
+    """As the request line names it."""
+    connection: str
+    upgrade: str
+    key: str
+    """Of ``Sec-WebSocket-Key``."""
+    version: str
+    """Of ``Sec-WebSocket-Version``."""
+
+
+def accept(request: Request) -> tuple[tuple[str, str], ...]:
+    """Return the header fields of the answer to a request: those of a 101.
+
+    Extensions and subprotocols are not agreed to, whichever the client offers.
+
+    Raises:
+        ProtocolError: it is no request for a WebSocket of this version.
 
     """
-    response = _answer(target, headers, version)
-    if response.status_code != 101:
-        # Section 4.4: the client learns which version is spoken.
-        response.headers["Sec-WebSocket-Version"] = "13"
-    return response
+    _check_upgrade(request)
+    _check_key(request.key)
+    if request.version != VERSION:
+        raise ProtocolError(_unexpected("Sec-WebSocket-Version", VERSION, request.version))
+    digest = sha1(request.key.encode() + _GUID, usedforsecurity=False).digest()
+    return (
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", b64encode(digest).decode()),
+    )
 
 
-def _answer(target: str, headers: Iterable[tuple[str, str]], version: str) -> Response:
-    # Other fields, cookies say, may hold what the library would not take.
-    fields = [field for field in headers if field[0].lower().startswith(_FIELDS)]
-    protocol = ServerProtocol(logger=silent)
+def _check_upgrade(request: Request) -> None:
+    if request.http_version != "HTTP/1.1":
+        raise ProtocolError(f"a WebSocket begins with HTTP/1.1, not {request.http_version[:20]!r}")
+    if "upgrade" not in _names(request.connection):
+        raise ProtocolError(_unexpected("Connection", "Upgrade", request.connection))
+    if _names(request.upgrade) != ["websocket"]:
+        raise ProtocolError(_unexpected("Upgrade", "websocket", request.upgrade))
+
+
+def _names(field: str) -> list[str]:
+    return [name.strip(" \t").lower() for name in field.split(",")]
+
+
+def _check_key(key: str) -> None:
     try:
-        return protocol.accept(Request(target, Headers(fields), "GET", version))
-    except InvalidHeader:
-        return protocol.reject(400, "a field of the handshake has a bad value\n")
+        size = len(b64decode(key, validate=True))
+    except (binascii.Error, ValueError):  # which it is for what is not ASCII
+        size = 0
+    if size != _KEY_SIZE:
+        raise ProtocolError(_unexpected("Sec-WebSocket-Key", "16 bytes in base64", key))
+
+
+def _unexpected(name: str, expected: str, value: str) -> str:
+    if not value:
+        return f"missing {name}: {expected} is expected"
+    return f"{name} is expected to be {expected}, not {value[:60]!r}"

@@ -162,19 +162,19 @@ class Engine:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
             )
-        version = exchange.environ["SERVER_PROTOCOL"]
-        response = opening.accept("/", exchange.headers, version)
-        if response.status_code != 101:
-            problem = bytes(response.body).decode().partition("\n")[0]
-            spoken = ("Sec-WebSocket-Version", response.headers["Sec-WebSocket-Version"])
-            raise RequestError(ErrorCode.BAD_REQUEST, problem, headers=(spoken,))
+        try:
+            headers = opening.accept(exchange.opening_request())
+        except ProtocolError as error:
+            # Section 4.4: the client learns which version is spoken.
+            spoken = ("Sec-WebSocket-Version", opening.VERSION)
+            raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
         def take_over(sock: socket, received: bytes) -> None:
             protocol = WebSocketProtocol(self._limits.max_message_size)
             unsent = self._limits.max_unsent_bytes
             begin(WebSocketTransport(sock, protocol, self._flusher, self._alarms, unsent), received)
 
-        return Answer(101, b"", tuple(response.headers.raw_items()), take_over)
+        return Answer(101, b"", headers, take_over)
 
     def _upgrade(self, exchange: Exchange, session: Session) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:

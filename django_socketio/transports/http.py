@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
-from django_socketio.protocol import engineio, json
+from django_socketio.protocol import engineio, json, opening
 
 Environ = dict[str, Any]
 
@@ -94,14 +94,16 @@ class Exchange:
         """The session that the client names, empty for a handshake."""
         return self.query.get("sid", "")
 
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """The request's header fields."""
-        return [
-            (key[5:].replace("_", "-").title(), value)
-            for key, value in self.environ.items()
-            if key.startswith("HTTP_")
-        ]
+    def opening_request(self) -> opening.Request:
+        """Return what the request says of the WebSocket that it asks for."""
+        get = self.environ.get
+        return opening.Request(
+            self.environ["SERVER_PROTOCOL"],
+            get("HTTP_CONNECTION", ""),
+            get("HTTP_UPGRADE", ""),
+            get("HTTP_SEC_WEBSOCKET_KEY", ""),
+            get("HTTP_SEC_WEBSOCKET_VERSION", ""),
+        )
 
     def transport(self) -> str:
         """Return the transport that the client names ("Query parameters").

@@ -604,126 +604,91 @@ def test_a_frame_masked_by_a_client_comes_back_as_the_same_message(message):
 
 # The opening handshake
 
-REQUEST = {
-    "Host": "example.com",
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version": "13",
+REQUEST = opening.Request("HTTP/1.1", "Upgrade", "websocket", "dGhlIHNhbXBsZSBub25jZQ==", "13")
+FIELDS = {
+    "connection": "Connection",
+    "upgrade": "Upgrade",
+    "key": "Sec-WebSocket-Key",
+    "version": "Sec-WebSocket-Version",
 }
+"""The header fields of a handshake, by their names in a request."""
 
 
-def accept(headers=(), without=None, version="HTTP/1.1"):
-    """Return the answer to a request with these headers instead of, or without, the usual."""
-    request = {**REQUEST, **dict(headers)}
-    request.pop(without, None)
-    target = "/socket.io/?EIO=4&transport=websocket"
-    return opening.accept(target, request.items(), version)
+def accept(**fields):
+    """Return the answer's fields to a request with these instead of the usual."""
+    return dict(opening.accept(REQUEST._replace(**fields)))
+
+
+def refusal(**fields):
+    """Return why a request with these fields is refused."""
+    with pytest.raises(ProtocolError) as refused:
+        accept(**fields)
+    return str(refused.value)
 
 
 def test_a_handshake_is_accepted_with_the_hash_of_its_key():
-    response = accept()
-    assert response.status_code == 101
-    assert response.headers["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-    assert response.headers["Upgrade"].lower() == "websocket"
-    assert response.headers["Connection"].lower() == "upgrade"
+    # The example of RFC 6455, section 1.3
+    assert accept() == {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    }
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("field", "value"),
     [
-        {"Connection": "keep-alive, Upgrade"},
-        {"Connection": "upgrade"},
-        {"Upgrade": "WebSocket"},
-        {"Origin": "https://elsewhere.example"},
-        {"Cookie": "a=b"},
-        {"X-Anything": "ü"},
+        ("connection", "keep-alive, Upgrade"),
+        ("connection", "keep-alive,upgrade"),
+        ("connection", "upgrade"),
+        ("upgrade", "WebSocket"),
     ],
 )
-def test_a_handshake_may_be_written_as_browsers_and_proxies_do(headers):
-    assert accept(headers).status_code == 101
+def test_a_handshake_may_be_written_as_browsers_and_proxies_do(field, value):
+    assert accept(**{field: value}) == accept()
 
 
-def test_the_names_of_headers_have_no_case():
-    request = [(name.lower(), value) for name, value in REQUEST.items()]
-    assert opening.accept("/", request, "HTTP/1.1").status_code == 101
-
-
-def test_extensions_and_subprotocols_are_offered_in_vain():
-    headers = {"Sec-WebSocket-Extensions": "permessage-deflate", "Sec-WebSocket-Protocol": "chat"}
-    response = accept(headers)
-    assert response.status_code == 101
-    assert "Sec-WebSocket-Extensions" not in response.headers
-    assert "Sec-WebSocket-Protocol" not in response.headers
-
-
-@pytest.mark.parametrize("name", ["Upgrade", "Connection"])
-def test_a_request_that_asks_for_no_upgrade_is_told_what_is_required(name):
-    response = accept(without=name)
-    assert response.status_code == 426
-    assert response.headers["Upgrade"] == "websocket"
-    assert name in response.body.decode()
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_missing_field_is_named(field):
+    assert refusal(**{field: ""}).startswith(f"missing {FIELDS[field]}: ")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("Upgrade", "h2c"), ("Connection", "keep-alive"), ("Connection", "close")]
+    ("field", "value"),
+    [
+        ("upgrade", "h2c"),
+        ("upgrade", "websocket, h2c"),
+        ("connection", "keep-alive"),
+        ("connection", "close"),
+        ("version", "0"),
+        ("version", "8"),
+        ("version", "12"),
+        ("version", "14"),
+        ("version", "13.0"),
+        ("version", "13,13"),
+        ("key", "short"),
+        ("key", "eA=="),
+        ("key", "dGhlIHNhbXBsZSBub25jZSE="),
+        ("key", f"{REQUEST.key},{REQUEST.key}"),
+        ("key", f"{REQUEST.key[:12]} {REQUEST.key[12:]}"),
+        ("key", "\xfc" * 24),
+        ("key", "*"),
+    ],
 )
-def test_a_request_that_asks_for_another_upgrade_is_told_what_is_required(name, value):
-    response = accept({name: value})
-    assert response.status_code == 426
-    assert value in response.body.decode()
+def test_a_field_with_another_value_is_refused_and_shown(field, value):
+    problem = refusal(**{field: value})
+    assert FIELDS[field] in problem
+    assert value[:60] in problem
 
 
-@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
-def test_a_missing_header_is_named(name):
-    response = accept(without=name)
-    assert response.status_code == 400
-    assert f"missing {name}" in response.body.decode()
-
-
-@pytest.mark.parametrize("key", ["", "short", "eA==", "dGhlIHNhbXBsZSBub25jZSE=", "ü" * 24, "*"])
-def test_a_key_that_is_not_16_bytes_of_base64_is_refused(key):
-    response = accept({"Sec-WebSocket-Key": key})
-    assert response.status_code == 400
-    assert "Sec-WebSocket-Key" in response.body.decode()
-
-
-@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version"])
-def test_a_header_that_comes_twice_is_refused(name):
-    request = [*REQUEST.items(), (name, REQUEST[name])]
-    response = opening.accept("/", request, "HTTP/1.1")
-    assert response.status_code == 400
-    assert name in response.body.decode()
-
-
-@pytest.mark.parametrize("version", ["", "0", "8", "12", "14", "13.0"])
-def test_another_version_is_refused_and_named(version):
-    response = accept({"Sec-WebSocket-Version": version})
-    assert 400 <= response.status_code < 500
-    assert "Sec-WebSocket-Version" in response.body.decode()
-    assert version in response.body.decode()
-
-
-def test_the_refusal_of_another_version_names_the_one_that_is_spoken():
-    # RFC 6455, sections 4.2.2 and 4.4
-    assert accept({"Sec-WebSocket-Version": "8"}).headers.get("Sec-WebSocket-Version") == "13"
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", ["\x7f", "a\x01b", "\x9c", "\ud800", "x" * 100_000])
+def test_what_is_shown_of_a_bad_field_is_short_and_printable(field, value):
+    problem = refusal(**{field: value})
+    assert len(problem) < 200
+    assert problem.isprintable()
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/0.9"])
 def test_a_request_before_http_1_1_is_refused(version):
-    response = accept(version=version)
-    assert response.status_code == 505
-    assert version in response.body.decode()
-
-
-@pytest.mark.parametrize("value", ["caf\u00c3\u00a9=\u009c", "\x7f", "a\x01b"])
-def test_other_fields_may_hold_anything(value):
-    request = [*REQUEST.items(), ("Cookie", value), ("X-Other", value)]
-    assert opening.accept("/", request, "HTTP/1.1").status_code == 101
-
-
-@pytest.mark.parametrize("name", ["Upgrade", "Connection", "Sec-WebSocket-Key"])
-@pytest.mark.parametrize("value", ["\x7f", "a\x01b", "\u009c"])
-def test_a_field_of_the_handshake_with_a_bad_value_is_refused(name, value):
-    request = {**REQUEST, name: value}
-    assert opening.accept("/", request.items(), "HTTP/1.1").status_code == 400
+    assert version in refusal(http_version=version)
