@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 from tests.clients import PollingClient, WebSocketClient
-from tests.test_runserver import ENVIRON, MANAGE, ROOT, in_project, loud, run  # noqa: F401
+from tests.programs import ENVIRON, MANAGE, ROOT
+from tests.test_runserver import in_project, loud, run  # noqa: F401
 
 LOGIN = """
 from importlib import import_module

@@ -1,77 +1,15 @@
 """``manage.py runserver_socketio``, as a person runs it: a process of its own."""
 
-import contextlib
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
 
 from tests.clients import WebSocketClient, close_all
+from tests.programs import Runserver, free_port
 from tests.test_bad_input import get
-
-ROOT = Path(__file__).parent.parent
-MANAGE = str(ROOT / "tests" / "manage.py")
-TIMEOUT = 20
-
-ENVIRON = {name: os.environ[name] for name in os.environ if name != "DJANGO_SETTINGS_MODULE"}
-
-
-class Run:
-    """A run of the command, whose output can be waited for."""
-
-    def __init__(self, *arguments, python=(MANAGE,), cwd=ROOT, **environ):
-        self.output = ""
-        self._more = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, *python, "runserver_socketio", *arguments],
-            env={**ENVIRON, "PYTHONUNBUFFERED": "1", **environ},
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            with self._more:
-                self.output += line
-                self._more.notify_all()
-
-    def wait_for(self, pattern, count=1):
-        """Wait until the pattern has been printed often enough; return its last match."""
-        with self._more:
-            found = self._more.wait_for(
-                lambda: len(re.findall(pattern, self.output)) >= count, TIMEOUT
-            )
-        assert found, self.output
-        return list(re.finditer(pattern, self.output))[-1]
-
-    @property
-    def port(self):
-        return int(self.wait_for(r"django-socketio .* at http://.*:(\d+)/")[1])
-
-    def wait(self, timeout=TIMEOUT):
-        """Wait for the end; return the exit status."""
-        status = self.process.wait(timeout)
-        self._reader.join(TIMEOUT)
-        return status
-
-    def end(self):
-        """End the process and its children, if the test did not."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.wait()
-        self.process.stdout.close()
 
 
 @pytest.fixture
@@ -79,7 +17,7 @@ def run():
     runs = []
 
     def start(*arguments, **options):
-        runs.append(Run(*arguments, **options))
+        runs.append(Runserver(*arguments, **options))
         return runs[-1]
 
     yield start
@@ -195,11 +133,6 @@ def test_changed_code_ends_the_sockets_and_serves_again_on_the_same_port(run, lo
     WebSocketClient(port).connect()
     server.process.terminate()
     server.wait_for("finished again")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run, loud):

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.clients import PollingClient, WebSocketClient, raw_request
-from tests.production.programs import ROOT
+from tests.programs import ROOT
 from tests.test_bad_input import frame
 
 KINDS = [WebSocketClient, PollingClient]

@@ -1,17 +1,11 @@
 """Fixtures: the official clients."""
 
 import queue
-import re
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.official.node import HERE, TIMEOUT, Node
-
-MANAGE = Path(__file__).parents[1] / "manage.py"
+from tests.programs import Runserver
 
 
 class Seen:
@@ -101,35 +95,9 @@ def connect(node, server, transport):
     return start
 
 
-class Program:
-    """The tests' project, served by ``runserver_socketio`` in a process of its own."""
-
-    def __init__(self):
-        address = ["--noreload", "--skip-checks", "127.0.0.1:0"]
-        self._process = subprocess.Popen(
-            [sys.executable, str(MANAGE), "runserver_socketio", *address],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.port = self._announced()
-
-    def _announced(self):
-        for line in self._process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
-                return int(found[1])
-        raise AssertionError("runserver_socketio ended before it listened")
-
-    def stop(self):
-        """End it as a process manager does, and wait for it."""
-        self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=TIMEOUT)
-
-
 @pytest.fixture
 def program():
-    """A server that is a program, and can be stopped like one."""
-    program = Program()
+    """The tests' project in a process of its own, which can be stopped."""
+    program = Runserver("--noreload", "--skip-checks", "127.0.0.1:0")
     yield program
-    if program._process.poll() is None:
-        program.stop()
+    program.end()

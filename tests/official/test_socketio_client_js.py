@@ -1,5 +1,7 @@
 """Our server with the official JavaScript client, over each transport."""
 
+import signal
+
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -565,7 +567,8 @@ def test_stop_tells_handlers_why(connect, server, seen):
 def test_client_comes_back_after_the_server_stopped(node, program, transport):
     client = node.connect(program, transport)
     assert client.ask("message-with-ack", 1) == [1]
-    program.stop()
+    program.signal(signal.SIGTERM)
+    assert program.wait() == 0
     ended = client.next("disconnect")
     # A poll that comes while the server ends may find nobody: that is an error to this client.
     reasons = ["transport close"] + ["transport error"] * (transport == "polling")

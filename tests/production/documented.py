@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from tests.production.programs import ROOT
+from tests.programs import ROOT
 
 TEXT = (ROOT / "docs" / "deployment.rst").read_text()
 

@@ -12,8 +12,9 @@ import pytest
 from tests.clients import PollingClient
 from tests.official.node import OPTIONS
 from tests.production.documented import blocks, replaced, surrounded
-from tests.production.programs import Gunicorn, Nginx, Program, free_port
+from tests.production.programs import Gunicorn, Nginx
 from tests.production.test_gunicorn import HANDSHAKE, Https
+from tests.programs import Program, free_port
 from tests.relay.conftest import RedisServer, wait_until
 from tests.test_bad_input import get
 

@@ -14,8 +14,9 @@ import pytest
 
 from tests.clients import PollingClient, WebSocketClient
 from tests.production.documented import blocks, replaced
-from tests.production.programs import GUNICORN, Program
+from tests.production.programs import GUNICORN
 from tests.production.test_nginx import GUNICORN as CONFIGURATION
+from tests.programs import Program
 from tests.relay.conftest import RedisServer
 
 SOCKET_UNIT, SERVICE_UNIT = blocks("ini")

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.official.node import Node
-from tests.production.programs import Gunicorn, Program
+from tests.production.programs import Gunicorn
+from tests.programs import Program
 from tests.relay.conftest import RedisServer, wait_until
 from tests.relay.site.publishing import was_accepted
 from tests.test_bad_input import get

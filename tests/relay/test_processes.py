@@ -1,13 +1,14 @@
 """Messages from processes of every kind, through Redis, to the sockets of real servers."""
 
+import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from tests.clients import WebSocketClient
-from tests.test_runserver import ENVIRON, MANAGE, ROOT, loud, run  # noqa: F401
+from tests.programs import ENVIRON, MANAGE, ROOT, Program
+from tests.test_runserver import loud, run  # noqa: F401
 
 
 @pytest.fixture
@@ -133,34 +134,13 @@ def test_an_operator_is_told_what_went_wrong(site, clients, arguments, told):
 @pytest.fixture
 def celery(site):
     """A real Celery worker with forked processes."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"),
-            *("--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"),
-        ],
-        env={**ENVIRON, **site, "PYTHONUNBUFFERED": "1"},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    ready = threading.Event()
-    lines = []
-
-    def read():
-        for line in process.stdout:
-            lines.append(line)
-            if "ready." in line:
-                ready.set()
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    assert ready.wait(30), "".join(lines)
+    command = [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"]
+    options = ["--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"]
+    worker = Program([*command, *options], **site)
+    worker.quickly = signal.SIGTERM
+    worker.wait_for(r"ready\.")
     yield
-    process.terminate()
-    process.wait(20)
-    thread.join(5)
-    process.stdout.close()
+    worker.end()
 
 
 def test_celery_tasks_push(site, clients, celery):

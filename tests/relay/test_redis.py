@@ -1,7 +1,6 @@
 """The Redis relay and what can happen to it: every fault is made with a real Redis."""
 
 import multiprocessing
-import socket
 import subprocess
 import threading
 import time
@@ -12,6 +11,7 @@ import redis
 from django_socketio import RelayError
 from django_socketio.relay.base import socket_topic
 from django_socketio.relay.redis import Options, RedisRelay
+from tests.programs import free_port
 from tests.relay.conftest import A, Stream, message, publisher_works, wait_until
 
 
@@ -376,11 +376,6 @@ def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
     inbox = listening[1]
     inbox.wait_for("from the parent again")
     assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 def start_redis(folder, port, *options):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.production.programs import ROOT
+from tests.programs import ROOT
 from tests.soak.__main__ import print_process
 from tests.soak.ledger import END, Message, Stay, audit
 

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tests.clients import PollingClient, WebSocketClient, close_all
+from tests.programs import Runserver
 from tests.relay.conftest import RedisServer
 from tests.test_login import manage
-from tests.test_runserver import Run
 
 SOON = 1.0
 """Seconds within which a socket ends after Django's signal."""
@@ -75,7 +75,7 @@ def start(database):
     runs = []
 
     def start(**environ):
-        runs.append(Run("0", "--noreload", **database, **environ))
+        runs.append(Runserver("0", "--noreload", **database, **environ))
         return runs[-1]
 
     yield start
