@@ -10,16 +10,14 @@ import pytest
 
 from django_socketio.events import on_disconnect, on_event, on_finish, on_message
 from tests.clients import Closed, WebSocketClient
-from tests.relay.conftest import RedisServer
+from tests.redis_server import RedisServer
 from tests.test_abuse import join
 
 
 @pytest.fixture
 def redis_server(tmp_path):
-    server = RedisServer(tmp_path)
-    yield server
-    server.stop()
-    server.client.close()
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 def reconnected(port):

@@ -15,7 +15,8 @@ from tests.production.documented import blocks, replaced, surrounded
 from tests.production.programs import Gunicorn, Nginx
 from tests.production.test_gunicorn import HANDSHAKE, Https
 from tests.programs import Program, free_port
-from tests.relay.conftest import RedisServer, wait_until
+from tests.redis_server import RedisServer
+from tests.relay.conftest import wait_until
 from tests.test_bad_input import get
 
 NGINX, SEVERAL_HOSTS = blocks("nginx")
@@ -35,10 +36,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory):
     """The Redis between the workers."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-    server.client.close()
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.production.documented import blocks, replaced
 from tests.production.programs import GUNICORN
 from tests.production.test_nginx import GUNICORN as CONFIGURATION
 from tests.programs import Program
-from tests.relay.conftest import RedisServer
+from tests.redis_server import RedisServer
 
 SOCKET_UNIT, SERVICE_UNIT = blocks("ini")
 
@@ -141,13 +141,9 @@ class UnixPolling(PollingClient):
 
 
 @pytest.fixture
-def relay(tmp_path):
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
-    yield server
-    server.stop()
-    server.client.close()
+def relay(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 """A real Redis and a real cluster of the tests' own, and relays of all kinds."""
 
 import secrets
-import shutil
-import signal
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
-import redis
 
 from django_socketio import RelayError
 from django_socketio.relay.base import Envelope, channel_topic
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis import Options, RedisRelay
+from tests.redis_server import RedisServer
 from tests.relay.cluster import RedisCluster
 
 TIMEOUT = 10
@@ -22,57 +19,10 @@ TIMEOUT = 10
 A, B = channel_topic("/", "a"), channel_topic("/", "b")
 
 
-class RedisServer:
-    """Redis on a Unix socket in a folder of the test's; its data is in memory only."""
-
-    def __init__(self, folder):
-        command = shutil.which("redis-server")
-        if command is None:
-            pytest.fail("redis-server is missing: run make test, which installs it")
-        self._socket = folder / "redis.sock"
-        self.url = f"unix://{self._socket}"
-        self._command = [command, "--port", "0", "--unixsocket", str(self._socket)]
-        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
-        self.client = redis.Redis.from_url(self.url)
-        self.start()
-
-    def start(self, *options):
-        self.process = subprocess.Popen(
-            [*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                return self.client.ping()
-            except redis.AuthenticationError:
-                return True
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline, "Redis did not start"
-                time.sleep(0.01)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-    def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill_connections(self):
-        """Kill the connections of all other clients."""
-        self.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        self.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-
-
 @pytest.fixture
 def redis_server(tmp_path):
-    server = RedisServer(tmp_path)
-    yield server
-    server.resume()
-    server.stop()
-    server.client.close()
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 def message(content, *topics, **options):

@@ -11,7 +11,8 @@ import pytest
 from tests.official.node import Node
 from tests.production.programs import Gunicorn
 from tests.programs import Program
-from tests.relay.conftest import RedisServer, wait_until
+from tests.redis_server import RedisServer
+from tests.relay.conftest import wait_until
 from tests.relay.site.publishing import was_accepted
 from tests.test_bad_input import get
 
@@ -49,13 +50,9 @@ for number in range({EACH}):
 
 
 @pytest.fixture
-def broker(tmp_path):
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    server = RedisServer(folder)
-    yield server
-    server.stop()
-    server.client.close()
+def broker(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("broker")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections import Counter
 
-from tests.relay.conftest import RedisServer
+from tests.redis_server import RedisServer
 
 
 class KeptRedis(RedisServer):

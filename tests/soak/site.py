@@ -17,9 +17,8 @@ class Site:
     """Redis and the servers; this process becomes one that may publish."""
 
     def __init__(self, stack):
-        self.redis = KeptRedis(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        stack.callback(self.redis.client.close)
-        stack.callback(self.redis.stop)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.redis = stack.enter_context(KeptRedis(folder))
         self._environ = {
             "DJANGO_SETTINGS_MODULE": "tests.relay.site.settings",
             "TEST_RELAY_URL": self.redis.url,

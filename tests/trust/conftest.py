@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients import PollingClient, WebSocketClient, close_all
 from tests.programs import Runserver
-from tests.relay.conftest import RedisServer
+from tests.redis_server import RedisServer
 from tests.test_login import manage
 
 SOON = 1.0
@@ -85,10 +85,8 @@ def start(database):
 
 @pytest.fixture(scope="package")
 def redis(tmp_path_factory):
-    redis = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield redis
-    redis.stop()
-    redis.client.close()
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="package")
