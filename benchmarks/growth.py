@@ -3,28 +3,18 @@
 from statistics import median
 
 from benchmarks.curves import CURVES, sizes, sizes_of_node, subscribe
+from benchmarks.measurement import Measurement
 from benchmarks.processes import Failed
-from benchmarks.servers import OURS, SERVERS, running
+from benchmarks.servers import OURS, SERVERS
 
 ROUNDS, SOCKETS, PAUSE = 10, 5000, 1
 
 
-class Growth:
+class Growth(Measurement):
     """Measures curves.
 
-    Args:
-        load: the load generator.
-        folder: for the servers' output.
-        say: is told how it goes.
-
+    Its results: of each curve, of each series, pairs of x and the values of all rounds.
     """
-
-    def __init__(self, load, folder, say):
-        self._load = load
-        self._folder = folder
-        self._say = say
-        self.results = {}
-        """Of each curve, of each series: pairs of x and the values of all rounds."""
 
     def measure(self, names, rounds):
         """Measure curves by name."""
@@ -48,12 +38,9 @@ class Growth:
             self._say(f"  {error}")
 
     def _points(self, curve, server, points, environ=None):
-        with self._running(server, environ) as running_server:
+        with self._running(SERVERS[server], environ=environ) as running_server:
             for x in points:
                 self._point(curve, running_server, server, x)
-
-    def _running(self, server, environ):
-        return running(SERVERS[server], self._load.program, self._folder, environ=environ)
 
     def _point(self, curve, running_server, server, x):
         measured = {}
@@ -83,7 +70,7 @@ class Growth:
     def _churn(self):
         """Return the server's memory, in MB, after each round of sockets."""
         options = {"connections": SOCKETS, "rounds": ROUNDS, "seconds": PAUSE}
-        with running(OURS, self._load.program, self._folder) as server:
+        with self._running(OURS) as server:
             result = self._load.run(server, "churn", subscribe=subscribe("room-1"), **options)
         memory = {str(n): [result[f"memory_kb_{n}"] / 1024] for n in range(1, ROUNDS + 1)}
         return {"memory": memory}

@@ -3,8 +3,9 @@
 from statistics import median
 
 from benchmarks.lines import RUNS, runs_for
+from benchmarks.measurement import Measurement
 from benchmarks.processes import Failed
-from benchmarks.servers import CEILING, SERVERS, running
+from benchmarks.servers import CEILING, SERVERS
 
 LARGEST = "fan-out-5000"
 KEEPS_REQUESTS = "node-request"
@@ -14,22 +15,11 @@ BUSY = 0.9
 """A server is not asked for a pace above this share of its own peak."""
 
 
-class Table:
+class Table(Measurement):
     """Measures lines for servers.
 
-    Args:
-        load: the load generator.
-        folder: for the servers' output.
-        say: is told how it goes.
-
+    Its results: of each server, of each run, what the generator measured in each round.
     """
-
-    def __init__(self, load, folder, say):
-        self._load = load
-        self._folder = folder
-        self._say = say
-        self.results = {}
-        """Of each server, of each run: what the generator measured in each round."""
 
     def measure(self, servers, lines, rounds):
         """Measure all lines for all servers, round by round."""
@@ -58,7 +48,7 @@ class Table:
 
     def _measure_server(self, name, runs):
         try:
-            with running(SERVERS[name], self._load.program, self._folder) as server:
+            with self._running(SERVERS[name]) as server:
                 for run in runs:
                     self._try(name, server, run)
         except Failed as error:

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.load import read
+from benchmarks.measurement import Measurement
 from benchmarks.processes import LOAD_CORE, Failed, Process, on_core
 from benchmarks.relays import RELAYS
-from benchmarks.servers import HERE, SERVERS, running
+from benchmarks.servers import HERE, SERVERS
 
 SUBSCRIBERS, PACE, LISTENERS = 1000, 100, 10
 PATIENCE = 20
@@ -27,22 +28,11 @@ def redis(folder):
         yield f"unix://{socket}"
 
 
-class RelayTable:
+class RelayTable(Measurement):
     """Measures relays.
 
-    Args:
-        load: the load generator.
-        folder: for the servers' output.
-        say: is told how it goes.
-
+    Its results: of each relay, of each run, what was measured in each round.
     """
-
-    def __init__(self, load, folder, say):
-        self._load = load
-        self._folder = folder
-        self._say = say
-        self.results = {}
-        """Of each relay, of each run: what was measured in each round."""
 
     def measure(self, names, rounds):
         """Measure relays by name, round by round."""
@@ -63,7 +53,7 @@ class RelayTable:
     def _with(self, server, processes, runs, relay, url=None):
         results = self.results.setdefault(relay.name, {})
         try:
-            with running(server, self._load.program, self._folder, processes) as started:
+            with self._running(server, processes=processes) as started:
                 for name, run in runs.items():
                     results.setdefault(name, []).append(run(started, relay, url))
                     started.settle()
