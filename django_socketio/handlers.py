@@ -69,10 +69,12 @@ class ThreadedRegistration(Registration):
 class Handlers:
     """Handlers of one event, in the order in which they were registered."""
 
+    relevant: Callable[[str, tuple[str, ...]], tuple[Registration, ...]]
+    """Returns those of a namespace that an event on some channels concerns: handlers without a
+    pattern, and those whose pattern matches a channel. It remembers what it has returned."""
+
     def __init__(self) -> None:
-        self.registrations: tuple[Registration, ...] = ()
-        self._matching = lru_cache(MATCHES_REMEMBERED)(self._match)
-        self._relevant = lru_cache(MATCHES_REMEMBERED)(self._find)
+        self._replace(())
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self.registrations)
@@ -90,9 +92,10 @@ class Handlers:
         self._replace(())
 
     def _replace(self, registrations: tuple[Registration, ...]) -> None:
+        remembering = lru_cache(MATCHES_REMEMBERED)
         self.registrations = registrations
-        self._matching.cache_clear()
-        self._relevant.cache_clear()
+        self._matching = remembering(self._match)
+        self.relevant = remembering(self._find)
 
     def send(
         self,
@@ -109,10 +112,6 @@ class Handlers:
             if answer is None:
                 answer = result
         return answer
-
-    def relevant(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
-        """Return the handlers without a pattern, and those whose pattern matches a channel."""
-        return self._relevant(namespace, channels)
 
     def _find(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
         if len(channels) <= 1:
