@@ -432,6 +432,12 @@ AMBIGUOUS = [
     "Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n",
     "Host: localhost\r\nTransfer-Encoding: identity\r\n",
     "Host: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+    "Host: localhost\r\nContent-Length : 2\r\n",
+    "Host: localhost\r\nContent-Length\r\n",
+    "Host: localhost\r\nX-Folded: a\r\n Content-Length: 2\r\n",
+    "Host: localhost\r\nContent-Length: 2\0\r\n",
+    "Host: localhost\r\nX-Bare: a\rContent-Length: 2\r\n",
+    "Host: localhost\r\n: 2\r\n",
 ]
 
 
@@ -442,6 +448,14 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(server, fields):
     connection = raw_request(server.port, head.encode("latin-1") + b"40")
     assert response(connection)[0] == 400
     assert connection.recv(1) == b""  # what follows is not read as a request
+
+
+def test_a_request_that_ends_within_its_head_is_refused(server):
+    head = f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\n"
+    connection = raw_request(server.port, head.encode())
+    connection.shutdown(sockets.SHUT_WR)
+    assert response(connection)[0] == 400
+    assert not server.process.engine.sessions
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPException
 from io import BufferedReader
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
 from typing import Any
@@ -13,7 +12,8 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import clock
-from django_socketio.transports.passing import Passed, Recorder, replay
+from django_socketio.transports.fields import Fields, read_fields
+from django_socketio.transports.passing import Passed, replay
 
 IDLE = 0.5
 """Seconds without a request, after which ``close_if_idle`` closes a connection."""
@@ -100,8 +100,8 @@ class Handler(WSGIHandler):
         self.head = [raw_requestline.encode("latin-1")]
         try:
             read: bool = super().read_request(raw_requestline)
-        except (HTTPException, IndexError) as error:
-            raise ValueError(f"Invalid request: {error!r:.200}") from None
+        except IndexError:  # of a version without a dot
+            raise ValueError(f"Invalid request: {raw_requestline[:60]!r}") from None
         self._check_fields()
         return read
 
@@ -112,19 +112,19 @@ class Handler(WSGIHandler):
             ValueError: it is such a request; pywsgi answers 400.
 
         """
-        hosts = len(self.headers.get_all("host", ()))
+        hosts = len(self.headers.get_all("host"))
         if hosts > 1 or (hosts == 0 and self.request_version == "HTTP/1.1"):
             raise ValueError(f"a request with {hosts} Host fields, one is expected")
-        lengths = set(self.headers.get_all("content-length", ()))
+        lengths = set(self.headers.get_all("content-length"))
         if len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
             raise ValueError(f"a Content-Length is one number, not {sorted(lengths)!r:.100}")
-        codings = self.headers.get_all("transfer-encoding", ())
+        codings = self.headers.get_all("transfer-encoding")
         if [coding.lower() for coding in codings] not in ([], ["chunked"]):
             raise ValueError(f"a Transfer-Encoding is chunked, not {codings!r:.100}")
 
-    def MessageClass(self, rfile: BufferedReader, *args: Any) -> Any:  # noqa: N802
+    def MessageClass(self, rfile: BufferedReader, *args: Any) -> Fields:  # noqa: N802
         """Read the header fields."""
-        return super().MessageClass(Recorder(rfile, self.head), *args)
+        return read_fields(rfile, self.head)
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environ, from which the connection can be taken over."""

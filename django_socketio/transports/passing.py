@@ -122,26 +122,6 @@ def _checked(details: Any) -> tuple[Any, int, bool]:
     raise ValueError("the details are not what is expected")
 
 
-class Recorder:
-    """Notes each line that is read from a file.
-
-    Args:
-        file: what is read.
-        lines: where they are noted.
-
-    """
-
-    def __init__(self, file: BufferedReader, lines: list[bytes]) -> None:
-        self._file = file
-        self._lines = lines
-
-    def readline(self, size: int = -1) -> bytes:
-        """Read a line of at most ``size`` bytes."""
-        line = self._file.readline(size)
-        self._lines.append(line)
-        return line
-
-
 class _Replay(RawIOBase):
     """Reads what was received already, then from the connection."""
 
