@@ -28,12 +28,13 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
     """
     handler: WSGIHandler = environ.pop(KEY)
     received = read_ahead(handler)
-    sock = Socket(fileno=os.dup(handler.socket.fileno()))
-    sock.setblocking(False)
     # What pywsgi logs of the request, and will not send again.
     handler.status = "101 Switching Protocols"
     handler.response_headers = []
-    release(handler)
+    handler.rfile.close()
+    sock = Socket(fileno=handler.socket.detach())
+    sock.setblocking(False)
+    _let_go(handler)
     try:
         sock.send(_head(headers))  # a new connection's buffer takes it whole
     except OSError:
@@ -55,13 +56,17 @@ def read_ahead(handler: WSGIHandler) -> bytes:
 
 
 def release(handler: WSGIHandler) -> None:
-    """Make pywsgi let go of a connection: it reads, sends and closes nothing any more.
+    """Make pywsgi let go of a connection that another process has: it reads and sends nothing more.
 
-    The connection stays open if its descriptor was duplicated before.
+    Only this process's descriptor is closed.
     """
     handler.rfile.close()
     _unregister(handler.socket.fileno())
     handler.socket.close()
+    _let_go(handler)
+
+
+def _let_go(handler: WSGIHandler) -> None:
     handler.socket = None
     handler.close_connection = True
     handler.headers_sent = True
