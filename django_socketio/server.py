@@ -23,6 +23,8 @@ class Handler(ConnectionHandler):
 
     def log_request(self) -> None:
         """Log the request, without the sid that would let a reader take the session over."""
+        if not access_logger.isEnabledFor(logging.INFO):
+            return
         line = mask_sids(self.requestline or "")
         status = (self._orig_status or self.status or "000").split()[0]
         extra = {"status_code": int(status), "request": None}

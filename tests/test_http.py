@@ -96,7 +96,7 @@ def test_a_close_answers_the_waiting_get_with_a_noop(server):
 
 
 def test_a_get_that_the_closing_post_overtook_is_answered_with_a_noop_too(server, monkeypatch):
-    monkeypatch.setattr("django_socketio.transports.engine.CROSSING_TIME", 5)
+    monkeypatch.setattr("django_socketio.transports.crossing.CROSSING_TIME", 5)
     client = PollingClient(server.port)
     close = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
     closing = raw_request(server.port, close.encode())
@@ -110,7 +110,7 @@ def wait_until_crossing(server, client):
     import gevent
 
     def wait():
-        while client.sid not in server.process.engine._crossing:
+        while client.sid not in server.process.engine._crossings:
             gevent.sleep(0.001)
         return True
 

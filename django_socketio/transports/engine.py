@@ -11,13 +11,13 @@ from socket import socket
 from typing import Any
 
 from gevent import sleep
-from gevent.event import Event
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol import engineio, opening
 from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms, clock
+from django_socketio.transports.crossing import Crossings
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import (
     WEBSOCKET,
@@ -37,9 +37,6 @@ logger = logging.getLogger("django_socketio")
 
 PACKETS_IN_A_ROW = 200
 """Of one POST, before the event loop has a turn for others."""
-
-CROSSING_TIME = 0.05
-"""Seconds that a POST which closes its session waits for a GET that was sent before it."""
 
 Connect = Callable[[Session, Any], Delegate]
 """Gets a new session and what was given with its handshake; returns who hears of its messages."""
@@ -73,8 +70,7 @@ class Engine:
         self._flusher = Flusher()
         self.sessions: dict[str, Session] = {}
         self._accepting = True
-        self._crossing: dict[str, Event] = {}
-        """Sessions that their client closed just now, while its last GET may be on its way."""
+        self._crossings = Crossings()
 
     def stop(self) -> None:
         """End every session; no new one begins."""
@@ -169,12 +165,15 @@ class Engine:
             spoken = ("Sec-WebSocket-Version", opening.VERSION)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
-        def take_over(sock: socket, received: bytes) -> None:
-            protocol = WebSocketProtocol(self._limits.max_message_size)
-            unsent = self._limits.max_unsent_bytes
-            begin(WebSocketTransport(sock, protocol, self._flusher, self._alarms, unsent), received)
+        def take_over(sock: socket, head: bytes, received: bytes) -> None:
+            begin(self._transport(sock, head), received)
 
         return Answer(101, b"", headers, take_over)
+
+    def _transport(self, sock: socket, head: bytes) -> WebSocketTransport:
+        protocol = WebSocketProtocol(self._limits.max_message_size)
+        unsent = self._limits.max_unsent_bytes
+        return WebSocketTransport(sock, head, protocol, self._flusher, self._alarms, unsent)
 
     def _upgrade(self, exchange: Exchange, session: Session) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
@@ -200,9 +199,7 @@ class Engine:
 
     def _respond(self, exchange: Exchange) -> Answer:
         transport = exchange.transport()
-        crossed = self._crossing.pop(exchange.sid, None)
-        if crossed is not None and exchange.method == "GET":
-            crossed.set()
+        if self._crossings.end_with(exchange):
             return Answer(200, NOOP)
         session = self._find(exchange.sid)
         if transport == WEBSOCKET:
@@ -247,15 +244,8 @@ class Engine:
             session.close(Reason.PARSE_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
         if session.protocol.reason is not None and not polled:
-            self._wait_for_crossing_get(session)
+            self._crossings.wait(session.sid)
         return Answer(200, b"ok")
-
-    def _wait_for_crossing_get(self, session: Session) -> None:
-        # A client that closes its session has a GET open. If its POST came first, the GET must
-        # still find the session; later ones must not.
-        self._crossing[session.sid] = crossed = Event()
-        crossed.wait(CROSSING_TIME)
-        self._crossing.pop(session.sid, None)
 
     def _feed(self, session: Session, body: bytes) -> None:
         packets = engineio.decode_payload(body, self._limits.max_payload_packets)

@@ -17,8 +17,9 @@ POLLING, WEBSOCKET = "polling", "websocket"
 
 PLAIN = "text/plain; charset=UTF-8"
 
-TakeOver = Callable[[socket, bytes], None]
-"""Takes a connection that was upgraded, and the bytes that the client sent after its handshake."""
+TakeOver = Callable[[socket, bytes, bytes], None]
+"""Takes a connection that is upgraded, the head of the answer, which it sends, and the bytes that
+the client sent after its handshake."""
 
 
 def _shown(value: str | None) -> str:

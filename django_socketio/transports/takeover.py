@@ -20,7 +20,7 @@ _BODY_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding"
 
 
 def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) -> None:
-    """Send the 101 and hand the connection to ``answer.take_over``; pywsgi lets go of it.
+    """Hand the connection to ``answer.take_over``, which sends the 101; pywsgi lets go of it.
 
     Args:
         headers: the header fields to send; middleware may have added to the answer's own.
@@ -35,12 +35,8 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
     sock = Socket(fileno=handler.socket.detach())
     sock.setblocking(False)
     _let_go(handler)
-    try:
-        sock.send(_head(headers))  # a new connection's buffer takes it whole
-    except OSError:
-        return sock.close()
     if answer.take_over is not None:
-        answer.take_over(sock, received)
+        answer.take_over(sock, _head(headers), received)
 
 
 def read_ahead(handler: WSGIHandler) -> bytes:

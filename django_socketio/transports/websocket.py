@@ -28,7 +28,8 @@ class WebSocketTransport:
 
     Args:
         sock: the connection, as a plain non-blocking socket that nobody else uses.
-        protocol: what accepted its handshake.
+        head: of the answer to its handshake; it leaves with the first frames.
+        protocol: reads its frames.
         max_unsent_bytes: bytes that wait for the client, past which it is cut off.
 
     """
@@ -57,6 +58,7 @@ class WebSocketTransport:
     def __init__(
         self,
         sock: socket,
+        head: bytes,
         protocol: WebSocketProtocol,
         flusher: Flusher,
         alarms: Alarms,
@@ -70,16 +72,15 @@ class WebSocketTransport:
         self._pending: list[bytes] = []
         self._unsent = 0
         self._queued = False
-        self._open = False
-        self._closing = False
-        self._dead = False
+        self._write(head)
+        self._open = self._closing = self._dead = False
         self._lingering: Alarm | None = None
         self._reader = get_hub().loop.io(sock.fileno(), READ)
         self._writer: Any = None
         self.listener: Listener | None = None
 
     def start(self, listener: Listener) -> None:
-        """Listen to the client; the 101 has been sent."""
+        """Listen to the client."""
         self.listener = listener
         self._open = True
         self._reader.start(self._read)
