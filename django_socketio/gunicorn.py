@@ -21,7 +21,7 @@ from gunicorn.workers.ggevent import (
     PyWSGIServer,
 )
 
-from django_socketio import handoff
+from django_socketio import garbage, handoff
 from django_socketio.handoff import Handoff
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.transports.alarms import clock
@@ -174,6 +174,7 @@ class Worker(GeventPyWSGIWorker):
             self._serve(listener, number, application)
             for number, listener in enumerate(self.sockets)
         ]
+        garbage.collect_less()
         self.log.info("Worker ready (pid: %s, relay: %s)", self.pid, self.process.relay)
 
     def _warn(self) -> None:

@@ -26,6 +26,7 @@ LAYERS = [
         "sessions",
         "logins",
         "following",
+        "garbage",
         "signals",
         "application",
         "process",

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from django_socketio.garbage import OURS
 from tests.clients import WebSocketClient, close_all
 from tests.programs import Runserver, free_port
 from tests.test_bad_input import get
@@ -206,3 +207,8 @@ def test_handlers_run_cooperatively(run, loud):
     sleeper.ws.settimeout(0.05)
     with pytest.raises(Exception, match="timed out"):
         sleeper.receive()
+
+
+def test_garbage_is_collected_less_often_in_a_server(run):
+    server = run("0", "--noreload")
+    assert get(server.port, "/garbage/")[1] == {"thresholds": list(OURS)}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from django_socketio.garbage import OURS
 from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import get
 
@@ -353,3 +354,8 @@ def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
     connected(server)
     assert "No control socket" in server.output
     assert not list(tmp_path.glob("control*"))
+
+
+def test_garbage_is_collected_less_often_in_a_worker(gunicorn):
+    server = gunicorn()
+    assert get(server.port, "/garbage/")[1] == {"thresholds": list(OURS)}

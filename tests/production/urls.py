@@ -1,3 +1,4 @@
+import gc
 import time
 
 from django.http import HttpResponse, JsonResponse
@@ -16,5 +17,6 @@ def slow(request, seconds):
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("seen/", lambda request: JsonResponse(seen(request))),
+    path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("slow/<int:seconds>/", slow),
 ]

@@ -1,4 +1,6 @@
-from django.http import HttpResponse
+import gc
+
+from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 import django_socketio
@@ -13,5 +15,6 @@ def push(request):
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("push/", push),
+    path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("echo/socket.io", echo),
 ]

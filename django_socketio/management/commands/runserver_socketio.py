@@ -16,7 +16,7 @@ from django.core.management.commands.runserver import naiveip_re
 from django.db import connections
 from django.utils import autoreload
 
-from django_socketio import __version__, conf
+from django_socketio import __version__, conf, garbage
 from django_socketio.management import supervisor
 
 INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
@@ -101,6 +101,7 @@ class Command(RunServer):
         try:
             self.server = Server(self._handler(options), self.addr, int(self.port), self.use_ipv6)
             self.server.start()
+            garbage.collect_less()
         except OSError as error:
             self.stderr.write(f"Error: {ERRORS.get(error.errno or 0, error)}")
             os._exit(1)  # this may be a thread, which cannot end the process otherwise

@@ -1,0 +1,41 @@
+"""The cyclic garbage collector of a server process."""
+
+import gc
+import subprocess
+import sys
+
+from django_socketio.garbage import OURS, collect_less
+
+
+def printed(code):
+    """Return what a new interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def test_it_leaves_out_what_was_loaded_and_runs_less_often():
+    frozen, *thresholds = printed(
+        "import gc; from django_socketio.garbage import collect_less; collect_less()\n"
+        "print(gc.get_freeze_count(), *gc.get_threshold())"
+    )
+    assert int(frozen) > 1000
+    assert tuple(map(int, thresholds)) == OURS
+
+
+def test_what_a_project_has_set_stays():
+    thresholds = gc.get_threshold()
+    gc.set_threshold(5000, 20, 100)
+    try:
+        collect_less()
+        assert gc.get_threshold() == (5000, 20, 100)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def test_it_stays_off_where_a_project_has_switched_it_off():
+    assert printed(
+        "import gc; from django_socketio.garbage import collect_less\n"
+        "gc.disable(); collect_less()\n"
+        "print(gc.isenabled(), gc.get_freeze_count())"
+    ) == ["False", "0"]
