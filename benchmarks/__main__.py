@@ -19,7 +19,7 @@ from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
 RESULTS = Path(__file__).parent / "results"
-QUICK = ["node", "ours", "compiled"]
+QUICK = ["node", "node-session", "ours", "compiled"]
 LINE_NAMES = [line.name for line in LINES]
 CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
 PARTS = ["table", "curves", "relay"]

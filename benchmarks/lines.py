@@ -15,6 +15,7 @@ class Line:
         value: the generator's name for it.
         least, dream: the ratios to Socket.IO on Node that were aimed at.
         less: whether less is better.
+        peer: the server that ours is compared with.
         scale: what the generator's value is multiplied by.
 
     """
@@ -28,6 +29,7 @@ class Line:
     dream: float
     less: bool = False
     scale: float = 1.0
+    peer: str = "node"
 
 
 FANOUT = "``send_and_broadcast_channel``"
@@ -51,6 +53,16 @@ LINES = (
         less=True,
     ),
     Line("connect", "new connections, 32 at once", "connections/s", "connect", "rate", 1.0, 2.0),
+    Line(
+        "connect-session",
+        "the same, beside Node with sessions as well",
+        "connections/s",
+        "connect",
+        "rate",
+        1.0,
+        2.0,
+        peer="node-session",
+    ),
     Line(
         "paced",
         "p99 latency of a broadcast to 1,000, at half of Node's peak rate",
@@ -84,7 +96,8 @@ RUNS = {
     "paced-own": ("fanout", {"channel": "room-1", "connections": 1000}),
     "echo": ("echo", {"channel": "echo", "connections": 100, "in_flight": 1}),
     "echo-8": ("echo", {"channel": "echo", "connections": 100, "in_flight": 8}),
-    "connect": ("connect", {"connections": 32}),
+    # Node compiles its code for some seconds: by then it is as fast as it gets.
+    "connect": ("connect", {"connections": 32, "warm": 3}),
 }
 """The load generator's mode and options for each run, in the order in which they are made."""
 

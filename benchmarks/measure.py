@@ -8,7 +8,6 @@ from benchmarks.processes import Failed
 from benchmarks.servers import CEILING, SERVERS
 
 LARGEST = "fan-out-5000"
-KEEPS_REQUESTS = "node-request"
 FULL = 16
 """Messages in flight that keep the generator busy: it is its ceiling that is looked for."""
 BUSY = 0.9
@@ -40,8 +39,8 @@ class Table(Measurement):
             yield from ([run] for run in others) if slow else [others]
 
     def _runs_of(self, name, lines):
-        if name == KEEPS_REQUESTS:
-            lines = [line for line in lines if line.name == "memory"]
+        if SERVERS[name].only:
+            lines = [line for line in lines if line.name == SERVERS[name].only]
         elif name == CEILING:
             lines = [line for line in lines if line.name != "memory"]
         return runs_for(lines)

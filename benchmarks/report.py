@@ -7,6 +7,8 @@ from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
 OURS = ("ours", "compiled")
+OF_ALL = [line for line in LINES if line.peer == "node"]
+"""Lines that have values of their own for each server."""
 OTHERS = {
     "psio": "python-socketio",
     "channels": "Channels",
@@ -47,7 +49,7 @@ def rows_against_node(results, name="ours", lines=LINES):
     """Yield the table of ratios: ours against Socket.IO on Node."""
     yield ("line", SERVERS[name].title, "Socket.IO on Node", "ratio", "aim", "dream")
     for line in lines:
-        ours, node = (values_of(results, server, line) for server in (name, "node"))
+        ours, node = (values_of(results, server, line) for server in (name, line.peer))
         if not ours or not node:
             continue
         sign = "≤ " if line.less else "≥ "
@@ -61,7 +63,7 @@ def rows_against_node(results, name="ours", lines=LINES):
         )
 
 
-def rows_of_all(results, lines=LINES):
+def rows_of_all(results, lines=OF_ALL):
     """Yield the table of all servers, a column a line: the median, and the ratio to Node."""
     lines = [line for line in lines if any(values_of(results, name, line) for name in results)]
     yield ("server", *(f"{line.name} ({line.unit})" for line in lines))
@@ -81,7 +83,7 @@ def cell(results, name, line):
     return f"{number(median(values))} ({median(values) / median(node):.2f})"
 
 
-def rows_against_others(results, lines=LINES):
+def rows_against_others(results, lines=OF_ALL):
     """Yield the table of ratios: ours against the better server of each of the others."""
     groups = {group: [name for name in results if name.startswith(group)] for group in OTHERS}
     groups = {group: names for group, names in groups.items() if names}
@@ -105,7 +107,7 @@ def ratio_to_best(results, names, line, ours):
     return f"{median(ours) / best:.2f} {TIMES}"
 
 
-def rows_of_cpu(results, lines=LINES):
+def rows_of_cpu(results, lines=OF_ALL):
     """Yield the server's CPU time for each answer or delivery, in microseconds."""
     lines = [line for line in lines if line.value == "rate"]
     lines = [line for line in lines if any(values_of(results, name, line) for name in results)]

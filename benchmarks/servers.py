@@ -33,6 +33,8 @@ class Server:
     dialect: Dialect = SOCKETIO
     environ: dict = field(default_factory=dict)
     folder: Path = PEERS
+    only: str = ""
+    """The name of the only line that it is measured for; all if there is none."""
     slow: bool = False
     """Whether it takes so long to open and end sockets that each run has a new process, and the
     largest is made once."""
@@ -91,6 +93,16 @@ SERVERS = {
             "the same, and each connection keeps its HTTP request, as Socket.IO does by default "
             "and as django-socketio does; only for the line about memory.",
             environ={"NODE_ENV": "production", "KEEP_REQUEST": "1"},
+            only="memory",
+        ),
+        Server(
+            "node-session",
+            "Socket.IO on Node, with sessions",
+            ("node", "node.mjs", "PORT"),
+            "the same as the first, and handshakes pass express-session and Passport (in memory), "
+            "as ours pass Django's sessions and authentication; only for the line about connections.",
+            environ={"NODE_ENV": "production", "SESSIONS": "1"},
+            only="connect",
         ),
         OURS,
         COMPILED,

@@ -1,10 +1,12 @@
 // Socket.IO on Node: node peers/node.mjs PORT [REDIS_URL pubsub|streams]
 //
 // At its best as its documentation says: no compression, bufferutil installed, and the HTTP request
-// of each connection let go of (KEEP_REQUEST=1 keeps it).
+// of each connection let go of (KEEP_REQUEST=1 keeps it). SESSIONS=1 has handshakes pass sessions and
+// authentication, as its guides to express-session and Passport say.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { adapterFor } from "./node_redis.mjs";
+import { useSessions } from "./node_sessions.mjs";
 
 const [port, redis, kind] = process.argv.slice(2);
 const http = createServer();
@@ -17,6 +19,10 @@ const io = new Server(http, {
 
 if (!process.env.KEEP_REQUEST) {
   io.engine.on("connection", (connection) => { connection.request = null; });
+}
+
+if (process.env.SESSIONS) {
+  useSessions(io.engine);
 }
 
 io.on("connection", (socket) => {
