@@ -13,9 +13,14 @@ from django_socketio.protocol.stdjson import OPTIONS, Default
 
 __all__ = ["Default", "dumps", "dumps_fast", "loads"]
 
-_DIGITS_TO_ZERO = bytes([0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256)])
 _LONG = 19  # digits that may not fit into 64 bits
-_LONG_NUMBER = b"0" * _LONG
+_DIGIT, _BEFORE, _OTHER = b"0 ."
+_SHAPES = bytes(
+    _DIGIT if byte in b"0123456789" else _BEFORE if byte in b" \t\r\n[,:-" else _OTHER
+    for byte in range(256)
+)
+"""What is left of each byte: whether it is a digit, or may stand before a number."""
+_LONG_NUMBER = b" " + b"0" * _LONG
 
 
 def dumps(value: Any, default: Default | None = None) -> str:
@@ -55,5 +60,6 @@ def loads(text: str) -> Any:
 
 
 def _has_long_number(text: str) -> bool:
-    # orjson reads an integer beyond 64 bits as a float, and says nothing.
-    return _LONG_NUMBER in text.encode(errors="replace").translate(_DIGITS_TO_ZERO)
+    # orjson reads an integer beyond 64 bits as a float, and says nothing. Texts may hold as many
+    # digits: ids, and times in nanoseconds.
+    return _LONG_NUMBER in (b" " + text.encode(errors="replace")).translate(_SHAPES)

@@ -97,6 +97,29 @@ def test_text_of_javascript_is_read(text, value):
     assert repr(json.loads(text)) == repr(value)
 
 
+BIG = 2**64
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "-{}", "[{}]", "[-{}]", "[1,{}]", "[1,-{}]", '{{"a":{}}}', '{{"a":-{}}}']
+    + [f"[1,{space}{{}}]" for space in (" ", "\t", "\r", "\n")],
+)
+def test_an_integer_beyond_64_bits_is_read_wherever_it_stands(text):
+    def integers(value):
+        for one in value if isinstance(value, list) else [value]:
+            yield from integers(list(one.values())) if isinstance(one, dict) else [one]
+
+    read = list(integers(json.loads(text.format(BIG))))
+    assert str(read[-1]) in (str(BIG), str(-BIG))
+
+
+@pytest.mark.parametrize("text", ['["id-x1234567890123456789"]', '["T0000022699371000000"]'])
+def test_digits_in_a_text_do_not_need_the_standard_library(text, monkeypatch):
+    monkeypatch.setattr("django_socketio.protocol.stdjson.loads", None)
+    assert json.loads(text) == [text[2:-2]]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", " ", "abc", "[", "{}}", '{"a"}', "[1,]", "01", "'a'", '"\n"', '"\\x"', "nul", "1 2"],
