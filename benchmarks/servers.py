@@ -100,7 +100,8 @@ SERVERS = {
             "Socket.IO on Node, with sessions",
             ("node", "node.mjs", "PORT"),
             "the same as the first, and handshakes pass express-session and Passport (in memory), "
-            "as ours pass Django's sessions and authentication; only for the line about connections.",
+            "as ours pass Django's sessions and authentication; only for the second line about "
+            "connections.",
             environ={"NODE_ENV": "production", "SESSIONS": "1"},
             only="connect",
         ),
