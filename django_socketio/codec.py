@@ -4,7 +4,7 @@ from typing import Any
 
 from django_socketio.protocol import engineio, socketio
 from django_socketio.protocol.json import Default
-from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.protocol.socketio import Packet
 from django_socketio.transports.outgoing import Outgoing
 
 
@@ -23,10 +23,13 @@ class Codec:
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
-        return self.packet(Packet(PacketType.EVENT, namespace, [event, *args], id))
+        return _outgoing(socketio.encode_event(namespace, [event, *args], id, self._default))
 
     def packet(self, packet: Packet) -> Outgoing:
         """Return any packet, ready to be sent."""
-        contents = socketio.encode(packet, self._default)
-        contents[0] = engineio.encode_message(contents[0])  # binary is a message as it is
-        return Outgoing(contents)
+        return _outgoing(socketio.encode(packet, self._default))
+
+
+def _outgoing(contents: list[str | bytes]) -> Outgoing:
+    contents[0] = engineio.encode_message(contents[0])  # binary is a message as it is
+    return Outgoing(contents)

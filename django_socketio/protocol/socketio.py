@@ -73,6 +73,22 @@ def encode(packet: Packet, default: json.Default | None = None) -> list[str | by
         return _encode_with_help(packet, default)
 
 
+def encode_event(
+    namespace: str, data: list[Any], id: int | None = None, default: json.Default | None = None
+) -> list[str | bytes]:
+    """Return what ``encode`` returns for an EVENT.
+
+    Does for most events (for "/", without acknowledgment and binary) what it does for all packets,
+    without making an object of them.
+    """
+    if namespace == "/" and id is None:
+        try:
+            return ["2" + json.dumps_fast(data)]
+        except TypeError:
+            return _encode_with_help(Packet(_EVENT, data=data), default)
+    return encode(Packet(_EVENT, namespace, data, id), default)
+
+
 def _encode_with_help(packet: Packet, default: json.Default | None) -> list[str | bytes]:
     """Encode a packet that holds binary, or what only ``default`` knows how to write."""
     text, attachments = _dumps(packet.data, default)

@@ -27,7 +27,11 @@ class Outgoing:
     def frames(self) -> bytes:
         """The WebSocket frames of all packets, one after the other."""
         if self._frames is None:
-            self._frames = b"".join(map(websocket.frame, self.contents))
+            contents = self.contents
+            if len(contents) == 1:  # most have
+                self._frames = websocket.frame(contents[0])
+            else:
+                self._frames = b"".join(map(websocket.frame, contents))
         return self._frames
 
     @property
