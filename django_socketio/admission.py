@@ -40,20 +40,27 @@ class Admission:
         self._default_deny = default_deny
         self._event = event
 
-    def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
+    def send(
+        self,
+        channels: tuple[str, ...],
+        request: Any,
+        socket: Any,
+        context: dict[str, Any],
+        args: tuple[Any, ...],
+    ) -> Any:
         """Call the handlers of ``on_subscribe``, if the settings admit the channel.
 
         Raises:
             PermissionDenied: the channel is refused.
 
         """
-        (channel,) = args
+        (channel,) = channels
         if not self._is_listed(request, channel):
             if not self._default_deny:
                 self._refuse(NOT_LISTED, socket, channel)
             if not self._has_pattern(socket.namespace, channel):
                 self._refuse(DENIED, socket, channel)
-        return self._event.send(request, socket, context, *args)
+        return self._event.handlers.send(channels, request, socket, context, args)
 
     def _is_listed(self, request: Any, channel: str) -> bool:
         if self._allowed is None:

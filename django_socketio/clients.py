@@ -129,7 +129,7 @@ class Client:
         if self.socket.disconnect_reason == Reason.SESSION_ENDED:
             return
         try:
-            self._send(events.on_connect)
+            self._send(events.on_connect.handlers)
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
         except FAILURES as error:
@@ -169,21 +169,21 @@ class Client:
         """Run what an event asks for; return the answer to it."""
         if self._shared.log_message is not None:
             self._shared.log_message(self.request, name, args[0] if args else None)
+        event = events.on_event.get(name)
+        if event is not None and event.handlers.registrations:
+            return self._call(event.handlers, self.socket.channel_names, tuple(args))
         if name == "subscribe":
             return self._subscribe(*args[:1])
         if name == "unsubscribe":
             return self._unsubscribe(*args[:1])
-        event = events.on_event.get(name)
-        if event is None or not event.handlers.registrations:
-            logger.debug("%r: nobody handles %r", self.socket, name)
-            return {"error": f"Unknown event {name!r}"}
-        return self._send(event, *args)
+        logger.debug("%r: nobody handles %r", self.socket, name)
+        return {"error": f"Unknown event {name!r}"}
 
     def _subscribe(self, channel: Any = None) -> Any:
         if not self.socket.join(channel, hold=True):
             return True
         try:
-            self._send(self._shared.on_subscribe, channel)
+            self._send_of(channel, self._shared.on_subscribe)
         except BaseException:
             self.socket.unsubscribe(channel)
             raise
@@ -191,7 +191,7 @@ class Client:
 
     def _unsubscribe(self, channel: Any = None) -> Any:
         if self.socket.unsubscribe(channel):
-            self._send(events.on_unsubscribe, channel)
+            self._send_of(channel, events.on_unsubscribe.handlers)
         return True
 
     def _answer(self, id: int, answer: Any) -> None:
@@ -223,16 +223,23 @@ class Client:
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:
             self._report(error)
-        self._guarded(self._send, events.on_disconnect)
+        self._guarded(self._send, events.on_disconnect.handlers)
         for channel in self.socket.channel_names:
-            self._guarded(self._send, events.on_unsubscribe, channel)
-        self._guarded(self._send, events.on_finish)
+            self._guarded(self._send_of, channel, events.on_unsubscribe.handlers)
+        self._guarded(self._send, events.on_finish.handlers)
 
     # Handlers
 
-    def _send(self, event: Sends, *args: Any) -> Any:
+    def _send(self, handlers: Sends, *args: Any) -> Any:
+        return self._call(handlers, self.socket.channel_names, args)
+
+    def _send_of(self, channel: str, handlers: Sends) -> Any:
+        """Call the handlers of what concerns one channel: their patterns are matched with it."""
+        return self._call(handlers, (channel,), (channel,))
+
+    def _call(self, handlers: Sends, channels: tuple[str, ...], args: tuple[Any, ...]) -> Any:
         try:
-            answer = event.send(self.request, self.socket, self.context, *args)
+            answer = handlers.send(channels, self.request, self.socket, self.context, args)
         except BaseException as error:
             self._shared.settle(self.request, error)
             raise
@@ -258,6 +265,6 @@ class Client:
 
     def _report(self, error: BaseException) -> None:
         try:
-            self._send(events.on_error, error)
+            self._send(events.on_error.handlers, error)
         except FAILURES:
             logger.exception("A handler of on_error failed for %r", self.socket)

@@ -46,7 +46,6 @@ class Event:
     Args:
         name: what it is called in messages.
         supports_channels: whether handlers may have a ``channel`` pattern.
-        about_channel: whether a pattern is matched with the event's own channel, its argument.
         handlers: where handlers are kept; its own by default.
         first_only: whether handlers take only the first argument of an event.
 
@@ -57,14 +56,12 @@ class Event:
         name: str,
         *,
         supports_channels: bool = True,
-        about_channel: bool = False,
         handlers: Handlers | None = None,
         first_only: bool = False,
     ) -> None:
         self.name = name
         self.supports_channels = supports_channels
         self.handlers = Handlers() if handlers is None else handlers
-        self._about_channel = about_channel
         self._first_only = first_only
 
     def __repr__(self) -> str:
@@ -123,11 +120,6 @@ class Event:
         """Unregister a handler, from all that it was registered for."""
         self.handlers.remove(handler)
 
-    def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
-        """Call the handlers that the event concerns; return the first answer that is not None."""
-        channels = (args[0],) if self._about_channel else socket.channel_names
-        return self.handlers.send(channels, request, socket, context, args)
-
 
 class NamedEvents:
     """The decorator for events that clients name themselves: ``@on_event("typing")``."""
@@ -175,8 +167,8 @@ class NamedEvents:
 on_event = NamedEvents()
 on_connect = Event("on_connect", supports_channels=False)
 on_message = Event("on_message", handlers=on_event.named("message").handlers, first_only=True)
-on_subscribe = Event("on_subscribe", about_channel=True)
-on_unsubscribe = Event("on_unsubscribe", about_channel=True)
+on_subscribe = Event("on_subscribe")
+on_unsubscribe = Event("on_unsubscribe")
 on_error = Event("on_error")
 on_disconnect = Event("on_disconnect")
 on_finish = Event("on_finish")

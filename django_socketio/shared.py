@@ -24,8 +24,15 @@ INTERNAL_ERROR = "Internal error"
 class Sends(Protocol):
     """What calls the handlers of an event."""
 
-    def send(self, request: Any, socket: Any, context: dict[str, Any], *args: Any) -> Any:
-        """Call them; return the first answer that is not None."""
+    def send(
+        self,
+        channels: tuple[str, ...],
+        request: Any,
+        socket: Any,
+        context: dict[str, Any],
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Call those that an event on some channels concerns; return the first answer."""
 
 
 def _leave(request: Any, error: BaseException | None) -> None:
@@ -52,7 +59,7 @@ class Shared:
     touched: Mapping[Any, Any] = field(default_factory=dict)
     """Requests that must be settled after their handler; all others need not be."""
 
-    on_subscribe: Sends = events.on_subscribe
+    on_subscribe: Sends = events.on_subscribe.handlers
     """Calls the handlers of ``on_subscribe``, or refuses before them."""
 
     living: Census[Any] = field(default_factory=Census)
