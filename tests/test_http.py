@@ -450,6 +450,39 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(server, fields):
     assert connection.recv(1) == b""  # what follows is not read as a request
 
 
+def test_header_fields_reach_django_as_wsgi_names_them(server):
+    sent = [
+        "Host: localhost",
+        "content-TYPE: text/plain",
+        "X-Spaces: \t two  words \t",
+        "X-Empty:",
+        "X-Twice: a",
+        "Accept: */*",
+        "x-twice: b:c",
+        "Cookie: a=1",
+        "Cookie: b=2",
+        "X-Latin: \xfc",
+        "X_Twice: not this one",
+        "Content-Length: 0",
+    ]
+    head = "\r\n".join(["GET /fields/ HTTP/1.1", *sent, "\r\n"])
+    status, body = response(raw_request(server.port, head.encode("latin-1")))
+    assert (status, json.loads(body)) == (
+        200,
+        {
+            "HTTP_HOST": "localhost",
+            "CONTENT_TYPE": "text/plain",
+            "CONTENT_LENGTH": "0",
+            "HTTP_X_SPACES": "two  words",
+            "HTTP_X_EMPTY": "",
+            "HTTP_X_TWICE": "a,b:c",
+            "HTTP_ACCEPT": "*/*",
+            "HTTP_COOKIE": "a=1; b=2",
+            "HTTP_X_LATIN": "\xfc",
+        },
+    )
+
+
 def test_a_request_that_ends_within_its_head_is_refused(server):
     head = f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\n"
     connection = raw_request(server.port, head.encode())

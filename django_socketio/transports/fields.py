@@ -9,8 +9,13 @@ MAX_LINE = 65_536
 """Bytes of a field, its line's end included."""
 
 # field-line = field-name ":" OWS field-value OWS, with what RFC 9110 (5.5, 5.6.2) lets them hold
-_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0\r\n]*?)[ \t]*\r?\n")
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VALID = re.compile(rf"(?:{_NAME}:[^\0\r\n]*\r?\n)*")
+_FIELD = re.compile(rf"({_NAME}):([^\r\n]*)\r?\n")
 _ENDS = (b"\r\n", b"\n")
+
+_WITHOUT_PREFIX = ("content-type", "content-length")
+"""Fields that WSGI has other keys for."""
 
 
 class Fields:
@@ -45,10 +50,14 @@ class Fields:
         """Yield names and values."""
         return ((name, value) for name, values in self._values.items() for value in values)
 
-    @property
-    def headers(self) -> Iterator[str]:
-        """The fields, each as a line."""
-        return (f"{name}: {value}" for name, value in self.items())
+    def environ(self) -> Iterator[tuple[str, str]]:
+        """Yield the fields as WSGI names them.
+
+        Those with an underscore in their name are left out: with it they would pass for others.
+        """
+        for name, value in self.items():
+            if "_" not in name and name not in _WITHOUT_PREFIX:
+                yield f"HTTP_{name.replace('-', '_').upper()}", value
 
     @property
     def typeheader(self) -> str | None:
@@ -63,21 +72,27 @@ def read_fields(file: BufferedReader, lines: list[bytes]) -> Fields:
         ValueError: they are not what the specification allows, too many, or end too early.
 
     """
+    first = len(lines)
+    _read_lines(file, lines)
+    text = b"".join(lines[first:-1]).decode("latin-1")
+    valid = _VALID.match(text)
+    if valid is None or valid.end() != len(text):
+        bad = text[valid.end() if valid else 0 :][:60]
+        raise ValueError(f"a header field is a name, a colon and a value, not {bad!r}")
     fields = Fields()
+    for name, value in _FIELD.findall(text):
+        fields.add(name, value.strip(" \t"))
+    return fields
+
+
+def _read_lines(file: BufferedReader, lines: list[bytes]) -> None:
     for _ in range(MAX_FIELDS + 1):
         line = file.readline(MAX_LINE + 1)
         lines.append(line)
         if line in _ENDS:
-            return fields
-        fields.add(*_field(line))
+            return
+        if len(line) > MAX_LINE:
+            raise ValueError(f"a header field of more than {MAX_LINE} bytes")
+        if not line:
+            raise ValueError("a request that ends within its header fields")
     raise ValueError(f"a request with more than {MAX_FIELDS} header fields")
-
-
-def _field(line: bytes) -> tuple[str, str]:
-    if len(line) > MAX_LINE:
-        raise ValueError(f"a header field of more than {MAX_LINE} bytes")
-    match = _FIELD.fullmatch(line.decode("latin-1"))
-    if match is None:
-        raise ValueError(f"a header field is a name, a colon and a value, not {line[:60]!r}")
-    name, value = match.groups()
-    return name, value

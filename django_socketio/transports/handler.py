@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BufferedReader
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
@@ -125,6 +125,10 @@ class Handler(WSGIHandler):
     def MessageClass(self, rfile: BufferedReader, *args: Any) -> Fields:  # noqa: N802
         """Read the header fields."""
         return read_fields(rfile, self.head)
+
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        # pywsgi would take lines apart that were made for it from names and values.
+        return self.headers.environ()
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environ, from which the connection can be taken over."""

@@ -12,9 +12,15 @@ def push(request):
     return HttpResponse(str(received))
 
 
+def fields(request):
+    """Return the request's header fields as WSGI names them."""
+    return JsonResponse({k: v for k, v in request.META.items() if k.startswith(("HTTP", "CONT"))})
+
+
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("push/", push),
+    path("fields/", fields),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("echo/socket.io", echo),
 ]
