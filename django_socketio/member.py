@@ -1,12 +1,12 @@
 """Who can be on channels."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django_socketio.channels import Channels
 from django_socketio.exceptions import ChannelError
-from django_socketio.names import check_channel
-from django_socketio.relay.base import channel_topic, everyone_topic, socket_topic
+from django_socketio.names import check_channel, check_event
+from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.threads import Threads, get_ident
 
@@ -23,7 +23,7 @@ def drop(outgoing: Outgoing) -> bool:
 
 
 class Member:
-    """The channels of one socket.
+    """The channels of one socket, and what it sends to them.
 
     Args:
         id: the socket's public id.
@@ -36,6 +36,7 @@ class Member:
 
     __slots__ = (
         "_has_left",
+        "_is_reachable",
         "_max_channels",
         "_registry",
         "channel_names",
@@ -58,6 +59,11 @@ class Member:
         self._registry = registry
         self._max_channels = max_channels
         self._has_left = False
+        self._is_reachable = False
+
+    def send(self, message: Any, event: str = "message") -> bool:
+        """Send a message to this socket; False if it has ended."""
+        raise NotImplementedError
 
     def lost(self, channel: str) -> None:
         """Hear that messages of a channel were lost on their way to this process."""
@@ -124,6 +130,7 @@ class Member:
         """Receive what is sent to everyone, and to this socket's id."""
         self._registry.add(socket_topic(self.namespace, self.id), self)
         self._registry.add(everyone_topic(self.namespace), self)
+        self._is_reachable = True
 
     def leave_all(self) -> None:
         """Leave all channels: the last thing that a socket does."""
@@ -132,3 +139,60 @@ class Member:
             self.unsubscribe(channel)
         self._registry.remove(socket_topic(self.namespace, self.id), self)
         self._registry.remove(everyone_topic(self.namespace), self)
+
+    # Sending to others
+
+    def broadcast(self, message: Any, event: str = "message") -> None:
+        """Send a message to all other sockets of the namespace.
+
+        Raises:
+            RelayError: the relay did not take it; nobody received it.
+
+        """
+        self._publish((everyone_topic(self.namespace),), message, event, exclude=self.id)
+
+    def broadcast_channel(
+        self, message: Any, channel: str | None = None, event: str = "message"
+    ) -> None:
+        """Send a message to the others on a channel, or on any of this socket's own channels.
+
+        A socket that is on several of them gets it once.
+
+        Raises:
+            RelayError: the relay did not take it; nobody received it.
+
+        """
+        self._publish(self.topics(channel), message, event, exclude=self.id)
+
+    def send_and_broadcast(self, message: Any, event: str = "message") -> None:
+        """Send a message to all sockets of the namespace, this one included.
+
+        Raises:
+            RelayError: the relay did not take it; nobody received it.
+
+        """
+        self._publish((everyone_topic(self.namespace),), message, event)
+        if not self._is_reachable:
+            self.send(message, event)
+
+    def send_and_broadcast_channel(
+        self, message: Any, channel: str | None = None, event: str = "message"
+    ) -> None:
+        """Send a message to all on a channel (or on this socket's channels), and to this socket.
+
+        Raises:
+            RelayError: the relay did not take it; nobody received it.
+
+        """
+        self._publish(self.topics(channel), message, event)
+        if channel not in self.channel_names if channel is not None else not self.channel_names:
+            self.send(message, event)
+
+    def _publish(
+        self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
+    ) -> None:
+        if get_ident() != self.threads.ident:
+            return self.threads.call(self._publish, topics, message, event, exclude)
+        check_event(event)
+        if topics:
+            self._registry.publish(Envelope(topics, self.namespace, event, (message,), exclude))

@@ -13,7 +13,6 @@ from django_socketio.member import Member, PublicSession, drop
 from django_socketio.names import check_event
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
-from django_socketio.relay.base import Envelope, everyone_topic
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
 from django_socketio.transports.threads import Threads, get_ident
@@ -176,63 +175,6 @@ class Socket(Member):
         if self._held is not None:
             self._held.append(outgoing)
         return True
-
-    # Sending to others
-
-    def broadcast(self, message: Any, event: str = "message") -> None:
-        """Send a message to all other sockets of the namespace.
-
-        Raises:
-            RelayError: the relay did not take it; nobody received it.
-
-        """
-        self._publish((everyone_topic(self.namespace),), message, event, exclude=self.id)
-
-    def broadcast_channel(
-        self, message: Any, channel: str | None = None, event: str = "message"
-    ) -> None:
-        """Send a message to the others on a channel, or on any of this socket's own channels.
-
-        A socket that is on several of them gets it once.
-
-        Raises:
-            RelayError: the relay did not take it; nobody received it.
-
-        """
-        self._publish(self.topics(channel), message, event, exclude=self.id)
-
-    def send_and_broadcast(self, message: Any, event: str = "message") -> None:
-        """Send a message to all sockets of the namespace, this one included.
-
-        Raises:
-            RelayError: the relay did not take it; nobody received it.
-
-        """
-        self._publish((everyone_topic(self.namespace),), message, event)
-        if self._held is not None:
-            self.send(message, event)
-
-    def send_and_broadcast_channel(
-        self, message: Any, channel: str | None = None, event: str = "message"
-    ) -> None:
-        """Send a message to all on a channel (or on this socket's channels), and to this socket.
-
-        Raises:
-            RelayError: the relay did not take it; nobody received it.
-
-        """
-        self._publish(self.topics(channel), message, event)
-        if channel not in self.channel_names if channel is not None else not self.channel_names:
-            self.send(message, event)
-
-    def _publish(
-        self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
-    ) -> None:
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self._publish, topics, message, event, exclude)
-        check_event(event)
-        if topics:
-            self._registry.publish(Envelope(topics, self.namespace, event, (message,), exclude))
 
     # Life
 
