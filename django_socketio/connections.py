@@ -106,6 +106,11 @@ class Connection:
             del self._namespaces[client.socket.namespace]
             self._left |= {client.socket.namespace}
 
+    def moved(self) -> None:
+        """Have the sockets send by the session's new transport."""
+        for client in self._namespaces.values():
+            client.socket.moved()
+
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces."""
         for client in list(self._namespaces.values()):

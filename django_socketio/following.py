@@ -179,6 +179,10 @@ class FollowedConnection:
         """Have ``call`` called once ``check_connected`` need not be."""
         self._connection.stop_waiting = call
 
+    def moved(self) -> None:
+        """Have the sockets send by the session's new transport."""
+        self._connection.moved()
+
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces, and follow the login no longer."""
         self._logins.discard(self.login)

@@ -189,12 +189,16 @@ class Socket(Member):
         """Tell the client that it is connected, then what was held back; be reachable by all."""
         self.become_reachable()
         held, self._held = self._held or [], None
-        if self.disconnect_reason is None:
-            self.deliver = self._session.send
+        self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._codec.packet(packet))
         for outgoing in held:
             self._session.send(outgoing)
+
+    def moved(self) -> None:
+        """Send by the session's transport."""
+        if self._held is None and self.disconnect_reason is None:
+            self.deliver = self._session.send
 
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""

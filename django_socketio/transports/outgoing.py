@@ -16,23 +16,24 @@ class Outgoing:
 
     """
 
-    __slots__ = ("_frames", "_parts", "contents")
+    __slots__ = ("_parts", "contents", "framed")
 
     def __init__(self, contents: Sequence[str | bytes]) -> None:
         self.contents = contents
-        self._frames: bytes | None = None
+        self.framed: bytes | None = None
+        """``frames``, once they have been asked for."""
         self._parts: list[bytes] | None = None
 
     @property
     def frames(self) -> bytes:
         """The WebSocket frames of all packets, one after the other."""
-        if self._frames is None:
+        if self.framed is None:
             contents = self.contents
             if len(contents) == 1:  # most have
-                self._frames = websocket.frame(contents[0])
+                self.framed = websocket.frame(contents[0])
             else:
-                self._frames = b"".join(map(websocket.frame, contents))
-        return self._frames
+                self.framed = b"".join(map(websocket.frame, contents))
+        return self.framed
 
     @property
     def parts(self) -> list[bytes]:

@@ -110,7 +110,7 @@ class WebSocketTransport:
         """Send it at the end of this turn of the loop; False if that cannot be."""
         if not self._open:
             return False
-        frames = outgoing.frames
+        frames = outgoing.framed or outgoing.frames
         if self._unsent + len(frames) > self._max_unsent and not self._has_room(len(frames)):
             self._abort(Reason.SLOW_CLIENT)
             return False
