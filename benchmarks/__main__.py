@@ -35,7 +35,7 @@ def arguments():
     choose(parser, "curves", CURVE_NAMES)
     choose(parser, "relays", list(RELAYS))
     add = parser.add_argument
-    add("--rounds", type=int, help="of the main table (5; quick: 3)")
+    add("--rounds", type=int, help="of the main table (5; quick: 2)")
     add("--curve-rounds", type=int, default=1, help="of the curves (1)")
     add("--relay-rounds", type=int, default=3, help="of the relay (3)")
     add("--seconds", type=float, help="of each measurement (1.2; quick: 0.8)")
@@ -57,7 +57,7 @@ def with_defaults(options):
     options.parts = options.parts or (["table"] if quick else PARTS)
     chosen = options.servers or (QUICK if quick else SERVERS)
     options.servers = [name for name in SERVERS if name in chosen]  # Node's pace is that of all
-    options.rounds = options.rounds or (3 if quick else 5)
+    options.rounds = options.rounds or (2 if quick else 5)
     options.seconds = options.seconds or (0.8 if quick else 1.2)
     return options
 

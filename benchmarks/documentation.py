@@ -132,8 +132,14 @@ def write(results, folder):
     if "relay" in results:
         parts += relay_part(results["relay"], facts)
     parts.append(SETUP)
-    parts += [f"{server.title}\n    {server.notes}\n" for server in SERVERS.values()]
+    parts += [f"{server.title}\n    {server.notes}\n" for server in measured(results)]
     folder.joinpath("benchmarks.rst").write_text("".join(parts))
+
+
+def measured(results):
+    """Return the servers that the results are of."""
+    names = set(results.get("table", SERVERS))
+    return [server for name, server in SERVERS.items() if name in names]
 
 
 def rounds(results):
