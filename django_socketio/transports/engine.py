@@ -7,18 +7,16 @@ import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
-from socket import socket
 from typing import Any
 
 from gevent import sleep
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol import engineio, opening
+from django_socketio.protocol import engineio
 from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.transports.acceptor import Acceptor, Begin
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.crossing import Crossings
-from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
@@ -67,7 +65,7 @@ class Engine:
         self.owner = ""
         self.welcome: Callable[[Exchange], None] | None = None
         self._alarms = alarms
-        self._flusher = Flusher()
+        self._acceptor = Acceptor(limits, alarms)
         self.sessions: dict[str, Session] = {}
         self._accepting = True
         self._crossings = Crossings()
@@ -148,32 +146,12 @@ class Engine:
 
     # WebSocket
 
-    def _accept(
-        self, exchange: Exchange, begin: Callable[[WebSocketTransport, bytes], None]
-    ) -> Answer:
-        """Answer a WebSocket handshake; ``begin`` is called once the connection is ours."""
-        if exchange.method != "GET":
-            raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
+    def _accept(self, exchange: Exchange, begin: Begin) -> Answer:
         if not self.can_upgrade:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
             )
-        try:
-            headers = opening.accept(exchange.opening_request())
-        except ProtocolError as error:
-            # Section 4.4: the client learns which version is spoken.
-            spoken = ("Sec-WebSocket-Version", opening.VERSION)
-            raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
-
-        def take_over(sock: socket, head: bytes, received: bytes) -> None:
-            begin(self._transport(sock, head), received)
-
-        return Answer(101, b"", headers, take_over)
-
-    def _transport(self, sock: socket, head: bytes) -> WebSocketTransport:
-        protocol = WebSocketProtocol(self._limits.max_message_size)
-        unsent = self._limits.max_unsent_bytes
-        return WebSocketTransport(sock, head, protocol, self._flusher, self._alarms, unsent)
+        return self._acceptor.accept(exchange, begin)
 
     def _upgrade(self, exchange: Exchange, session: Session) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:

@@ -1,0 +1,57 @@
+"""WebSockets at their beginning: the answer to the handshake, and what goes on after it."""
+
+from collections.abc import Callable
+from socket import socket
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol import opening
+from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.transports.alarms import Alarms
+from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.websocket import WebSocketTransport
+
+Begin = Callable[[WebSocketTransport, bytes], None]
+"""Gets a connection that was accepted, and what the client has sent on it so far."""
+
+
+class Acceptor:
+    """Accepts the WebSockets of an engine.
+
+    Args:
+        limits: what clients may use.
+        alarms: calls back when deadlines are due.
+
+    """
+
+    def __init__(self, limits: Limits, alarms: Alarms) -> None:
+        self._limits = limits
+        self._alarms = alarms
+        self._flusher = Flusher()
+
+    def accept(self, exchange: Exchange, begin: Begin) -> Answer:
+        """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
+
+        Raises:
+            RequestError: it is no handshake as it should be.
+
+        """
+        if exchange.method != "GET":
+            raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
+        try:
+            headers = opening.accept(exchange.opening_request())
+        except ProtocolError as error:
+            # Section 4.4: the client learns which version is spoken.
+            spoken = ("Sec-WebSocket-Version", opening.VERSION)
+            raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
+
+        def take_over(sock: socket, head: bytes, received: bytes) -> None:
+            begin(self._transport(sock, head), received)
+
+        return Answer(101, b"", headers, take_over)
+
+    def _transport(self, sock: socket, head: bytes) -> WebSocketTransport:
+        protocol = WebSocketProtocol(self._limits.max_message_size)
+        unsent = self._limits.max_unsent_bytes
+        return WebSocketTransport(sock, head, protocol, self._flusher, self._alarms, unsent)
