@@ -98,6 +98,14 @@ def _rate() -> Setting:
     )
 
 
+def _threshold() -> Setting:
+    return Setting(
+        None,
+        lambda value: value is None or _is_count(value),
+        "a whole number of bytes, 1 or more, or None",
+    )
+
+
 def _count(default: int, unit: str) -> Setting:
     return Setting(default, _is_count, f"a whole number of {unit}, 1 or more")
 
@@ -137,6 +145,7 @@ SETTINGS = {
     "MAX_ATTACHMENTS": _count(_LIMITS.max_attachments, "attachments"),
     "MAX_CHANNELS": _count(_LIMITS.max_channels, "channels"),
     "MAX_UNSENT_BYTES": _count(_LIMITS.max_unsent_bytes, "bytes"),
+    "COMPRESSION_THRESHOLD": _threshold(),
     "MAX_WAITING_EVENTS": _count(_LIMITS.max_waiting_events, "events"),
     "WORKERS": _count(_LIMITS.workers, "greenlets"),
     "ADDRESS_CONNECT_RATE": _rate(),

@@ -2,7 +2,7 @@
 
 Every category of Autobahn's fuzzing client is here: framing (1), pings and pongs (2), reserved bits
 (3), opcodes (4), fragmentation (5), UTF-8 (6), closing (7), limits (9), the rest (10). Compression
-(12, 13) is not offered, which is shown as well.
+(12, 13) is off, which is shown as well; ``test_compression.py`` has it on.
 """
 
 import os
@@ -47,8 +47,8 @@ def port():
         server.stop()
 
 
-def request(headers, method="GET", version="HTTP/1.1"):
-    lines = [f"{method} /echo/socket.io {version}"]
+def request(headers, method="GET", version="HTTP/1.1", path="/echo/socket.io"):
+    lines = [f"{method} {path} {version}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
@@ -56,10 +56,10 @@ def request(headers, method="GET", version="HTTP/1.1"):
 class Connection:
     """A WebSocket by hand."""
 
-    def __init__(self, port, headers=HANDSHAKE):
+    def __init__(self, port, headers=HANDSHAKE, **target):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(request(headers))
+        self.socket.sendall(request(headers, **target))
         self.buffer = b""
         while b"\r\n\r\n" not in self.buffer:
             self.buffer += self.socket.recv(65536)

@@ -36,6 +36,7 @@ BAD_VALUES = {
     "DEFAULT_DENY": "yes",
     "CLIENT_MESSAGE_RATE": 0,
     "RATE_BURST": None,
+    "COMPRESSION_THRESHOLD": 0,
 }
 
 

@@ -8,12 +8,13 @@ import codecs
 import contextlib
 import logging
 
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.protocol.deflate import Inflation, max_deflated_size
 from django_socketio.protocol.framing import FrameBoundaries
 from django_socketio.protocol.utf8 import EarlyCheck
 
@@ -36,6 +37,7 @@ class Frames:
 
     Args:
         max_message_size: bytes that a message of the client may have.
+        compression: whether messages may come compressed.
 
     """
 
@@ -44,16 +46,23 @@ class Frames:
         "_decoder",
         "_early",
         "_fragments",
+        "_inflation",
         "_protocol",
         "_within_frame",
         "error",
     )
 
-    def __init__(self, max_message_size: int) -> None:
-        # Sizes are limited where frames are cut: the library would count control frames towards
-        # the message that they interrupt.
+    def __init__(self, max_message_size: int, compression: bool) -> None:
+        # Sizes are limited where frames are cut, and inflated: the library would count control
+        # frames towards the message that they interrupt.
         self._protocol = ServerProtocol(state=State.OPEN, max_size=None, logger=silent)
-        self._boundaries = FrameBoundaries(max_message_size)
+        self._inflation: Inflation | None = None
+        max_coming = max_message_size
+        if compression:
+            self._inflation = Inflation(max_message_size)
+            self._protocol.extensions = [self._inflation]
+            max_coming = max_deflated_size(max_message_size)
+        self._boundaries = FrameBoundaries(max_message_size, max_coming)
         self._fragments: list[str | bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._within_frame = False
@@ -105,6 +114,8 @@ class Frames:
 
     def _early_check(self, first: int) -> EarlyCheck | None:
         # A frame that is wrong by itself (reserved bits, out of turn) is refused for that.
+        if self._inflation is not None and self._inflation.is_within_message:
+            return None  # what comes is no text yet
         if first == Opcode.TEXT and self._fragments is None:
             return EarlyCheck(None)
         is_text = first == Opcode.CONT and self._decoder is not None
@@ -170,5 +181,9 @@ class Frames:
 
     def _note_error(self) -> None:
         error = self._protocol.parser_exc
-        if error is not None and self.error is None and not isinstance(error, EOFError):
+        if error is None or self.error is not None or isinstance(error, EOFError):
+            return
+        if isinstance(error, PayloadTooBig):
+            self.error = MessageTooBig(str(error))
+        else:
             self.error = ProtocolError(f"WebSocket: {error}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 
-FIN, CONTROL = 0x80, 0x08
+FIN, COMPRESSED, CONTROL = 0x80, 0x40, 0x08
 MASK_BIT, LENGTH_BITS = 0x80, 0x7F
 MASK_SIZE = 4
 MAX_CONTROL_SIZE = 125
@@ -13,18 +13,35 @@ MAX_CONTROL_SIZE = 125
 EXTENDED = {126: (2, 126), 127: (8, 0x10000)}
 
 
+def too_big(max_message_size: int) -> str:
+    """Say that a message is larger than it may be."""
+    return f"a message has more than {max_message_size} bytes (SOCKETIO_MAX_MESSAGE_SIZE)"
+
+
 class FrameBoundaries:
     """Cuts what comes from a client where its frames end, however it arrives.
 
     Args:
         max_message_size: bytes that a message may have; more is refused from a frame's header.
+        max_deflated_size: bytes that a message may have that comes compressed.
 
     """
 
-    __slots__ = ("_header", "_max_message_size", "_message_begun", "_message_size", "_rest")
+    __slots__ = (
+        "_header",
+        "_limit",
+        "_max_deflated_size",
+        "_max_message_size",
+        "_message_begun",
+        "_message_size",
+        "_rest",
+    )
 
-    def __init__(self, max_message_size: int) -> None:
+    def __init__(self, max_message_size: int, max_deflated_size: int) -> None:
         self._max_message_size = max_message_size
+        self._max_deflated_size = max_deflated_size
+        self._limit = max_message_size
+        """Bytes that the current message may have as it comes."""
         self._message_size = 0
         self._message_begun = False
         self._header = b""
@@ -89,12 +106,13 @@ class FrameBoundaries:
             if length > MAX_CONTROL_SIZE:
                 raise ProtocolError(f"WebSocket: a control frame has {length} bytes, 125 at most")
             return
+        if not self._message_begun:
+            # Its first frame says whether a message is compressed (RFC 7692, section 6).
+            deflated = first & COMPRESSED
+            self._limit = self._max_deflated_size if deflated else self._max_message_size
         self._message_size += length
-        if self._message_size > self._max_message_size:
-            raise MessageTooBig(
-                f"a message has more than {self._max_message_size} bytes "
-                "(SOCKETIO_MAX_MESSAGE_SIZE)"
-            )
+        if self._message_size > self._limit:
+            raise MessageTooBig(too_big(self._max_message_size))
         self._message_begun = not first & FIN
         if not self._message_begun:
             self._message_size = 0

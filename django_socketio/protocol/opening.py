@@ -2,16 +2,29 @@
 
 import binascii
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import NamedTuple
 
+from websockets.exceptions import InvalidHeader, NegotiationError
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.headers import build_extension, parse_extension
+from websockets.typing import ExtensionHeader, ExtensionParameter
+
 from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.deflate import NAME, WINDOW_BITS
 
 VERSION = "13"
 """Of the WebSocket protocol."""
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE = 16
+
+_COMPRESSION = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=WINDOW_BITS,
+)
 
 
 class Request(NamedTuple):
@@ -25,12 +38,15 @@ class Request(NamedTuple):
     """Of ``Sec-WebSocket-Key``."""
     version: str
     """Of ``Sec-WebSocket-Version``."""
+    extensions: str = ""
+    """Of ``Sec-WebSocket-Extensions``: what the client offers."""
 
 
 def accept(request: Request) -> tuple[tuple[str, str], ...]:
     """Return the header fields of the answer to a request: those of a 101.
 
-    Extensions and subprotocols are not agreed to, whichever the client offers.
+    Subprotocols are not agreed to, whichever the client offers; for extensions see
+    ``agree_to_compression``.
 
     Raises:
         ProtocolError: it is no request for a WebSocket of this version.
@@ -46,6 +62,39 @@ def accept(request: Request) -> tuple[tuple[str, str], ...]:
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", b64encode(digest).decode()),
     )
+
+
+def agree_to_compression(extensions: str) -> str | None:
+    """Return the ``Sec-WebSocket-Extensions`` of the answer; None if nothing is agreed to.
+
+    The first offer of permessage-deflate is taken that can be met (RFC 7692, section 5.1): each
+    message is compressed by itself, in the one window that all clients' messages are written in.
+
+    Raises:
+        ProtocolError: what the client offers is no list of extensions (RFC 6455, section 9.1).
+
+    """
+    for name, offer in _offers(extensions):
+        agreed = _agree(offer) if name == NAME else None
+        if agreed is not None:
+            return build_extension([(NAME, agreed)])
+    return None
+
+
+def _offers(extensions: str) -> list[ExtensionHeader]:
+    try:
+        return parse_extension(extensions) if extensions else []
+    except InvalidHeader:
+        expected = "a list of extensions"
+        raise ProtocolError(_unexpected("Sec-WebSocket-Extensions", expected, extensions)) from None
+
+
+def _agree(offer: Sequence[ExtensionParameter]) -> list[ExtensionParameter] | None:
+    try:
+        agreed, extension = _COMPRESSION.process_request_params(offer, [])
+    except NegotiationError:
+        return None
+    return agreed if extension.local_max_window_bits == WINDOW_BITS else None
 
 
 def _check_upgrade(request: Request) -> None:

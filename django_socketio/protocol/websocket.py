@@ -15,11 +15,13 @@ except ImportError:  # where it could not be compiled
     from websockets.utils import apply_mask
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.deflate import deflate
 from django_socketio.protocol.frames import Frames
 
-__all__ = ["CloseCode", "WebSocketProtocol", "frame"]
+__all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
 
 _WHOLE_TEXT, _WHOLE_BINARY, _MASKED, _EXTENDED_LENGTH = 0x81, 0x82, 0x80, 126
+_COMPRESSED = 0x40
 _SHORT_HEADER = 6
 """Bytes before the payload: two, and the mask."""
 
@@ -38,6 +40,22 @@ def frame(message: str | bytes) -> bytes:
     return _header(_WHOLE_TEXT, payload) + payload
 
 
+def deflated_frame(message: str | bytes, threshold: int) -> bytes | None:
+    """Return a whole message in one compressed frame (RFC 7692, section 6.1).
+
+    None if it has less than ``threshold`` bytes, or would not become smaller.
+    """
+    first, payload = _WHOLE_BINARY, message
+    if isinstance(payload, str):
+        first, payload = _WHOLE_TEXT, payload.encode()
+    if len(payload) < threshold:
+        return None
+    deflated = deflate(payload)
+    if len(deflated) >= len(payload):
+        return None
+    return _header(first | _COMPRESSED, deflated) + deflated
+
+
 def _header(first: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < _EXTENDED_LENGTH:
@@ -52,13 +70,21 @@ class WebSocketProtocol:
 
     Args:
         max_message_size: bytes that a message of the client may have.
+        compression: whether messages may come compressed, as the handshake has agreed.
 
     """
 
-    __slots__ = ("_all_frames", "_has_to_answer", "_is_between_messages", "_max_message_size")
+    __slots__ = (
+        "_all_frames",
+        "_compression",
+        "_has_to_answer",
+        "_is_between_messages",
+        "_max_message_size",
+    )
 
-    def __init__(self, max_message_size: int) -> None:
+    def __init__(self, max_message_size: int, compression: bool = False) -> None:
         self._max_message_size = max_message_size
+        self._compression = compression
         self._all_frames: Frames | None = None
         self._is_between_messages = True
         self._has_to_answer = False
@@ -71,7 +97,7 @@ class WebSocketProtocol:
     @property
     def _frames(self) -> Frames:
         if self._all_frames is None:
-            self._all_frames = Frames(self._max_message_size)
+            self._all_frames = Frames(self._max_message_size, self._compression)
         return self._all_frames
 
     def receive(self, data: bytes) -> list[str | bytes]:

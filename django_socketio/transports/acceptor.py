@@ -7,6 +7,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import opening
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms
+from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Limits
@@ -39,19 +40,36 @@ class Acceptor:
         """
         if exchange.method != "GET":
             raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
+        request = exchange.opening_request()
         try:
-            headers = opening.accept(exchange.opening_request())
+            headers = opening.accept(request)
+            compression = self._agree_to_compression(request)
         except ProtocolError as error:
             # Section 4.4: the client learns which version is spoken.
             spoken = ("Sec-WebSocket-Version", opening.VERSION)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
         def take_over(sock: socket, head: bytes, received: bytes) -> None:
-            begin(self._transport(sock, head), received)
+            begin(self._transport(sock, head, bool(compression)), received)
 
-        return Answer(101, b"", headers, take_over)
+        return Answer(101, b"", (*headers, *compression), take_over)
 
-    def _transport(self, sock: socket, head: bytes) -> WebSocketTransport:
-        protocol = WebSocketProtocol(self._limits.max_message_size)
-        unsent = self._limits.max_unsent_bytes
-        return WebSocketTransport(sock, head, protocol, self._flusher, self._alarms, unsent)
+    def _agree_to_compression(self, request: opening.Request) -> tuple[tuple[str, str], ...]:
+        """Return the header field that says so, if the settings want it and the client offers it.
+
+        Raises:
+            ProtocolError: what the client offers cannot be read.
+
+        """
+        if self._limits.compression_threshold is None:
+            return ()
+        agreed = opening.agree_to_compression(request.extensions)
+        return () if agreed is None else (("Sec-WebSocket-Extensions", agreed),)
+
+    def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
+        limits, threshold = self._limits, self._limits.compression_threshold
+        protocol = WebSocketProtocol(limits.max_message_size, compression)
+        how = sock, head, protocol, self._flusher, self._alarms, limits.max_unsent_bytes
+        if compression and threshold is not None:
+            return DeflatingTransport(*how, threshold)
+        return WebSocketTransport(*how)

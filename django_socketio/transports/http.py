@@ -104,6 +104,7 @@ class Exchange:
             get("HTTP_UPGRADE", ""),
             get("HTTP_SEC_WEBSOCKET_KEY", ""),
             get("HTTP_SEC_WEBSOCKET_VERSION", ""),
+            get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""),
         )
 
     def transport(self) -> str:

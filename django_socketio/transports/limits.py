@@ -28,6 +28,9 @@ class Limits:
     max_unsent_bytes: int = 1_000_000
     """That wait for a client to read them; one message may always wait."""
 
+    compression_threshold: int | None = None
+    """From which messages are compressed for WebSockets that agree to it; None compresses none."""
+
     max_waiting_events: int = 100
     """Of one socket; past it, the client is not read until they are handled."""
 

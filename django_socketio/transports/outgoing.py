@@ -16,13 +16,14 @@ class Outgoing:
 
     """
 
-    __slots__ = ("_parts", "contents", "framed")
+    __slots__ = ("_deflated", "_parts", "contents", "framed")
 
     def __init__(self, contents: Sequence[str | bytes]) -> None:
         self.contents = contents
         self.framed: bytes | None = None
         """``frames``, once they have been asked for."""
         self._parts: list[bytes] | None = None
+        self._deflated: Outgoing | None = None
 
     @property
     def frames(self) -> bytes:
@@ -34,6 +35,25 @@ class Outgoing:
             else:
                 self.framed = b"".join(map(websocket.frame, contents))
         return self.framed
+
+    def deflated(self, threshold: int) -> "Outgoing":
+        """Return the same packets for clients that take compressed frames.
+
+        Args:
+            threshold: bytes from which a packet is compressed; the same for all clients.
+
+        """
+        if self._deflated is None:
+            self._deflated = Outgoing(self.contents)
+            self._deflated.framed = self._deflated_frames(threshold)
+        return self._deflated
+
+    def _deflated_frames(self, threshold: int) -> bytes:
+        frames = [websocket.deflated_frame(content, threshold) for content in self.contents]
+        if not any(frames):
+            return self.frames  # the very bytes that all others get
+        pairs = zip(frames, self.contents, strict=True)
+        return b"".join(frame or websocket.frame(content) for frame, content in pairs)
 
     @property
     def parts(self) -> list[bytes]:

@@ -2,12 +2,14 @@ import base64
 
 import pytest
 
+from django_socketio.protocol import websocket
 from django_socketio.protocol.engineio import PacketType
 from django_socketio.transports import outgoing
 from django_socketio.transports.outgoing import Outgoing
 
 TEXT = '42["ü"]'
 BINARY = b"\x00\xff"
+LONG = '42["message","' + "x" * 1000 + '"]'
 
 
 def test_frames_are_the_websocket_frames_of_all_packets_in_their_order():
@@ -16,6 +18,29 @@ def test_frames_are_the_websocket_frames_of_all_packets_in_their_order():
 
 def test_parts_are_the_packets_as_a_payload_holds_them():
     assert Outgoing([TEXT, BINARY]).parts == [b'42["\xc3\xbc"]', b"bAP8="]
+
+
+def test_compressed_frames_are_those_of_packets_that_become_smaller():
+    frames = Outgoing([TEXT, LONG, BINARY]).deflated(100).frames
+    compressed = websocket.deflated_frame(LONG, 100)
+    assert frames == b'\x81\x0842["\xc3\xbc"]' + compressed + b"\x82\x02\x00\xff"
+
+
+def test_the_compressed_form_is_made_once_for_all_who_take_it():
+    sent = Outgoing([LONG])
+    assert sent.deflated(100) is sent.deflated(100)
+    assert sent.deflated(100).frames is sent.deflated(100).frames
+
+
+def test_who_takes_compressed_frames_shares_the_plain_ones_where_nothing_is_compressed():
+    sent = Outgoing([TEXT, LONG])
+    assert sent.deflated(10_000).frames is sent.frames
+
+
+def test_the_compressed_form_does_not_stand_in_for_the_others():
+    sent = Outgoing([LONG])
+    assert sent.deflated(100).contents == [LONG]
+    assert (sent.frames, sent.parts) == (websocket.frame(LONG), [LONG.encode()])
 
 
 @pytest.mark.parametrize("first", ["frames", "parts"])

@@ -1,0 +1,37 @@
+"""WebSocket connections whose client has agreed to compressed messages."""
+
+from socket import socket
+
+from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.transports.alarms import Alarms
+from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.websocket import WebSocketTransport
+
+
+class DeflatingTransport(WebSocketTransport):
+    """One such connection; all of them send the same bytes, which are compressed once.
+
+    Args:
+        threshold: bytes from which a message is compressed.
+
+    """
+
+    __slots__ = ("_threshold",)
+
+    def __init__(
+        self,
+        sock: socket,
+        head: bytes,
+        protocol: WebSocketProtocol,
+        flusher: Flusher,
+        alarms: Alarms,
+        max_unsent_bytes: int,
+        threshold: int,
+    ) -> None:
+        super().__init__(sock, head, protocol, flusher, alarms, max_unsent_bytes)
+        self._threshold = threshold
+
+    def send(self, outgoing: Outgoing) -> bool:
+        """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
+        return super().send(outgoing.deflated(self._threshold))
