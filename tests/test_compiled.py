@@ -13,6 +13,7 @@ BEHAVIOUR = [
     "tests/protocol",
     "tests/test_bad_input.py",
     "tests/test_channels.py",
+    "tests/test_compression.py",
     "tests/test_events.py",
     "tests/test_lifecycle.py",
     "tests/test_rfc6455.py",

@@ -53,7 +53,7 @@ class Outgoing:
         if not any(frames):
             return self.frames  # the very bytes that all others get
         pairs = zip(frames, self.contents, strict=True)
-        return b"".join(frame or websocket.frame(content) for frame, content in pairs)
+        return b"".join([frame or websocket.frame(content) for frame, content in pairs])
 
     @property
     def parts(self) -> list[bytes]:

@@ -1,0 +1,56 @@
+"""A proxy in threads, which counts the bytes that go through it."""
+
+import socket
+import threading
+from contextlib import suppress
+
+CHUNK = 65_536
+
+
+class Tap:
+    """Passes the connections of a port of its own on to another port, until ``close``."""
+
+    def __init__(self, port):
+        self._target = port
+        self.up = self.down = 0
+        """Bytes that clients have sent, and the server."""
+        self._counting = threading.Lock()
+        self._ends = []
+        self._threads = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
+
+    def _start(self, function, *args):
+        thread = threading.Thread(target=function, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self):
+        with suppress(OSError):  # the listener was shut down
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._ends += client, server
+                self._start(self._pass, client, server, "up")
+                self._start(self._pass, server, client, "down")
+
+    def _pass(self, source, sink, direction):
+        with suppress(OSError):
+            while data := source.recv(CHUNK):
+                sink.sendall(data)
+                with self._counting:
+                    setattr(self, direction, getattr(self, direction) + len(data))
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        """Break all connections."""
+        for end in (self._listener, *self._ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
