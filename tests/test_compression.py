@@ -1,10 +1,13 @@
 """permessage-deflate (RFC 7692) over real connections: handshakes, channels, limits."""
 
 import json
+import threading
+import tracemalloc
 import zlib
 from contextlib import suppress
 from socket import socketpair
 
+import gevent.event
 import pytest
 from django.test.utils import override_settings
 from websockets.sync.client import connect as websockets_connect
@@ -251,6 +254,33 @@ def test_a_bomb_ends_its_connection_only(server, subscribe, fragments):
     assert other.frame()[1] == b'42["message","still here"]'
     assert [type(error) for error in errors] == [exceptions.MessageTooBig]
     assert reasons == ["transport error"]
+
+
+def test_many_small_messages_that_become_large_are_read_as_they_are_handled(server, subscribe):
+    taken, go, sizes = threading.Event(), gevent.event.Event(), []
+
+    @on_event("hold")
+    def hold(request, socket, context, value):
+        taken.set()
+        go.wait()
+        sizes.append(len(value))
+
+    subscriber, zeros = subscribe(), "0" * 900_000
+    one = compressed(TEXT, f'42["hold","{zeros}"]'.encode())
+    assert len(one) < 1000
+    tracemalloc.start()
+    try:
+        subscriber.send(one * 60)
+        assert taken.wait(TIMEOUT)
+        for _ in range(10):
+            server.call(gevent.idle)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    server.call(go.set)
+    subscriber.send(sent(TEXT, b'427["sync"]'))
+    assert subscriber.frame()[1].startswith(b"437")
+    assert sizes == [900_000] * 60
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.websocket import WebSocketTransport
 
+CHUNK = 4096
+"""Bytes read at once: they may become a thousand times as many before any of it is handled."""
+
 
 class DeflatingTransport(WebSocketTransport):
     """One such connection; all of them send the same bytes, which are compressed once.
@@ -35,3 +38,8 @@ class DeflatingTransport(WebSocketTransport):
     def send(self, outgoing: Outgoing) -> bool:
         """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
         return super().send(outgoing.deflated(self._threshold))
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._dead:
+            self._reader.start(self._read, CHUNK)

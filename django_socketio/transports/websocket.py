@@ -83,7 +83,7 @@ class WebSocketTransport:
         """Listen to the client."""
         self.listener = listener
         self._open = True
-        self._reader.start(self._read)
+        self.resume()
 
     def feed(self, received: bytes) -> None:
         """Take bytes that came with the handshake, before this transport could read them."""
@@ -176,9 +176,9 @@ class WebSocketTransport:
         self._abort(Reason.TRANSPORT_ERROR)
         log.exception("A WebSocket connection failed")
 
-    def _read(self) -> None:
+    def _read(self, size: int = CHUNK) -> None:
         try:
-            data = self._socket.recv(CHUNK)
+            data = self._socket.recv(size)
         except BlockingIOError:
             return
         except OSError:
