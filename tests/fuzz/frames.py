@@ -1,8 +1,10 @@
-"""WebSocket frames: any bytes, in any pieces, against a plain reading of RFC 6455."""
+"""WebSocket frames: any bytes, in any pieces, against a plain reading of RFC 6455 and RFC 7692."""
 
 import codecs
 import random
 import struct
+import zlib
+from functools import partial
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -32,10 +34,32 @@ class Incomplete(Exception):
         self.codes = codes
 
 
-class Reading:
-    """What RFC 6455 says of the bytes of a client: all at once, and slowly."""
+def inflate(data: bytes) -> tuple[bytes, bool]:
+    """Return what one message's data become, from their beginning, and if they are complete."""
+    inflated, streams, ended = b"", 0, False
+    try:
+        while data:
+            inflater, streams = zlib.decompressobj(wbits=-15), streams + 1
+            inflated += inflater.decompress(data)
+            data, ended = inflater.unused_data, inflater.eof
+    except zlib.error:
+        raise Refused(1002, 1009) from None  # it may have been too much before
+    problems = ((1009,) if len(inflated) > LIMIT else ()) + ((1002,) if streams > 16 else ())
+    if problems:
+        raise Refused(*problems)
+    return inflated, ended
 
-    def __init__(self, data: bytes) -> None:
+
+class Reading:
+    """What the RFCs say of the bytes of a client: all at once, and slowly.
+
+    With ``compression``, its messages may be compressed.
+    """
+
+    def __init__(self, data: bytes, compression: bool) -> None:
+        self.compression = compression
+        self.compressed: bytes | None = None
+        """What has come of a compressed message."""
         self.messages: list[str | bytes] = []
         self.pongs: list[bytes] = []
         self.codes: tuple[int, ...] = ()
@@ -63,10 +87,14 @@ class Reading:
             raise Incomplete(1002)
         fin, reserved, opcode = data[0] & 0x80, data[0] & 0x70, data[0] & 0x0F
         masked, size, start = data[1] & 0x80, data[1] & 0x7F, 2
-        wrong = reserved or opcode not in (0, 1, 2, 8, 9, 10) or not masked
+        may_be_compressed = self.compression and opcode in (1, 2)
+        compressed = self.compressed is not None or (may_be_compressed and reserved & 0x40)
+        wrong = reserved and not (may_be_compressed and reserved == 0x40)
+        wrong = wrong or opcode not in (0, 1, 2, 8, 9, 10) or not masked
         wrong = wrong or (opcode & 8 and (not fin or size > 125))
         wrong = wrong or (opcode == CONT and not self.kind) or (opcode in (1, 2) and self.kind)
-        codes = (1002,) if wrong else ()
+        # A frame that is wrong for another reason may be inflated first.
+        codes = ((1002, 1009) if compressed else (1002,)) if wrong else ()
         if size > 125:
             extra, least = (2, 126) if size == 126 else (8, 65536)
             if len(data) < 2 + extra:
@@ -74,7 +102,9 @@ class Reading:
             size, start = int.from_bytes(data[2 : 2 + extra], "big"), 2 + extra
             if size < least:
                 raise Refused(1002)
-        if not opcode & 8 and len(self.parts) + size > LIMIT:
+        coming = self.parts if self.compressed is None else self.compressed
+        most = LIMIT + LIMIT // 8 + 64 if compressed else LIMIT
+        if not opcode & 8 and len(coming) + size > most:
             raise Refused(1009, *codes)
         if opcode & 8 and size > 125:
             raise Refused(1002)
@@ -97,7 +127,7 @@ class Reading:
 
     def _incomplete(self, first: int, content: bytes) -> None:
         kind = first & 0x0F or self.kind
-        if kind == TEXT:
+        if kind == TEXT and not first & 0x40 and self.compressed is None:
             before = b"" if first & 0x0F else self.parts
             self._check_text(before + content, final=False)
 
@@ -114,13 +144,26 @@ class Reading:
         elif opcode == CLOSE:
             self._close(content)
         elif opcode != PONG:
-            self.kind, self.parts = self.kind or opcode, self.parts + content
+            self.kind = self.kind or opcode
+            self._take(content, compressed=bool(first & 0x40), fin=fin)
             if self.kind == TEXT:
                 self._check_text(self.parts, fin)
             if fin:
                 message = self.parts.decode() if self.kind == TEXT else self.parts
                 self.messages.append(message)
-                self.kind, self.parts = 0, b""
+                self.kind, self.parts, self.compressed = 0, b"", None
+
+    def _take(self, content: bytes, compressed: bool, fin: bool) -> None:
+        if compressed:
+            self.compressed = b""
+        if self.compressed is None:
+            self.parts += content
+            return
+        self.compressed += content
+        ends = fin and bool(content)
+        self.parts, ended = inflate(self.compressed + b"\0\0\xff\xff\3\0" * ends)
+        if ends and not ended:
+            raise Refused(1002)
 
     def _close(self, content: bytes) -> None:
         """Take a close frame (sections 5.5.1 and 7.4)."""
@@ -141,9 +184,9 @@ class Reading:
         self.closing = content
 
 
-def receive(pieces: list[bytes]) -> tuple:
+def receive(pieces: list[bytes], compression: bool) -> tuple:
     """Return all that can be seen of a protocol that got these pieces."""
-    protocol, messages, out, closed = WebSocketProtocol(LIMIT), [], b"", False
+    protocol, messages, out, closed = WebSocketProtocol(LIMIT, compression), [], b"", False
     for piece in pieces:
         messages += protocol.receive(piece)
         data, eof = protocol.data_to_send()
@@ -172,20 +215,20 @@ def cuts(data: bytes, chance: random.Random) -> list[bytes]:
     return pieces
 
 
-def check(data: bytes) -> None:
+def check(data: bytes, compression: bool = False) -> None:
     """Take any bytes; the first says how they are cut."""
     chance, data = random.Random(data[:1]), data[1:]
-    whole = receive([data])
+    whole = receive([data], compression)
     pieces = cuts(data, chance)
-    assert receive(pieces) == whole, pieces
+    assert receive(pieces, compression) == whole, pieces
     messages, out, closed, error = whole
-    reading = Reading(data)
+    reading = Reading(data, compression)
     frames = frames_of(out)
     assert messages == reading.messages
     assert [content for opcode, content in frames if opcode == PONG] == reading.pongs
     refusal_is_fit_to_be_told(ValueError(error))
     check_end(reading, frames, closed)
-    if not reading.codes and not reading.early and not reading.was_within:
+    if not (compression or reading.codes or reading.early or reading.was_within):
         assert by_websockets(data) == (messages, out, closed)
 
 
@@ -260,5 +303,47 @@ TARGET = Target(
         b"\x81\x05",
         b"\xc1\x80\0\0\0\0",
         b"\x03",
+    ),
+)
+
+
+def deflated(content: bytes, end: int = zlib.Z_SYNC_FLUSH, level: int = 6) -> bytes:
+    """Return the payload of a compressed message."""
+    compressor = zlib.compressobj(level, wbits=-15)
+    data = compressor.compress(content) + compressor.flush(end)
+    return data.removesuffix(b"\0\0\xff\xff")
+
+
+FLUSHED = b"\0\0\0\xff\xff"
+HELLO = deflated(b"Hello")
+TWO_STREAMS = deflated(b"He", zlib.Z_FINISH) + deflated(b"llo", zlib.Z_FINISH) + b"\0"
+
+COMPRESSED = Target(
+    "compressed websocket frames",
+    partial(check, compression=True),
+    seeds=(
+        *TARGET.seeds,
+        *(
+            b"*" + data
+            for data in (
+                sent(0xC1, HELLO),
+                sent(0xC2, deflated(bytes(range(130)), level=0)),
+                sent(0x41, HELLO[:3]) + sent(0x89, b"ping") + sent(0x80, HELLO[3:]),
+                sent(0xC1, TWO_STREAMS) + sent(0x81, b"plain") + sent(0xC1, b"\0"),
+                sent(0x41, HELLO + b"\0\0\xff\xff") + sent(0x80),
+                sent(0x41, deflated("😀".encode() * 9)[:8])
+                + sent(0x80, deflated("😀".encode() * 9)[8:]),
+                sent(0xC2, deflated(b"x" * LIMIT)) + sent(0xC2, deflated(b"x" * (LIMIT + 1))),
+            )
+        ),
+    ),
+    tokens=(
+        *TARGET.tokens,
+        sent(0xC1, HELLO),
+        sent(0x41, HELLO[:4]),
+        HELLO,
+        b"\3\0",
+        FLUSHED,
+        deflated(b"x" * 250),
     ),
 )

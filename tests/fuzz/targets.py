@@ -6,6 +6,7 @@ TARGETS = (
     engineio.TARGET,
     packets.TARGET,
     frames.TARGET,
+    frames.COMPRESSED,
     requests.TARGET,
     envelopes.TARGET,
     envelopes.POSITIONS,

@@ -241,6 +241,10 @@ STREAMS = {
     "fragments of one byte": frames.sent(0x02, b"x") + frames.sent(0x00, b"x") * (MB // 7),
     "a close frame first": frames.sent(0x88) + frames.sent(0x81) * (MB // 6),
     "a mistake first": frames.sent(0x83) + frames.sent(0x81) * (MB // 6),
+    "compressed texts of nothing": frames.sent(0xC1, b"\0") * (MB // 7),
+    "compressed texts of 16 streams": frames.sent(0xC1, b"\3\0" * 15 + b"\0") * (MB // 37),
+    "compressed fragments": frames.sent(0x41, frames.FLUSHED)
+    + frames.sent(0, frames.FLUSHED) * (MB // 11),
 }
 
 
@@ -258,7 +262,7 @@ def test_a_megabyte_in_small_pieces_is_not_copied_again_and_again(opcode):
 
 
 def read_frames(data, size):
-    protocol = WebSocketProtocol(MB)
+    protocol = WebSocketProtocol(MB, compression=True)
     for start in range(0, len(data), size):
         protocol.receive(data[start : start + size])
         protocol.data_to_send()
