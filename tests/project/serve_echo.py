@@ -19,6 +19,7 @@ def main(port):
     from django_socketio.server import Server
 
     settings.SOCKETIO_MAX_MESSAGE_SIZE = settings.SOCKETIO_MAX_UNSENT_BYTES = LIMIT
+    settings.SOCKETIO_COMPRESSION_THRESHOLD = 1
     django.setup()
     server = Server(WSGIHandler(), "127.0.0.1", port)
     server.start()
