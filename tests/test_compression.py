@@ -295,7 +295,7 @@ def stuck():
         with suppress(BlockingIOError):
             while True:
                 ours.send(b"x" * 1000)
-        return kind(ours, WebSocketProtocol(1000), Flusher(), Alarms(), 10_000, *args)
+        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Alarms(), 10_000, *args)
 
     yield make
     for ours, theirs in pairs:

@@ -20,7 +20,8 @@ _SHAPES = bytes(
     for byte in range(256)
 )
 """What is left of each byte: whether it is a digit, or may stand before a number."""
-_LONG_NUMBER = b" " + b"0" * _LONG
+_LONG_NUMBER = b"0" * _LONG
+_LONG_NUMBER_WITHIN = b" " + _LONG_NUMBER
 
 
 def dumps(value: Any, default: Default | None = None) -> str:
@@ -62,4 +63,5 @@ def loads(text: str) -> Any:
 def _has_long_number(text: str) -> bool:
     # orjson reads an integer beyond 64 bits as a float, and says nothing. Texts may hold as many
     # digits: ids, and times in nanoseconds.
-    return _LONG_NUMBER in (b" " + text.encode(errors="replace")).translate(_SHAPES)
+    shapes = text.encode(errors="replace").translate(_SHAPES)
+    return _LONG_NUMBER_WITHIN in shapes or shapes.startswith(_LONG_NUMBER)
