@@ -25,7 +25,7 @@ WINDOW_BITS = 12
 32 KB (15) make messages of 57 KB 5 % smaller, and shorter ones no smaller."""
 
 _MEMORY_LEVEL = 5
-"""Of 9; more makes nothing smaller in such a window."""
+"""Of 9; more makes hardly anything smaller in such a window."""
 
 _INFLATING_WINDOW = 15  # whatever the client chose is within it
 
@@ -44,6 +44,20 @@ def deflate(payload: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=-WINDOW_BITS, memLevel=_MEMORY_LEVEL)
     data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return data.removesuffix(_FLUSHED)
+
+
+def inflate(content: bytes, max_size: int) -> bytes | None:
+    """Return a whole message as it was; None if there is anything unusual in how it came.
+
+    That is left to ``Inflation``, mistakes included.
+    """
+    inflater = zlib.decompressobj(wbits=-_INFLATING_WINDOW)
+    try:
+        payload = inflater.decompress(content + _FLUSHED + _LAST_BLOCK, max_size + 1)
+    except zlib.error:
+        return None
+    is_usual = inflater.eof and not inflater.unused_data and len(payload) <= max_size
+    return payload if is_usual else None
 
 
 def max_deflated_size(max_message_size: int) -> int:

@@ -1,8 +1,8 @@
 """WebSocket, sans I/O: messages out of bytes, and frames out of messages (RFC 6455).
 
-The usual message, a short text in one frame, is read and written here; all other frames, mistakes
-included, are the `websockets` package's (``frames.py``). What it needs for them is made when the
-first of them comes: few connections ever need it before they are closed.
+The usual message, a short text in one frame, is read and written here, compressed or not; all other
+frames, mistakes included, are the `websockets` package's (``frames.py``). What it needs for them is
+made when the first of them comes: few connections ever need it before they are closed.
 """
 
 from struct import Struct
@@ -15,7 +15,7 @@ except ImportError:  # where it could not be compiled
     from websockets.utils import apply_mask
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.deflate import deflate
+from django_socketio.protocol.deflate import deflate, inflate
 from django_socketio.protocol.frames import Frames
 
 __all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
@@ -105,6 +105,8 @@ class WebSocketProtocol:
         messages: list[str | bytes] = []
         if self._is_between_messages:
             data = self._take_short_texts(data, messages)
+            if data and self._compression:
+                data = self._take_compressed_texts(data, messages)
         if data:
             frames = self._frames
             frames.receive(data, messages)
@@ -126,6 +128,25 @@ class WebSocketProtocol:
             content = apply_mask(data[payload : payload + length], data[payload - 4 : payload])
             try:
                 messages.append(content.decode())
+            except UnicodeDecodeError:
+                break
+            start = payload + length
+        return data[start:] if start else data
+
+    def _take_compressed_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
+        """Take short texts as browsers send them, which compress whatever they send."""
+        start, size = 0, len(data)
+        while size - start >= _SHORT_HEADER and data[start] == _WHOLE_TEXT | _COMPRESSED:
+            length = data[start + 1] - _MASKED
+            payload = start + _SHORT_HEADER
+            if not 0 < length < _EXTENDED_LENGTH or payload + length > size:
+                break
+            content = apply_mask(data[payload : payload + length], data[payload - 4 : payload])
+            inflated = inflate(content, self._max_message_size)
+            if inflated is None:
+                break
+            try:
+                messages.append(inflated.decode())
             except UnicodeDecodeError:
                 break
             start = payload + length

@@ -119,6 +119,14 @@ def test_7_2_3_a_compressed_message_in_one_frame(form, opcode, message):
 
 
 @pytest.mark.parametrize("form", HELLO)
+def test_a_compressed_message_is_received_with_its_last_byte_and_once(form):
+    data = sent(TEXT, HELLO[form], reserved=RSV1)
+    for cut in range(1, len(data)):
+        protocol = WebSocketProtocol(LIMIT, compression=True)
+        assert [protocol.receive(data[:cut]), protocol.receive(data[cut:])] == [[], ["Hello"]]
+
+
+@pytest.mark.parametrize("form", HELLO)
 def test_7_2_3_1_a_compressed_message_may_be_cut_anywhere_into_fragments(form):
     content = HELLO[form]
     for cut in range(len(content)):
@@ -261,10 +269,13 @@ def test_7_2_2_a_message_that_ends_within_a_block_is_refused(size):
     assert_refused(1002, sent(TEXT, stored(b"Hello")[:size], reserved=RSV1))
 
 
-def test_a_message_that_was_cut_off_is_not_taken_for_a_shorter_one():
-    content = deflated(b"one two three four five six")
-    _, _, error = failure_of(sent(TEXT, content[:10], reserved=RSV1))
-    assert "compressed message" in str(error)
+@pytest.mark.parametrize("first", [b"", sent(TEXT, b"", fin=False) + sent(CONT)])
+def test_a_message_that_was_cut_off_is_not_taken_for_a_shorter_one(first):
+    content = deflated(b"aaa2 ag2dga dhh dfd2dheag 2bc2ebf g 2dee1h g1")
+    for size in range(1, len(content)):
+        protocol, received = talk(first + sent(TEXT, content[:size], reserved=RSV1))
+        assert received == [""] * bool(first)
+        assert str(protocol.error).startswith("WebSocket: a")
 
 
 def test_7_2_3_5_streams_in_one_message_are_few():
