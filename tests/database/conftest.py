@@ -12,15 +12,9 @@ import pytest
 
 from tests.clients import close_all
 from tests.production.programs import Gunicorn
+from tests.waiting import wait_until
 
 TIMEOUT = 10
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 class PostgreSQL:

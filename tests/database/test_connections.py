@@ -8,8 +8,8 @@ import time
 import pytest
 
 from tests.clients import PollingClient, WebSocketClient
-from tests.database.conftest import wait_until
 from tests.test_bad_input import frame
+from tests.waiting import wait_until
 
 
 def join(server, kind=WebSocketClient):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 
 import gevent
 import pytest
@@ -12,6 +11,7 @@ from django_socketio.events import on_disconnect, on_event, on_finish, on_messag
 from tests.clients import Closed, WebSocketClient
 from tests.redis_server import RedisServer
 from tests.test_abuse import join
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -26,13 +26,6 @@ def reconnected(port):
     client.connect()
     client.subscribe("a")
     return client
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def test_a_worker_that_is_killed_leaves_nothing_in_redis(start, redis_server):

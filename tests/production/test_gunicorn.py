@@ -7,14 +7,14 @@ import os
 import signal
 import ssl
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from django_socketio.garbage import OURS
-from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.clients import PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import get
+from tests.waiting import wait_until
 
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
@@ -173,13 +173,6 @@ def open_sockets(pid):
     """Return how many sockets a process has open, connections and others."""
     links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists()]
     return sum(link.startswith("socket:") for link in links)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):

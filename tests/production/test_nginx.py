@@ -16,8 +16,8 @@ from tests.production.programs import Gunicorn, Nginx
 from tests.production.test_gunicorn import HANDSHAKE, Https
 from tests.programs import Program, free_port
 from tests.redis_server import RedisServer
-from tests.relay.conftest import wait_until
 from tests.test_bad_input import get
+from tests.waiting import wait_until
 
 NGINX, SEVERAL_HOSTS = blocks("nginx")
 GUNICORN, *DJANGO = blocks("python")

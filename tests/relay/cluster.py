@@ -5,10 +5,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+from tests.waiting import wait_until
 
 TIMEOUT = 20
 
@@ -19,13 +20,6 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 class ClusterNode:

@@ -2,7 +2,6 @@
 
 import secrets
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +12,7 @@ from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.redis_server import RedisServer
 from tests.relay.cluster import RedisCluster
+from tests.waiting import wait_until
 
 TIMEOUT = 10
 
@@ -142,13 +142,6 @@ def new_cluster(cluster):
     """Make relays on the cluster; each test has names of its own there."""
     with relays_at(cluster.url, prefix=secrets.token_hex(4)) as new:
         yield new
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])

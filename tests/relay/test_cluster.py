@@ -14,16 +14,10 @@ from django_socketio.relay.connecting import ClusterURL
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.clients import WebSocketClient
 from tests.relay.cluster import RedisCluster, free_ports
-from tests.relay.conftest import (
-    A,
-    Stream,
-    message,
-    publisher_works,
-    relays_at,
-    wait_until,
-)
+from tests.relay.conftest import A, Stream, message, publisher_works, relays_at
 from tests.relay.test_processes import PUSH, python, received
 from tests.test_runserver import loud, run  # noqa: F401
+from tests.waiting import wait_until
 
 
 @pytest.fixture

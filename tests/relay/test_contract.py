@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-from tests.relay.conftest import A, B, Stream, message, wait_until
+from tests.relay.conftest import A, B, Stream, message
+from tests.waiting import wait_until
 
 
 def test_a_message_reaches_who_subscribed_to_its_topic(pair):

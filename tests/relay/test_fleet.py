@@ -12,9 +12,9 @@ from tests.official.node import Node
 from tests.production.programs import Gunicorn
 from tests.programs import Program
 from tests.redis_server import RedisServer
-from tests.relay.conftest import wait_until
 from tests.relay.site.publishing import was_accepted
 from tests.test_bad_input import get
+from tests.waiting import wait_until
 
 SOCKETS, EACH = 300, 250
 PAUSE = 0.01

@@ -12,7 +12,8 @@ from django_socketio import RelayError
 from django_socketio.relay.base import socket_topic
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.programs import free_port
-from tests.relay.conftest import A, Stream, message, publisher_works, wait_until
+from tests.relay.conftest import A, Stream, message, publisher_works
+from tests.waiting import wait_until
 
 
 @pytest.fixture

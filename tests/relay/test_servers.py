@@ -8,7 +8,7 @@ from django_socketio import NoSocket, RelayError
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 from tests.clients import WebSocketClient
-from tests.relay.conftest import wait_until
+from tests.waiting import wait_until
 
 OWN = re.compile(rb"\{(self,.*|logins)\}")
 """What a server process listens to without any socket."""

@@ -4,7 +4,7 @@ import gevent.event
 
 from django_socketio.events import on_connect, on_disconnect, on_event
 from tests.clients import WebSocketClient
-from tests.relay.conftest import wait_until
+from tests.waiting import wait_until
 
 
 def test_who_connects_as_the_session_ends_is_not_let_in(serve):

@@ -10,8 +10,8 @@ from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
 from django_socketio.transports.rates import Bucket, Buckets, network
 from tests.clients import Closed, PollingClient, WebSocketClient
-from tests.relay.conftest import wait_until
 from tests.trust.test_bound_sessions import UPGRADE
+from tests.waiting import wait_until
 
 
 class Clock:

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.clients import PollingClient
-from tests.relay.conftest import wait_until
 from tests.trust.conftest import Browser, ends_soon, logged_in
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -1,0 +1,14 @@
+"""Waiting for what will be true soon."""
+
+import time
+
+TIMEOUT = 20
+PAUSE = 0.005
+
+
+def wait_until(condition, what="it never came true"):
+    """Wait until a condition is true; fail with ``what`` if it takes too long."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(PAUSE)
