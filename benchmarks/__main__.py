@@ -38,8 +38,8 @@ def arguments():
     add("--rounds", type=int, help="of the main table (5; quick: 2)")
     add("--curve-rounds", type=int, default=1, help="of the curves (1)")
     add("--relay-rounds", type=int, default=3, help="of the relay (3)")
-    add("--seconds", type=float, help="of each measurement (1.2; quick: 0.8)")
-    add("--results", type=Path, default=RESULTS / "latest.json", help="JSON file to write")
+    add("--seconds", type=float, help="of each measurement (0.8)")
+    add("--results", type=Path, help="JSON file to write (results/latest.json, or quick.json)")
     add("--docs", type=Path, help="folder of the documentation to write")
     add("--from-results", action="store_true", help="measure nothing: show --results again")
     return with_defaults(parser.parse_args())
@@ -58,7 +58,8 @@ def with_defaults(options):
     chosen = options.servers or (QUICK if quick else SERVERS)
     options.servers = [name for name in SERVERS if name in chosen]  # Node's pace is that of all
     options.rounds = options.rounds or (2 if quick else 5)
-    options.seconds = options.seconds or (0.8 if quick else 1.2)
+    options.results = options.results or RESULTS / ("quick.json" if quick else "latest.json")
+    options.seconds = options.seconds or 0.8
     return options
 
 

@@ -63,8 +63,8 @@ All servers
 In brackets: the ratio to Socket.IO on Node. A dash: not measured, or the server could not do it
 (it is not asked for a pace that is above its own peak). {generator} shows the load generator
 with a server that does next to nothing: where a server comes near it, the generator or the kernel
-is what is measured. With several messages in flight, a busy server answers more of them at once than
-one that answers immediately; that is less work for both, and may bring it past the generator's row.
+is what is measured. With several messages in flight, a busy server answers more of them at once
+than one that answers immediately; that is less work for both, and may bring it past that row.
 
 """
 
