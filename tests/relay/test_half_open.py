@@ -90,6 +90,8 @@ def publishers(site, new_redis, monkeypatch):
 
 def test_redis_stopped_for_10_seconds(redis_server, site, clients, publishers):
     assert publish_by_view(site, "first") == 2
+    # Or it might reach a worker only after the stop, and who has joined there by then as well.
+    wait_until(lambda: all(has(client, "first") for client in clients))
     redis_server.pause()
     publishers = publishers()
     slowest = keep_asking(site, clients)
