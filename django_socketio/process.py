@@ -94,7 +94,7 @@ class Process:
         self._threads.stop()
         broadcasts.publish_with(None)
         relays.watch(None)
-        gevent.sleep(0)  # the turn of the loop in which the last bytes are sent
+        self.engine.flush()
         self.alarms.stop()
         self.relay.close()
 

@@ -5,8 +5,11 @@ from socket import socketpair
 import gevent
 import pytest
 from gevent.event import Event
+from websocket import ABNF
 
+from django_socketio.protocol.websocket import CloseCode
 from django_socketio.transports.flusher import MANY, Flusher
+from tests.clients import WebSocketClient
 
 
 class Subscriber:
@@ -89,3 +92,14 @@ def test_one_that_fails_is_logged_and_the_others_get_theirs(caplog):
     settle()
     assert subscribers[1].sent == [0]
     assert "broken" in caplog.text
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_each_of_many_is_told_that_the_server_stops(server, connected):
+    clients = [WebSocketClient(server.port) for _ in range(MANY + 20)]
+    for client in clients if connected else []:
+        client.connect()
+    server.stop()
+    for client in clients:
+        opcode, payload = client.ws.recv_data(control_frame=True)
+        assert (opcode, payload[:2]) == (ABNF.OPCODE_CLOSE, CloseCode.GOING_AWAY.to_bytes(2))

@@ -29,7 +29,8 @@ class Acceptor:
     def __init__(self, limits: Limits, alarms: Alarms) -> None:
         self._limits = limits
         self._alarms = alarms
-        self._flusher = Flusher()
+        self.flusher = Flusher()
+        """Sends what its connections have to send."""
 
     def accept(self, exchange: Exchange, begin: Begin) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
@@ -69,7 +70,7 @@ class Acceptor:
     def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
-        how = sock, head, protocol, self._flusher, self._alarms, limits.max_unsent_bytes
+        how = sock, head, protocol, self.flusher, self._alarms, limits.max_unsent_bytes
         if compression and threshold is not None:
             return DeflatingTransport(*how, threshold)
         return WebSocketTransport(*how)

@@ -76,6 +76,10 @@ class Engine:
         for session in list(self.sessions.values()):
             session.close(Reason.SHUTTING_DOWN)
 
+    def flush(self) -> None:
+        """Send what waits for the end of a turn of the event loop."""
+        self._acceptor.flusher.flush()
+
     # Handshakes
 
     def handshake(self, exchange: Exchange, owner: Any) -> Answer:

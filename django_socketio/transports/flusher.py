@@ -43,7 +43,7 @@ class Flusher:
 
     def _end_turn(self) -> None:
         if len(self._waiting) < MANY:
-            self._flush()
+            self.flush()
         else:
             self._unrest.start(_nothing)
             self._turn.start(self._turned)
@@ -51,9 +51,10 @@ class Flusher:
     def _turned(self) -> None:
         self._turn.stop()
         self._unrest.stop()
-        self._loop.run_callback(self._flush)  # after the handlers of what was read
+        self._loop.run_callback(self.flush)  # after the handlers of what was read
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Flush now what waits for the end of a turn."""
         waiting, self._waiting = self._waiting, []
         for flushable in waiting:
             try:
