@@ -1,13 +1,16 @@
 """WebSocket, sans I/O: messages out of bytes, and frames out of messages (RFC 6455).
 
-The usual message, a short text in one frame, is read and written here, compressed or not; all other
-frames, mistakes included, are the `websockets` package's (``frames.py``). What it needs for them is
-made when the first of them comes: few connections ever need it before they are closed.
+The usual message, a short text in one frame, is read and written here, compressed or not, and so is
+a client's close frame where it is the first other one. All else, mistakes included, is the
+`websockets` package's (``frames.py``). What it needs is made when the first such frame comes: few
+connections ever have one.
 """
 
+from contextlib import suppress
 from struct import Struct
 
-from websockets.frames import CloseCode
+from websockets.exceptions import ProtocolError as FrameError
+from websockets.frames import Close, CloseCode
 
 try:
     from websockets.speedups import apply_mask
@@ -20,7 +23,7 @@ from django_socketio.protocol.frames import Frames
 
 __all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
 
-_WHOLE_TEXT, _WHOLE_BINARY, _MASKED, _EXTENDED_LENGTH = 0x81, 0x82, 0x80, 126
+_WHOLE_TEXT, _WHOLE_BINARY, _CLOSE, _MASKED, _EXTENDED_LENGTH = 0x81, 0x82, 0x88, 0x80, 126
 _COMPRESSED = 0x40
 _SHORT_HEADER = 6
 """Bytes before the payload: two, and the mask."""
@@ -77,6 +80,7 @@ class WebSocketProtocol:
     __slots__ = (
         "_all_frames",
         "_compression",
+        "_farewell",
         "_has_to_answer",
         "_is_between_messages",
         "_max_message_size",
@@ -86,6 +90,8 @@ class WebSocketProtocol:
         self._max_message_size = max_message_size
         self._compression = compression
         self._all_frames: Frames | None = None
+        self._farewell: bytes | None = None
+        """The answer to a client that closed in order, where no other frame had come before."""
         self._is_between_messages = True
         self._has_to_answer = False
 
@@ -107,7 +113,9 @@ class WebSocketProtocol:
             data = self._take_short_texts(data, messages)
             if data and self._compression:
                 data = self._take_compressed_texts(data, messages)
-        if data:
+            if data and self._all_frames is None:
+                self._take_close(data)
+        if data and self._farewell is None:
             frames = self._frames
             frames.receive(data, messages)
             self._is_between_messages = frames.is_between_messages
@@ -152,13 +160,31 @@ class WebSocketProtocol:
             start = payload + length
         return data[start:] if start else data
 
+    def _take_close(self, data: bytes) -> None:
+        """Take a close frame if ``data`` begins with a whole one; what follows it means nothing."""
+        if len(data) < _SHORT_HEADER or data[0] != _CLOSE:
+            return
+        length, payload = data[1] - _MASKED, data[_SHORT_HEADER:]
+        if not 0 <= length < _EXTENDED_LENGTH or length > len(payload):
+            return
+        content = apply_mask(payload[:length], data[_SHORT_HEADER - 4 : _SHORT_HEADER])
+        with suppress(FrameError, UnicodeDecodeError):
+            Close.parse(content)
+            self._farewell = _header(_CLOSE, content) + content  # section 5.5.1: the same code
+            self._is_between_messages = False
+            self._has_to_answer = True
+
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
+        if self._farewell is not None:
+            return
         self._frames.receive_eof()
         self._has_to_answer = True
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake (section 7.1.2); does nothing where it has started."""
+        if self._farewell is not None:
+            return
         self._is_between_messages = False  # no message is taken any more
         self._frames.close(code, reason)
         self._has_to_answer = True
@@ -168,4 +194,6 @@ class WebSocketProtocol:
         if not self._has_to_answer:
             return b"", False
         self._has_to_answer = False
+        if self._farewell is not None:
+            return self._farewell, True
         return self._frames.data_to_send()
