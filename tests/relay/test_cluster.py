@@ -74,11 +74,15 @@ def test_channels_and_messages_spread_over_the_nodes(cluster, new_cluster):
         assert node.client.execute_command("PUBSUB CHANNELS") == []
 
 
+def hears_itself_from(node, relay):
+    channels = node.client.execute_command("PUBSUB SHARDCHANNELS")
+    return any(name_of(relay, "")[:-1].encode() in name for name in channels)
+
+
 def test_a_process_hears_itself_from_every_node(cluster, new_cluster):
     relay, _ = new_cluster()
     for node in cluster.nodes:
-        channels = node.client.execute_command("PUBSUB SHARDCHANNELS")
-        assert [name for name in channels if name_of(relay, "")[:-1].encode() in name]
+        wait_until(lambda node=node: hears_itself_from(node, relay))
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
