@@ -25,6 +25,7 @@ __all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
 
 _WHOLE_TEXT, _WHOLE_BINARY, _CLOSE, _MASKED, _EXTENDED_LENGTH = 0x81, 0x82, 0x88, 0x80, 126
 _COMPRESSED = 0x40
+_COMPRESSED_TEXT = _WHOLE_TEXT | _COMPRESSED
 _SHORT_HEADER = 6
 """Bytes before the payload: two, and the mask."""
 
@@ -66,6 +67,18 @@ def _header(first: int, payload: bytes) -> bytes:
     if length < 0x10000:
         return _MEDIUM.pack(first, 126, length)
     return _LARGE.pack(first, 127, length)
+
+
+def _short_payload(data: bytes, start: int) -> bytes | None:
+    """Return the payload of the client's frame at ``start``, whose header is there.
+
+    None if it has more than 125 bytes, or is not masked, or not whole.
+    """
+    length = data[start + 1] - _MASKED
+    begin = start + _SHORT_HEADER
+    if not 0 <= length < _EXTENDED_LENGTH or begin + length > len(data):
+        return None
+    return apply_mask(data[begin : begin + length], data[begin - 4 : begin])
 
 
 class WebSocketProtocol:
@@ -111,8 +124,6 @@ class WebSocketProtocol:
         messages: list[str | bytes] = []
         if self._is_between_messages:
             data = self._take_short_texts(data, messages)
-            if data and self._compression:
-                data = self._take_compressed_texts(data, messages)
             if data and self._all_frames is None:
                 self._take_close(data)
         if data and self._farewell is None:
@@ -128,46 +139,30 @@ class WebSocketProtocol:
         Most messages are such. All else, mistakes included, is the library's.
         """
         start, size = 0, len(data)
-        while size - start >= _SHORT_HEADER and data[start] == _WHOLE_TEXT:
-            length = data[start + 1] - _MASKED
-            payload = start + _SHORT_HEADER
-            if not 0 <= length < _EXTENDED_LENGTH or payload + length > size:
+        while size - start >= _SHORT_HEADER:
+            first = data[start]
+            if first != _WHOLE_TEXT and not (self._compression and first == _COMPRESSED_TEXT):
                 break
-            content = apply_mask(data[payload : payload + length], data[payload - 4 : payload])
+            payload = _short_payload(data, start)
+            if payload is None:
+                break
+            content = payload if first == _WHOLE_TEXT else inflate(payload, self._max_message_size)
+            if content is None:
+                break
             try:
                 messages.append(content.decode())
             except UnicodeDecodeError:
                 break
-            start = payload + length
-        return data[start:] if start else data
-
-    def _take_compressed_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
-        """Take short texts as browsers send them, which compress whatever they send."""
-        start, size = 0, len(data)
-        while size - start >= _SHORT_HEADER and data[start] == _WHOLE_TEXT | _COMPRESSED:
-            length = data[start + 1] - _MASKED
-            payload = start + _SHORT_HEADER
-            if not 0 < length < _EXTENDED_LENGTH or payload + length > size:
-                break
-            content = apply_mask(data[payload : payload + length], data[payload - 4 : payload])
-            inflated = inflate(content, self._max_message_size)
-            if inflated is None:
-                break
-            try:
-                messages.append(inflated.decode())
-            except UnicodeDecodeError:
-                break
-            start = payload + length
+            start += _SHORT_HEADER + len(payload)
         return data[start:] if start else data
 
     def _take_close(self, data: bytes) -> None:
         """Take a close frame if ``data`` begins with a whole one; what follows it means nothing."""
         if len(data) < _SHORT_HEADER or data[0] != _CLOSE:
             return
-        length, payload = data[1] - _MASKED, data[_SHORT_HEADER:]
-        if not 0 <= length < _EXTENDED_LENGTH or length > len(payload):
+        content = _short_payload(data, 0)
+        if content is None:
             return
-        content = apply_mask(payload[:length], data[_SHORT_HEADER - 4 : _SHORT_HEADER])
         with suppress(FrameError, UnicodeDecodeError):
             Close.parse(content)
             self._farewell = _header(_CLOSE, content) + content  # section 5.5.1: the same code
