@@ -2,9 +2,9 @@
 
 import itertools
 import random
-import struct
 import tracemalloc
 import zlib
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol import opening
 from django_socketio.protocol.deflate import MAX_STREAMS
 from django_socketio.protocol.websocket import WebSocketProtocol, deflated_frame
+from tests.protocol import test_websocket
 from tests.protocol.test_websocket import (
     BAD_TEXTS,
     BINARY,
@@ -31,7 +32,6 @@ from tests.protocol.test_websocket import (
     keys,
     length_of,
     messages,
-    read,
     repeatable,
     sent,
 )
@@ -56,33 +56,10 @@ def compressed(opcode, payload, **options):
     return sent(opcode, deflated(payload), reserved=RSV1, **options)
 
 
-def talk(*pieces, limit=LIMIT):
-    protocol = WebSocketProtocol(limit, compression=True)
-    received = [message for piece in pieces for message in protocol.receive(piece)]
-    return protocol, received
-
-
-def messages_of(*pieces, limit=LIMIT):
-    protocol, received = talk(*pieces, limit=limit)
-    assert protocol.error is None
-    assert protocol.data_to_send() == (b"", False)
-    return received
-
-
-def failure_of(*pieces, limit=LIMIT):
-    """Return the close code, its reason and the error by which the server ends the connection."""
-    protocol, received = talk(*pieces, limit=limit)
-    data, eof = protocol.data_to_send()
-    [(first, content)] = read(data)
-    assert (received, first, eof) == ([], FIN | CLOSE, True)
-    return struct.unpack_from("!H", content)[0], content[2:].decode(), protocol.error
-
-
-def assert_refused(code, *pieces):
-    found, _, error = failure_of(*pieces)
-    assert found == code
-    assert type(error) is ProtocolError
-    assert str(error).startswith("WebSocket: ")
+talk = partial(test_websocket.talk, compression=True)
+messages_of = partial(test_websocket.messages_of, compression=True)
+failure_of = partial(test_websocket.failure_of, compression=True)
+assert_refused = partial(test_websocket.assert_refused, compression=True)
 
 
 def assert_too_big(*pieces, limit=LIMIT):

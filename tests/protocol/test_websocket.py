@@ -53,31 +53,31 @@ def read(data):
     return frames
 
 
-def talk(*pieces, limit=LIMIT):
+def talk(*pieces, limit=LIMIT, compression=False):
     """Return the protocol that received these pieces, and the messages they held."""
-    protocol = WebSocketProtocol(limit)
+    protocol = WebSocketProtocol(limit, compression)
     messages = [message for piece in pieces for message in protocol.receive(piece)]
     return protocol, messages
 
 
-def messages_of(*pieces, limit=LIMIT):
-    protocol, messages = talk(*pieces, limit=limit)
+def messages_of(*pieces, **options):
+    protocol, messages = talk(*pieces, **options)
     assert protocol.error is None
     assert protocol.data_to_send() == (b"", False)
     return messages
 
 
-def failure_of(*pieces, limit=LIMIT):
-    """Return the close code and the error by which the server ends the connection."""
-    protocol, messages = talk(*pieces, limit=limit)
+def failure_of(*pieces, **options):
+    """Return the close code, its reason and the error by which the server ends the connection."""
+    protocol, messages = talk(*pieces, **options)
     data, eof = protocol.data_to_send()
-    frames = read(data)
-    assert (messages, [first for first, _ in frames], eof) == ([], [FIN | CLOSE], True)
-    return struct.unpack_from("!H", frames[0][1])[0], protocol.error
+    [(first, content)] = read(data)
+    assert (messages, first, eof) == ([], FIN | CLOSE, True)
+    return struct.unpack_from("!H", content)[0], content[2:].decode(), protocol.error
 
 
-def assert_refused(code, *pieces):
-    found, error = failure_of(*pieces)
+def assert_refused(code, *pieces, **options):
+    found, _, error = failure_of(*pieces, **options)
     assert found == code
     assert type(error) is ProtocolError
     assert str(error).startswith("WebSocket: ")
@@ -240,13 +240,13 @@ def test_a_control_frame_has_its_length_in_one_byte(opcode, size, form):
 @pytest.mark.parametrize("size", [LIMIT + 1, 65535, 65536, 2**31, 2**62, 2**63, 2**64 - 1])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_length_beyond_the_limit_is_refused_from_the_header_alone(opcode, size):
-    code, error = failure_of(bytes([FIN | opcode]) + length_of(size))
+    code, _, error = failure_of(bytes([FIN | opcode]) + length_of(size))
     assert code == 1009
     assert type(error) is MessageTooBig
 
 
 def test_the_refusal_of_a_big_message_names_the_limit_and_its_setting():
-    _, error = failure_of(sent(TEXT, b"x" * 1001))
+    _, _, error = failure_of(sent(TEXT, b"x" * 1001))
     assert "more than 1000 bytes" in str(error)
     assert "SOCKETIO_MAX_MESSAGE_SIZE" in str(error)
 
@@ -260,7 +260,7 @@ def test_fragments_that_add_up_to_the_limit_are_received():
 def test_fragments_that_add_up_beyond_the_limit_are_refused_from_the_header(fin):
     last = bytes([FIN if fin else 0]) + length_of(401)
     pieces = [sent(TEXT, b"x" * 300, fin=False), sent(CONT, b"x" * 300, fin=False), last]
-    code, error = failure_of(*pieces)
+    code, _, error = failure_of(*pieces)
     assert code == 1009
     assert type(error) is MessageTooBig
 
@@ -270,7 +270,7 @@ def test_the_limit_is_of_each_message_not_of_all():
 
 
 def test_the_limit_counts_bytes_not_characters():
-    code, error = failure_of(sent(TEXT, "ü".encode() * 501))
+    code, _, error = failure_of(sent(TEXT, "ü".encode() * 501))
     assert (code, type(error)) == (1009, MessageTooBig)
 
 
