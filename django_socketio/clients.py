@@ -8,7 +8,6 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from django_socketio import events
@@ -72,9 +71,7 @@ class Client:
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
             threads=shared.threads,
-            leave=self._leave,
-            report=partial(self._mailbox.put, self._lost),
-            calling=self._resume,
+            owner=self,
         )
 
     # In the event loop: what happens is put into the mailbox, in its order
@@ -102,7 +99,7 @@ class Client:
         if not self.socket.is_calling:
             self._paused = True
             self._session.pause()
-            self._mailbox.put(self._resume)
+            self._mailbox.put(self.resume)
         elif waiting > PATIENCE * self._shared.limits.max_waiting_events:
             self._session.close(Reason.TOO_MANY_EVENTS)
 
@@ -120,8 +117,9 @@ class Client:
         self._forget(self)
         self._mailbox.put(self._end, error)
 
-    def _leave(self, socket: Socket) -> None:
-        self.end(Reason.SERVER_LEFT)
+    def report(self, error: Exception) -> None:
+        """Have the handlers of ``on_error`` called with what was lost."""
+        self._mailbox.put(self._lost, error)
 
     # In a worker: one after the other
 
@@ -204,7 +202,8 @@ class Client:
             error_packet = replace(packet, data=[{"error": INTERNAL_ERROR}])
             self.socket.deliver(self._shared.codec.packet(error_packet))
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read the client again, if it is not read."""
         if self._paused:
             self._paused = False
             self._session.resume()
@@ -216,7 +215,7 @@ class Client:
                 self._say_goodbye(error)
         finally:
             self._accepted = False
-            self.socket.leave_all()
+            self.socket.finish()
             self._shared.living.discard(self)
             self._finished()
 

@@ -67,7 +67,7 @@ class Logins:
         """Tidy up after a handler that got this request."""
         login = self.touched.pop(request, None)
         if login is not None:
-            login.settle(error)
+            login.settle(request, error)
 
     # Whose there are
 

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import proxy, ref
 
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import PermissionDenied
@@ -21,6 +23,9 @@ NO_COOKIE = (
     "cookies (SESSION_ENGINE is %r) cannot be changed by handlers at all."
 )
 
+Reference = Callable[[], Any]
+"""To an object that somebody else keeps; None once nobody does."""
+
 Touched = dict[Any, "Login"]
 """Requests of which a handler has used the user or the session, until that is settled."""
 
@@ -38,6 +43,7 @@ class Login:
     """
 
     __slots__ = (
+        "_has_user",
         "_read_user",
         "_request",
         "_session",
@@ -53,7 +59,9 @@ class Login:
     )
 
     def __init__(self, request: HttpRequest, session: Session, touched: Touched) -> None:
-        self._request: Any = request
+        # Weakly, as to its user and session: they refer to this, and what refers to itself is not
+        # freed at once, when its socket ends.
+        self._request = ref(request)
         self._touched = touched
         self.transport_session = session
         self.over = False
@@ -63,44 +71,52 @@ class Login:
         self.session_key: str | None = None if store is None else store.session_key or None
         self.user_id = None if store is None else sessions.user_id(store)
         self.digest = sessions.digest(self.session_key) if self.session_key else None
-        self._store = type(store)
-        self._session = SimpleLazyObject(self._open_session) if store is not None else None
-        self._user = self._lazy_user() if hasattr(request, "user") else None
-        self._restore()
+        self._store: Any = None if store is None else type(store)
+        self._session: Reference = _nothing
+        self._user: Reference = _nothing
+        self._has_user = hasattr(request, "user")
+        self._read_user = self._way_to_read(request.user) if self._has_user else None
+        self._restore(request)
+        _refer_weakly(request)
 
     # Lazily
 
-    def _restore(self) -> None:
+    def _restore(self, request: Any) -> None:
         """Have handlers read user and session anew, whatever they have put in their place."""
-        request = self._request
-        if self._session is not None:
-            self._session._wrapped = empty
-            request.session = self._session
-        if self._user is not None:
-            self._user._wrapped = empty
-            request.user = self._user
+        if self._store is not None:
+            request.session = _unread(self._session, self._open_session)
+            self._session = ref(request.session)
+        if self._has_user:
+            request.user = _unread(self._user, self._open_user)
+            self._user = ref(request.user)
         request.__dict__.pop("_cached_user", None)
         request.__dict__.pop("_acached_user", None)
 
+    def _touch(self) -> Any:
+        """Have the request settled after the handler; None if user or session have outlived it."""
+        request = self._request()
+        if request is not None:
+            self._touched[request] = self
+        return request
+
     def _open_session(self) -> Any:
-        self._touched[self._request] = self
+        self._touch()
         return self._store(self.session_key)
 
-    def _lazy_user(self) -> SimpleLazyObject:
-        user = self._request.user
+    def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
+        """Return what reads again whom a middleware has set; None if Django's session knows it."""
         setup = user.__dict__.get("_setupfunc") if isinstance(user, SimpleLazyObject) else None
         if setup is not None and setup.__module__ != "django.contrib.auth.middleware":
-            self._read_user: Callable[[], Any] = setup
-        elif setup is not None or (self.user_id and str(user.pk) == self.user_id):
-            self._read_user = self._user_of_session
-        else:
-            self._read_user = _again(user)
-        return SimpleLazyObject(self._open_user)
+            return setup
+        if setup is not None or (self.user_id and str(user.pk) == self.user_id):
+            return None
+        return _again(user)
 
     def _open_user(self) -> Any:
-        self._touched[self._request] = self
-        self._request.__dict__.pop("_cached_user", None)
-        return self._read_user()
+        request = self._touch()
+        if request is not None:
+            request.__dict__.pop("_cached_user", None)
+        return self._user_of_session() if self._read_user is None else self._read_user()
 
     def _user_of_session(self) -> Any:
         from django.contrib.auth.models import AnonymousUser
@@ -108,23 +124,24 @@ class Login:
         if self.over and self.user_id:
             # For on_disconnect and on_finish: who it was.
             return _by_id(self.user_id) or AnonymousUser()
-        user = sessions.user_of(self._request.session)
+        request = self._request()
+        session = self._open_session() if request is None else request.session
+        user = sessions.user_of(session)
         if self.user_id and (user is None or str(user.pk) != self.user_id):
             self.end()
         return user or AnonymousUser()
 
     # After a handler
 
-    def settle(self, error: BaseException | None) -> None:
+    def settle(self, request: Any, error: BaseException | None) -> None:
         """Save the session if the handler changed it, and forget what was read.
 
         A session is saved where the middleware would: not if the handler failed.
         """
-        lazy = self._session
-        used = None if lazy is None else self._request.session
-        if used is lazy and lazy is not None:
-            used = None if lazy._wrapped is empty else lazy._wrapped
-        self._restore()
+        used: Any = None if self._store is None else request.session
+        if used is not None and used is self._session():
+            used = None if used._wrapped is empty else used._wrapped
+        self._restore(request)
         if used is not None and used.modified and not self.over and _has_succeeded(error):
             self._save(used)
 
@@ -158,6 +175,26 @@ class Login:
         if not cookie or not self.cookie or not sessions.are_in_cookies():
             return False
         return sessions.user_id(sessions.store_class()(cookie).load()) == self.user_id
+
+
+def _nothing() -> None:
+    """Refer to nothing."""
+
+
+def _unread(reference: Reference, read: Callable[[], Any]) -> SimpleLazyObject:
+    """Return the lazy object, as if it had not been read; another one if nobody has kept it."""
+    lazy: Any = reference()
+    if lazy is None:
+        lazy = SimpleLazyObject(read)
+    lazy._wrapped = empty
+    return lazy
+
+
+def _refer_weakly(request: Any) -> None:
+    """Have Django's ``request.auser`` know its request without keeping it."""
+    auser = request.__dict__.get("auser")
+    if isinstance(auser, partial) and auser.args == (request,):
+        request.auser = partial(auser.func, proxy(request))
 
 
 def _has_succeeded(error: BaseException | None) -> bool:

@@ -1,7 +1,6 @@
 """The object that handlers get: one client's connection to one namespace."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from gevent.event import AsyncResult
 
@@ -21,6 +20,19 @@ CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
 
 
+class Owner(Protocol):
+    """What owns a socket, and hears of what becomes of it."""
+
+    def end(self, reason: str) -> None:
+        """It has left."""
+
+    def report(self, error: Exception) -> None:
+        """Handlers of ``on_error`` shall get an error."""
+
+    def resume(self) -> None:
+        """A handler waits for the client's answer."""
+
+
 class Socket(Member):
     """One client's connection to one namespace.
 
@@ -33,20 +45,16 @@ class Socket(Member):
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
         threads: the thread of the event loop, and where handlers run that must not run in it.
-        leave: called with the socket when ``disconnect`` ends it.
-        report: called with an error that handlers of ``on_error`` shall get.
-        calling: called when a handler begins to wait for the client's answer.
+        owner: hears of what becomes of it.
 
     """
 
     __slots__ = (
         "__weakref__",
         "_acks",
-        "_calling",
         "_codec",
         "_held",
-        "_leave",
-        "_report",
+        "_owner",
         "_session",
         "auth",
         "disconnect_reason",
@@ -63,9 +71,7 @@ class Socket(Member):
         codec: Codec,
         max_channels: int,
         threads: Threads,
-        leave: Callable[["Socket"], None],
-        report: Callable[[Exception], object],
-        calling: Callable[[], None],
+        owner: Owner,
     ) -> None:
         super().__init__(id, namespace, channels, max_channels, threads)
         self.auth = auth
@@ -73,9 +79,7 @@ class Socket(Member):
         """Why it ended, in Socket.IO's words; None while it lives."""
         self._session = session
         self._codec = codec
-        self._leave = leave
-        self._report = report
-        self._calling = calling
+        self._owner = owner
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
         self.deliver = self._hold
@@ -138,7 +142,7 @@ class Socket(Member):
             raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
-        self._calling()
+        self._owner.resume()
         return self._wait(event, answer, timeout)
 
     def _ask(self, event: str, args: tuple[Any, ...], answer: Callback | AsyncResult) -> bool:
@@ -183,7 +187,7 @@ class Socket(Member):
         if get_ident() != self.threads.ident:
             return self.threads.call(self.disconnect)
         if self.deliver(self._codec.packet(Packet(PacketType.DISCONNECT, self.namespace))):
-            self._leave(self)
+            self._owner.end(Reason.SERVER_LEFT)
 
     def open(self) -> None:
         """Tell the client that it is connected, then what was held back; be reachable by all."""
@@ -202,7 +206,7 @@ class Socket(Member):
 
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
-        self._report(RelayGap(channel))
+        self._owner.report(RelayGap(channel))
 
     def overflow(self) -> None:
         """Cut the client off: it is on a channel, and not accepted there for too long."""
@@ -214,3 +218,24 @@ class Socket(Member):
         self.deliver = drop
         if self._acks is not None:
             self._acks.cancel()
+
+    def finish(self) -> None:
+        """Leave all channels, and let go of who owned it: the last thing that a socket does."""
+        self.leave_all()
+        self._owner = _NOBODY
+
+
+class _Nobody:
+    """Owns sockets that are over."""
+
+    def end(self, reason: str) -> None:
+        """Do nothing."""
+
+    def report(self, error: Exception) -> None:
+        """Do nothing."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Nobody()

@@ -7,8 +7,8 @@ PAUSE = 0.005
 
 
 def wait_until(condition, what="it never came true"):
-    """Wait until a condition is true; fail with ``what`` if it takes too long."""
+    """Wait until a condition is true; fail with ``what`` (or what it returns) if it takes long."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         time.sleep(PAUSE)

@@ -9,6 +9,7 @@ import pytest
 from tests.clients import PollingClient, WebSocketClient, raw_request
 from tests.programs import ROOT
 from tests.test_bad_input import frame
+from tests.waiting import wait_until
 
 KINDS = [WebSocketClient, PollingClient]
 
@@ -163,6 +164,31 @@ def test_the_same_session_left_and_joined_again_and_again(lasting):
         client.connect()
     client.ws.shutdown()
     site.wait_until_nothing_is_left(at_first)
+
+
+AT_ONCE = [
+    *["Client", "Connection", "Mailbox", "PollingTransport", "Session", "Socket"],
+    *["WebSocketProtocol", "WebSocketTransport", "requests of sockets"],
+]
+
+
+@pytest.mark.parametrize("come", [join, lambda site: join(site, PollingClient), upgraded])
+def test_nothing_of_a_socket_waits_for_the_garbage_collector(start, come):
+    site = start()
+    come(site).close()
+    wait_until(lambda: not site.get("/census/?uncollected")["living"])
+    before = site.get("/census/")  # from here on nothing is collected, unless a census does
+    for _ in range(5):
+        client = come(site)
+        client.subscribe("a")
+        client.ask("message", "fail")
+        client.close()
+
+    def is_left():
+        now = site.get("/census/?uncollected")
+        return [(name, before[name], now[name]) for name in AT_ONCE if now[name] > before[name]]
+
+    wait_until(lambda: not is_left(), is_left)
 
 
 def test_clients_that_come_and_go_leave_no_memory(lasting):

@@ -4,13 +4,14 @@ import gc
 import os
 from collections import Counter
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 from greenlet import greenlet
 
 import django_socketio
 from django_socketio.process import Process
-from django_socketio.transports.worker import Worker
+from django_socketio.transports.workers import Workers
 from tests.faults import events
 
 LEFT = [
@@ -25,18 +26,24 @@ def memory():
 
 
 def census(request):
-    """Count everything that a socket may leave behind."""
+    """Count everything that a socket may leave behind; "uncollected", also what is cyclic."""
     gc.unfreeze()  # what the server has left out is looked at here, too
-    gc.collect()
+    if "uncollected" in request.GET:
+        gc.disable()
+    else:
+        gc.collect()
     objects = gc.get_objects()
     (process,) = [one for one in objects if isinstance(one, Process)]
     kinds = Counter(type(one).__name__ for one in objects)
+    requests = [one for one in objects if isinstance(one, WSGIRequest)]
     greenlets = [one for one in objects if isinstance(one, greenlet) and one]
     workers = process.shared.workers
+    idle = {one for pool in objects if isinstance(pool, Workers) for one in pool._idle}
     return JsonResponse(
         {
             **{kind: kinds[kind] for kind in LEFT},
-            "greenlets": sum(not isinstance(one, Worker) for one in greenlets),
+            "requests of sockets": sum(one.path == "/socket.io/" for one in requests),
+            "greenlets": sum(one not in idle for one in greenlets),
             "busy workers": workers._count - len(workers._idle),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "alarms": len(process.alarms),
