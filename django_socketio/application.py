@@ -15,12 +15,14 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.urls import ResolverMatch
 from gevent.lock import BoundedSemaphore
+from greenlet import greenlet
 
 from django_socketio import database, following, origins
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
+from django_socketio.transports.workers import Workers
 
 logger = logging.getLogger("django_socketio")
 
@@ -37,6 +39,15 @@ HandOver = Callable[[Exchange], bool]
 
 def _keep(exchange: Exchange) -> bool:
     return False
+
+
+IDLE_ATTENDANTS = 100
+"""Greenlets that wait for an HTTP connection to serve; what is more than that, ends."""
+
+
+def attendants(size: int) -> Workers:
+    """Return greenlets for HTTP connections, ``size`` at the same time."""
+    return Workers(size, database.around_connection, IDLE_ATTENDANTS, greenlet)
 
 
 class Application:

@@ -55,6 +55,14 @@ def around_turn(run: Callable[[], None]) -> None:
             _clean_up(None)
 
 
+def around_connection(serve: Callable[[], None]) -> None:
+    """Serve one HTTP connection, in a greenlet that serves another one after it."""
+    try:
+        contextvars.Context().run(serve)
+    finally:
+        give_back()
+
+
 def around_thread(run: Callable[[], None]) -> None:
     """Run a handler in a thread of its own; its connections end with it."""
     try:
@@ -65,9 +73,13 @@ def around_thread(run: Callable[[], None]) -> None:
 
 def give_back() -> None:
     """Close the connections of a greenlet that serves HTTP and is about to wait for long."""
-    if getattr(getcurrent(), _MARK, False):
-        setattr(getcurrent(), _MARK, False)
-        connections.close_all()
+    if not getattr(getcurrent(), _MARK, False):
+        return
+    setattr(getcurrent(), _MARK, False)
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.closed_in_transaction:
+            del connections[connection.alias]  # or it would never be opened again
 
 
 def _clean_up(handler: Callable[..., Any] | None) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent import monkey
 from gevent.event import Event
-from gevent.pool import Pool
 from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import (
@@ -28,6 +27,7 @@ from django_socketio.transports.alarms import clock
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_values
 from django_socketio.transports.passing import Passed
+from django_socketio.transports.workers import Workers
 
 if TYPE_CHECKING:
     from django_socketio.process import Process
@@ -156,7 +156,7 @@ class Worker(GeventPyWSGIWorker):
 
     def _start(self) -> None:
         # Django is imported here, after gevent patched: its connections are one per greenlet then.
-        from django_socketio.application import Application
+        from django_socketio.application import Application, attendants
         from django_socketio.process import Process
 
         self.process = Process()
@@ -171,7 +171,7 @@ class Worker(GeventPyWSGIWorker):
             self.wsgi, self.process.engine, self.handoff.hand_over, max_handshakes=workers
         )
         self._servers = [
-            self._serve(listener, number, application)
+            self._serve(listener, number, application, attendants(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
         ]
         garbage.collect_less()
@@ -182,14 +182,14 @@ class Worker(GeventPyWSGIWorker):
         if self._speaks and alone and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
-    def _serve(self, listener: Any, number: int, application: Any) -> Server:
+    def _serve(self, listener: Any, number: int, application: Any, attendants: Workers) -> Server:
         listener.setblocking(1)
         environ = base_environ(self.cfg)
         environ.update({"wsgi.multithread": True, "SERVER_SOFTWARE": VERSION})
         one = Server(
             listener,
             application=application,
-            spawn=Pool(self.cfg.worker_connections),
+            attendants=attendants,
             log=self.log,
             error_log=self.log,
             handler_class=Handler,
@@ -203,7 +203,7 @@ class Worker(GeventPyWSGIWorker):
     def _adopt(self, passed: Passed) -> None:
         # Of several listeners, the one that accepted it; only after a reload may there be others.
         one = self._servers[min(passed.listener, len(self._servers) - 1)]
-        one.pool.spawn(one.adopt, passed)
+        one.spawn(passed)
 
     # Living
 

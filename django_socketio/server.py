@@ -2,12 +2,13 @@
 
 import errno
 import logging
+import sys
 from socket import AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 from typing import Any
 
 from gevent import socket
 
-from django_socketio.application import Application
+from django_socketio.application import Application, attendants
 from django_socketio.process import Process
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_sids
@@ -69,6 +70,7 @@ class Server:
             listener,
             self.application,
             handler_class=Handler,
+            attendants=attendants(sys.maxsize),
             log=access_logger,
             error_log=error_logger,
             environ=environ,

@@ -8,12 +8,15 @@ from io import BufferedReader
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
 from typing import Any
 
+from gevent import kill
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
+from greenlet import getcurrent, greenlet
 
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.fields import Fields, read_fields
 from django_socketio.transports.passing import Passed, replay
+from django_socketio.transports.workers import Workers
 
 IDLE = 0.5
 """Seconds without a request, after which ``close_if_idle`` closes a connection."""
@@ -158,18 +161,34 @@ class Handler(WSGIHandler):
 
 
 class Listener(WSGIServer):
-    """Accepts connections, and knows which of them are open."""
+    """Accepts connections, and knows which of them are open.
+
+    Args:
+        attendants: the greenlets that serve connections, each one after the other: a new greenlet
+            would take longer to make than some requests take to be answered.
+
+    """
 
     handler_class = Handler
+    max_accept = 16
     stopping = False
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.connections: set[Handler] = set()
+    def __init__(self, *args: Any, attendants: Workers, **options: Any) -> None:
+        super().__init__(*args, spawn=attendants.spawn, **options)
+        self._attendants = attendants
+        self.connections: dict[Handler, greenlet] = {}
+
+    def full(self) -> bool:
+        """Return whether there are as many connections as can be served."""
+        return self._attendants.are_busy
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve a connection that was accepted here."""
         self._serve(self.handler_class(sock, address, self))
+
+    def spawn(self, passed: Passed) -> None:
+        """Have a connection served that another process accepted."""
+        self._attendants.spawn(self.adopt, passed)
 
     def adopt(self, passed: Passed) -> None:
         """Serve a connection that another process accepted."""
@@ -180,16 +199,23 @@ class Listener(WSGIServer):
             self._serve(handler)
 
     def _serve(self, handler: Handler) -> None:
-        self.connections.add(handler)
+        self.connections[handler] = getcurrent()
         try:
             handler.handle()
         finally:
-            self.connections.discard(handler)
+            del self.connections[handler]
+            self._start_accepting_if_started()
 
     def close(self) -> None:
         """Stop accepting; each connection is closed after the request that it carries."""
         self.stopping = True
         super().close()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop accepting, and serving."""
+        super().stop(timeout)
+        for attendant in self.connections.values():
+            kill(attendant)
 
     def close_idle(self) -> None:
         """Close the connections that have carried no request for a while."""

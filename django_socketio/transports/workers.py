@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Container
+from functools import partial
 from typing import Any, NamedTuple
 
 from gevent import GreenletExit, Timeout, get_hub
@@ -102,18 +103,37 @@ class Workers:
     Args:
         size: how many mailboxes are worked off at the same time.
         around: runs around each mailbox's jobs, in the same greenlet.
+        kept: how many wait when there is nothing to do; None keeps all.
+        kind: of what class they are.
 
     """
 
-    def __init__(self, size: int, around: Around = plainly) -> None:
+    def __init__(
+        self,
+        size: int,
+        around: Around = plainly,
+        kept: int | None = None,
+        kind: type[greenlet] = Worker,
+    ) -> None:
         self._size = size
         self._around = around
+        self._kept = size if kept is None else kept
+        self._kind = kind
         self._hub = get_hub()
         self._count = 0
-        self._idle: list[Worker] = []
-        self._ready: deque[Mailbox] = deque()
+        self._idle: list[greenlet] = []
+        self._ready: deque[Mailbox | Errand] = deque()
 
-    def schedule(self, mailbox: Mailbox) -> None:
+    @property
+    def are_busy(self) -> bool:
+        """Whether what is scheduled now would have to wait for one of them."""
+        return self._count - len(self._idle) + len(self._ready) >= self._size
+
+    def spawn(self, function: Callable[..., None], *args: Any) -> None:
+        """Call it in one of them, as ``gevent.spawn`` does in a new greenlet."""
+        self.schedule(Errand(partial(function, *args)))
+
+    def schedule(self, mailbox: Mailbox | Errand) -> None:
         """Have a worker run the mailbox, in this turn of the event loop if one is free."""
         if not self._ready:
             self._hub.loop.run_callback(self._start)
@@ -133,26 +153,29 @@ class Workers:
         while self._ready and (worker := self._free_worker()) is not None:
             worker.switch(self._ready.popleft())
 
-    def _free_worker(self) -> Worker | None:
+    def _free_worker(self) -> greenlet | None:
         if self._idle:
             return self._idle.pop()
         if self._count >= self._size:
             return None
         self._count += 1
-        worker = Worker(self._work, parent=self._hub)
+        worker = self._kind(self._work, parent=self._hub)
         worker.switch()  # without its first mailbox: a greenlet keeps what it was started with
         return worker
 
     def _work(self) -> None:
-        mailbox: Mailbox | Errand = self._hub.switch()
-        while True:
+        mailbox: Mailbox | Errand | None = self._hub.switch()
+        while mailbox is not None:
             self._run(mailbox)
-            del mailbox  # while it waits, it keeps nothing of a socket's
+            mailbox = None  # while it waits, it keeps nothing of a socket's
             mailbox = self._next()
+        self._count -= 1
 
-    def _next(self) -> Mailbox | Errand:
+    def _next(self) -> Mailbox | Errand | None:
         if self._ready:
             return self._ready.popleft()
+        if len(self._idle) >= self._kept:
+            return None
         self._idle.append(getcurrent())
         while True:
             try:

@@ -8,7 +8,7 @@ from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.database"]
 if "TEST_LOGIN" in os.environ:
     MIDDLEWARE = ["tests.database.events.look_up", *MIDDLEWARE]
-ROOT_URLCONF = "django_socketio.urls"
+ROOT_URLCONF = "tests.database.urls"
 DEBUG = "TEST_DEBUG" in os.environ
 
 _age = os.environ.get("TEST_CONN_MAX_AGE", "0")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.clients import PollingClient, WebSocketClient
-from tests.test_bad_input import frame
+from tests.test_bad_input import frame, get
 from tests.waiting import wait_until
 
 
@@ -80,6 +80,15 @@ def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
     wait_until(lambda: postgresql.connections() == 0)
     for one in sockets:
         one.close()
+
+
+def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
+    server = site(CONN_MAX_AGE=None)
+    for _ in range(3):
+        assert get(server.port, "/leave/")[0] == 200
+        wait_until(lambda: postgresql.connections() == 0)
+        assert get(server.port, "/answer/") == (200, "1")
+        wait_until(lambda: postgresql.connections() == 0)
 
 
 def test_a_poll_that_waits_holds_no_connection(site, postgresql):

@@ -121,6 +121,21 @@ def test_idle_connections_hold_no_worker_up(gunicorn, number):
     assert "finished: " in server.output
 
 
+def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(gunicorn):
+    server = gunicorn("--worker-connections", "2", workers=1)
+    sockets = [connected(server) for _ in range(5)]
+    first, second = (raw_request(server.port, b"GET /se") for _ in range(2))
+    third = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    third.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        third.recv(1)
+    assert {pid_of(client) for client in sockets} == set(server.pids)
+    first.close()
+    third.settimeout(10)
+    assert response(third)[0] == 200
+    second.close()
+
+
 def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
     server = gunicorn(workers=1)
     raw_request(server.port, b"GET /slow/60/ HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -1,0 +1,92 @@
+"""Greenlets that run one thing after the other."""
+
+import contextvars
+
+import gevent
+import pytest
+from gevent.event import Event
+from greenlet import getcurrent, greenlet
+
+from django_socketio.application import attendants
+from django_socketio.transports.workers import Workers
+
+language = contextvars.ContextVar("language", default="en")
+
+
+@pytest.fixture
+def run():
+    """Call functions in workers, one after the other; return what they returned."""
+
+    def all_of(workers, *functions):
+        results = []
+        for function in functions:
+            workers.spawn(lambda function=function: results.append(function()))
+            gevent.idle()
+        return results
+
+    return all_of
+
+
+def test_what_is_spawned_runs_in_a_greenlet_that_ran_something_before(run):
+    assert len(set(run(Workers(10), getcurrent, getcurrent, getcurrent))) == 1
+
+
+def test_what_failed_is_logged_and_its_greenlet_goes_on(run, caplog):
+    workers = Workers(10)
+    [before] = run(workers, getcurrent)
+    assert run(workers, lambda: 1 / 0) == []
+    assert "ZeroDivisionError" in caplog.text
+    assert run(workers, getcurrent) == [before]
+
+
+def test_no_more_run_at_the_same_time_than_there_may_be():
+    workers, over, running = Workers(2), Event(), []
+
+    def job():
+        running.append(getcurrent())
+        over.wait()
+
+    busy = []
+    for _ in range(5):
+        busy.append(workers.are_busy)
+        workers.spawn(job)
+        gevent.idle()
+    assert (len(running), busy) == (2, [False, False, True, True, True])
+    over.set()
+    gevent.idle()
+    assert (len(running), len(set(running)), workers.are_busy) == (5, 2, False)
+
+
+def test_only_some_wait_for_something_to_do():
+    workers, over, greenlets = Workers(10, kept=3), Event(), []
+
+    def job():
+        greenlets.append(getcurrent())
+        over.wait()
+
+    for _ in range(8):
+        workers.spawn(job)
+    gevent.idle()
+    over.set()
+    gevent.idle()
+    assert sum(not one.dead for one in greenlets) == 3
+    over.clear()
+    for _ in range(12):
+        workers.spawn(job)
+    gevent.idle()
+    assert len(set(greenlets[8:])) == len(greenlets[8:]) == 10
+    over.set()
+    gevent.idle()
+    assert len(greenlets) == 20
+
+
+def test_attendants_do_not_know_the_context_of_the_connection_before(run):
+    def translate():
+        before = language.get()
+        language.set("de")
+        return before, getcurrent()
+
+    (first, one), (second, other) = run(attendants(10), translate, translate)
+    assert (first, second) == ("en", "en")
+    assert one is other
+    assert type(one) is greenlet
