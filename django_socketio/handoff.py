@@ -208,7 +208,7 @@ def _let_go(handler: Any) -> None:
 
 def _offer(connection: Any, handler: Any, sock: Any, once: bool) -> None:
     address, listener = handler.client_address or "", handler.server.number
-    received = b"".join(handler.head) + takeover.read_ahead(handler)
+    received = b"".join(handler.head) + handler.rfile.read_ahead()
     try:
         with gevent.Timeout(TIMEOUT, TimeoutError):
             passing.offer(connection, Passed(sock, address, listener, received, once))

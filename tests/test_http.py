@@ -1,5 +1,7 @@
 """The HTTP side: handshakes, long-polling, upgrades, origins."""
 
+import http.client
+import itertools
 import json
 import socket as sockets
 
@@ -504,3 +506,34 @@ def test_a_body_is_read_as_long_as_it_is(server, fields, body):
     head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
     assert response(raw_request(server.port, head.encode() + body)) == (200, "ok")
     assert client.receive().startswith("40{")
+
+
+ENDS = ["\r\n\r\n", "\n\n", "\r\n\n", "\n\r\n"]
+
+
+@pytest.mark.parametrize("ends", list(itertools.product(ENDS, repeat=2)))
+@pytest.mark.parametrize("size", [10_000, 7], ids=["at once", "in pieces"])
+def test_a_request_ends_with_its_first_empty_line_however_it_comes(server, ends, size):
+    requests = [
+        f"GET /fields/ HTTP/1.1\r\nHost: localhost\r\nX-Number: {number}{end}".encode()
+        for number, end in enumerate(ends)
+    ]
+    data = b"".join(requests)
+    connection = raw_request(server.port, b"")
+    connection.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+    for start in range(0, len(data), size):
+        connection.sendall(data[start : start + size])
+    answers = connection.makefile("rb")
+    for number in range(2):
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        fields = http.client.parse_headers(answers)
+        body = json.loads(answers.read(int(fields["Content-Length"])))
+        assert body["HTTP_X_NUMBER"] == str(number)
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 200), (101, 400)])
+@pytest.mark.parametrize("padding", [0, 100], ids=["at once", "in pieces"])
+def test_there_are_a_hundred_header_fields_at_most(server, count, status, padding):
+    fields = [f"X-{number}: {'x' * padding}" for number in range(count - 1)]
+    head = "\r\n".join(["GET /fields/ HTTP/1.1", "Host: localhost", *fields, "\r\n"])
+    assert response(raw_request(server.port, head.encode()))[0] == status

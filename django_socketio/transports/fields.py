@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BufferedReader
+from sys import intern
 
 MAX_FIELDS = 100
 MAX_LINE = 65_536
@@ -16,6 +18,15 @@ _ENDS = (b"\r\n", b"\n")
 
 _WITHOUT_PREFIX = ("content-type", "content-length")
 """Fields that WSGI has other keys for."""
+
+
+_TOO_MANY = f"a request with more than {MAX_FIELDS} header fields"
+
+
+@lru_cache(1_000)
+def _key(name: str) -> str:
+    """Return what WSGI calls a field."""
+    return intern(f"HTTP_{name.replace('-', '_').upper()}")
 
 
 class Fields:
@@ -57,7 +68,7 @@ class Fields:
         """
         for name, value in self.items():
             if "_" not in name and name not in _WITHOUT_PREFIX:
-                yield f"HTTP_{name.replace('-', '_').upper()}", value
+                yield _key(name), value
 
     @property
     def typeheader(self) -> str | None:
@@ -73,16 +84,30 @@ def read_fields(file: BufferedReader, lines: list[bytes]) -> Fields:
 
     """
     first = len(lines)
-    _read_lines(file, lines)
-    text = b"".join(lines[first:-1]).decode("latin-1")
+    if not _has_read_all(file, lines):
+        _read_lines(file, lines)
+    text = b"".join(lines[first:]).removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
     valid = _VALID.match(text)
     if valid is None or valid.end() != len(text):
         bad = text[valid.end() if valid else 0 :][:60]
         raise ValueError(f"a header field is a name, a colon and a value, not {bad!r}")
+    found = _FIELD.findall(text)
+    if len(found) > MAX_FIELDS:
+        raise ValueError(_TOO_MANY)
     fields = Fields()
-    for name, value in _FIELD.findall(text):
+    for name, value in found:
         fields.add(name, value.strip(" \t"))
     return fields
+
+
+def _has_read_all(file: BufferedReader, lines: list[bytes]) -> bool:
+    """Read all fields at once, if they have come and their lines end as most do."""
+    ahead = file.peek()
+    end = ahead.find(b"\n\r\n")
+    if end < 0 or ahead.startswith(_ENDS) or b"\n\n" in ahead[:end]:
+        return False
+    lines.append(file.read(end + 3))
+    return True
 
 
 def _read_lines(file: BufferedReader, lines: list[bytes]) -> None:
@@ -95,4 +120,4 @@ def _read_lines(file: BufferedReader, lines: list[bytes]) -> None:
             raise ValueError(f"a header field of more than {MAX_LINE} bytes")
         if not line:
             raise ValueError("a request that ends within its header fields")
-    raise ValueError(f"a request with more than {MAX_FIELDS} header fields")
+    raise ValueError(_TOO_MANY)

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from io import BufferedReader
 from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
 from typing import Any
 
@@ -15,7 +14,8 @@ from greenlet import getcurrent, greenlet
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.fields import Fields, read_fields
-from django_socketio.transports.passing import Passed, replay
+from django_socketio.transports.passing import Passed
+from django_socketio.transports.stream import Stream
 from django_socketio.transports.workers import Workers
 
 IDLE = 0.5
@@ -73,10 +73,10 @@ class Handler(WSGIHandler):
     head: list[bytes]
     """The lines that were read of the current request, as they came."""
 
-    def __init__(self, sock: Any, address: Any, server: "Listener") -> None:
+    def __init__(self, sock: Any, address: Any, server: "Listener", received: bytes = b"") -> None:
         if sock.family != AF_UNIX:
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        super().__init__(sock, address, server)
+        super().__init__(sock, address, server, Stream(sock, received))
         self._waits_since: float | None = None
 
     def read_requestline(self) -> str:
@@ -125,7 +125,7 @@ class Handler(WSGIHandler):
         if [coding.lower() for coding in codings] not in ([], ["chunked"]):
             raise ValueError(f"a Transfer-Encoding is chunked, not {codings!r:.100}")
 
-    def MessageClass(self, rfile: BufferedReader, *args: Any) -> Fields:  # noqa: N802
+    def MessageClass(self, rfile: Stream, *args: Any) -> Fields:  # noqa: N802
         """Read the header fields."""
         return read_fields(rfile, self.head)
 
@@ -193,8 +193,7 @@ class Listener(WSGIServer):
     def adopt(self, passed: Passed) -> None:
         """Serve a connection that another process accepted."""
         with passed.socket as sock:
-            handler = self.handler_class(sock, passed.address, self)
-            handler.rfile = replay(passed.received, sock)
+            handler = self.handler_class(sock, passed.address, self, passed.received)
             handler.once = passed.once
             self._serve(handler)
 

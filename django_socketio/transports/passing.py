@@ -13,7 +13,6 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
 from typing import Any
 
 from gevent.socket import socket as gevent_socket
@@ -120,33 +119,3 @@ def _checked(details: Any) -> tuple[Any, int, bool]:
         case {"address": list() | str() as address, "listener": int(listener), "once": bool(once)}:
             return tuple(address) if isinstance(address, list) else address, max(listener, 0), once
     raise ValueError("the details are not what is expected")
-
-
-class _Replay(RawIOBase):
-    """Reads what was received already, then from the connection."""
-
-    def __init__(self, received: bytes, connection: RawIOBase) -> None:
-        self._received = received
-        self._connection = connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if not self._received:
-            return self._connection.readinto(buffer)
-        part = self._received[: len(buffer)]
-        self._received = self._received[len(part) :]
-        buffer[: len(part)] = part
-        return len(part)
-
-    def close(self) -> None:
-        self._connection.close()
-        super().close()
-
-
-def replay(received: bytes, sock: Any) -> BufferedReader:
-    """Return a file of what was received already, and of what the connection still brings."""
-    # All of it fits into the buffer, where ``takeover.read_ahead`` finds it.
-    size = max(len(received), DEFAULT_BUFFER_SIZE)
-    return BufferedReader(_Replay(received, sock.makefile("rb", 0)), size)

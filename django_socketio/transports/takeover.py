@@ -27,28 +27,17 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
 
     """
     handler: WSGIHandler = environ.pop(KEY)
-    received = read_ahead(handler)
+    received = handler.rfile.read_ahead()
     # What pywsgi logs of the request, and will not send again.
     handler.status = "101 Switching Protocols"
     handler.response_headers = []
     handler.rfile.close()
-    sock = Socket(fileno=handler.socket.detach())
+    accepted = handler.socket
+    sock = Socket(accepted.family, accepted.type, accepted.proto, accepted.detach())
     sock.setblocking(False)
     _let_go(handler)
     if answer.take_over is not None:
         answer.take_over(sock, _head(headers), received)
-
-
-def read_ahead(handler: WSGIHandler) -> bytes:
-    """Return what pywsgi has read beyond the request's head, without taking it; never waits."""
-    timeout = handler.socket.gettimeout()
-    handler.socket.settimeout(0)
-    try:
-        return handler.rfile.peek()
-    except OSError:
-        return b""
-    finally:
-        handler.socket.settimeout(timeout)
 
 
 def release(handler: WSGIHandler) -> None:

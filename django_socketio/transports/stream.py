@@ -1,0 +1,48 @@
+"""What comes on a connection, as pywsgi reads it: a file."""
+
+from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
+from typing import Any
+
+
+class _Incoming(RawIOBase):
+    """Reads what was received already, then from the connection."""
+
+    def __init__(self, sock: Any, received: bytes) -> None:
+        self._socket = sock
+        self._received = received
+        self.is_over = False
+        """Whether nothing is to be read from the connection any more."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._received:
+            part = self._received[: len(buffer)]
+            self._received = self._received[len(part) :]
+            buffer[: len(part)] = part
+            return len(part)
+        return None if self.is_over else self._socket.recv_into(buffer)
+
+
+class Stream(BufferedReader):
+    """A connection as a file; closing it leaves the connection open.
+
+    Args:
+        sock: the connection.
+        received: what was read from it already.
+
+    """
+
+    def __init__(self, sock: Any, received: bytes = b"") -> None:
+        self._incoming = _Incoming(sock, received)
+        # All of it fits into the buffer, where ``read_ahead`` finds it.
+        super().__init__(self._incoming, max(len(received), DEFAULT_BUFFER_SIZE))
+
+    def read_ahead(self) -> bytes:
+        """Return what has been read from the connection and from nobody here; never waits.
+
+        From then on nothing more is read from the connection.
+        """
+        self._incoming.is_over = True
+        return self.peek()
