@@ -29,6 +29,9 @@ logger = logging.getLogger("django_socketio")
 ENGINE = "django_socketio.engine"
 """Where in an environ the view finds the engine: only a server that holds sockets puts it there."""
 
+EXCHANGE = "django_socketio.exchange"
+"""Where in an environ the view finds the request as the engine sees it."""
+
 HANDSHAKE = "django_socketio.handshake"
 """Where in an environ the view leaves the engine's answer, with the request that it is for."""
 
@@ -82,7 +85,7 @@ class Application:
         environ[ENGINE] = self._engine
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
             return self._django(environ, start_response)
-        exchange = Exchange.of(environ)
+        exchange = environ[EXCHANGE] = Exchange.of(environ)
         if exchange.sid and exchange.method != "OPTIONS":
             if self._hand_over_to_owner(exchange):
                 return []
@@ -156,6 +159,7 @@ _NOTHING: Any = LimitedStream(BytesIO(), 0)
 _OF_THE_CONNECTION = frozenset(
     {
         ENGINE,
+        EXCHANGE,
         "HTTP_CONNECTION",
         "HTTP_SEC_WEBSOCKET_EXTENSIONS",
         "HTTP_SEC_WEBSOCKET_KEY",

@@ -185,7 +185,7 @@ def _unread(reference: Reference, read: Callable[[], Any]) -> SimpleLazyObject:
     """Return the lazy object, as if it had not been read; another one if nobody has kept it."""
     lazy: Any = reference()
     if lazy is None:
-        lazy = SimpleLazyObject(read)
+        return SimpleLazyObject(read)
     lazy._wrapped = empty
     return lazy
 

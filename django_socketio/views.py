@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import origins
-from django_socketio.application import ENGINE, HANDSHAKE, refuse_origin
+from django_socketio.application import ENGINE, EXCHANGE, HANDSHAKE, refuse_origin
 from django_socketio.transports.http import Answer, Exchange
 
 logger = logging.getLogger("django_socketio")
@@ -37,7 +37,9 @@ def socketio(request: HttpRequest) -> HttpResponse:
         return _response(Answer(204, headers=()), origins.preflight(cors))
     if hasattr(request, "session"):
         request.session.keys()  # read here, where a view may wait for the database
-    answer = engine.handshake(Exchange.of(request.META), request)
+    # Where the view has a path of its own, nobody has made one yet.
+    exchange = request.META.get(EXCHANGE) or Exchange.of(request.META)
+    answer = engine.handshake(exchange, request)
     request.META[HANDSHAKE] = (answer, request)
     return _response(answer, cors)
 
