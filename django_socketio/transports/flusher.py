@@ -1,5 +1,6 @@
 """What one turn of the event loop has for a socket leaves in one ``send``."""
 
+import socket
 from typing import Any, Protocol
 
 from gevent import get_hub
@@ -8,6 +9,9 @@ from django_socketio.transports import log
 
 MANY = 100
 """Flushes that take so long that it pays to look first for what else has come."""
+
+MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+"""For ``send``, where there is such a flag (Linux): wait for what leaves in the same packet."""
 
 AFTER_READERS = -1
 """A watcher's priority: its turn comes when what the sockets brought has been read."""

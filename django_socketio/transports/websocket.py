@@ -10,7 +10,7 @@ from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
 from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarm, Alarms, clock
-from django_socketio.transports.flusher import Flusher
+from django_socketio.transports.flusher import MORE_FOLLOWS, Flusher
 from django_socketio.transports.hangup import has_hung_up
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
@@ -136,7 +136,8 @@ class WebSocketTransport:
             return
         data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         try:
-            sent = self._socket.send(data)
+            # The last bytes leave in one packet with the end of our side.
+            sent = self._socket.send(data, MORE_FOLLOWS if self._closing else 0)
         except BlockingIOError:
             sent = 0
         except OSError:
