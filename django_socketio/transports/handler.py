@@ -74,8 +74,6 @@ class Handler(WSGIHandler):
     """The lines that were read of the current request, as they came."""
 
     def __init__(self, sock: Any, address: Any, server: "Listener", received: bytes = b"") -> None:
-        if sock.family != AF_UNIX:
-            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         super().__init__(sock, address, server, Stream(sock, received))
         self._waits_since: float | None = None
 
@@ -177,6 +175,12 @@ class Listener(WSGIServer):
         super().__init__(*args, spawn=attendants.spawn, **options)
         self._attendants = attendants
         self.connections: dict[Handler, greenlet] = {}
+
+    def set_listener(self, listener: Any) -> None:
+        """Listen on a socket; the connections that it accepts send what they have at once."""
+        super().set_listener(listener)
+        if listener.family != AF_UNIX:
+            listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # which they inherit
 
     def full(self) -> bool:
         """Return whether there are as many connections as can be served."""
