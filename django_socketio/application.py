@@ -85,12 +85,12 @@ class Application:
         environ[ENGINE] = self._engine
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
             return self._django(environ, start_response)
-        exchange = environ[EXCHANGE] = Exchange.of(environ)
+        exchange = Exchange.of(environ)
         if exchange.sid and exchange.method != "OPTIONS":
             if self._hand_over_to_owner(exchange):
                 return []
             return self._respond(exchange, start_response)
-        return self._shake_hands(environ, start_response)
+        return self._shake_hands(exchange, start_response)
 
     # Requests of a session
 
@@ -128,11 +128,13 @@ class Application:
 
     # Handshakes
 
-    def _shake_hands(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        begun: list[Any] = []
+    def _shake_hands(self, exchange: Exchange, start_response: Any) -> Iterable[bytes]:
+        environ, begun = exchange.environ, list[Any]()
+        environ[EXCHANGE] = exchange
         with self._handshakes:
             response = self._django(environ, lambda *args: begun.append(args))
             database.give_back()
+        del environ[EXCHANGE]  # which refers to it
         status, headers = begun[-1][:2]
         answer, request = environ.pop(HANDSHAKE, (None, None))
         # Where middleware, or an error, had another answer, the handshake never happened.
@@ -159,7 +161,6 @@ _NOTHING: Any = LimitedStream(BytesIO(), 0)
 _OF_THE_CONNECTION = frozenset(
     {
         ENGINE,
-        EXCHANGE,
         "HTTP_CONNECTION",
         "HTTP_SEC_WEBSOCKET_EXTENSIONS",
         "HTTP_SEC_WEBSOCKET_KEY",

@@ -15,7 +15,7 @@ from django_socketio.transports.workers import Workers
 from tests.faults import events
 
 LEFT = [
-    *["Acks", "Client", "Connection", "Held", "Mailbox", "PollingTransport", "Session"],
+    *["Acks", "Client", "Connection", "Exchange", "Held", "Mailbox", "PollingTransport", "Session"],
     *["Socket", "Upgrade", "WebSocketProtocol", "WebSocketTransport", "WSGIRequest", "io"],
 ]
 
