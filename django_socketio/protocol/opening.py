@@ -1,7 +1,6 @@
 """The opening handshake of a WebSocket: the server's side (RFC 6455, section 4.2)."""
 
 import binascii
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import NamedTuple
@@ -60,7 +59,7 @@ def accept(request: Request) -> tuple[tuple[str, str], ...]:
     return (
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", b64encode(digest).decode()),
+        ("Sec-WebSocket-Accept", binascii.b2a_base64(digest, newline=False).decode()),
     )
 
 
@@ -112,7 +111,7 @@ def _names(field: str) -> list[str]:
 
 def _check_key(key: str) -> None:
     try:
-        size = len(b64decode(key, validate=True))
+        size = len(binascii.a2b_base64(key, strict_mode=True))
     except (binascii.Error, ValueError):  # which it is for what is not ASCII
         size = 0
     if size != _KEY_SIZE:
