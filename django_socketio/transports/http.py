@@ -1,7 +1,6 @@
 """One HTTP request as the engine sees it, and the engine's answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 from socket import socket
@@ -76,8 +75,7 @@ class RequestError(Exception):
         return Answer(self.status, body, (("Content-Type", "application/json"), *self.headers))
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A request on the engine's path, read from a WSGI environ."""
 
     method: str
