@@ -172,7 +172,7 @@ class Listener(WSGIServer):
     stopping = False
 
     def __init__(self, *args: Any, attendants: Workers, **options: Any) -> None:
-        super().__init__(*args, spawn=attendants.spawn, **options)
+        super().__init__(*args, **options)
         self._attendants = attendants
         self.connections: dict[Handler, greenlet] = {}
 
@@ -185,6 +185,10 @@ class Listener(WSGIServer):
     def full(self) -> bool:
         """Return whether there are as many connections as can be served."""
         return self._attendants.are_busy
+
+    def do_handle(self, sock: Any, address: Any) -> None:
+        """Have a connection served that was accepted here."""
+        self._attendants.spawn(self._handle, sock, address)
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve a connection that was accepted here."""
