@@ -10,8 +10,8 @@ class _Incoming(RawIOBase):
     def __init__(self, sock: Any, received: bytes) -> None:
         self._socket = sock
         self._received = received
-        self.is_over = False
-        """Whether nothing is to be read from the connection any more."""
+        self.may_wait = True
+        """Whether to read from the connection."""
 
     def readable(self) -> bool:
         return True
@@ -22,7 +22,7 @@ class _Incoming(RawIOBase):
             self._received = self._received[len(part) :]
             buffer[: len(part)] = part
             return len(part)
-        return None if self.is_over else self._socket.recv_into(buffer)
+        return self._socket.recv_into(buffer) if self.may_wait else None
 
 
 class Stream(BufferedReader):
@@ -40,9 +40,9 @@ class Stream(BufferedReader):
         super().__init__(self._incoming, max(len(received), DEFAULT_BUFFER_SIZE))
 
     def read_ahead(self) -> bytes:
-        """Return what has been read from the connection and from nobody here; never waits.
-
-        From then on nothing more is read from the connection.
-        """
-        self._incoming.is_over = True
-        return self.peek()
+        """Return what was read from the connection too far, without taking it; never waits."""
+        self._incoming.may_wait = False
+        try:
+            return self.peek()
+        finally:
+            self._incoming.may_wait = True

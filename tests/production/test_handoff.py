@@ -228,6 +228,28 @@ def test_an_owner_that_is_not_there(shared, owner):
     assert "abcdefghij" not in shared.output
 
 
+def refuse(listener):
+    connection, _ = listener.accept()
+    connection.close()
+
+
+def test_an_owner_that_does_not_take_a_connection(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    with socket.socket(socket.AF_UNIX) as owner:
+        owner.bind(str(next(tmp_path.iterdir()) / "0badbeef"))
+        owner.listen()
+        refuses = ThreadPoolExecutor(1).submit(refuse, owner)
+        path = f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        connection = raw_request(server.port, head.encode())
+        refuses.result(TIMEOUT)
+        connection.sendall(b"4hell")
+        assert response(connection)[0] == 400
+        connection.sendall(f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert response(connection)[0] == 200
+    assert "Traceback" not in server.output
+
+
 NONSENSE = [
     b"",
     b"\0",
