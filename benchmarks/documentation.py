@@ -52,7 +52,10 @@ Against the others
 ==================
 
 The ratio of django-socketio's median to that of the best server of each. For rates, above 1 is
-ahead; for memory and latency, below 1.
+ahead; for memory and latency, below 1. A connection is not the same work everywhere: ours passes
+Django's middleware, then Socket.IO's CONNECT; Channels' its own middleware for sessions and
+authentication, for none of Django's can run there, and then nothing; python-socketio's no
+middleware.
 
 """
 
