@@ -68,14 +68,17 @@ def around_thread(run: Callable[[], None]) -> None:
     try:
         contextvars.Context().run(run)
     finally:
-        connections.close_all()
+        _close_all()
 
 
 def give_back() -> None:
     """Close the connections of a greenlet that serves HTTP and is about to wait for long."""
-    if not getattr(getcurrent(), _MARK, False):
-        return
-    setattr(getcurrent(), _MARK, False)
+    if getattr(getcurrent(), _MARK, False):
+        setattr(getcurrent(), _MARK, False)
+        _close_all()
+
+
+def _close_all() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.closed_in_transaction:
@@ -152,11 +155,11 @@ class IdleConnections:
         """Close those that have not been used for a while; return when to be called again."""
         idle = {worker for worker, used in _holders.items() if now - used >= IDLE_TIME}
         if idle:
-            self._workers.rouse(idle, _close_all)
+            self._workers.rouse(idle, _close_unused)
         return now + IDLE_TIME / 2
 
 
-def _close_all() -> None:
-    connections.close_all()
+def _close_unused() -> None:
+    _close_all()
     _holders[getcurrent()] = clock()  # in-memory SQLite stays open
     _note_use(getcurrent())

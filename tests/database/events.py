@@ -89,6 +89,12 @@ def in_thread(request, socket, context):
     return query("SELECT 1")
 
 
+@on_event("leave in thread", threaded=True)
+def leave_in_thread(request, socket, context):
+    transaction.atomic().__enter__()
+    return query("SELECT 1")
+
+
 @on_error
 def note(request, socket, context, exception):
     """Uses the database right after a handler that failed."""

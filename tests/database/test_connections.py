@@ -82,6 +82,13 @@ def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
         one.close()
 
 
+def test_a_thread_leaves_nothing_to_the_next_handler(site):
+    client = join(site(CONN_MAX_AGE=None))
+    for _ in range(3):  # there are two threads
+        assert client.ask("leave in thread") == [1]
+        assert client.ask("in thread") == [1]
+
+
 def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
     server = site(CONN_MAX_AGE=None)
     for _ in range(3):
