@@ -144,6 +144,7 @@ def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
     server.signal(signal.SIGQUIT)
     assert server.wait(5) == 0
     assert "finished: " in server.output
+    assert "slow no more" in server.output
 
 
 def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):

@@ -8,9 +8,12 @@ from tests.production.events import say, seen
 
 
 def slow(request, seconds):
-    """Answer late; what is printed tells that the request has come."""
+    """Answer late; what is printed tells that the request has come, and that it is over."""
     say("slow")
-    time.sleep(seconds)
+    try:
+        time.sleep(seconds)
+    finally:
+        say("slow no more")
     return HttpResponse("slow")
 
 
