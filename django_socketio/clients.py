@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from django_socketio import events
 from django_socketio.exceptions import ChannelError, ProtocolError
@@ -26,13 +26,31 @@ PATIENCE = 10
 """How many times the limit of waiting events a client may send while a handler waits for it."""
 
 
+class Login(Protocol):
+    """The login that a connection began with."""
+
+    over: bool
+    """Whether the login has ended: nothing that waits to be handled may act in its name."""
+
+
+class Owner(Protocol):
+    """The connection that a client is one of."""
+
+    login: Login
+
+    def forget(self, client: "Client") -> None:
+        """Take no more packets to the client."""
+
+    def finished(self) -> None:
+        """Take note that the last handler of the client has run."""
+
+
 class Client:
     """One socket with its request, context and lifecycle."""
 
     __slots__ = (
         "_accepted",
-        "_finished",
-        "_forget",
+        "_connection",
         "_mailbox",
         "_paused",
         "_session",
@@ -49,13 +67,11 @@ class Client:
         session: Session,
         request: Any,
         packet: Packet,
-        forget: Callable[["Client"], None],
-        finished: Callable[[], None],
+        connection: Owner,
     ) -> None:
         self._shared = shared
         self._session = session
-        self._forget = forget
-        self._finished = finished
+        self._connection = connection
         self._waiting_bytes = 0
         self._mailbox = Mailbox(shared.workers)
         self._accepted = False
@@ -107,14 +123,14 @@ class Client:
         """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
         callback = self.socket.acks.resolve(packet.id, packet.data)
         if callback is not None:
-            self._mailbox.put(self._guarded, call, callback, *packet.data)
+            self._mailbox.put(self._answered, callback, packet.data)
 
     def end(self, reason: str, error: ProtocolError | None = None) -> None:
         """End the socket, once what it sent before has been handled."""
         if self.socket.disconnect_reason is not None:
             return
         self.socket.end(reason)
-        self._forget(self)
+        self._connection.forget(self)
         self._mailbox.put(self._end, error)
 
     def report(self, error: Exception) -> None:
@@ -124,7 +140,7 @@ class Client:
     # In a worker: one after the other
 
     def _connect(self) -> None:
-        if self.socket.disconnect_reason == Reason.SESSION_ENDED:
+        if self._connection.login.over:
             return
         try:
             self._send(events.on_connect.handlers)
@@ -144,7 +160,7 @@ class Client:
 
     def _event(self, packet: Packet, size: int) -> None:
         self._waiting_bytes -= size
-        if not self._accepted or self.socket.disconnect_reason == Reason.SESSION_ENDED:
+        if not self._accepted or self._connection.login.over:
             return
         name, args = packet.data[0], packet.data[1:]
         try:
@@ -162,6 +178,10 @@ class Client:
             self._answer(packet.id, answer)
         if name == "subscribe" and args and args[0] in self.socket.channel_names:
             self.socket.admit(args[0])
+
+    def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
+        if not self._connection.login.over:
+            self._guarded(call, callback, *args)
 
     def _handle(self, name: str, args: list[Any]) -> Any:
         """Run what an event asks for; return the answer to it."""
@@ -217,7 +237,7 @@ class Client:
             self._accepted = False
             self.socket.finish()
             self._shared.living.discard(self)
-            self._finished()
+            self._connection.finished()
 
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django_socketio import events
-from django_socketio.clients import Client
+from django_socketio.clients import Client, Login
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Decoder, Packet, PacketType
@@ -18,10 +18,17 @@ MAX_CLIENTS = 100
 
 
 class Connection:
-    """One session: its packets, taken to the client of the namespace that they name."""
+    """One session: its packets, taken to the client of the namespace that they name.
+
+    Attributes:
+        stop_waiting: called once ``check_connected`` need not be.
+        when_over: called once the session is over and the last handler has run.
+
+    """
 
     __slots__ = (
         "_clients",
+        "_closed",
         "_decoder",
         "_left",
         "_namespaces",
@@ -29,10 +36,12 @@ class Connection:
         "_session",
         "_shared",
         "_size",
+        "login",
         "stop_waiting",
+        "when_over",
     )
 
-    def __init__(self, shared: Shared, session: Session, request: Any) -> None:
+    def __init__(self, shared: Shared, session: Session, request: Any, login: Login) -> None:
         self._shared = shared
         self._session = session
         self._request = request
@@ -43,8 +52,10 @@ class Connection:
         """Whose last handler has not run; a namespace may have been left and joined again."""
         self._size = 0
         """Bytes of the packet that is coming."""
+        self._closed = False
+        self.login = login
         self.stop_waiting: Callable[[], object] | None = None
-        """Called once ``check_connected`` need not be."""
+        self.when_over: Callable[[], object] | None = None
 
     def check_connected(self, now: float) -> None:
         """Close the session of a client that never sent a CONNECT."""
@@ -75,9 +86,7 @@ class Connection:
             raise ProtocolError(f"more than {MAX_CLIENTS} sockets on one session")
         if not events.has_namespace(name):
             return refuse(self._session, self._shared.codec, name, "Invalid namespace")
-        client = Client(
-            self._shared, self._session, self._request, packet, self._forget, self._finished
-        )
+        client = Client(self._shared, self._session, self._request, packet, self)
         self._namespaces[name] = client
         self._clients += 1
         self._has_decided()
@@ -88,8 +97,15 @@ class Connection:
         if stop_waiting is not None:
             stop_waiting()
 
-    def _finished(self) -> None:
+    def finished(self) -> None:
+        """Take note that the last handler of a client has run."""
         self._clients -= 1
+        self._check_over()
+
+    def _check_over(self) -> None:
+        if self._closed and not self._clients and self.when_over is not None:
+            self.when_over()
+            self.when_over = None
 
     def _dispatch(self, client: Client, packet: Packet, size: int) -> None:
         if packet.type is EVENT:
@@ -101,7 +117,8 @@ class Connection:
         else:
             raise ProtocolError(f"a {packet.type.name} packet from the client")
 
-    def _forget(self, client: Client) -> None:
+    def forget(self, client: Client) -> None:
+        """Take no more packets to a client that has left its namespace."""
         if self._namespaces.get(client.socket.namespace) is client:
             del self._namespaces[client.socket.namespace]
             self._left |= {client.socket.namespace}
@@ -117,3 +134,5 @@ class Connection:
             client.end(reason, error)
         self._request = None
         self._has_decided()
+        self._closed = True
+        self._check_over()

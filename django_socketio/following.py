@@ -162,14 +162,14 @@ class FollowedConnection:
 
     """
 
-    __slots__ = ("_connection", "_logins", "login", "received")
+    __slots__ = ("_connection", "login", "received")
 
     def __init__(self, connection: Connection, login: Login, logins: Logins) -> None:
         self._connection = connection
-        self._logins = logins
         self.login = login
         self.received: Callable[[str | bytes], None] = connection.received
         logins.add(login)
+        connection.when_over = partial(logins.discard, login)
 
     def check_connected(self, now: float) -> None:
         """Close the session of a client that never sent a CONNECT."""
@@ -184,8 +184,7 @@ class FollowedConnection:
         self._connection.moved()
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
-        """End the clients of all namespaces, and follow the login no longer."""
-        self._logins.discard(self.login)
+        """End the clients of all namespaces; the login is followed until their last handler."""
         self._connection.closed(reason, error)
 
 
@@ -194,7 +193,7 @@ def follow(
 ) -> FollowedConnection:
     """Return what hears of a new session's messages, and counts them if there are limits."""
     login = Login(request, session, logins.touched)
-    followed = FollowedConnection(Connection(shared, session, request), login, logins)
+    followed = FollowedConnection(Connection(shared, session, request, login), login, logins)
     meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
     if meters:
         followed.received = partial(_metered, followed.received, session, meters)

@@ -1,10 +1,26 @@
 import sys
+from collections import defaultdict
 
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from gevent.event import Event
 
 from django_socketio.events import on_disconnect, on_event, on_message
+
+gates = defaultdict(Event)
+"""Opened by a view; until then, a handler waits."""
+
+
+@on_event("wait")
+def wait(request, socket, context, name):
+    sys.stdout.write(f"waiting: {name}\n")
+    assert gates[name].wait(20)
+
+
+@on_event("ask the page")
+def ask_the_page(request, socket, context, text):
+    socket.emit("question", callback=lambda: sys.stdout.write(f"{text}\n"))
 
 
 @on_event("who")

@@ -79,6 +79,50 @@ def test_what_came_before_the_end_and_was_not_handled_is_dropped(server, user):
     assert f"{user} after\n" not in server.output
 
 
+LEAVING = {
+    "disconnects": lambda client: client.send("41"),
+    "closes": lambda client: client.close(),
+    "breaks off": lambda client: client.abandon(),
+}
+
+ENDS = ["/log-out/", "/flush/", "/new-password/?user={}", "/deactivate/?user={}"]
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+@pytest.mark.parametrize("end", ENDS)
+def test_what_waits_when_its_client_leaves_is_dropped_once_the_login_ends(site, user, leave, end):
+    server, other = site
+    browser = logged_in(server, user)
+    socket, witness = browser.open(server), browser.open(server)
+    socket.emit("ask the page", f"{user} answered")
+    assert socket.receive() == '420["question"]'
+    socket.emit("wait", user)
+    server.wait_for(f"waiting: {user}\n")
+    socket.send("430[]")
+    for _ in range(3):
+        socket.emit("shout", f"{user} acts")
+    LEAVING[leave](socket)
+    visitor = Browser() if "user" in end else browser
+    visitor.get(other, end.format(user))
+    assert witness.is_closed()
+    Browser().get(server, f"/open-gate/?user={user}")
+    server.wait_for(f"gone: {user}: ", 2)
+    assert f"{user} acts\n" not in server.output
+    assert f"{user} answered\n" not in server.output
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+def test_what_waits_when_its_client_leaves_is_handled_while_the_login_lasts(server, user, leave):
+    socket = logged_in(server, user).open(server)
+    socket.emit("wait", user)
+    server.wait_for(f"waiting: {user}\n")
+    socket.emit("shout", f"{user} acts")
+    LEAVING[leave](socket)
+    Browser().get(server, f"/open-gate/?user={user}")
+    server.wait_for(f"gone: {user}: ")
+    assert f"{user} acts\n" in server.output
+
+
 @pytest.mark.parametrize("header", ["X-Token", "X-Lazy-Token"])
 def test_users_of_a_middleware_of_the_sites_own_are_read_again(server, user, header):
     logged_in(server, user)

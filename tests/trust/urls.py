@@ -8,6 +8,8 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.urls import include, path
 
+from tests.trust.events import gates
+
 
 def named(request):
     return User.objects.get_or_create(username=request.GET["user"])[0]
@@ -90,7 +92,11 @@ def noted(request):
     return request.session.get("note")
 
 
+def open_gate(request):
+    gates[request.GET["user"]].set()
+
+
 VIEWS = [log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
-VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted]
+VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted, open_gate]
 
 urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]
