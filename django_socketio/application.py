@@ -7,7 +7,6 @@ that exists go to the engine directly, so that a poll that waits holds nothing o
 import logging
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from sys import intern
 from typing import Any
 
 from django.conf import settings
@@ -182,7 +181,7 @@ def trim(request: WSGIRequest) -> None:
     What the requests of many sockets have in common, they share.
     """
     meta = {
-        intern(key): intern(value) if type(value) is str else value
+        key: share(value) if type(value) is str else value
         for key, value in request.META.items()
         if key not in _OF_THE_CONNECTION
     }
@@ -191,6 +190,24 @@ def trim(request: WSGIRequest) -> None:
     request._stream = _NOTHING
     request.__dict__.pop("headers", None)  # made again for who asks for it
     request.resolver_match = _shared(request.resolver_match)
+
+
+SHARED_LENGTH, SHARED_STRINGS = 1_000, 2_000
+"""Characters of a string that is shared, and how many strings are."""
+
+_strings: dict[str, str] = {}
+
+
+def share(text: str) -> str:
+    """Return an equal string that other requests have too, if there is one.
+
+    Not ``sys.intern``: Python 3.12 never frees what was interned.
+    """
+    if len(text) > SHARED_LENGTH:
+        return text
+    if len(_strings) >= SHARED_STRINGS:
+        _strings.clear()
+    return _strings.setdefault(text, text)
 
 
 def _shared(match: ResolverMatch | None) -> ResolverMatch | None:

@@ -4,12 +4,14 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from sys import getsizeof
 from typing import Any
 
-MATCHES_REMEMBERED = 10_000
-"""Channels, and sets of them that sockets are on, for which the matching handlers are known."""
+REMEMBERED_BYTES = 2_000_000
+"""Memory of one event for the channels, and sets of channels, whose handlers are known."""
 
+ENTRY_BYTES = 200
+"""Memory of one entry, its channels' names aside."""
 
 after_handler: list[Callable[[Callable[..., Any]], None]] = []
 """Called with each function of the project's that has run; empty while there is no need."""
@@ -69,10 +71,6 @@ class ThreadedRegistration(Registration):
 class Handlers:
     """Handlers of one event, in the order in which they were registered."""
 
-    relevant: Callable[[str, tuple[str, ...]], tuple[Registration, ...]]
-    """Returns those of a namespace that an event on some channels concerns: handlers without a
-    pattern, and those whose pattern matches a channel. It remembers what it has returned."""
-
     def __init__(self) -> None:
         self._replace(())
 
@@ -92,10 +90,25 @@ class Handlers:
         self._replace(())
 
     def _replace(self, registrations: tuple[Registration, ...]) -> None:
-        remembering = lru_cache(MATCHES_REMEMBERED)
         self.registrations = registrations
-        self._matching = remembering(self._match)
-        self.relevant = remembering(self._find)
+        self._has_patterns = any(r.pattern is not None for r in registrations)
+        self._plain: dict[str, tuple[Registration, ...]] = {
+            r.namespace: self._find(r.namespace, ()) for r in registrations
+        }
+        self._remembered = Remembered()
+
+    def relevant(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
+        """Return the handlers of a namespace that an event on some channels concerns.
+
+        These are the handlers without a pattern, and those whose pattern matches a channel.
+        """
+        if not self._has_patterns or not channels:
+            return self._plain.get(namespace, ())
+        found = self._remembered.get((namespace, channels))
+        if found is None:
+            found = self._find(namespace, channels)
+            self._remembered.add((namespace, channels), found)
+        return found
 
     def send(
         self,
@@ -115,14 +128,45 @@ class Handlers:
 
     def _find(self, namespace: str, channels: tuple[str, ...]) -> tuple[Registration, ...]:
         if len(channels) <= 1:
-            return self._matching(namespace, *channels)
-        found = {r for channel in channels for r in self._matching(namespace, channel)}
+            return tuple(r for r in self.registrations if _concerns(r, namespace, channels))
+        found = {r for channel in channels for r in self.relevant(namespace, (channel,))}
         return tuple(r for r in self.registrations if r in found)
 
-    def _match(self, namespace: str, channel: str | None = None) -> tuple[Registration, ...]:
-        return tuple(
-            r
-            for r in self.registrations
-            if r.namespace == namespace
-            and (r.pattern is None or (channel is not None and r.pattern.match(channel)))
-        )
+
+def _concerns(registration: Registration, namespace: str, channels: tuple[str, ...]) -> bool:
+    pattern = registration.pattern
+    return registration.namespace == namespace and (
+        pattern is None or any(pattern.match(channel) for channel in channels)
+    )
+
+
+Key = tuple[str, tuple[str, ...]]
+
+
+class Remembered:
+    """The handlers that were found for channels, as long as their names take little memory.
+
+    Names are chosen by clients, so their bytes count and not their number. Past the limit, the
+    entries that were added first are forgotten.
+    """
+
+    __slots__ = ("_entries", "_size", "get")
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, tuple[Registration, ...]] = {}
+        self._size = 0
+        self.get = self._entries.get
+
+    def add(self, key: Key, found: tuple[Registration, ...]) -> None:
+        """Remember the handlers for a namespace and channels."""
+        self._entries[key] = found
+        self._size += _size(key)
+        while self._size > REMEMBERED_BYTES:
+            oldest = next(iter(self._entries))
+            del self._entries[oldest]
+            self._size -= _size(oldest)
+
+
+def _size(key: Key) -> int:
+    """Return about how many bytes an entry takes, with the names that it keeps."""
+    return ENTRY_BYTES + sum(map(getsizeof, key[1])) + getsizeof(key[1])

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from io import BufferedReader
-from sys import intern
 
 MAX_FIELDS = 100
 MAX_LINE = 65_536
@@ -23,10 +22,20 @@ _WITHOUT_PREFIX = ("content-type", "content-length")
 _TOO_MANY = f"a request with more than {MAX_FIELDS} header fields"
 
 
-@lru_cache(1_000)
+SHORT = 40
+"""Characters of a field's name up to which its key is remembered: all usual names are shorter."""
+
+
 def _key(name: str) -> str:
-    """Return what WSGI calls a field."""
-    return intern(f"HTTP_{name.replace('-', '_').upper()}")
+    """Return what WSGI calls a field; for usual names, the same string each time."""
+    return _usual_key(name) if len(name) <= SHORT else _make_key(name)
+
+
+def _make_key(name: str) -> str:
+    return f"HTTP_{name.replace('-', '_').upper()}"
+
+
+_usual_key = lru_cache(1_000)(_make_key)
 
 
 class Fields:

@@ -105,8 +105,13 @@ class Buckets:
         return bucket
 
 
+MAX_ADDRESS_LENGTH = 64
+"""Characters that are remembered of an address: it may be what a client has made a proxy say."""
+
+
 def network(address: str) -> str:
     """Return what one visitor has: an IPv4 address, or an IPv6 network of 64 bits."""
+    address = address[:MAX_ADDRESS_LENGTH]
     if ":" not in address:
         return address
     try:
