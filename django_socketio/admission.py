@@ -17,8 +17,8 @@ AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
 
 NOT_LISTED = "%r: subscribe to %r refused: SOCKETIO_ALLOWED_CHANNELS leaves it out"
 DENIED = (
-    "%r: subscribe to %r refused: SOCKETIO_DEFAULT_DENY is on, and neither the pattern of an "
-    "on_subscribe handler nor SOCKETIO_ALLOWED_CHANNELS admits it"
+    "%r: subscribe to %r refused: SOCKETIO_DEFAULT_DENY is on, no pattern of an on_subscribe "
+    "handler matches the channel, and SOCKETIO_ALLOWED_CHANNELS is not set"
 )
 
 
@@ -26,9 +26,9 @@ class Admission:
     """Stands before ``on_subscribe``: its handlers run if the settings do not refuse.
 
     Args:
-        allowed: asked for each channel, if there is one.
-        default_deny: whether a channel must be admitted by name: by ``allowed``, or by the pattern
-            of a handler.
+        allowed: asked for each channel, if there is one; a channel that it leaves out is refused.
+        default_deny: whether a channel must be admitted by name: by ``allowed`` or, where there is
+            no such function, by the pattern of a handler.
         event: whose handlers run last.
 
     """
@@ -55,17 +55,12 @@ class Admission:
 
         """
         (channel,) = channels
-        if not self._is_listed(request, channel):
-            if not self._default_deny:
+        if self._allowed is not None:
+            if channel not in _names(self._allowed(request, [channel])):
                 self._refuse(NOT_LISTED, socket, channel)
-            if not self._has_pattern(socket.namespace, channel):
-                self._refuse(DENIED, socket, channel)
+        elif self._default_deny and not self._has_pattern(socket.namespace, channel):
+            self._refuse(DENIED, socket, channel)
         return self._event.handlers.send(channels, request, socket, context, args)
-
-    def _is_listed(self, request: Any, channel: str) -> bool:
-        if self._allowed is None:
-            return not self._default_deny
-        return channel in _names(self._allowed(request, [channel]))
 
     def _has_pattern(self, namespace: str, channel: str) -> bool:
         handlers = self._event.handlers.relevant(namespace, (channel,))

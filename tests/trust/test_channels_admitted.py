@@ -103,14 +103,16 @@ def test_by_default_deny_only_what_a_pattern_names_is_admitted(serve, connect, a
     assert "SOCKETIO_DEFAULT_DENY is on" in caplog.text
 
 
-def test_by_default_deny_the_callback_admits_too(serve, connect):
-    @on_subscribe(channel="^(public-|staff)")
+def test_by_default_deny_the_callback_admits_and_nothing_else(serve, connect):
+    """Two safeguards are never weaker than one of them."""
+
+    @on_subscribe(channel="^(public-|staff|lobby|room)")
     def public(request, socket, context, channel):
         pass
 
     client = connect(serve(DEFAULT_DENY=True, ALLOWED_CHANNELS=f"{HERE}allowed"))
     assert client.subscribe("lobby") is True
-    assert client.subscribe("public-1") is True
+    assert client.subscribe("public-1") == DENIED
     assert client.subscribe("room-1") == DENIED
     assert client.subscribe("staff") == {"error": "for staff"}
 
