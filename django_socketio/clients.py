@@ -11,11 +11,18 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from django_socketio import events
-from django_socketio.exceptions import ChannelError, ProtocolError
+from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.handlers import call
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
-from django_socketio.shared import INTERNAL_ERROR, Sends, Shared, refusal_text, refuse
+from django_socketio.shared import (
+    INTERNAL_ERROR,
+    WRONG_ARGUMENTS,
+    Sends,
+    Shared,
+    refusal_text,
+    refuse,
+)
 from django_socketio.socket import Socket
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import FAILURES, Mailbox
@@ -171,6 +178,9 @@ class Client:
         except ChannelError as error:
             logger.info("%r: %s refused: %s", self.socket, name, error)
             answer = {"error": str(error)}
+        except WrongArguments as error:
+            self._failed(error)
+            answer = {"error": WRONG_ARGUMENTS}
         except FAILURES as error:
             self._failed(error)
             answer = {"error": INTERNAL_ERROR}
@@ -275,7 +285,11 @@ class Client:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
-        logger.error("A handler of %r failed", self.socket, exc_info=error)
+        if isinstance(error, WrongArguments):
+            if self._shared.errors.is_new(error):
+                logger.warning("%r: %s", self.socket, error)
+        else:
+            self._shared.errors.log("A handler of %r failed", self.socket, error=error)
         self._report(error)
 
     def _lost(self, error: Exception) -> None:
@@ -285,5 +299,6 @@ class Client:
     def _report(self, error: BaseException) -> None:
         try:
             self._send(events.on_error.handlers, error)
-        except FAILURES:
-            logger.exception("A handler of on_error failed for %r", self.socket)
+        except FAILURES as failure:
+            message = "A handler of on_error failed for %r"
+            self._shared.errors.log(message, self.socket, error=failure)

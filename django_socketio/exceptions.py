@@ -5,6 +5,7 @@ SocketIOError
 │   ├── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
 │   └── RateExceeded             ... or more in a second than the rates of the settings allow
 ├── EventError                   a handler was registered in a way that cannot work
+├── WrongArguments (TypeError)   an event has other arguments than its handler takes
 ├── ChannelError (ValueError)    a channel's name is bad, or a socket has too many channels
 ├── NoSocket                     nobody was there to receive an out-of-band message
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
@@ -31,6 +32,10 @@ class RateExceeded(ProtocolError):
 
 class EventError(SocketIOError):
     """A handler was registered in a way that cannot work."""
+
+
+class WrongArguments(SocketIOError, TypeError):
+    """An event came with other arguments than its handler takes."""
 
 
 class ChannelError(SocketIOError, ValueError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any
 
+from django_socketio.exceptions import WrongArguments
+
 REMEMBERED_BYTES = 2_000_000
 """Memory of one event for the channels, and sets of channels, whose handlers are known."""
 
@@ -24,10 +26,36 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{name}" if name else repr(function)
 
 
+def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: int) -> None:
+    """Check that a function can be called with ``args``, the last ``sent`` being the client's.
+
+    Raises:
+        WrongArguments: it takes others.
+
+    """
+    try:
+        inspect.signature(function).bind(*args)
+    except ValueError:
+        return  # a signature that cannot be known
+    except TypeError as error:
+        raise WrongArguments(
+            f"{name_of(function)}{inspect.signature(function)} does not take the {sent} "
+            f"argument(s) that the client sent: {error}"
+        ) from None
+
+
 def call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function of the project's, and clean up after it."""
+    """Call a function of the project's with a client's answer, and clean up after it.
+
+    Raises:
+        WrongArguments: the function takes other arguments.
+
+    """
     try:
         return function(*args)
+    except TypeError:
+        check_arguments(function, args, len(args))
+        raise
     finally:
         for clean_up in after_handler:
             clean_up(function)
@@ -51,6 +79,9 @@ class Registration:
             args = args[:1] or (None,)
         try:
             return self.function(request, socket, context, *args)
+        except TypeError:
+            check_arguments(self.function, (request, socket, context, *args), len(args))
+            raise
         finally:
             for clean_up in after_handler:
                 clean_up(self.function)

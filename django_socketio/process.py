@@ -16,6 +16,7 @@ from django_socketio.codec import Codec
 from django_socketio.events import all_handlers
 from django_socketio.following import Logins
 from django_socketio.relay.base import Envelope
+from django_socketio.repeated import RepeatedErrors
 from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
@@ -48,7 +49,14 @@ class Process:
         self.logins = Logins(self.alarms, interval, database.around_turn)
         self._threads = Threads(limits.threads, database.around_thread)
         self.shared = Shared(
-            channels, codec, workers, self._threads, limits, PermissionDenied, message_log()
+            channels,
+            codec,
+            workers,
+            self._threads,
+            limits,
+            RepeatedErrors(self.alarms),
+            PermissionDenied,
+            message_log(),
         )
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched

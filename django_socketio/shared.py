@@ -8,6 +8,7 @@ from django_socketio import events
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.repeated import RepeatedErrors
 from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
@@ -19,6 +20,9 @@ LogMessage = Callable[[Any, str, Any], None]
 
 INTERNAL_ERROR = "Internal error"
 """What clients learn of an exception in a handler."""
+
+WRONG_ARGUMENTS = "Wrong number of arguments"
+"""What clients learn if an event has other arguments than its handler takes."""
 
 
 class Sends(Protocol):
@@ -51,6 +55,7 @@ class Shared:
     workers: Workers
     threads: Threads
     limits: Limits
+    errors: RepeatedErrors
     refusals: type[Exception]
     log_message: LogMessage | None
     settle: Callable[[Any, BaseException | None], None] = _leave

@@ -15,7 +15,7 @@ LAYERS = [
     ["protocol"],
     ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events", "watchdog"],
     ["member", "socket", "broadcasts"],
-    ["shared", "clients", "connections"],
+    ["repeated", "shared", "clients", "connections"],
     [
         "conf",
         "apps",

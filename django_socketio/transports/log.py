@@ -19,6 +19,11 @@ def warning(message: str, *args: Any) -> None:
     _log(logging.WARNING, message, args)
 
 
+def error(message: str, *args: Any) -> None:
+    """Log an error."""
+    _log(logging.ERROR, message, args)
+
+
 def exception(message: str, *args: Any) -> None:
     """Log an error, with the exception that is being handled."""
     _log(logging.ERROR, message, args, exc_info=sys.exc_info())

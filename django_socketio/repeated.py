@@ -1,0 +1,68 @@
+"""The log of handlers that fail: an error that repeats is counted, not written again and again.
+
+A client can make a handler fail as often as it likes; that must not fill the disk, or take the time
+of others.
+"""
+
+import logging
+from functools import partial
+
+from django_socketio.transports import log
+from django_socketio.transports.alarms import Alarms, clock
+
+logger = logging.getLogger("django_socketio")
+
+INTERVAL = 10.0
+"""Seconds for which equal errors are counted together."""
+
+WRITTEN = 5
+"""Errors of an interval that are written with their traceback."""
+
+MAX_PLACES = 1_000
+"""Places that are told apart at the same time."""
+
+Place = tuple[type[BaseException], frozenset[tuple[str, int]]]
+"""The class of an error, and the lines of code that its traceback goes through."""
+
+
+class RepeatedErrors:
+    """Writes errors to the log; of those that repeat, their number every ten seconds.
+
+    Args:
+        alarms: call back at the end of each interval.
+
+    """
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+        self._counts: dict[Place, int] = {}
+
+    def is_new(self, error: BaseException) -> bool:
+        """Count an error; return whether it is to be written, as one of the first of its kind."""
+        place = _place(error) if len(self._counts) < MAX_PLACES else _ANYWHERE
+        count = self._counts[place] = self._counts.get(place, 0) + 1
+        if count == 1:
+            self._alarms.set(clock() + INTERVAL, partial(self._end_interval, place, repr(error)))
+        return count <= WRITTEN
+
+    def log(self, message: str, *args: object, error: BaseException) -> None:
+        """Write an error with its traceback, unless it has been written often enough."""
+        if self.is_new(error):
+            logger.error(message, *args, exc_info=error)
+
+    def _end_interval(self, place: Place, example: str, now: float) -> None:
+        more = self._counts.pop(place) - WRITTEN
+        if more > 0:
+            log.error("%s more errors like %.200s within %.0f s", more, example, INTERVAL)
+
+
+_ANYWHERE: Place = (BaseException, frozenset())
+"""The place of all errors past ``MAX_PLACES``."""
+
+
+def _place(error: BaseException) -> Place:
+    lines, traceback = set(), error.__traceback__
+    while traceback is not None:
+        lines.add((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return type(error), frozenset(lines)

@@ -1,0 +1,145 @@
+"""What a handler that fails writes into the log, however often a client makes it fail."""
+
+import logging
+import math
+
+import pytest
+
+from django_socketio import repeated
+from django_socketio.events import on_error, on_event
+from tests.clients import WebSocketClient
+from tests.waiting import wait_until
+
+TIMES = 300
+
+
+@pytest.fixture(autouse=True)
+def _no_clock(monkeypatch):
+    monkeypatch.setattr(repeated, "INTERVAL", 3600.0)
+
+
+@pytest.fixture
+def client(server):
+    client = WebSocketClient(server.port)
+    client.connect()
+    return client
+
+
+def make_fail(client, *event):
+    for _ in range(TIMES):
+        client.emit(*event)
+    return client.ask(*event, id=1)
+
+
+def end_interval(server):
+    """Ring all alarms, as if their time had come; those of sessions would end them."""
+
+    def ring():
+        for _, _, alarm in sorted(server.process.alarms._heap):
+            if getattr(alarm.ring, "func", None) == server.process.shared.errors._end_interval:
+                server.process.alarms._call(alarm, math.inf)
+
+    server.call(ring)
+
+
+def size_of(caplog):
+    return sum(len(caplog.handler.format(record)) for record in caplog.records)
+
+
+def test_an_error_that_repeats_is_written_a_few_times_and_counted(server, client, caplog):
+    @on_event("fail")
+    def fail(request, socket, context, text):
+        raise ValueError(text)
+
+    assert make_fail(client, "fail", "on purpose") == [{"error": "Internal error"}]
+    assert caplog.text.count("Traceback") == repeated.WRITTEN
+    end_interval(server)
+    more = TIMES + 1 - repeated.WRITTEN
+    wait_until(lambda: f"{more} more errors like ValueError('on purpose')" in caplog.text)
+    client.ask("fail", "again", id=2)
+    assert caplog.text.count("Traceback") == repeated.WRITTEN + 1
+
+
+def test_errors_of_different_places_are_written_all(client, caplog):
+    @on_event("first")
+    def first(request, socket, context):
+        raise ValueError("of the first")
+
+    @on_event("second")
+    def second(request, socket, context):
+        raise ValueError("of the second")
+
+    make_fail(client, "first")
+    make_fail(client, "second")
+    for text in ("of the first", "of the second"):
+        assert caplog.text.count(f"ValueError: {text}") == repeated.WRITTEN
+
+
+def test_other_texts_are_not_other_errors(client, caplog):
+    """Or a client could write as much as it likes by having its own words in the error."""
+
+    @on_event("fail")
+    def fail(request, socket, context, text):
+        raise ValueError(text)
+
+    for number in range(TIMES):
+        client.emit("fail", str(number))
+    client.ask("fail", "last")
+    assert caplog.text.count("Traceback") == repeated.WRITTEN
+
+
+def test_errors_of_on_error_are_counted_too(client, caplog):
+    @on_event("fail")
+    def fail(request, socket, context):
+        raise ValueError
+
+    @on_error
+    def fail_again(request, socket, context, exception):
+        raise KeyError
+
+    make_fail(client, "fail")
+    assert caplog.text.count("A handler of on_error failed") == repeated.WRITTEN
+
+
+@pytest.mark.parametrize("args", [(), ("a", "b"), ("a", "b", "c")])
+def test_other_arguments_than_the_handler_takes_are_told_in_a_line(client, caplog, args):
+    errors = []
+
+    @on_event("one")
+    def one(request, socket, context, argument):
+        raise AssertionError("called")
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(exception)
+
+    assert make_fail(client, "one", *args) == [{"error": "Wrong number of arguments"}]
+    assert len(errors) == TIMES + 1
+    assert isinstance(errors[0], TypeError)
+    assert "Traceback" not in caplog.text
+    lines = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(lines) == repeated.WRITTEN
+    assert f"does not take the {len(args)} argument(s) that the client sent" in lines[0]
+    assert size_of(caplog) < 5_000
+
+
+def test_an_answer_with_other_arguments_is_told_in_a_line(client, caplog):
+    @on_event("ask me")
+    def ask(request, socket, context):
+        socket.emit("question", callback=lambda answer: None)
+
+    client.emit("ask me")
+    assert client.receive() == '420["question"]'
+    client.send("430[1,2,3]")
+    wait_until(lambda: "does not take the 3 argument(s)" in caplog.text)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_type_error_within_a_handler_is_an_error_of_the_handler(client, caplog):
+    @on_event("fail")
+    def fail(request, socket, context, argument):
+        len(argument)
+
+    assert client.ask("fail", 1) == [{"error": "Internal error"}]
+    assert "has no len()" in caplog.text
+    assert "Traceback" in caplog.text
