@@ -18,6 +18,7 @@ from django_socketio.exceptions import (
     RelayError,
     RelayGap,
     SocketIOError,
+    WrongArguments,
 )
 
 __version__ = "1.0.0"
@@ -33,6 +34,7 @@ __all__ = [
     "RelayError",
     "RelayGap",
     "SocketIOError",
+    "WrongArguments",
     "broadcast",
     "broadcast_channel",
     "relay_status",

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 
-from django_socketio.checks import check_settings
+from django_socketio.checks import check_patterns, check_settings
 
 
 class DjangoSocketIOConfig(AppConfig):
@@ -18,6 +18,7 @@ class DjangoSocketIOConfig(AppConfig):
         from django_socketio import broadcasts, relays, signals
 
         register(check_settings)
+        register(check_patterns)
         broadcasts.publish_otherwise_with(relays.publish)
         signals.connect()
         autodiscover_modules("events")

@@ -9,6 +9,9 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio import admission, conf
+from django_socketio.events import all_events
+from django_socketio.handlers import name_of
+from django_socketio.patterns import name_that_takes_long
 
 
 def check_settings(
@@ -19,6 +22,24 @@ def check_settings(
     ``…E002``: a dotted path leads nowhere. ``…W002``: any page may connect.
     """
     return [*_bad_values(), *_bad_paths(), *_unknown_names(), *_open_doors()]
+
+
+def check_patterns(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Report patterns of handlers that take very long for some channels (``…W003``)."""
+    return [
+        Warning(
+            f"{event.name}(channel={pattern.pattern!r}): matching the channel {name!r} takes "
+            "exponential time, and clients choose the names of channels.",
+            hint="Let no part of the pattern match the same text in several ways.",
+            obj=name_of(handler.function),
+            id="django_socketio.W003",
+        )
+        for event in all_events()
+        for handler in event.handlers
+        if (pattern := handler.pattern) and (name := name_that_takes_long(pattern))
+    ]
 
 
 def _bad_paths() -> list[CheckMessage]:

@@ -14,7 +14,7 @@ LAYERS = [
     ["exceptions"],
     ["protocol"],
     ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events", "watchdog"],
-    ["member", "socket", "broadcasts"],
+    ["member", "socket", "broadcasts", "patterns"],
     ["repeated", "shared", "clients", "connections"],
     [
         "conf",
