@@ -438,6 +438,8 @@ AMBIGUOUS = [
     "Host: localhost\r\nContent-Length\r\n",
     "Host: localhost\r\nX-Folded: a\r\n Content-Length: 2\r\n",
     "Host: localhost\r\nContent-Length: 2\0\r\n",
+    "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+    "Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n",
     "Host: localhost\r\nX-Bare: a\rContent-Length: 2\r\n",
     "Host: localhost\r\n: 2\r\n",
 ]
@@ -450,6 +452,93 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(server, fields):
     connection = raw_request(server.port, head.encode("latin-1") + b"40")
     assert response(connection)[0] == 400
     assert connection.recv(1) == b""  # what follows is not read as a request
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.0\r\nConnection: keep-alive"])
+def test_a_transfer_encoding_in_http_1_0_is_refused(server, version):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} {version}\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection = raw_request(server.port, head.encode() + b"2\r\n40\r\n0\r\n\r\n")
+    assert response(connection)[0] == 400
+    assert connection.recv(1) == b""
+
+
+REQUEST_LINES = [
+    "GET\t{path} HTTP/1.1",
+    "GET {path}\tHTTP/1.1",
+    "GET  {path} HTTP/1.1",
+    " GET {path} HTTP/1.1",
+    "GET {path} HTTP/1.1 ",
+    "GET {path}\x0bHTTP/1.1",
+    "GET {path}\x85HTTP/1.1 HTTP/1.1\x00",
+    "GET {path} HTTP/1.",
+    "GET {path} HTTP/2.0",
+    "GET {path}",
+    "G(T {path} HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("line", REQUEST_LINES)
+def test_a_request_line_that_can_be_read_in_two_ways_is_refused(server, line):
+    head = line.format(path=HANDSHAKE) + "\r\nHost: localhost\r\n\r\n"
+    connection = raw_request(server.port, head.encode("latin-1"))
+    assert response(connection)[0] == 400
+    assert connection.recv(1) == b""
+
+
+BODIES = [
+    b"2;a=\n\r\n40\r\n0\r\n\r\n",  # a bare LF, within an extension
+    b"2;a\nb\r\n40\r\n0\r\n\r\n",
+    b"2;a=\0\r\n40\r\n0\r\n\r\n",
+    b"2\n40\r\n0\r\n\r\n",
+    b"2\r40\r\n0\r\n\r\n",
+    b"+2\r\n40\r\n0\r\n\r\n",
+    b"0x2\r\n40\r\n0\r\n\r\n",
+    b" 2\r\n40\r\n0\r\n\r\n",
+    b"2 \r\n40\r\n0\r\n\r\n",
+    b"00000000000000002\r\n40\r\n0\r\n\r\n",
+    b"2\r\n40\n0\r\n\r\n",
+    b"2\r\n400\r\n0\r\n\r\n",
+    b"2\r\n40\r\n0\r\nX: a\n\r\n",
+    b"2\r\n40\r\n0\r\nX a: b\r\n\r\n",
+    b"2\r\n40\r\n0\r\n folded\r\n\r\n",
+    b"2\r\n40\r\n" + b"0\r\n" + b"X: a\r\n" * 101 + b"\r\n",
+    b"\r\n",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_chunks_that_can_be_read_in_two_ways_are_refused(server, body):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection = raw_request(server.port, head.encode() + body)
+    assert response(connection)[0] == 400
+    assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("size", [10_000, 1], ids=["at once", "byte by byte"])
+def test_chunks_with_extensions_and_trailers_are_read_and_what_follows_too(server, size):
+    client = PollingClient(server.port)
+    body = b'1;a;b="c"\r\n4\r\n1 ; x\r\n0\r\n000\r\nX-Trailer: a\r\nY:\r\n\r\n'
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    data = head.encode() + body + b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    connection = raw_request(server.port, b"")
+    connection.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+    for start in range(0, len(data), size):
+        connection.sendall(data[start : start + size])
+    answers = connection.makefile("rb")
+    for answered in (b"ok", b'{"HTTP_HOST": "localhost"}'):
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        length = int(http.client.parse_headers(answers)["Content-Length"])
+        assert answers.read(length) == answered
+    assert client.receive().startswith("40{")
+
+
+def test_the_head_of_a_request_has_a_limit(server):
+    field = f"X-Long: {'x' * 20_000}\r\n"
+    for count, status in ((3, 200), (4, 400)):
+        head = f"GET /fields/ HTTP/1.1\r\nHost: localhost\r\n{field * count}\r\n"
+        assert response(raw_request(server.port, head.encode()))[0] == status
 
 
 def test_header_fields_reach_django_as_wsgi_names_them(server):

@@ -6,8 +6,8 @@ from functools import lru_cache
 from io import BufferedReader
 
 MAX_FIELDS = 100
-MAX_LINE = 65_536
-"""Bytes of a field, its line's end included."""
+MAX_SIZE = 65_536
+"""Bytes of all fields of a request: a socket keeps them as long as it lives."""
 
 # field-line = field-name ":" OWS field-value OWS, with what RFC 9110 (5.5, 5.6.2) lets them hold
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -120,13 +120,15 @@ def _has_read_all(file: BufferedReader, lines: list[bytes]) -> bool:
 
 
 def _read_lines(file: BufferedReader, lines: list[bytes]) -> None:
+    left = MAX_SIZE
     for _ in range(MAX_FIELDS + 1):
-        line = file.readline(MAX_LINE + 1)
+        line = file.readline(left + 1)
         lines.append(line)
         if line in _ENDS:
             return
-        if len(line) > MAX_LINE:
-            raise ValueError(f"a header field of more than {MAX_LINE} bytes")
+        left -= len(line)
+        if left < 0:
+            raise ValueError(f"a request with more than {MAX_SIZE} bytes of header fields")
         if not line:
             raise ValueError("a request that ends within its header fields")
     raise ValueError(_TOO_MANY)

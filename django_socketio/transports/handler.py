@@ -13,6 +13,7 @@ from greenlet import getcurrent, greenlet
 
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import clock
+from django_socketio.transports.chunked import read_chunks
 from django_socketio.transports.fields import Fields, read_fields
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.stream import Stream
@@ -38,6 +39,10 @@ def mask_values(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# request-line = method SP request-target SP HTTP-version (RFC 9112, section 3)
+_REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.[0-9]\r?\n")
+
+
 class Body(Input):
     """A request's body. Where it is cut short, or badly chunked, that is the client's mistake."""
 
@@ -50,6 +55,13 @@ class Body(Input):
     def readline(self, size: int | None = None) -> bytes:
         """Read a line."""
         return self._checked(super().readline, size)
+
+    def _chunked_read(self, length: int | None = None, use_readline: bool = False) -> bytes:
+        """Read from ``rfile``, which is the content of the chunks."""
+        self._send_100_continue()
+        read = self.rfile.readline if use_readline else self.rfile.read
+        content: bytes = read(-1 if length is None else length)
+        return content
 
     def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
         try:
@@ -98,34 +110,39 @@ class Handler(WSGIHandler):
             ValueError: it is no request; anything else, pywsgi would print with its traceback.
 
         """
+        if _REQUEST_LINE.fullmatch(raw_requestline) is None:
+            raise ValueError(
+                f"a request begins with method, target and HTTP/1.1, not {raw_requestline[:60]!r}"
+            )
         self.head = [raw_requestline.encode("latin-1")]
-        try:
-            read: bool = super().read_request(raw_requestline)
-        except IndexError:  # of a version without a dot
-            raise ValueError(f"Invalid request: {raw_requestline[:60]!r}") from None
-        self._check_fields()
+        read: bool = super().read_request(raw_requestline)
         return read
 
-    def _check_fields(self) -> None:
+    def _check_fields(self, fields: Fields) -> None:
         """Refuse what another server on the way may have read otherwise (RFC 9112, 3.2 and 6).
 
         Raises:
             ValueError: it is such a request; pywsgi answers 400.
 
         """
-        hosts = len(self.headers.get_all("host"))
+        hosts = len(fields.get_all("host"))
         if hosts > 1 or (hosts == 0 and self.request_version == "HTTP/1.1"):
             raise ValueError(f"a request with {hosts} Host fields, one is expected")
-        lengths = set(self.headers.get_all("content-length"))
+        lengths = set(fields.get_all("content-length"))
         if len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
             raise ValueError(f"a Content-Length is one number, not {sorted(lengths)!r:.100}")
-        codings = self.headers.get_all("transfer-encoding")
+        codings = fields.get_all("transfer-encoding")
         if [coding.lower() for coding in codings] not in ([], ["chunked"]):
             raise ValueError(f"a Transfer-Encoding is chunked, not {codings!r:.100}")
+        if codings and (lengths or self.request_version != "HTTP/1.1"):
+            # Section 6.1: a server or proxy before this one may have gone by the other.
+            raise ValueError("a Transfer-Encoding with a Content-Length, or in HTTP/1.0")
 
     def MessageClass(self, rfile: Stream, *args: Any) -> Fields:  # noqa: N802
         """Read the header fields."""
-        return read_fields(rfile, self.head)
+        fields = read_fields(rfile, self.head)
+        self._check_fields(fields)
+        return fields
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         # pywsgi would take lines apart that were made for it from names and values.
@@ -135,6 +152,8 @@ class Handler(WSGIHandler):
         """Return the environ, from which the connection can be taken over."""
         environ: dict[str, Any] = super().get_environ()
         self.wsgi_input.__class__ = Body
+        if self.wsgi_input.chunked_input:
+            self.wsgi_input.rfile = read_chunks(self.rfile)
         environ[takeover.KEY] = self
         return environ
 

@@ -1,0 +1,83 @@
+"""Chunked request bodies, read strictly (RFC 9112, section 7.1).
+
+A proxy that reads such a body in another way than this server sees other requests on the
+connection. So whatever the grammar does not allow ends it.
+"""
+
+import re
+from collections.abc import Iterator
+from io import BufferedReader, RawIOBase
+from typing import Any, Protocol
+
+MAX_LINE = 8_192
+"""Bytes of a chunk's first line, with its extensions, and of a trailer field."""
+
+MAX_TRAILERS = 100
+
+# chunk-size [ chunk-ext ] CRLF; an extension holds neither line ends nor control characters.
+_FIRST_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
+
+
+class File(Protocol):
+    """The part of a file that is needed here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to ``size`` bytes."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Read a line of up to ``size`` bytes."""
+
+
+class _Chunks(RawIOBase):
+    """The content of a chunked body."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._pieces = self._read()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._wanted = len(buffer)
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def _read(self) -> Iterator[bytes]:
+        """Yield pieces of the content, none longer than is wanted at the time."""
+        while left := self._size_of_chunk():
+            while left:
+                piece = self._file.read(min(left, self._wanted))
+                if not piece:
+                    raise ValueError("a body that ends within a chunk")
+                left -= len(piece)
+                yield piece
+            if self._file.read(2) != b"\r\n":
+                raise ValueError("a chunk that is longer than it says")
+        self._skip_trailers()
+
+    def _size_of_chunk(self) -> int:
+        line = self._file.readline(MAX_LINE)
+        match = _FIRST_LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"a chunk begins with its size and CRLF, not {line[:60]!r}")
+        return int(match[1], 16)
+
+    def _skip_trailers(self) -> None:
+        for _ in range(MAX_TRAILERS + 1):
+            line = self._file.readline(MAX_LINE)
+            if line == b"\r\n":
+                return
+            if _TRAILER.fullmatch(line) is None:
+                break
+        raise ValueError(f"chunks end with CRLF, after up to {MAX_TRAILERS} trailer fields")
+
+
+def read_chunks(file: File) -> BufferedReader:
+    """Return the content of a chunked body as a file.
+
+    Reading it raises ``ValueError`` where the body is not what the specification allows.
+    """
+    return BufferedReader(_Chunks(file))
