@@ -17,6 +17,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +138,14 @@ class Handoff:
             with gevent.Timeout(TIMEOUT, TimeoutError):
                 connection = self._connect(owner)
             with connection:
-                _pass(connection, handler)
+                go_on = _pass(connection, handler)
         except OSError:
             logger.warning(UNKNOWN, exchange.sid[:4])
             return False
+        # From here on it is the other worker that answers, whatever fails.
+        handler.handed_over = True
+        go_on()
+        takeover.release(handler)
         return True
 
     def _connect(self, owner: str) -> Any:
@@ -170,40 +175,42 @@ class Handoff:
 # Between the two
 
 
-def _pass(connection: Any, handler: Any) -> None:
-    """Pass a handler's connection on, and let go of it.
+def _pass(connection: Any, handler: Any) -> Callable[[], None]:
+    """Pass a handler's connection on; return what remains to be done for it here.
 
     Raises:
         OSError: it was not taken, so it is still ours.
 
     """
-    if hasattr(handler.socket, "context"):
-        return _bridge(connection, handler)
-    _offer(connection, handler, handler.socket, once=False)
-    _let_go(handler)
-
-
-def _bridge(connection: Any, handler: Any) -> None:
-    """Carry what only this process can decrypt, to the other one and back."""
+    if not hasattr(handler.socket, "context"):
+        _offer(connection, handler, handler.socket, once=False)
+        return _nothing
+    # What only this process can decrypt is carried to the other one, and back.
     near, far = socketpair()
-    with near:
+    try:
         with far:
             _offer(connection, handler, far, once=True)
-        upwards = gevent.spawn(_copy, handler.socket, near)
-        _copy(near, handler.socket)
+    except BaseException:
+        near.close()
+        raise
+    return partial(_carry, handler.socket, near)
+
+
+def _nothing() -> None:
+    """Do nothing: the other process reads and writes the connection itself."""
+
+
+def _carry(client: Any, near: Any) -> None:
+    with near:
+        upwards = gevent.spawn(_copy, client, near)
+        _copy(near, client)
         upwards.kill()
-    _let_go(handler)
 
 
 def _copy(source: Any, sink: Any) -> None:
     with suppress(OSError):
         while data := source.recv(CHUNK):
             sink.sendall(data)
-
-
-def _let_go(handler: Any) -> None:
-    handler.handed_over = True
-    takeover.release(handler)
 
 
 def _offer(connection: Any, handler: Any, sock: Any, once: bool) -> None:

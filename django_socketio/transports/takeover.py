@@ -67,8 +67,9 @@ def _unregister(descriptor: int) -> None:
     loop = get_hub().loop
     if loop.backend == "epoll":
         epoll = monkey.get_original("select", "epoll")
-        with epoll.fromfd(os.dup(loop.fileno())) as epoll_set, suppress(OSError):
-            epoll_set.unregister(descriptor)  # which is not in it if pywsgi never had to wait
+        # It fails where pywsgi never had to wait, or if the process has no descriptor left.
+        with suppress(OSError), epoll.fromfd(os.dup(loop.fileno())) as epoll_set:
+            epoll_set.unregister(descriptor)
 
 
 def _head(headers: list[tuple[str, str]]) -> bytes:

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import re
+import resource
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
 from tests.production.test_gunicorn import HANDSHAKE, connected
 from tests.test_bad_input import get
+from tests.waiting import wait_until
 
 HOST = b"Host: localhost\r\n"
 
@@ -247,6 +250,46 @@ def test_an_owner_that_does_not_take_a_connection(gunicorn, tmp_path):
         assert response(connection)[0] == 400
         connection.sendall(f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert response(connection)[0] == 200
+    assert "Traceback" not in server.output
+
+
+def leave_one_descriptor(pid):
+    """Have a process run out of descriptors with the second one that it asks for."""
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    free = [number for number in range(len(used) + 2) if number not in used]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[1], free[1]))
+
+
+def take(listener):
+    """Take a connection that a worker hands over, as its owner; return the descriptor."""
+    connection, _ = listener.accept()
+    with connection:
+        _, (descriptor,), _, _ = socket.recv_fds(connection, 4, 1)
+        connection.recv(65536)
+        connection.sendall(b"\x01")
+    return socket.socket(fileno=descriptor)
+
+
+def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_over(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    connection = Raw(server.port)
+    assert connection.get("/seen/")[0] == 200  # which it has accepted
+    with socket.socket(socket.AF_UNIX) as owner:
+        owner.bind(str(next(tmp_path.iterdir()) / "0badbeef"))
+        owner.listen()
+        takes = ThreadPoolExecutor(1).submit(take, owner)
+        descriptors = f"/proc/{server.pids[0]}/fd"
+        before = len(os.listdir(descriptors))
+        leave_one_descriptor(server.pids[0])
+        path = f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
+        connection.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        with takes.result(TIMEOUT) as taken:
+            wait_until(lambda: len(os.listdir(descriptors)) < before)  # it has let go
+            taken.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            taken.shutdown(socket.SHUT_WR)
+        assert b"".join(iter(partial(connection.connection.recv, 4096), b"")) == (
+            b"HTTP/1.1 204 No Content\r\n\r\n"
+        )
     assert "Traceback" not in server.output
 
 
