@@ -113,7 +113,7 @@ def _has_read_all(file: BufferedReader, lines: list[bytes]) -> bool:
     """Read all fields at once, if they have come and their lines end as most do."""
     ahead = file.peek()
     end = ahead.find(b"\n\r\n")
-    if end < 0 or ahead.startswith(_ENDS) or b"\n\n" in ahead[:end]:
+    if end < 0 or ahead.startswith(_ENDS) or b"\n\n" in ahead[: end + 1]:
         return False
     lines.append(file.read(end + 3))
     return True

@@ -1,6 +1,6 @@
 """All targets that need no server."""
 
-from tests.fuzz import engineio, envelopes, frames, packets, requests
+from tests.fuzz import engineio, envelopes, frames, heads, packets, requests
 
 TARGETS = (
     engineio.TARGET,
@@ -8,6 +8,8 @@ TARGETS = (
     frames.TARGET,
     frames.COMPRESSED,
     requests.TARGET,
+    heads.FIELDS,
+    heads.CHUNKS,
     envelopes.TARGET,
     envelopes.POSITIONS,
 )

@@ -13,7 +13,7 @@ from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
 from tests.fuzz import engineio as payloads
-from tests.fuzz import envelopes, frames, packets, requests
+from tests.fuzz import envelopes, frames, heads, packets, requests
 from tests.fuzz.targets import TARGETS
 
 repeatable = settings(derandomize=True, max_examples=150, deadline=None, database=None)
@@ -45,6 +45,10 @@ FOUND = [
         b'"attachments":[]}',
     ),
 ]
+
+
+def test_a_head_that_ends_with_two_bare_line_feeds_is_read_the_same_in_pieces():
+    heads.check_fields(b"Host: localhost\r\nX-Field: a\r\n\n\r\n\r\r\n \xd0")
 
 
 @pytest.mark.parametrize(("module", "data"), FOUND, ids=range(len(FOUND)))
