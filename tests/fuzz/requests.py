@@ -11,24 +11,31 @@ from tests.fuzz.target import Target
 LIMIT = 50
 
 
-def check(data: bytes) -> None:
-    """Take a query, a Content-Length and a body, one after the other on a line each."""
-    query, _, rest = data.decode("latin-1").partition("\n")
-    length, _, body = rest.partition("\n")
-    environ = {"REQUEST_METHOD": "POST", "QUERY_STRING": query, "CONTENT_LENGTH": length}
-    exchange = Exchange.of({**environ, "wsgi.input": BytesIO(body.encode("latin-1"))})
+def check_query(data: bytes) -> None:
+    """Take a query string."""
+    query = data.decode("latin-1")
+    exchange = Exchange.of({"REQUEST_METHOD": "GET", "QUERY_STRING": query})
+    assert type(exchange.sid) is str
     try:
         assert exchange.transport() in ("polling", "websocket")
+        assert exchange.query["EIO"] == "4"
     except RequestError as error:
         answer = error.answer()
         assert answer.status == 400
         assert len(answer.body) < 500, answer.body
         assert str(error).isprintable(), error
+    check_log(query)
+
+
+def check_body(data: bytes) -> None:
+    """Take a Content-Length and a body, on a line each."""
+    length, _, body = data.decode("latin-1").partition("\n")
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": length}
+    exchange = Exchange.of({**environ, "wsgi.input": BytesIO(body.encode("latin-1"))})
     try:
         assert len(exchange.body(LIMIT)) <= LIMIT
     except MessageTooBig:
         assert len(body) > LIMIT or int(length) > LIMIT
-    check_log(query)
 
 
 def check_log(query: str) -> None:
@@ -40,14 +47,15 @@ def check_log(query: str) -> None:
         assert name != "sid" or len(value) <= 5, masked
 
 
-TARGET = Target(
-    "http requests",
-    check,
+QUERIES = Target(
+    "query strings",
+    check_query,
     seeds=(
-        b"EIO=4&transport=polling\n\n",
-        b"EIO=4&transport=websocket&sid=abcdefghijklmnop\n5\nhello",
-        b"transport=polling&EIO=3&sid=&t=x\n0\n",
-        b"EIO=4&transport=polling&s%69d=abcdefghijkl\n51\n" + b"x" * 51,
+        b"EIO=4&transport=polling",
+        b"EIO=4&transport=websocket&sid=abcdefghijklmnop",
+        b"transport=polling&EIO=3&sid=&t=x",
+        b"EIO=4&transport=polling&s%69d=abcdefghijkl",
+        b"EIO=4&transport=%0aFORGED%1b[2J",
     ),
     tokens=(
         b"&",
@@ -62,9 +70,16 @@ TARGET = Target(
         b"#",
         b"EIO=4",
         b"%00",
+        b"%0a",
+        b"%c2%9b",
+        b"%ff",
         b"\xb2",
-        b"\n-1\n",
-        b"\n1_0\n",
-        b"\n99999999999999999999\n",
     ),
+)
+
+BODIES = Target(
+    "request bodies",
+    check_body,
+    seeds=(b"\n", b"5\nhello", b"0\n", b"51\n" + b"x" * 51, b"3\n\xff\xfe"),
+    tokens=(b"-1\n", b"1_0\n", b"99999999999999999999\n", b"\xb2", b"+", b" ", b"0", b"\n"),
 )

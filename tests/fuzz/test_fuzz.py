@@ -37,7 +37,6 @@ FOUND = [
     (frames, b"*\x89\xfe\x01\x00" + b"x" * 300),
     (frames, b"*a\xa4\x81a\xa4\x81a\xa4\xa1"),
     (frames, b"*\x01\x82\0\0\0\0ab\x88\x82\0\0\0\0\x03\xe8\x80\x80\0\0\0\0"),
-    (requests, b"EIO=4&transport=polling\n\xb2"),
     (packets, b'51-["a"' + b',{"_placeholder":true,"num":0}' * 4 + b"]\x1e\0x"),
     (
         envelopes,
@@ -45,6 +44,10 @@ FOUND = [
         b'"attachments":[]}',
     ),
 ]
+
+
+def test_a_length_that_is_a_digit_to_unicode_only():
+    requests.check_body(b"\xb2")
 
 
 def test_a_head_that_ends_with_two_bare_line_feeds_is_read_the_same_in_pieces():
