@@ -12,6 +12,7 @@ from django_socketio import admission, conf
 from django_socketio.events import all_events
 from django_socketio.handlers import name_of
 from django_socketio.patterns import name_that_takes_long
+from django_socketio.protocol.origin import NULL
 
 
 def check_settings(
@@ -19,7 +20,7 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Report ill-typed values (``django_socketio.E001``) and unknown names (``…W001``).
 
-    ``…E002``: a dotted path leads nowhere. ``…W002``: any page may connect.
+    ``…E002``: a dotted path leads nowhere. ``…W002``: pages of unknown authors may connect.
     """
     return [*_bad_values(), *_bad_paths(), *_unknown_names(), *_open_doors()]
 
@@ -51,16 +52,26 @@ def _bad_paths() -> list[CheckMessage]:
     return []
 
 
+_OPEN_DOORS = {
+    "*": "any page that a user visits",
+    NULL: "any page that a user visits, in a sandboxed frame of its own,",
+    "file": "any HTML file that a user opens",
+}
+
+
 def _open_doors() -> list[CheckMessage]:
-    if "*" not in (conf.raw("ALLOWED_ORIGINS") or ()):
+    allowed = conf.raw("ALLOWED_ORIGINS")
+    if not conf.SETTINGS["ALLOWED_ORIGINS"].valid(allowed):
         return []
     return [
         Warning(
-            'SOCKETIO_ALLOWED_ORIGINS has "*": any page that a user visits may open a WebSocket '
+            f'SOCKETIO_ALLOWED_ORIGINS has "{entry}": {_OPEN_DOORS[door]} may open a WebSocket '
             "here in the user's name.",
             hint="Name the origins, unless all that sockets tell is public.",
             id="django_socketio.W002",
         )
+        for entry in allowed
+        if (door := entry.partition("://")[0].lower()) in _OPEN_DOORS
     ]
 
 

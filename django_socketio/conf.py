@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from django_socketio.protocol.origin import fault as origin_fault
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.rates import Rates
 
@@ -23,6 +24,8 @@ class Setting:
     default: Any
     valid: Valid
     expected: str
+    faults: Callable[[Any], list[str]] = lambda value: []
+    """Says which parts of a value are wrong, and why."""
 
 
 def _is_number(value: Any) -> bool:
@@ -72,9 +75,12 @@ def _is_relay_url(value: Any) -> bool:
 
 
 def _is_origins(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(
-        origin == "*" or (isinstance(origin, str) and "://" in origin) for origin in value
-    )
+    return isinstance(value, (list, tuple)) and not _faults_of_origins(value)
+
+
+def _faults_of_origins(value: Any) -> list[str]:
+    entries = value if isinstance(value, (list, tuple)) else ()
+    return [fault for entry in entries if (fault := origin_fault(entry))]
 
 
 def _is_path(value: Any) -> bool:
@@ -121,7 +127,10 @@ SETTINGS = {
         "a %-format of META keys, TIME, TYPE and MESSAGE, or None",
     ),
     "ALLOWED_ORIGINS": Setting(
-        (), _is_origins, 'a list of origins such as "https://example.com", or ["*"]'
+        (),
+        _is_origins,
+        'a list of origins such as "https://example.com", or ["*"]',
+        _faults_of_origins,
     ),
     "ALLOWED_CHANNELS": Setting(
         None, _is_path, 'the dotted path of a function, such as "chat.channels.allowed", or None'
@@ -194,8 +203,10 @@ def rates() -> Rates:
 
 
 def problem(name: str, value: Any) -> str:
-    """Say what a setting should be, and what it is."""
-    return f"{PREFIX}{name} must be {SETTINGS[name].expected}; it is {value!r}."
+    """Say what a setting should be, what it is, and what is wrong with its parts."""
+    setting = SETTINGS[name]
+    faults = "".join(f" {fault}." for fault in setting.faults(value))
+    return f"{PREFIX}{name} must be {setting.expected}; it is {value!r}.{faults}"
 
 
 def unknown_settings() -> Iterator[str]:

@@ -1,24 +1,24 @@
 """Which pages may connect: those of the same origin, and those that settings name.
 
-https://developer.mozilla.org/en-US/docs/Web/HTTP/CORS
+https://fetch.spec.whatwg.org/#http-cors-protocol
 """
-
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.http import is_same_domain
 
 from django_socketio import conf
+from django_socketio.protocol.origin import NULL, Origin, parse, parse_pattern
 
 Headers = tuple[tuple[str, str], ...]
 
+CREDENTIALS = ("Access-Control-Allow-Credentials", "true")
 
 REFUSED = (
     "Origin {} refused: expected {!r}. To allow it, add it to SOCKETIO_ALLOWED_ORIGINS (or "
     "CSRF_TRUSTED_ORIGINS); behind a proxy that ends TLS, see SECURE_PROXY_SSL_HEADER and "
     "USE_X_FORWARDED_HOST"
 )
+NOT_AN_ORIGIN = "Origin {} refused: not an origin (scheme, host and port); expected {!r}"
 
 
 class OriginRefused(Exception):
@@ -33,18 +33,35 @@ def check(request: HttpRequest) -> Headers:
         DisallowedHost: its Host is none of ``ALLOWED_HOSTS``.
 
     """
-    origin = request.META.get("HTTP_ORIGIN")
+    text = request.META.get("HTTP_ORIGIN")
     expected = f"{request.scheme}://{request.get_host()}"
-    if origin is None or origin == _without_default_port(expected):
+    if text is None or text == expected:
         return ()
+    origin = parse(text)
+    if origin is not None and origin == parse(expected):
+        return ()
+    return _cors(text, origin, expected)
+
+
+def _cors(text: str, origin: Origin | None, expected: str) -> Headers:
+    """Return the header fields for a page of another origin; raises OriginRefused."""
     allowed = [*conf.get("ALLOWED_ORIGINS"), *settings.CSRF_TRUSTED_ORIGINS]
-    answer = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
-    if any(_matches(origin, pattern) for pattern in allowed):
-        return (*answer, ("Access-Control-Allow-Credentials", "true"))
-    if "*" not in allowed:
-        raise OriginRefused(REFUSED.format(f"{origin!r:.200}", expected))
-    # Cookies, and so the user, are for pages of origins that were named.
-    return answer
+    answer = (("Access-Control-Allow-Origin", text), ("Vary", "Origin"))
+    named = _is_named(text, origin, allowed)
+    if named and origin is not None and not origin.is_shared:
+        return (*answer, CREDENTIALS)
+    if named or "*" in allowed:
+        # Cookies, and so the user, are for pages that can be told from others.
+        return answer
+    reason = NOT_AN_ORIGIN if origin is None and text != NULL else REFUSED
+    raise OriginRefused(reason.format(f"{text!r:.200}", expected))
+
+
+def _is_named(text: str, origin: Origin | None, allowed: list[str]) -> bool:
+    if origin is None:
+        return text == NULL and NULL in allowed
+    patterns = map(parse_pattern, allowed)
+    return any(pattern is not None and pattern.covers(origin) for pattern in patterns)
 
 
 def preflight(headers: Headers) -> Headers:
@@ -55,21 +72,3 @@ def preflight(headers: Headers) -> Headers:
         ("Access-Control-Allow-Headers", "Content-Type"),
         ("Access-Control-Max-Age", "600"),
     )
-
-
-def _without_default_port(origin: str) -> str:
-    """Return an origin as browsers write it, whatever a proxy made of the Host."""
-    scheme, _, host = origin.lower().partition("://")
-    port = {"http": ":80", "https": ":443"}.get(scheme, "")
-    return f"{scheme}://{host.removesuffix(port)}"
-
-
-def _matches(origin: str, pattern: str) -> bool:
-    if "*" not in pattern:
-        return origin == pattern.rstrip("/")
-    # As in CSRF_TRUSTED_ORIGINS: "https://*.example.com" means all subdomains.
-    try:
-        seen, wanted = urlsplit(origin), urlsplit(pattern)
-    except ValueError:
-        return False
-    return seen.scheme == wanted.scheme and is_same_domain(seen.netloc, wanted.netloc.lstrip("*"))

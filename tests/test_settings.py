@@ -22,6 +22,12 @@ def test_a_setting_is_read_late():
     assert conf.limits().ping_interval == 25
 
 
+def errors_of(**settings):
+    """Return what ``manage.py check`` says of settings, named without their prefix."""
+    with override_settings(**{f"SOCKETIO_{name}": value for name, value in settings.items()}):
+        return check_settings()
+
+
 BAD_VALUES = {
     "HOST": 7,
     "PORT": 70_000,

@@ -6,6 +6,7 @@ import pytest
 
 from django_socketio.checks import check_settings
 from tests.clients import PollingClient
+from tests.test_settings import errors_of
 from tests.trust.test_bound_sessions import UPGRADE
 
 TLS = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}
@@ -40,10 +41,61 @@ def test_the_same_origin_is_allowed_and_others_are_not(server, shake):
         "http://localhost.evil.example",
         "http://evil.example",
         "null",
+        "file://",
         "http://[",
         "",
     ):
         assert shake(server, origin)[0] == 403, origin
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost", "ws://localhost"),  # the official Swift client
+        ("localhost:80", "ws://localhost"),
+        ("localhost:9000", "ws://localhost:9000"),
+        ("localhost", "http://localhost:80"),
+        ("localhost", "HTTP://LocalHost"),
+        ("LOCALHOST", "http://localhost"),
+        ("localhost:9000", "http://localhost:9000/"),
+        ("localhost", "http://localhost/chat/?token=x"),  # elephant.io sends its whole URL
+        ("[::1]:9000", "http://[0:0:0:0:0:0:0:1]:9000"),
+        ("[::1]:80", "ws://[0:0::1]"),
+    ],
+)
+def test_the_same_origin_may_be_spelt_in_other_ways(server, shake, host, origin):
+    status, headers = shake(server, origin, host=host)
+    assert status is True
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "wss://localhost",
+        "http://localhost:443",
+        "ws://localhost:9000",
+        "http://localhost.",
+        "http://localhost@evil.example",
+        "http://evil.example/@localhost",
+        "http://evil.example#localhost",
+        "http://evil.example\\@localhost",
+        "http://localhost\\evil.example",
+        "http://localhost, http://localhost",
+        "http://localhost http://evil.example",
+        "http://l\u00f6calhost".encode().decode("latin-1"),
+        "http://localhost:",
+        "http://localhost:80000",
+        "http:localhost",
+        "//localhost",
+        "localhost",
+        "app://localhost",
+        "NULL",
+        "*",
+    ],
+)
+def test_another_origin_that_looks_the_same_is_refused(server, shake, origin):
+    assert shake(server, origin)[0] == 403
 
 
 def test_a_refusal_names_what_came_what_was_expected_and_the_setting(server, shake, caplog):
@@ -53,6 +105,13 @@ def test_a_refusal_names_what_came_what_was_expected_and_the_setting(server, sha
     (record,) = [r for r in caplog.records if r.levelname == "WARNING" and "Origin" in r.message]
     assert "'https://evil.example' refused: expected 'http://localhost'" in record.message
     assert "SOCKETIO_ALLOWED_ORIGINS" in record.message
+
+
+def test_what_is_not_an_origin_is_not_recommended_to_be_named(server, shake, caplog):
+    assert shake(server, "http://[")[0] == 403
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING" and "Origin" in r.message]
+    assert "'http://[' refused: not an origin" in record.message
+    assert "SOCKETIO_ALLOWED_ORIGINS" not in record.message
 
 
 def test_requests_of_a_session_are_judged_too(server, shake):
@@ -104,3 +163,95 @@ def test_everybody_is_let_in_without_cookies_only(serve, shake):
     assert "Access-Control-Allow-Credentials" not in headers
     assert "Access-Control-Allow-Credentials" in shake(server, "https://good.example")[1]
     assert [warning.id for warning in check_settings()] == ["django_socketio.W002"]
+
+
+NAMED = {
+    "https://good.example": [
+        "https://good.example",
+        "wss://good.example",
+        "https://GOOD.example:443",
+    ],
+    "HTTPS://Good.Example:443/": ["https://good.example"],
+    "ws://good.example:9000": ["http://good.example:9000"],
+    "https://*.good.example": ["https://a.b.good.example", "https://good.example"],
+    "https://*.good.example:8443": ["https://a.good.example:8443"],
+    "http://[0:0::1]:9000": ["http://[::1]:9000"],
+    "https://xn--bcher-kva.example": ["https://xn--bcher-kva.example"],
+    "capacitor://localhost": ["capacitor://localhost"],
+    "ionic://localhost": ["ionic://localhost"],
+    "app://.": ["app://."],
+    "app://": ["app://"],
+    "chrome-extension://abcdefghijklmnop": ["chrome-extension://abcdefghijklmnop"],
+    "safari-web-extension://AB-CD": ["safari-web-extension://AB-CD"],
+}
+
+
+@pytest.mark.parametrize("pattern", NAMED)
+def test_a_named_origin_gets_in_with_credentials(serve, shake, pattern):
+    server = serve(ALLOWED_ORIGINS=[pattern])
+    assert check_settings() == []
+    for origin in NAMED[pattern]:
+        status, headers = shake(server, origin)
+        assert status is True, origin
+        assert headers["Access-Control-Allow-Origin"] == origin
+        assert headers["Access-Control-Allow-Credentials"] == "true"
+
+
+NOT_NAMED = {
+    "https://good.example": ["http://good.example", "https://good.example:80", "null", "file://"],
+    "https://*.good.example": ["https://agood.example", "https://a.good.example:8443", "null"],
+    "https://*.good.example:8443": ["https://a.good.example"],
+    "capacitor://localhost": ["ionic://localhost", "capacitor://localhost:80", "capacitor://"],
+    "safari-web-extension://AB-CD": ["safari-web-extension://ab-cd"],
+    "null": ["file://", "https://null", "NULL"],
+    "file://": ["null", "file", "files://"],
+}
+
+
+@pytest.mark.parametrize("pattern", NOT_NAMED)
+def test_an_origin_that_is_not_the_named_one_is_refused(serve, shake, pattern):
+    server = serve(ALLOWED_ORIGINS=[pattern])
+    for origin in NOT_NAMED[pattern]:
+        assert shake(server, origin)[0] == 403, origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "sent"), [("null", "null"), ("file://", "file://"), ("FILE:///", "file://")]
+)
+def test_an_origin_that_many_pages_share_gets_in_without_credentials(serve, shake, origin, sent):
+    server = serve(ALLOWED_ORIGINS=[origin])
+    status, headers = shake(server, sent)
+    assert status is True
+    assert headers["Access-Control-Allow-Origin"] == sent
+    assert "Access-Control-Allow-Credentials" not in headers
+    (warning,) = check_settings()
+    assert warning.id == "django_socketio.W002"
+    assert f'"{origin}"' in warning.msg
+
+
+def test_an_ill_typed_list_is_reported_once():
+    for value in (7, None, "*", {"*": 1}):
+        assert [error.id for error in errors_of(ALLOWED_ORIGINS=value)] == ["django_socketio.E001"]
+
+
+BAD_ENTRIES = {
+    "good.example": "has no scheme: write 'https://good.example'",
+    "https://good.example/chat": "has a path",
+    "https://good.example?a=1": "has a path",
+    "https://b\u00fccher.example": "is not ASCII: write the host in punycode",
+    "https://*": "uses '*' in another way than 'https://*.example.com'",
+    "https://a.*.example": "uses '*' in another way than 'https://*.example.com'",
+    "*://good.example": "uses '*' in another way than 'https://*.example.com'",
+    "https://ann@good.example": "is not an origin",
+    "https://good.example:80000": "is not an origin",
+    "https://": "is not an origin",
+    "NULL": "has no scheme",
+    7: "is not a string",
+}
+
+
+@pytest.mark.parametrize("entry", BAD_ENTRIES)
+def test_an_entry_that_names_no_origin_is_reported(entry):
+    (error,) = errors_of(ALLOWED_ORIGINS=["https://good.example", entry])
+    assert error.id == "django_socketio.E001"
+    assert f"{entry!r} {BAD_ENTRIES[entry]}" in error.msg
