@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import origins
 from django_socketio.application import ENGINE, EXCHANGE, HANDSHAKE, refuse_origin
-from django_socketio.transports.http import Answer, Exchange
+from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
 
 logger = logging.getLogger("django_socketio")
 
@@ -28,13 +28,13 @@ def socketio(request: HttpRequest) -> HttpResponse:
     engine = request.META.get(ENGINE)
     if engine is None:
         logger.error(NO_SOCKETS.strip())
-        return HttpResponse(NO_SOCKETS, status=501, content_type="text/plain; charset=UTF-8")
+        return _response(Answer(501, NO_SOCKETS.encode()), ())
     try:
         cors = origins.check(request)
     except origins.OriginRefused as error:
         return _response(refuse_origin(error), ())
     if request.method == "OPTIONS":
-        return _response(Answer(204, headers=()), origins.preflight(cors))
+        return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(cors))
     if hasattr(request, "session"):
         request.session.keys()  # read here, where a view may wait for the database
     # Where the view has a path of its own, nobody has made one yet.

@@ -16,6 +16,9 @@ POLLING, WEBSOCKET = "polling", "websocket"
 
 PLAIN = "text/plain; charset=UTF-8"
 
+NOT_CACHED = ("Cache-Control", "private, no-store")
+"""Of every answer. Django's per-site cache went by "private" only, until it knew "no-store" too."""
+
 TakeOver = Callable[[socket, bytes, bytes], None]
 """Takes a connection that is upgraded, the head of the answer, which it sends, and the bytes that
 the client sent after its handshake."""
@@ -42,7 +45,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), ("Cache-Control", "no-store"))
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), NOT_CACHED)
     take_over: TakeOver | None = None
     """Of a 101: what goes on with the connection."""
 
@@ -72,7 +75,8 @@ class RequestError(Exception):
     def answer(self) -> Answer:
         """Return the refusal, in the form of Socket.IO's own server."""
         body = json.dumps({"code": int(self.code), "message": str(self)}).encode()
-        return Answer(self.status, body, (("Content-Type", "application/json"), *self.headers))
+        fields = ("Content-Type", "application/json"), NOT_CACHED, *self.headers
+        return Answer(self.status, body, fields)
 
 
 class Exchange(NamedTuple):
