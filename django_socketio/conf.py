@@ -1,5 +1,6 @@
 """The settings, in one table. They are read late, at the edge, and handed down as arguments."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,6 +84,19 @@ def _faults_of_origins(value: Any) -> list[str]:
     return [fault for entry in entries if (fault := origin_fault(entry))]
 
 
+FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def _is_field_names(value: Any) -> bool:
+    return value is None or (isinstance(value, (list, tuple)) and not _faults_of_names(value))
+
+
+def _faults_of_names(value: Any) -> list[str]:
+    names = value if isinstance(value, (list, tuple)) else ()
+    bad = [name for name in names if not isinstance(name, str) or not FIELD_NAME.fullmatch(name)]
+    return [f"{name!r} is not a name of a header field" for name in bad]
+
+
 def _is_path(value: Any) -> bool:
     if value is None or not isinstance(value, str):
         return value is None
@@ -131,6 +145,12 @@ SETTINGS = {
         _is_origins,
         'a list of origins such as "https://example.com", or ["*"]',
         _faults_of_origins,
+    ),
+    "ALLOWED_HEADERS": Setting(
+        None,
+        _is_field_names,
+        'a list of names of header fields such as "Authorization", or None',
+        _faults_of_names,
     ),
     "ALLOWED_CHANNELS": Setting(
         None, _is_path, 'the dotted path of a function, such as "chat.channels.allowed", or None'

@@ -3,6 +3,8 @@
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
+import re
+
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -12,6 +14,9 @@ from django_socketio.protocol.origin import NULL, Origin, parse, parse_pattern
 Headers = tuple[tuple[str, str], ...]
 
 CREDENTIALS = ("Access-Control-Allow-Credentials", "true")
+
+USUAL_FIELDS = "Authorization, Content-Type"
+"""Header fields that any page may send that may connect, unless the settings name others."""
 
 REFUSED = (
     "Origin {} refused: expected {!r}. To allow it, add it to SOCKETIO_ALLOWED_ORIGINS (or "
@@ -64,11 +69,28 @@ def _is_named(text: str, origin: Origin | None, allowed: list[str]) -> bool:
     return any(pattern is not None and pattern.covers(origin) for pattern in patterns)
 
 
-def preflight(headers: Headers) -> Headers:
-    """Return the header fields that answer a preflight request of an allowed origin."""
+def preflight(request: HttpRequest, cors: Headers) -> Headers:
+    """Return the header fields that answer a preflight request of an allowed origin.
+
+    Args:
+        request: the preflight request.
+        cors: what ``check`` has returned for it.
+
+    """
     return (
-        *headers,
+        *cors,
         ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
-        ("Access-Control-Allow-Headers", "Content-Type"),
+        ("Access-Control-Allow-Headers", _allowed_fields(request, cors)),
         ("Access-Control-Max-Age", "600"),
     )
+
+
+def _allowed_fields(request: HttpRequest, cors: Headers) -> str:
+    names = conf.get("ALLOWED_HEADERS")
+    if names is not None:
+        return ", ".join(names)
+    # Servers may trust a field because only their proxy, or their own pages, can send it. A page
+    # of an unknown author may run in the browser of a user whom the server trusts for that.
+    asked = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+    readable = all(map(conf.FIELD_NAME.fullmatch, re.split(", ?", asked)))
+    return asked if readable and CREDENTIALS in cors else USUAL_FIELDS

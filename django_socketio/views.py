@@ -34,7 +34,7 @@ def socketio(request: HttpRequest) -> HttpResponse:
     except origins.OriginRefused as error:
         return _response(refuse_origin(error), ())
     if request.method == "OPTIONS":
-        return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(cors))
+        return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
     if hasattr(request, "session"):
         request.session.keys()  # read here, where a view may wait for the database
     # Where the view has a path of its own, nobody has made one yet.

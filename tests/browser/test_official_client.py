@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_socketio.events import on_event, on_finish, on_message
+from django_socketio.events import on_connect, on_event, on_finish, on_message
 from tests.browser.conftest import stop
 from tests.browser.pages import js
 from tests.browser.site import BUNDLE
@@ -110,3 +110,38 @@ def test_the_server_hears_when_it_leaves(page, transport, log):
     connect(page, transport)
     js(page, "socket.disconnect()")
     log.until(["client namespace disconnect"])
+
+
+@pytest.mark.parametrize("allowed", ["named", "*"])
+def test_a_page_of_another_origin_sends_a_header_field_of_its_own(serve, visit, log, allowed):
+    @on_connect
+    def came(request, socket, context):
+        log(request.headers.get("Authorization"), request.headers["Origin"])
+
+    own = serve()
+    origin = f"http://127.0.0.1:{own.port}"
+    other = serve(ALLOWED_ORIGINS=[origin if allowed == "named" else "*"])
+    code = """
+      const options = {transports: ["polling"], extraHeaders: {Authorization: "Bearer token"}};
+      window.socket = io(`http://127.0.0.1:${arg}`, options);
+      await until(() => socket.connected);
+      return await socket.emitWithAck("echo", 1)"""
+    assert js(visit(own, "/official/"), code, other.port) == 1
+    log.until([("Bearer token", origin)])
+
+
+@pytest.mark.parametrize(("allowed", "told"), [([], "connect_error"), (["null"], "connect")])
+def test_a_sandboxed_frame_connects_where_null_is_named(serve, visit, transport, allowed, told):
+    page = visit(serve(ALLOWED_ORIGINS=allowed), "/elsewhere/")
+    code = """
+      const frame = document.createElement("iframe");
+      frame.sandbox = "allow-scripts";
+      frame.srcdoc = `<script src="${location.origin}/official.js"></script><script>
+        const socket = io("${location.origin}", {transports: ${JSON.stringify(arg)}});
+        for (const name of ["connect", "connect_error"])
+          socket.on(name, () => parent.postMessage(name, "*"));
+        </script>`;
+      const told = new Promise((done) => addEventListener("message", done, {once: true}));
+      document.body.append(frame);
+      return (await told).data"""
+    assert js(page, code, TRANSPORTS[transport]) == told

@@ -6,6 +6,7 @@ import pytest
 
 from django_socketio.checks import check_settings
 from tests.clients import PollingClient
+from tests.test_bad_input import HANDSHAKE
 from tests.test_settings import errors_of
 from tests.trust.test_bound_sessions import UPGRADE
 
@@ -255,3 +256,72 @@ def test_an_entry_that_names_no_origin_is_reported(entry):
     (error,) = errors_of(ALLOWED_ORIGINS=["https://good.example", entry])
     assert error.id == "django_socketio.E001"
     assert f"{entry!r} {BAD_ENTRIES[entry]}" in error.msg
+
+
+# Header fields of pages of other origins
+
+
+def preflight(server, origin, asked=None):
+    """Ask as browsers do before they send header fields; return the fields that are allowed."""
+    fields = {"Access-Control-Request-Method": "GET", "Host": "localhost", "Origin": origin}
+    if asked is not None:
+        fields["Access-Control-Request-Headers"] = asked
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("OPTIONS", HANDSHAKE, headers=fields)
+    answer = connection.getresponse()
+    connection.close()
+    return answer.status, answer.getheader("Access-Control-Allow-Headers")
+
+
+USUAL = "Authorization, Content-Type"
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ("authorization,x-device", "authorization,x-device"),
+        ("x-a, x-b", "x-a, x-b"),
+        (None, USUAL),
+        ("", USUAL),
+        ("a b", USUAL),
+        ("x-a;", USUAL),
+        ("x-\u00e9", USUAL),
+    ],
+)
+def test_a_page_of_a_named_origin_may_send_any_header_field(serve, asked, allowed):
+    server = serve(ALLOWED_ORIGINS=["https://good.example"])
+    assert preflight(server, "https://good.example", asked) == (204, allowed)
+
+
+@pytest.mark.parametrize("origin", ["null", "file://", "https://any.example"])
+def test_pages_of_unknown_authors_may_send_the_usual_fields(serve, origin):
+    server = serve(ALLOWED_ORIGINS=["*", "null", "file://"])
+    assert preflight(server, origin, "x-forwarded-for") == (204, USUAL)
+
+
+@pytest.mark.parametrize("origin", ["https://good.example", "https://any.example"])
+def test_a_setting_names_the_fields_that_all_pages_may_send(serve, origin):
+    server = serve(ALLOWED_ORIGINS=["*", "https://good.example"], ALLOWED_HEADERS=["X-A", "X-B"])
+    assert check_settings()[0].id == "django_socketio.W002"
+    assert preflight(server, origin, "x-device") == (204, "X-A, X-B")
+
+
+def test_a_page_that_may_not_connect_learns_of_no_field(server):
+    assert preflight(server, "https://evil.example", "authorization") == (403, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("Authorization", ""),
+        (["Authorization:"], " 'Authorization:' is not a name of a header field."),
+        (["X-A, X-B"], " 'X-A, X-B' is not a name of a header field."),
+        (["*"], " '*' is not a name of a header field."),
+        ([""], " '' is not a name of a header field."),
+        ([7], " 7 is not a name of a header field."),
+    ],
+)
+def test_what_names_no_header_field_is_reported(value, fault):
+    (error,) = errors_of(ALLOWED_HEADERS=value)
+    assert error.id == "django_socketio.E001"
+    assert error.msg.endswith(f"it is {value!r}.{fault}")
