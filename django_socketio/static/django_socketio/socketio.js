@@ -25,6 +25,7 @@
   const FALLBACK_DELAY = 5000; // for a transport to open while there is another one to try
   const KEEPALIVE_LIMIT = 60000; // browsers refuse keepalive requests above 64 KiB
   const SEPARATOR = "\x1e";
+  const EXPECTED = 'expected the URL of one, such as "https://example.com"';
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
   const BINARY = BINARY_EVENT - EVENT; // what attachments add to the type of a packet
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
@@ -92,19 +93,40 @@
     }
   }
 
+  // The URL of a server, null where the parts make none. No path is given to the parser: it would
+  // take the first part of the path for a host that is missing.
+  function serverURL(scheme, name, port) {
+    if (!/^(http|ws)s?:$/.test(scheme) || /^\d*:?\d*$|:$/.test(name) || !/^\d*$/.test(port)) return null;
+    const suffix = port && !/:\d+$/.test(name) ? `:${port}` : "";
+    try {
+      return new URL(`${scheme.replace("ws", "http")}//${name}${suffix}`);
+    } catch {
+      return null;
+    }
+  }
+
   // "example.com", "example.com:9000" or "https://example.com:9000/admin"; without a host
-  // ("" or "/admin") the page's own.
+  // ("" or "/admin") the page's own. Pages at about:, blob:, data: and file: have none.
+  const HOST = /^(?:([a-z][\w+.-]*:)?(\/\/))?([^/\\?#]*)([^?#]*)([^#]*)/i;
+
   class Address {
     #server; #query;
-    constructor(host, { secure, port, path, query, namespace }, page = location, script = scriptDefaults) {
-      const [, scheme, name, route, search] = /^(?:(\w+:)?\/\/)?([^/?#]*)([^?#]*)([^#]*)/.exec(host ?? "");
-      const safe = scheme ? /^(https|wss):/.test(scheme) : secure ?? page.protocol === "https:";
-      const ownPort = port ?? (scheme ? "" : script.port || page.port);
-      const suffix = ownPort && !/:\d+$/.test(name) ? `:${ownPort}` : "";
-      const folder = ["", ...(path ?? script.path ?? "socket.io").split("/").filter(Boolean), ""].join("/");
-      this.#server = `${safe ? "s" : ""}://${name || page.hostname}${suffix}${folder}`;
-      this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...query };
-      this.namespace = (namespace ?? route).replace(/^\/*/, "/");
+    constructor(host, options, page = location, script = scriptDefaults) {
+      const text = String(host?.href ?? host ?? "").trim();
+      const [, scheme, slashes, name, route, search] = HOST.exec(text);
+      const { secure } = options;
+      if (!/^https?:$/.test(page.protocol) && !(name && (scheme || secure !== undefined))) {
+        throw new Error(`socket.io: a page at ${page.protocol} has no server of its own, ${EXPECTED}`);
+      }
+      const ownScheme = secure ?? page.protocol === "https:" ? "https:" : "http:";
+      const port = options.port ?? (slashes ? "" : script.port || page.port);
+      const url = serverURL(scheme?.toLowerCase() ?? ownScheme, name || (slashes ? "" : page.hostname), port);
+      if (!url) throw new Error(`socket.io: "${text}" with the port "${port}" is no server, ${EXPECTED}`);
+      const path = options.path ?? script.path ?? "socket.io";
+      url.pathname = ["", ...path.split("/").filter(Boolean), ""].join("/");
+      this.#server = url.href.slice("http".length);
+      this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...options.query };
+      this.namespace = (options.namespace ?? route).replace(/^\/*/, "/");
     }
 
     url(scheme, extra) {
@@ -418,7 +440,7 @@
 
     constructor(host, options) {
       super((...message) => this.#transmit(...message), {});
-      if (host && typeof host === "object") [host, options] = ["", host];
+      if (host && typeof host === "object" && !host.href) [host, options] = ["", host];
       this.options = { ...DEFAULTS, ...options };
       this.#address = new Address(host, this.options);
       this.#retry = new Retry(this.options, () => this.#reconnect());
