@@ -14,8 +14,12 @@ def check_event(event: str) -> None:
         EventError: it is not a string, or reserved by Socket.IO.
 
     """
-    if not isinstance(event, str) or event in RESERVED_EVENTS:
-        raise EventError(f"expected an event's name that Socket.IO does not reserve; got {event!r}")
+    if not isinstance(event, str):
+        raise EventError(f"an event's name is a string, not {event!r}")
+    if event in RESERVED_EVENTS:
+        raise EventError(
+            f"the event name {event!r} is reserved: official clients give it a meaning of their own"
+        )
 
 
 def check_channel(channel: str) -> str:

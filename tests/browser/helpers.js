@@ -1,9 +1,7 @@
 // What the tests' own code in a page uses. Loaded before anything else of the page.
 (() => {
-  const EVENTS = [
-    "connect", "connect_error", "disconnect", "message",
-    "reconnect_attempt", "reconnect", "reconnect_failed",
-  ];
+  const EVENTS = ["connect", "connect_error", "disconnect", "message"];
+  const RECONNECTING = ["reconnect_attempt", "reconnect", "reconnect_failed"];
   const realSetTimeout = setTimeout.bind(window); // tests may install a clock of their own
   const realNow = performance.now.bind(performance);
 
@@ -19,7 +17,11 @@
 
   // A socket that reconnects quickly and notes what happens to it; also in window.socket.
   const QUICKLY = { reconnectionDelay: 50, reconnectionDelayMax: 100 };
-  window.make = (options, host) => watch(new io.Socket(host, { ...QUICKLY, ...options }));
+  window.make = (options, host) => {
+    watch(new io.Socket(host, { ...QUICKLY, ...options }));
+    for (const name of RECONNECTING) socket.io.on(name, noted(name));
+    return socket;
+  };
   window.official = (options) => watch(io({ ...QUICKLY, ...options }));
   const watch = (socket) => {
     for (const name of EVENTS) socket.on(name, noted(name));

@@ -530,6 +530,50 @@ def test_listeners_come_and_go(page):
     assert js(page, code) == ["connect", "once", "each", "each", "last"]
 
 
+SITES_OWN = ["reconnect", "reconnect_attempt", "reconnect_failed", "reconnect_error", "error"]
+SITES_OWN += ["ping", "open", "close", "packet", "subscribe", "constructor", "__proto__", "message"]
+
+
+RECONNECT = (
+    "dispatchEvent(new Event('offline')); await until(() => count('reconnect') && socket.id);"
+)
+
+
+def test_events_of_the_site_are_apart_from_those_of_the_client(page):
+    @on_event("all")
+    def send_all(request, socket, context):
+        for name in SITES_OWN:
+            socket.emit(name, "of the site")
+
+    code = """
+      make();
+      for (const name of arg) socket.on(name, (...args) => seen.push([`site's ${name}`, ...args]));
+      socket.connect();
+      await until(() => socket.connected);
+      await socket.emitWithAck("all");
+      return seen.filter(([name]) => name !== "message")"""
+    assert js(page, code, SITES_OWN) == [
+        ["connect"],
+        *[[f"site's {name}", "of the site"] for name in SITES_OWN],
+    ]
+    js(page, f"seen.length = 0; {RECONNECT}")
+    assert js(page, "return names()") == ["disconnect", "reconnect_attempt", "connect", "reconnect"]
+
+
+def test_listeners_of_the_connection_come_and_go(page):
+    code = """
+      const {io} = await online();
+      const removed = noted("removed");
+      io.once("reconnect", noted("once")).on("reconnect", removed).off("reconnect", removed);
+      io.on("reconnect", function () { noted("this")(this === io); });
+      socket.off();"""
+    js(page, code)
+    for expected in (["reconnect", "once", "this"], ["reconnect", "this"]):
+        js(page, f"seen.length = 0; {RECONNECT}")
+        assert js(page, "return names()") == ["reconnect_attempt", *expected]
+    assert js(page, "return seen.at(-1)") == ["this", True]
+
+
 # Channels
 
 

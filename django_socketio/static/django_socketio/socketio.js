@@ -93,6 +93,17 @@
     }
   }
 
+  // The listeners of the connection. They are apart from those of the socket, as in the official
+  // client, because events of the site may be called "reconnect" too.
+  class Manager {
+    #listeners;
+    constructor(listeners) { this.#listeners = listeners; }
+
+    on(event, fn) { this.#listeners.add(event, fn, false); return this; }
+    once(event, fn) { this.#listeners.add(event, fn, true); return this; }
+    off(event, fn) { this.#listeners.remove(event, fn); return this; }
+  }
+
   // The URL of a server, null where the parts make none. No path is given to the parser: it would
   // take the first part of the path for a host that is missing.
   function serverURL(scheme, name, port) {
@@ -437,6 +448,8 @@
     #acks = new Acks(); #nextAck = 0;
     #patience = new Timer(); #listeners = new Listeners();
     #channels = new Channels((...question) => this.#ask(...question));
+    #reconnecting = new Listeners();
+    io = new Manager(this.#reconnecting); // reconnect_attempt, reconnect, reconnect_failed
 
     constructor(host, options) {
       super((...message) => this.#transmit(...message), {});
@@ -498,7 +511,7 @@
       this.#channels.online();
       this.#flush();
       this.#fire("connect");
-      if (attempts) this.#fire("reconnect", attempts);
+      if (attempts) this.#tell("reconnect", attempts);
     }
 
     #refused({ message, data }) {
@@ -512,12 +525,12 @@
       const { connected } = this;
       this.#forget(reason, error);
       if (!connected) this.#fire("connect_error", error);
-      if (last && this.options.reconnection) this.#fire("reconnect_failed");
+      if (last && this.options.reconnection) this.#tell("reconnect_failed");
       if (this.#active && !this.#engine) this.#retry.schedule();
     }
 
     #reconnect() {
-      this.#fire("reconnect_attempt", this.#retry.attempts);
+      this.#tell("reconnect_attempt", this.#retry.attempts);
       if (this.#active && !this.#engine) this.#open();
     }
 
@@ -551,6 +564,7 @@
     }
 
     #fire(event, ...args) { this.#listeners.fire(this, event, ...args); }
+    #tell(event, ...args) { this.#reconnecting.fire(this.io, event, ...args); }
     #encode(packet) { return encode({ namespace: this.#address.namespace, ...packet }); }
     #send(packet) { this.#engine.send(this.#encode(packet)); }
     #ask(event, ...args) { this.#transmit(event, args, { errorFirst: true, timeout: Infinity }); }
