@@ -23,6 +23,7 @@ REFUSED = (
     "CSRF_TRUSTED_ORIGINS); behind a proxy that ends TLS, see SECURE_PROXY_SSL_HEADER and "
     "USE_X_FORWARDED_HOST"
 )
+SHARED = f"{REFUSED}. Pages of unknown authors have this origin: see docs/security.rst"
 NOT_AN_ORIGIN = "Origin {} refused: not an origin (scheme, host and port); expected {!r}"
 
 
@@ -58,8 +59,13 @@ def _cors(text: str, origin: Origin | None, expected: str) -> Headers:
     if named or "*" in allowed:
         # Cookies, and so the user, are for pages that can be told from others.
         return answer
-    reason = NOT_AN_ORIGIN if origin is None and text != NULL else REFUSED
-    raise OriginRefused(reason.format(f"{text!r:.200}", expected))
+    raise OriginRefused(_reason(text, origin).format(f"{text!r:.200}", expected))
+
+
+def _reason(text: str, origin: Origin | None) -> str:
+    if origin is None:
+        return SHARED if text == NULL else NOT_AN_ORIGIN
+    return SHARED if origin.is_shared else REFUSED
 
 
 def _is_named(text: str, origin: Origin | None, allowed: list[str]) -> bool:

@@ -8,6 +8,9 @@ from tests.browser.pages import js
 EXAMPLE = '"https://example.com"'
 
 RECORD = """
+  const base = document.createElement("base");
+  base.href = "https://evil.example/elsewhere/";
+  document.head.append(base);
   const asked = [];
   window.WebSocket = class { constructor(url) { asked.push(url); } close() {} };
   window.fetch = (url) => { asked.push(url); return new Promise(() => 0); };

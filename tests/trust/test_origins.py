@@ -108,6 +108,15 @@ def test_a_refusal_names_what_came_what_was_expected_and_the_setting(server, sha
     assert "SOCKETIO_ALLOWED_ORIGINS" in record.message
 
 
+@pytest.mark.parametrize("origin", ["null", "file://"])
+def test_a_refusal_of_an_origin_that_many_pages_share_says_so(server, shake, caplog, origin):
+    assert shake(server, origin)[0] == 403
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING" and "Origin" in r.message]
+    assert f"{origin!r} refused: expected 'http://localhost'" in record.message
+    assert "SOCKETIO_ALLOWED_ORIGINS" in record.message
+    assert "Pages of unknown authors have this origin: see docs/security.rst" in record.message
+
+
 def test_what_is_not_an_origin_is_not_recommended_to_be_named(server, shake, caplog):
     assert shake(server, "http://[")[0] == 403
     (record,) = [r for r in caplog.records if r.levelname == "WARNING" and "Origin" in r.message]
