@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc6454 (section 4, "Origin of a URI")
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
@@ -77,6 +78,7 @@ def _host(scheme: str, host: str) -> str | None:
     return host.lower() or None
 
 
+@lru_cache  # settings hold few
 def parse_pattern(text: str) -> Origin | None:
     """Return the origin that a setting names, or its pattern: "https://*.example.com"."""
     scheme, _, host = text.partition("://*.")
@@ -86,8 +88,11 @@ def parse_pattern(text: str) -> Origin | None:
 
 def fault(entry: object) -> str | None:
     """Return what is wrong with an entry of a list of origins, None if nothing is."""
-    if not isinstance(entry, str):
-        return f"{entry!r} is not a string"
+    return _fault(entry) if isinstance(entry, str) else f"{entry!r} is not a string"
+
+
+@lru_cache
+def _fault(entry: str) -> str | None:
     if entry in ("*", NULL):
         return None
     faults = (text.format(entry) for has_fault, text in _FAULTS if has_fault(entry))
