@@ -25,7 +25,7 @@
   const FALLBACK_DELAY = 5000; // for a transport to open while there is another one to try
   const KEEPALIVE_LIMIT = 60000; // browsers refuse keepalive requests above 64 KiB
   const SEPARATOR = "\x1e";
-  const EXPECTED = 'expected the URL of one, such as "https://example.com"';
+  const EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"';
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
   const BINARY = BINARY_EVENT - EVENT; // what attachments add to the type of a packet
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
@@ -126,13 +126,12 @@
       const text = String(host?.href ?? host ?? "").trim();
       const [, scheme, slashes, name, route, search] = HOST.exec(text);
       const { secure } = options;
-      if (!/^https?:$/.test(page.protocol) && !(name && (scheme || secure !== undefined))) {
-        throw new Error(`socket.io: a page at ${page.protocol} has no server of its own, ${EXPECTED}`);
-      }
+      if (!/^https?:$/.test(page.protocol) && !(name && (scheme || secure != null)))
+        throw new Error(`${EXPECTED}: a page at ${page.protocol} has none of its own`);
       const ownScheme = secure ?? page.protocol === "https:" ? "https:" : "http:";
       const port = options.port ?? (slashes ? "" : script.port || page.port);
       const url = serverURL(scheme?.toLowerCase() ?? ownScheme, name || (slashes ? "" : page.hostname), port);
-      if (!url) throw new Error(`socket.io: "${text}" with the port "${port}" is no server, ${EXPECTED}`);
+      if (!url) throw new Error(`${EXPECTED}, not "${text.split("?")[0]}" with the port "${port}"`);
       const path = options.path ?? script.path ?? "socket.io";
       url.pathname = ["", ...path.split("/").filter(Boolean), ""].join("/");
       this.#server = url.href.slice("http".length);
