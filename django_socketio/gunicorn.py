@@ -198,6 +198,7 @@ class Worker(GeventPyWSGIWorker):
         )
         one.worker, one.number = self, number
         one.start()
+        one.watch(self.process.alarms, self.process.request_timeout)
         return one
 
     def _adopt(self, passed: Passed) -> None:

@@ -40,6 +40,7 @@ class Process:
 
     def __init__(self) -> None:
         limits = conf.limits()
+        self.request_timeout: float = conf.get("REQUEST_TIMEOUT")
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
         codec = Codec(relays.encode_default)

@@ -35,6 +35,7 @@ BAD_VALUES = {
     "ALLOWED_ORIGINS": "https://example.com",
     "PING_INTERVAL": 0,
     "PING_TIMEOUT": "20",
+    "REQUEST_TIMEOUT": 0,
     "CONNECT_TIMEOUT": float("inf"),
     "MAX_MESSAGE_SIZE": True,
     "WORKERS": 0,

@@ -12,7 +12,7 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
 from django_socketio.transports import takeover
-from django_socketio.transports.alarms import clock
+from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.chunked import read_chunks
 from django_socketio.transports.fields import Fields, read_fields
 from django_socketio.transports.passing import Passed
@@ -21,6 +21,12 @@ from django_socketio.transports.workers import Workers
 
 IDLE = 0.5
 """Seconds without a request, after which ``close_if_idle`` closes a connection."""
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two looks at clients that take too long."""
+
+IDLE_TIMEOUT = 75.0
+"""Seconds without a request, after which a connection is closed; proxies keep theirs for less."""
 
 # The name as it is, or percent-encoded: both mean "sid" to whoever reads the query.
 _SID = re.compile(r"(?i)((?<![^?&\s])(?:s|%73)(?:i|%69)(?:d|%64)=[^&\s]{0,4})[^&\s]*")
@@ -88,11 +94,14 @@ class Handler(WSGIHandler):
     def __init__(self, sock: Any, address: Any, server: "Listener", received: bytes = b"") -> None:
         super().__init__(sock, address, server, Stream(sock, received))
         self._waits_since: float | None = None
+        self._reads_head = False
 
     def read_requestline(self) -> str:
         """Wait for a request."""
         self.environ = None
         self._waits_since = clock()
+        self._reads_head = True
+        self.rfile.begin()
         line: str = super().read_requestline()
         self._waits_since = None
         return line
@@ -100,8 +109,29 @@ class Handler(WSGIHandler):
     def close_if_idle(self) -> None:
         """Close the connection if no request has come on it for a while."""
         if self._waits_since is not None and clock() - self._waits_since >= IDLE:
-            with suppress(OSError), takeover.Socket(fileno=os.dup(self.socket.fileno())) as sock:
-                sock.shutdown(SHUT_RD)  # pywsgi finds its end
+            self._end_reading()
+
+    def close_if_overdue(self, now: float, timeout: float) -> None:
+        """Close the connection if its client takes too long to send what is waited for.
+
+        Args:
+            now: the time.
+            timeout: seconds in which the head of a request has to come, and which may pass between
+                two pieces of its body.
+
+        """
+        since = None if self.rfile.closed else self.rfile.waits_since()
+        if since is None:
+            return
+        if self._reads_head:
+            began = self.rfile.began()
+            since, timeout = (since, IDLE_TIMEOUT) if began is None else (began, timeout)
+        if now - since >= timeout:
+            self._end_reading()
+
+    def _end_reading(self) -> None:
+        with suppress(OSError), takeover.Socket(fileno=os.dup(self.socket.fileno())) as sock:
+            sock.shutdown(SHUT_RD)  # pywsgi finds its end
 
     def read_request(self, raw_requestline: str) -> bool:
         """Read the request's head, and keep it as it came.
@@ -116,6 +146,7 @@ class Handler(WSGIHandler):
             )
         self.head = [raw_requestline.encode("latin-1")]
         read: bool = super().read_request(raw_requestline)
+        self._reads_head = False
         return read
 
     def _check_fields(self, fields: Fields) -> None:
@@ -242,6 +273,23 @@ class Listener(WSGIServer):
         super().stop(timeout)
         for attendant in self.connections.values():
             kill(attendant)
+
+    def watch(self, alarms: Alarms, timeout: float) -> None:
+        """Close, from now on, the connections of clients that take too long to send a request.
+
+        Args:
+            alarms: call back when it is time to look.
+            timeout: see ``Handler.close_if_overdue``.
+
+        """
+        pause = min(timeout / 4, LONGEST_PAUSE)
+
+        def look(now: float) -> float:
+            for handler in list(self.connections):
+                handler.close_if_overdue(now, timeout)
+            return now + pause
+
+        alarms.set(clock() + pause, look)
 
     def close_idle(self) -> None:
         """Close the connections that have carried no request for a while."""

@@ -1,0 +1,82 @@
+"""Clients that open a connection and send nothing, or stop in the middle of a request."""
+
+import time
+
+import pytest
+
+from django_socketio.transports import handler
+from tests.clients import PollingClient, raw_request, response
+from tests.waiting import wait_until
+
+TIMEOUT = 0.2
+HEAD = b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture
+def server(serve):
+    return serve(REQUEST_TIMEOUT=TIMEOUT)
+
+
+def connections(server):
+    return server.call(lambda: len(server.server._wsgi.connections))
+
+
+def ends(connection):
+    """Wait until the server has closed a connection; return what came before."""
+    return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+@pytest.mark.parametrize("sent", [b"G", HEAD[:-1], HEAD, HEAD + b"X-Field"])
+def test_a_head_that_stops_is_given_up(server, sent):
+    assert ends(raw_request(server.port, sent)).startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: connections(server) == 0)
+
+
+def test_a_head_that_comes_byte_by_byte_is_given_up(server):
+    connection = raw_request(server.port, b"")
+    begun = time.monotonic()
+    with pytest.raises(ConnectionError):
+        while time.monotonic() - begun < 20:
+            connection.sendall(b"G")
+            time.sleep(TIMEOUT / 10)
+    wait_until(lambda: connections(server) == 0)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("sent", [b"", b"4\r\n4"])
+@pytest.mark.parametrize("over", [False, True])
+def test_a_body_that_stops_is_given_up_also_if_its_session_has_ended(server, length, sent, over):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
+    connection = raw_request(server.port, head + sent)
+    if over:
+        wait_until(lambda: connections(server) == 1)
+        server.call(server.process.engine.stop)
+    assert ends(connection).startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: connections(server) == 0)
+
+
+def test_a_body_that_comes_slowly_is_read(serve):
+    server = serve(REQUEST_TIMEOUT=1.0)
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
+    connection = raw_request(server.port, head.encode())
+    for piece in (b"", b"4", b"0"):
+        connection.sendall(piece)
+        time.sleep(0.4)
+    assert response(connection) == (200, "ok")
+
+
+def test_a_connection_without_a_request_is_closed(server, monkeypatch):
+    monkeypatch.setattr(handler, "IDLE_TIMEOUT", TIMEOUT)
+    silent, used = raw_request(server.port, b""), raw_request(server.port, HEAD + b"\r\n")
+    assert response(used)[0] == 200
+    assert ends(silent) == ends(used) == b""
+    wait_until(lambda: connections(server) == 0)
+
+
+def test_a_poll_that_waits_is_no_request_that_stops(server):
+    client = PollingClient(server.port)
+    client.connect()
+    time.sleep(2 * TIMEOUT)
+    assert client.subscribe("room") is True
