@@ -18,6 +18,7 @@ from django_socketio.exceptions import (
     RelayError,
     RelayGap,
     SocketIOError,
+    ThreadError,
     WrongArguments,
 )
 
@@ -34,9 +35,11 @@ __all__ = [
     "RelayError",
     "RelayGap",
     "SocketIOError",
+    "ThreadError",
     "WrongArguments",
     "broadcast",
     "broadcast_channel",
+    "in_thread",
     "relay_status",
     "send",
 ]
@@ -50,6 +53,10 @@ def __getattr__(name: str) -> Any:
         from django_socketio import broadcasts
 
         return getattr(broadcasts, name)
+    if name == "in_thread":
+        from django_socketio.threads import in_thread
+
+        return in_thread
     if name == "relay_status":
         from django_socketio.relays import relay_status
 

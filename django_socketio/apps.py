@@ -1,5 +1,7 @@
 """The Django app: finds the events of all installed apps when the registry is ready."""
 
+from functools import partial
+
 from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
@@ -15,10 +17,11 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
-        from django_socketio import broadcasts, relays, signals
+        from django_socketio import broadcasts, conf, relays, signals, threads
 
         register(check_settings)
         register(check_patterns)
         broadcasts.publish_otherwise_with(relays.publish)
+        threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
         autodiscover_modules("events")

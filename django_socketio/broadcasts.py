@@ -6,6 +6,8 @@ from typing import Any
 from django_socketio.exceptions import NoSocket
 from django_socketio.names import check_channel, check_event, check_namespace
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.threads import running
+from django_socketio.transports.native import get_ident, in_loop
 
 Publish = Callable[[Envelope], int]
 
@@ -88,6 +90,8 @@ def publish(envelope: Envelope) -> int:
     publish = _Process.publish or _Process.otherwise
     if publish is None:
         raise NoSocket("Django is not set up in this process (django.setup())")
+    if running and (call := running.get(get_ident())) is not None:
+        return in_loop(call.loop, publish, envelope)
     return publish(envelope)
 
 

@@ -93,7 +93,6 @@ class Client:
             channels=shared.channels,
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
-            threads=shared.threads,
             owner=self,
         )
 

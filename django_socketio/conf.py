@@ -184,7 +184,7 @@ SETTINGS = {
     "CLIENT_MESSAGE_RATE": _rate(),
     "CLIENT_BYTE_RATE": _rate(),
     "RATE_BURST": _seconds(Rates().rate_burst),
-    "THREADS": _count(_LIMITS.threads, "threads"),
+    "THREADS": _count(10, "threads"),
     "BLOCKED_AFTER": Setting(1.0, _is_time, "a number of seconds; 0 has nobody watch"),
 }
 

@@ -15,7 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from greenlet import getcurrent, greenlet
 
+from django_socketio.exceptions import ThreadError
 from django_socketio.handlers import after_handler, name_of
+from django_socketio.threads import refuse, running
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.worker import Worker
 from django_socketio.transports.workers import Workers
@@ -34,13 +36,26 @@ _holders: dict[greenlet, float] = {}
 _MARK = "django_socketio_has_connection"
 
 
-def _opened(**kwargs: Any) -> None:
+def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if running:
+        _refuse(connection)
     greenlet = getcurrent()
     if isinstance(greenlet, Worker):
         _holders[greenlet] = clock()
         after_handler[:] = [_clean_up]
     else:
         setattr(greenlet, _MARK, True)
+
+
+def _refuse(connection: BaseDatabaseWrapper) -> None:
+    """Leave no connection open that a function of ``in_thread`` has opened."""
+    try:
+        refuse(f"the database {connection.alias!r}")
+    except ThreadError:
+        connection.close()
+        with suppress(AttributeError):  # it may be another thread's
+            del connections[connection.alias]  # closing is not enough: SQLite's may be in memory
+        raise
 
 
 connection_created.connect(_opened)
@@ -61,14 +76,6 @@ def around_connection(serve: Callable[[], None]) -> None:
         contextvars.Context().run(serve)
     finally:
         give_back()
-
-
-def around_thread(run: Callable[[], None]) -> None:
-    """Run a handler in a thread of its own; its connections end with it."""
-    try:
-        contextvars.Context().run(run)
-    finally:
-        _close_all()
 
 
 def give_back() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 from django_socketio.exceptions import EventError
-from django_socketio.handlers import Handlers, Registration, ThreadedRegistration
+from django_socketio.handlers import Handlers, Registration
 from django_socketio.names import check_namespace
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -39,9 +39,7 @@ class Event:
 
     Use it bare (``@on_message``), called (``@on_message()``), or with ``channel``, a regular
     expression: the handler then runs only if any of the socket's channels matches from its start
-    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for. ``threaded``
-    has it run in a thread of the operating system: for handlers that compute, or wait in a way that
-    gevent does not know.
+    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for.
 
     Args:
         name: what it is called in messages.
@@ -76,7 +74,6 @@ class Event:
         handler: None = None,
         channel: str | None = None,
         namespace: str = "/",
-        threaded: bool = False,
     ) -> Callable[[Handler], Handler]: ...
 
     def __call__(
@@ -84,7 +81,6 @@ class Event:
         handler: Handler | None = None,
         channel: str | None = None,
         namespace: str = "/",
-        threaded: bool = False,
     ) -> Handler | Callable[[Handler], Handler]:
         """Register ``handler``, or return the decorator that does.
 
@@ -96,10 +92,9 @@ class Event:
         if handler is not None and not callable(handler):
             raise EventError(f"@{self.name} decorates a function; got {handler!r}")
         pattern, namespace = self._pattern(channel), check_namespace(namespace)
-        kind = ThreadedRegistration if threaded else Registration
 
         def register(handler: Handler) -> Handler:
-            self.handlers.add(kind(handler, pattern, namespace, self._first_only))
+            self.handlers.add(Registration(handler, pattern, namespace, self._first_only))
             return handler
 
         return register if handler is None else register(handler)
@@ -132,7 +127,6 @@ class NamedEvents:
         name: str,
         channel: str | None = None,
         namespace: str = "/",
-        threaded: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Return the decorator that registers a handler for events called ``name``.
 
@@ -148,7 +142,7 @@ class NamedEvents:
             raise EventError(
                 f"the event name {name!r} is reserved; see on_connect, on_subscribe, …"
             )
-        return self.named(name)(channel=channel, namespace=namespace, threaded=threaded)
+        return self.named(name)(channel=channel, namespace=namespace)
 
     def named(self, name: str) -> Event:
         """Return the event called ``name``."""

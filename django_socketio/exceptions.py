@@ -9,6 +9,7 @@ SocketIOError
 ├── ChannelError (ValueError)    a channel's name is bad, or a socket has too many channels
 ├── NoSocket                     nobody was there to receive an out-of-band message
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
+├── ThreadError                  a function of ``in_thread`` used what no native thread can use
 └── RelayError                   a message could not be handed to the relay
     └── RelayGap                 messages of a channel were lost between processes
 """
@@ -48,6 +49,10 @@ class NoSocket(SocketIOError):
 
 class CallTimeout(SocketIOError, TimeoutError):
     """The client did not answer ``socket.call`` in time, or left before it answered."""
+
+
+class ThreadError(SocketIOError):
+    """A function of ``in_thread`` used what cannot be used in a native thread."""
 
 
 class RelayError(SocketIOError):

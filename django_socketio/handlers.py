@@ -87,18 +87,6 @@ class Registration:
                 clean_up(self.function)
 
 
-class ThreadedRegistration(Registration):
-    """A handler that runs in a thread of its own."""
-
-    __slots__ = ()
-
-    def call(
-        self, request: Any, socket: Any, context: dict[str, Any], args: tuple[Any, ...]
-    ) -> Any:
-        """Call the handler; only its socket waits for it."""
-        return socket.threads.run(Registration.call, self, request, socket, context, args)
-
-
 class Handlers:
     """Handlers of one event, in the order in which they were registered."""
 

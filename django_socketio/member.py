@@ -7,8 +7,8 @@ from django_socketio.channels import Channels
 from django_socketio.exceptions import ChannelError
 from django_socketio.names import check_channel, check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.threads import refuse, running
 from django_socketio.transports.outgoing import Outgoing
-from django_socketio.transports.threads import Threads, get_ident
 
 
 class PublicSession(NamedTuple):
@@ -30,7 +30,6 @@ class Member:
         namespace: the namespace whose channels they are.
         registry: the channels of this process.
         max_channels: on how many it may be.
-        threads: the thread that all this happens in; calls from others are taken there.
 
     """
 
@@ -43,16 +42,12 @@ class Member:
         "deliver",
         "id",
         "namespace",
-        "threads",
     )
 
     deliver: Callable[[Outgoing], bool]
     """Sends what comes on a channel; False if that is not possible any more."""
 
-    def __init__(
-        self, id: str, namespace: str, registry: Channels, max_channels: int, threads: Threads
-    ) -> None:
-        self.threads = threads
+    def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:
         self.id = id
         self.namespace = namespace
         self.channel_names: tuple[str, ...] = ()
@@ -85,8 +80,8 @@ class Member:
             ChannelError: the name is not allowed, or the socket is on too many channels.
 
         """
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self.subscribe, channel)
+        if running:
+            refuse("socket.subscribe")
         return self.join(channel, hold=False)
 
     def join(self, channel: str, hold: bool) -> bool:
@@ -113,8 +108,8 @@ class Member:
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; False if it was not on it. Runs no handlers."""
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self.unsubscribe, channel)
+        if running:
+            refuse("socket.unsubscribe")
         if channel not in self.channel_names:
             return False
         self.channel_names = tuple(name for name in self.channel_names if name != channel)
@@ -191,8 +186,8 @@ class Member:
     def _publish(
         self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
     ) -> None:
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self._publish, topics, message, event, exclude)
+        if running:
+            refuse("socket.broadcast")
         check_event(event)
         if topics:
             self._registry.publish(Envelope(topics, self.namespace, event, (message,), exclude))

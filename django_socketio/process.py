@@ -20,9 +20,9 @@ from django_socketio.repeated import RepeatedErrors
 from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
+from django_socketio.transports.native import get_ident, in_loop
 from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
-from django_socketio.transports.threads import Threads, get_ident
 from django_socketio.transports.workers import Workers
 from django_socketio.watchdog import Watchdog
 
@@ -48,12 +48,11 @@ class Process:
         workers = Workers(limits.workers, database.around_turn)
         interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, database.around_turn)
-        self._threads = Threads(limits.threads, database.around_thread)
+        self._loop, self._thread = gevent.get_hub().loop, get_ident()
         self.shared = Shared(
             channels,
             codec,
             workers,
-            self._threads,
             limits,
             RepeatedErrors(self.alarms),
             PermissionDenied,
@@ -74,11 +73,11 @@ class Process:
         return connection
 
     def _publish(self, envelope: Envelope) -> int:
-        """Publish from wherever: what other threads want is done in the event loop."""
+        """Publish in the event loop, for whichever native thread calls this."""
         publish = self.shared.channels.publish
-        if get_ident() == self._threads.ident:
+        if get_ident() == self._thread:
             return publish(envelope)
-        return self._threads.call(publish, envelope)
+        return in_loop(self._loop, publish, envelope)
 
     def _lost(self, topic: str) -> None:
         self.shared.channels.lost(topic)
@@ -100,7 +99,6 @@ class Process:
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
             message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
         self._watchdog.stop()
-        self._threads.stop()
         broadcasts.publish_with(None)
         relays.watch(None)
         self.engine.flush()

@@ -12,7 +12,6 @@ from django_socketio.repeated import RepeatedErrors
 from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
-from django_socketio.transports.threads import Threads
 from django_socketio.transports.workers import Workers
 
 LogMessage = Callable[[Any, str, Any], None]
@@ -53,7 +52,6 @@ class Shared:
     channels: Channels
     codec: Codec
     workers: Workers
-    threads: Threads
     limits: Limits
     errors: RepeatedErrors
     refusals: type[Exception]

@@ -12,9 +12,9 @@ from django_socketio.member import Member, PublicSession, drop
 from django_socketio.names import check_event
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.threads import refuse, running
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
-from django_socketio.transports.threads import Threads, get_ident
 
 CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
@@ -44,7 +44,6 @@ class Socket(Member):
         channels: the channels of this process.
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
-        threads: the thread of the event loop, and where handlers run that must not run in it.
         owner: hears of what becomes of it.
 
     """
@@ -70,10 +69,9 @@ class Socket(Member):
         channels: Channels,
         codec: Codec,
         max_channels: int,
-        threads: Threads,
         owner: Owner,
     ) -> None:
-        super().__init__(id, namespace, channels, max_channels, threads)
+        super().__init__(id, namespace, channels, max_channels)
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
@@ -113,8 +111,8 @@ class Socket(Member):
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self.emit, event, *args, callback=callback)
+        if running:
+            refuse("socket.emit")
         check_event(event)
         if self.disconnect_reason is not None:
             return False
@@ -133,8 +131,8 @@ class Socket(Member):
             EventError, TypeError, ValueError: as ``emit``.
 
         """
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self.call, event, *args, timeout=timeout)
+        if running:
+            refuse("socket.call")
         check_event(event)
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
@@ -184,8 +182,8 @@ class Socket(Member):
 
     def disconnect(self) -> None:
         """End the connection to this namespace; the client is told, and does not come back."""
-        if get_ident() != self.threads.ident:
-            return self.threads.call(self.disconnect)
+        if running:
+            refuse("socket.disconnect")
         if self.deliver(self._codec.packet(Packet(PacketType.DISCONNECT, self.namespace))):
             self._owner.end(Reason.SERVER_LEFT)
 

@@ -13,7 +13,7 @@ from typing import Any
 from gevent import get_hub, monkey
 
 from django_socketio.handlers import name_of
-from django_socketio.transports.threads import allocate_lock, get_ident
+from django_socketio.transports.native import allocate_lock, get_ident
 
 logger = logging.getLogger("django_socketio")
 
@@ -22,7 +22,8 @@ LOOKS = 10
 
 HELD = (
     "The event loop has been held for %.1f seconds by %s; nobody else is served meanwhile. "
-    "threaded=True has a handler run in a thread (SOCKETIO_BLOCKED_AFTER = %s)\n%s"
+    "django_socketio.in_thread(function) has a function compute in a native thread "
+    "(SOCKETIO_BLOCKED_AFTER = %s)\n%s"
 )
 
 start_thread = monkey.get_original("_thread", "start_new_thread")

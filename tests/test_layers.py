@@ -13,7 +13,18 @@ ROOT = Path(django_socketio.__file__).parent
 LAYERS = [
     ["exceptions"],
     ["protocol"],
-    ["transports", "codec", "acks", "channels", "relay", "names", "handlers", "events", "watchdog"],
+    [
+        "transports",
+        "codec",
+        "acks",
+        "channels",
+        "relay",
+        "names",
+        "handlers",
+        "events",
+        "threads",
+        "watchdog",
+    ],
     ["member", "socket", "broadcasts", "patterns"],
     ["repeated", "shared", "clients", "connections"],
     [

@@ -1,35 +1,38 @@
-"""Handlers in threads of the operating system, and who must not know the difference."""
+"""``in_thread``: functions in native threads, and the handlers that wait for them."""
 
+import decimal
+import functools
+import json
+import subprocess
+import sys
 import threading
 import time
+import traceback
 from queue import Queue
 
 import gevent
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.db import connection, connections
 
 import django_socketio
-from django_socketio.events import (
-    on_connect,
-    on_disconnect,
-    on_error,
-    on_event,
-    on_finish,
-    on_message,
-    on_subscribe,
-    on_unsubscribe,
-)
-from django_socketio.exceptions import EventError
+from django_socketio import ThreadError, in_thread
+from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_message
+from tests.clients import WebSocketClient
 from tests.test_abuse import join, nothing_is_left
+from tests.waiting import wait_until
 
 
-def test_a_threaded_handler_holds_nobody_else_up(server):
+def test_a_function_in_a_thread_holds_nobody_else_up(server):
     entered, go = threading.Event(), threading.Event()
 
-    @on_message(threaded=True)
-    def block(request, socket, context, message):
+    def block():
         entered.set()
         return go.wait(5) and threading.get_ident()
+
+    @on_message
+    def wait(request, socket, context, message):
+        return in_thread(block)
 
     @on_event("now")
     def now(request, socket, context):
@@ -45,12 +48,24 @@ def test_a_threaded_handler_holds_nobody_else_up(server):
     assert answer != f"431[{loop}]"
 
 
+def test_arguments_and_context_variables_reach_the_function(server):
+    def tell(*args, **kwargs):
+        return [args, kwargs, str(decimal.Decimal(1) / 3)]
+
+    @on_message
+    def ask(request, socket, context, message):
+        with decimal.localcontext(prec=3):
+            return in_thread(tell, message, 2, function=3)
+
+    assert join(server).ask("message", 1) == [[[1, 2], {"function": 3}, "0.333"]]
+
+
 def test_what_one_socket_sends_stays_in_order(server):
     seen = []
 
-    @on_message(threaded=True)
+    @on_message
     def slowly(request, socket, context, message):
-        time.sleep(0.01)
+        in_thread(time.sleep, 0.01)
         seen.append(message)
 
     @on_event("quick")
@@ -67,18 +82,21 @@ def test_what_one_socket_sends_stays_in_order(server):
 def test_no_more_run_at_once_than_there_are_threads(serve):
     running, most = [], []
 
-    @on_message(threaded=True)
-    def work(request, socket, context, message):
+    def work():
         running.append(1)
         most.append(len(running))
         time.sleep(0.02)
         running.pop()
 
+    @on_message
+    def wait(request, socket, context, message):
+        return in_thread(work)
+
     server = serve(THREADS=2)
     clients = [join(server) for _ in range(6)]
     for client in clients:
         client.emit("message", id=1)
-    assert [client.receive() for client in clients] == ["431[]"] * 6
+    assert all(client.receive().startswith("431[") for client in clients)
     assert max(most) == 2
 
 
@@ -87,36 +105,41 @@ def test_no_more_run_at_once_than_there_are_threads(serve):
     [
         (ValueError, "Internal error"),
         (gevent.Timeout, "Internal error"),
+        (StopIteration, "Internal error"),
         (PermissionDenied, "Permission denied"),
     ],
 )
-def test_what_a_threaded_handler_raises_is_treated_as_ever(server, error, answer):
-    errors = []
+def test_what_a_function_raises_the_handler_gets(server, error, answer):
+    errors, traces = [], []
 
-    @on_message(threaded=True)
-    def fail(request, socket, context, message):
+    def fail():
         raise error()
+
+    @on_message
+    def ask(request, socket, context, message):
+        return in_thread(fail)
 
     @on_error
     def note(request, socket, context, exception):
-        errors.append((type(exception), threading.get_ident()))
+        errors.append(type(exception))
+        traces.append("".join(traceback.format_exception(exception)))
 
-    @on_event("thread")
-    def thread(request, socket, context):
-        return threading.get_ident()
-
-    client = join(server)
-    assert client.ask("message") == [{"error": answer}]
-    loop = client.ask("thread")[0]
-    assert errors == ([] if error is PermissionDenied else [(error, loop)])
+    assert join(server).ask("message") == [{"error": answer}]
+    assert errors == ([] if error is PermissionDenied else [error])
+    for trace in traces:
+        assert "return in_thread(fail)" in trace
+        assert "in fail\n" in trace
 
 
 def test_system_exit_in_a_thread_is_that_of_any_handler(serve, monkeypatch):
     raised = Queue()
 
-    @on_message(threaded=True)
-    def leave(request, socket, context, message):
+    def leave():
         raise SystemExit(3)
+
+    @on_message
+    def ask(request, socket, context, message):
+        in_thread(leave)
 
     server = serve()
     hub = server._hub
@@ -127,100 +150,200 @@ def test_system_exit_in_a_thread_is_that_of_any_handler(serve, monkeypatch):
     assert join(server).sync() == []
 
 
-def test_everything_of_a_socket_can_be_called_in_a_thread(server):
-    @on_event("all", threaded=True)
-    def use(request, socket, context):
-        assert threading.get_ident() != context["loop"]
-        done = [socket.subscribe("a"), socket.subscribe("a"), socket.channels]
-        done.append(socket.send("sent"))
-        socket.emit("asked", callback=lambda answer: context.update(answer=answer))
-        socket.broadcast("to others")
-        socket.broadcast_channel("to others on a")
-        socket.send_and_broadcast("to all")
-        socket.send_and_broadcast_channel("to all on a", "a")
-        done.append(django_socketio.broadcast_channel("out of band", "a"))
-        done.append(socket.call("question", timeout=5))
-        done += [socket.unsubscribe("a"), socket.unsubscribe("a")]
-        with pytest.raises(TypeError):
-            socket.send(object())
-        with pytest.raises(EventError):
-            socket.emit("connect")
-        return done
+async def coroutine():
+    """Do nothing."""
 
-    @on_connect
-    def note(request, socket, context):
-        context["loop"] = threading.get_ident()
+
+def generator():
+    yield
+
+
+async def asynchronous_generator():
+    yield
+
+
+class Lazy:
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self):
+        return self._function()
+
+
+class Asynchronous:
+    async def __call__(self):
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        coroutine,
+        generator,
+        asynchronous_generator,
+        functools.partial(coroutine),
+        Asynchronous(),
+        Lazy(coroutine),
+        Lazy(generator),
+        Lazy(asynchronous_generator),
+    ],
+)
+def test_functions_that_do_not_return_their_result_are_refused(server, function):
+    errors = []
+
+    def ask():
+        try:
+            in_thread(function)
+        except TypeError as error:
+            errors.append(str(error))
+
+    on_message(lambda request, socket, context, message: ask())
+    join(server).ask("message")
+    ask()
+    assert len(errors) == 2
+    for error in errors:
+        assert error.startswith("in_thread runs functions that return their result, but ")
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="in_thread takes a function and its arguments, not 3"):
+        in_thread(3)
+
+
+def test_a_function_may_call_in_thread_again_even_where_all_threads_are_taken(serve):
+    def threads():
+        return [threading.get_ident(), in_thread(in_thread, threading.get_ident)]
+
+    @on_message
+    def ask(request, socket, context, message):
+        return in_thread(threads)
+
+    server = serve(THREADS=1)
+    clients = [join(server) for _ in range(3)]
+    for client in clients:
+        client.emit("message", id=1)
+    for client in clients:
+        ((outer, inner),) = json.loads(client.receive().removeprefix("431"))
+        assert outer == inner != server.call(threading.get_ident)
+
+
+def test_without_an_event_loop_a_function_is_called_directly():
+    seen = []
+
+    def run():
+        seen.append((threading.get_ident(), in_thread(threading.get_ident)))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(5)
+    ((outer, inner),) = seen
+    assert outer == inner
+
+
+SOCKET_METHODS = {
+    "emit": lambda socket: socket.emit("event"),
+    "send": lambda socket: socket.send("message"),
+    "call": lambda socket: socket.call("event", timeout=1),
+    "subscribe": lambda socket: socket.subscribe("a"),
+    "unsubscribe": lambda socket: socket.unsubscribe("a"),
+    "broadcast": lambda socket: socket.broadcast("message"),
+    "broadcast_channel": lambda socket: socket.broadcast_channel("message", "a"),
+    "send_and_broadcast": lambda socket: socket.send_and_broadcast("message"),
+    "disconnect": lambda socket: socket.disconnect(),
+}
+
+
+@pytest.mark.parametrize("method", SOCKET_METHODS.values(), ids=SOCKET_METHODS)
+def test_a_function_that_uses_a_socket_is_told_so_and_nothing_is_done(server, method):
+    errors = []
+
+    @on_message
+    def ask(request, socket, context, message):
+        in_thread(method, socket)
+
+    @on_error
+    def note(request, socket, context, exception):
+        errors.append(exception)
 
     client, other = join(server), join(server, "a")
-    client.emit("all", id=7)
-    assert client.event() == ["message", "sent"]
-    assert client.receive() == '420["asked"]'
-    for message in ("to all", "to all on a", "out of band"):
-        assert client.event() == ["message", message]
-    assert client.receive() == '421["question"]'
-    client.send('431["answer"]')
-    assert client.receive() == '437[[true,false,["a"],true,2,"answer",true,false]]'
-    for message in ("to others", "to others on a", "to all", "to all on a", "out of band"):
-        assert other.event() == ["message", message]
+    assert client.ask("message") == [{"error": "Internal error"}]
+    assert type(errors[0]) is ThreadError
+    assert str(errors[0]).startswith("socket.")
+    assert "was used by tests.test_threads.<lambda>, which runs in a native thread" in str(
+        errors[0]
+    )
+    assert client.sync() == other.sync() == []
 
 
-def test_disconnecting_in_a_thread_ends_the_socket(server):
-    ended = []
+def test_handlers_use_their_sockets_while_functions_run(server):
+    entered, go = threading.Event(), threading.Event()
 
-    @on_message(threaded=True)
-    def leave(request, socket, context, message):
-        socket.disconnect()
-        assert socket.send("too late") is False
+    def block():
+        entered.set()
+        go.wait(5)
 
-    @on_disconnect(threaded=True)
-    def disconnected(request, socket, context):
-        ended.append(socket.disconnect_reason)
+    @on_message
+    def wait(request, socket, context, message):
+        in_thread(block)
+        socket.send("after")
 
-    client = join(server)
+    @on_event("now")
+    def now(request, socket, context):
+        socket.subscribe("a")
+        socket.send_and_broadcast_channel("meanwhile", "a")
+
+    client, other = join(server), join(server)
     client.emit("message")
-    assert client.receive() == "41"
-    client.close()
-    assert nothing_is_left(server)
-    assert ended == ["server namespace disconnect"]
+    assert entered.wait(5)
+    other.emit("now")
+    assert other.event() == ["message", "meanwhile"]
+    go.set()
+    assert client.event() == ["message", "after"]
 
 
-def test_every_event_may_have_threaded_handlers(server):
-    seen = []
-    kinds = [on_connect, on_subscribe, on_message, on_error, on_unsubscribe, on_disconnect]
-    for event in (*kinds, on_finish):
+def test_a_function_that_uses_the_database_is_told_so_and_leaves_no_connection(server):
+    def query():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except ThreadError as error:
+            return [str(error), connections.all(initialized_only=True) == []]
 
-        @event(threaded=True)
-        def note(request, socket, context, *args, name=event.name):
-            seen.append((name, threading.get_ident()))
-            if name == "on_message":
-                raise ValueError
+    @on_message
+    def ask(request, socket, context, message):
+        return in_thread(query)
 
-    loop = server.call(threading.get_ident)
+    for _ in range(2):
+        ((error, closed),) = join(server).ask("message")
+        assert error.startswith("the database 'default' was used by ")
+        assert closed
+
+
+def test_messages_out_of_band_leave_from_functions_and_from_any_native_thread(server):
+    def report(id):
+        django_socketio.send(id, "to one")
+        django_socketio.broadcast_channel("to a", "a")
+        with pytest.raises(TypeError):
+            django_socketio.broadcast(object())
+        return django_socketio.broadcast("to all")
+
+    @on_message
+    def ask(request, socket, context, message):
+        return in_thread(report, socket.session.session_id)
+
+    client, other = join(server), join(server, "a")
+    client.emit("message", id=7)
+    assert [client.event() for _ in range(2)] == [["message", "to one"], ["message", "to all"]]
+    assert client.receive() == "437[2]"
+    assert [other.event() for _ in range(2)] == [["message", "to a"], ["message", "to all"]]
+
+
+def test_messages_of_a_native_thread_stay_in_order(server):
     client = join(server, "a")
-    client.ask("message")
-    client.close()
-    assert nothing_is_left(server)
-    assert [name for name, _ in seen] == [
-        *[event.name for event in kinds[:4]],
-        "on_disconnect",
-        "on_unsubscribe",
-        "on_finish",
-    ]
-    assert loop not in {thread for _, thread in seen}
-
-
-def test_sockets_may_be_used_from_threads_that_nobody_knows(server):
-    sockets = []
-
-    @on_connect
-    def note(request, socket, context):
-        sockets.append(socket)
-
-    client = join(server)
 
     def send(thread):
         for number in range(200):
-            assert sockets[0].send([thread, number])
+            assert django_socketio.broadcast_channel([thread, number], "a") == 1
 
     threads = [threading.Thread(target=send, args=[thread]) for thread in range(4)]
     for thread in threads:
@@ -228,26 +351,126 @@ def test_sockets_may_be_used_from_threads_that_nobody_knows(server):
     seen = [client.event()[1] for _ in range(800)]
     for thread in threads:
         thread.join(5)
-    assert sorted(seen) == [[thread, number] for thread in range(4) for number in range(200)]
     for thread in range(4):
         assert [number for t, number in seen if t == thread] == list(range(200))
 
 
-def test_a_server_ends_although_a_thread_does_not(serve):
-    go, ended = threading.Event(), []
+def test_a_greenlet_that_stops_waiting_stops_what_has_not_begun(serve, caplog):
+    begun, go = [], threading.Event()
 
-    @on_message(threaded=True)
-    def hang(request, socket, context, message):
+    def work(number):
+        begun.append(number)
+        go.wait(5)
+        raise ValueError(number)
+
+    @on_message
+    def ask(request, socket, context, number):
+        with gevent.Timeout(0.05, False):
+            in_thread(work, number)
+        return "stopped waiting"
+
+    @on_event("more")
+    def more(request, socket, context):
+        return in_thread(len, "more")
+
+    server = serve(THREADS=1)
+    clients = [join(server) for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.emit("message", number, id=1)
+        assert client.receive() == '431["stopped waiting"]'
+    go.set()
+    assert clients[0].ask("more") == [4]
+    assert begun == [0]
+    assert "raised ValueError(0) in a native thread" in caplog.text
+
+
+def test_a_socket_that_ends_meanwhile_has_its_last_handlers_after_the_function(server):
+    entered, go, seen = threading.Event(), threading.Event(), []
+
+    def block():
+        entered.set()
+        return go.wait(5)
+
+    @on_message
+    def wait(request, socket, context, message):
+        seen.append([in_thread(block), socket.send("too late")])
+
+    @on_disconnect
+    def note(request, socket, context):
+        seen.append("disconnected")
+
+    client = join(server)
+    client.emit("message")
+    assert entered.wait(5)
+    client.close()
+    wait_until(lambda: not server.process.engine.sessions)
+    go.set()
+    assert nothing_is_left(server)
+    assert seen == [[True, False], "disconnected"]
+
+
+def test_a_server_ends_although_a_function_does_not(serve):
+    entered, go, ended = threading.Event(), threading.Event(), []
+
+    def hang():
+        entered.set()
         go.wait(20)
 
-    @on_finish
+    @on_message
+    def wait(request, socket, context, message):
+        in_thread(hang)
+
+    @on_disconnect
     def note(request, socket, context):
         ended.append(True)
 
     server = serve()
     hanging, other = join(server), join(server)
     hanging.emit("message")
+    assert entered.wait(5)
     other.sync()
     server.stop()
     assert ended == [True]
     go.set()
+
+
+@pytest.mark.parametrize("name", ["welcome", "intruder"])
+def test_on_connect_decides_by_a_function(server, name):
+    @on_connect
+    def check(request, socket, context):
+        if in_thread(len, socket.auth["name"]) > 7:
+            raise PermissionDenied("your name is too long")
+
+    client = WebSocketClient(server.port)
+    client.send(f'40{{"name": "{name}"}}')
+    assert client.receive().startswith("40" if name == "welcome" else "44")
+
+
+PATCHED = """
+from gevent import monkey
+monkey.patch_all()
+import django, gevent, threading
+django.setup()
+from django_socketio import NoSocket, broadcast, in_thread
+sleep, ident = monkey.get_original("time", "sleep"), monkey.get_original("_thread", "get_ident")
+
+def work():
+    sleep(0.1)
+    try:
+        broadcast("message")
+    except NoSocket:
+        return ident()
+
+turns = []
+gevent.spawn(lambda: [turns.append(gevent.sleep(0.01)) for _ in range(5)])
+gevent.sleep(0)
+assert gevent.spawn(in_thread, work).get() != ident() != in_thread(work)
+assert len(turns) == 5
+"""
+
+
+def test_a_patched_process_that_is_no_server_has_threads_as_well():
+    run = subprocess.run(
+        [sys.executable, "-c", PATCHED], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (run.returncode, run.stderr) == (0, "")

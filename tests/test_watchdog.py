@@ -9,6 +9,7 @@ import time
 import pytest
 from gevent import monkey
 
+from django_socketio import in_thread
 from django_socketio.events import on_event, on_message
 from tests.test_abuse import join
 from tests.test_bad_input import get
@@ -67,6 +68,7 @@ def test_a_handler_that_blocks_is_named_while_it_does_once(serve, log):
     )
     assert "block(0.6)" in log.messages[0]
     assert "SOCKETIO_BLOCKED_AFTER" in log.messages[0]
+    assert "django_socketio.in_thread" in log.messages[0]
 
 
 def decorated(handler):
@@ -129,16 +131,16 @@ def test_a_view_that_blocks_is_shown_by_its_stack(serve, log, monkeypatch):
     assert "in push" in log.messages[0]
 
 
-def test_waiting_threaded_and_unwatched_handlers_are_let_be(serve, log):
+def test_handlers_that_wait_or_that_nobody_watches_are_let_be(serve, log):
     import gevent
 
     @on_message
     def wait(request, socket, context, message):
         gevent.sleep(0.4)
 
-    @on_event("thread", threaded=True)
-    def in_thread(request, socket, context):
-        block(0.4)
+    @on_event("thread")
+    def wait_for_thread(request, socket, context):
+        in_thread(block, 0.4)
 
     @on_event("block")
     def hold(request, socket, context):

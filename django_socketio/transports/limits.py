@@ -36,6 +36,3 @@ class Limits:
 
     workers: int = 100
     """Greenlets in which handlers run."""
-
-    threads: int = 10
-    """In which handlers run that asked for one."""

@@ -5,7 +5,7 @@ import os
 from django.db import connection, transaction
 from gevent import monkey
 
-from django_socketio import database
+from django_socketio import database, in_thread
 from django_socketio.events import on_error, on_event, on_message
 
 if "TEST_IDLE_TIME" in os.environ:
@@ -84,15 +84,9 @@ def leave_to_callback(request, socket, context):
     socket.emit("question", callback=callback)
 
 
-@on_event("in thread", threaded=True)
-def in_thread(request, socket, context):
-    return query("SELECT 1")
-
-
-@on_event("leave in thread", threaded=True)
-def leave_in_thread(request, socket, context):
-    transaction.atomic().__enter__()
-    return query("SELECT 1")
+@on_event("in thread")
+def query_in_thread(request, socket, context):
+    return in_thread(query, "SELECT 1")
 
 
 @on_error

@@ -1,12 +1,18 @@
 """Handlers that tell where they run, and what they see."""
 
+import hashlib
+import logging
 import os
 import time
 
 from django.db import connections
 from gevent import monkey
 
+from django_socketio import in_thread
 from django_socketio.events import on_connect, on_disconnect, on_event, on_finish, on_message
+
+logger = logging.getLogger("tests.production")
+sleep = monkey.get_original("time", "sleep")
 
 
 def say(text):
@@ -48,7 +54,46 @@ def length(request, socket, context, message):
 def block(request, socket, context):
     """Hold the event loop up, as a computation does."""
     say(f"blocking {os.getpid()}")
-    monkey.get_original("time", "sleep")(60)
+    sleep(60)
+
+
+def digest(text, rounds=2_000):
+    """Compute for a millisecond, without Python's global lock."""
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), b"salt", rounds).hex()
+
+
+@on_event("digest")
+def digest_in_thread(request, socket, context, text):
+    found = in_thread(digest, text)
+    logger.info("found: %s", found)
+    return found
+
+
+@on_event("log")
+def log(request, socket, context, text):
+    logger.info("plain: %s", text)
+    return text
+
+
+@on_event("log in thread")
+def log_in_thread(request, socket, context, text):
+    return in_thread(logger.info, text)
+
+
+@on_event("nap in thread")
+def nap_in_thread(request, socket, context):
+    return in_thread(time.sleep, 0.01)
+
+
+@on_event("block in thread")
+def block_in_thread(request, socket, context):
+    """Wait for a function that does not end before the process."""
+
+    def hang():
+        say("hanging")
+        sleep(60)
+
+    in_thread(hang)
 
 
 @on_event("nap")

@@ -9,6 +9,14 @@ INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.production"]
 ROOT_URLCONF = "tests.production.urls"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "chat.example.com"]
 
+if "TEST_LOG_ALL" in os.environ:
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "root": {"handlers": ["console"], "level": "INFO"},
+    }
+
 SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
 
 if "BEHIND_NGINX" in os.environ:

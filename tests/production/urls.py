@@ -4,7 +4,8 @@ import time
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
-from tests.production.events import say, seen
+from django_socketio import in_thread
+from tests.production.events import digest, say, seen
 
 
 def slow(request, seconds):
@@ -21,5 +22,6 @@ urlpatterns = [
     path("", include("django_socketio.urls")),
     path("seen/", lambda request: JsonResponse(seen(request))),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
+    path("digest/", lambda request: HttpResponse(in_thread(digest, "of a view"))),
     path("slow/<int:seconds>/", slow),
 ]
