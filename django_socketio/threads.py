@@ -167,12 +167,15 @@ class Threads:
         return call.result()
 
 
+WARNINGS = 100
+"""The highest number of functions of which the log tells that they waited with gevent."""
+
 _warned: set[str] = set()
 
 
 def _warn(name: str) -> None:
     """Log that a function has waited with gevent, once for each function."""
-    if name not in _warned:
+    if name not in _warned and len(_warned) < WARNINGS:
         _warned.add(name)
         log.warning(WAITED, name)
 
