@@ -93,6 +93,7 @@ class Client:
             channels=shared.channels,
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
+            calls=shared.calls,
             owner=self,
         )
 

@@ -177,6 +177,7 @@ SETTINGS = {
     "MAX_UNSENT_BYTES": _count(_LIMITS.max_unsent_bytes, "bytes"),
     "COMPRESSION_THRESHOLD": _threshold(),
     "MAX_WAITING_EVENTS": _count(_LIMITS.max_waiting_events, "events"),
+    "MAX_WAITING_CALLS": _count(_LIMITS.max_waiting_calls, "calls"),
     "WORKERS": _count(_LIMITS.workers, "greenlets"),
     "ADDRESS_CONNECT_RATE": _rate(),
     "ADDRESS_MESSAGE_RATE": _rate(),

@@ -166,6 +166,21 @@ class IdleConnections:
         return now + IDLE_TIME / 2
 
 
+def give_back_of_worker() -> bool:
+    """Close the connections of a worker that is about to wait for a client, or to end.
+
+    Returns False, and closes none, where one of them is in a transaction.
+    """
+    worker = getcurrent()
+    if worker not in _holders:
+        return True
+    if any(_is_in_transaction(connection) for connection in connections.all(initialized_only=True)):
+        return False
+    _close_all()
+    _note_use(worker)
+    return True
+
+
 def _close_unused() -> None:
     _close_all()
     _holders[getcurrent()] = clock()  # in-memory SQLite stays open

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
 from django_socketio import admission, broadcasts, conf, database, following, relays, signals
+from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.events import all_handlers
@@ -45,7 +46,9 @@ class Process:
         self.alarms = Alarms()
         codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event, limits.max_unsent_bytes)
-        workers = Workers(limits.workers, database.around_turn)
+        workers = Workers(
+            limits.workers, database.around_turn, give_back=database.give_back_of_worker
+        )
         interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, database.around_turn)
         self._loop, self._thread = gevent.get_hub().loop, get_ident()
@@ -53,6 +56,7 @@ class Process:
             channels,
             codec,
             workers,
+            Calls(workers, limits.max_waiting_calls),
             limits,
             RepeatedErrors(self.alarms),
             PermissionDenied,

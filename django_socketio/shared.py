@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from django_socketio import events
+from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.protocol.socketio import Packet, PacketType
@@ -52,6 +53,7 @@ class Shared:
     channels: Channels
     codec: Codec
     workers: Workers
+    calls: Calls
     limits: Limits
     errors: RepeatedErrors
     refusals: type[Exception]

@@ -1,10 +1,12 @@
 """The object that handlers get: one client's connection to one namespace."""
 
+from functools import partial
 from typing import Any, Protocol
 
 from gevent.event import AsyncResult
 
 from django_socketio.acks import Acks, Callback, unpack
+from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
@@ -44,6 +46,7 @@ class Socket(Member):
         channels: the channels of this process.
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
+        calls: the handlers of this process that wait for answers of clients.
         owner: hears of what becomes of it.
 
     """
@@ -51,6 +54,7 @@ class Socket(Member):
     __slots__ = (
         "__weakref__",
         "_acks",
+        "_calls",
         "_codec",
         "_held",
         "_owner",
@@ -69,6 +73,7 @@ class Socket(Member):
         channels: Channels,
         codec: Codec,
         max_channels: int,
+        calls: Calls,
         owner: Owner,
     ) -> None:
         super().__init__(id, namespace, channels, max_channels)
@@ -77,6 +82,7 @@ class Socket(Member):
         """Why it ended, in Socket.IO's words; None while it lives."""
         self._session = session
         self._codec = codec
+        self._calls = calls
         self._owner = owner
         self._acks: Acks | None = None
         self._held: list[Outgoing] | None = []
@@ -127,7 +133,8 @@ class Socket(Member):
         in seconds, None waits as long as the client is there.
 
         Raises:
-            CallTimeout: no answer came in time, or the client left.
+            CallTimeout: no answer came in time, the client left, or more handlers wait for answers
+                than ``SOCKETIO_MAX_WAITING_CALLS`` allows.
             EventError, TypeError, ValueError: as ``emit``.
 
         """
@@ -138,6 +145,7 @@ class Socket(Member):
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
         if self._held is not None:
             raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
+        self._calls.admit(event)
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
         self._owner.resume()
@@ -158,7 +166,7 @@ class Socket(Member):
 
     def _wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
         try:
-            answer.wait(timeout)
+            self._calls.wait(partial(answer.wait, timeout))
         finally:
             self.acks.forget(answer)
         if not answer.ready():

@@ -17,6 +17,7 @@ LAYERS = [
         "transports",
         "codec",
         "acks",
+        "calls",
         "channels",
         "relay",
         "names",

@@ -57,6 +57,102 @@ def test_no_more_run_at_the_same_time_than_there_may_be():
     assert (len(running), len(set(running)), workers.are_busy) == (5, 2, False)
 
 
+def test_workers_that_step_out_leave_their_place_to_others():
+    workers, answer = Workers(2), Event()
+    for _ in range(5):
+        workers.spawn(workers.step_out, answer.wait)
+    gevent.idle()
+    assert (workers.stepped_out, workers.are_busy) == (5, False)
+    answer.set()
+    gevent.idle()
+    assert (workers.stepped_out, workers.are_busy) == (0, False)
+
+
+@pytest.mark.parametrize("others", [0, 2, 6])
+def test_no_more_run_than_there_may_be_when_all_come_back_at_once(others):
+    workers, answer, running, most = Workers(2), Event(), [], []
+
+    def work():
+        running.append(1)
+        most.append(len(running))
+        gevent.sleep(0)
+        running.pop()
+
+    def ask():
+        workers.step_out(answer.wait)
+        work()
+
+    for _ in range(7):
+        workers.spawn(ask)
+    for _ in range(others):
+        workers.spawn(work)
+        gevent.idle()
+    gevent.idle()
+    for _ in range(others):
+        workers.spawn(work)
+    answer.set()
+    for _ in range(20):
+        gevent.idle()
+    assert (len(most), max(most)) == (7 + 2 * others, 2)
+    assert (workers.stepped_out, workers.are_busy) == (0, False)
+
+
+def test_what_came_back_runs_before_what_has_not_begun():
+    workers, answer, over, ran = Workers(1), Event(), Event(), []
+
+    def ask():
+        workers.step_out(answer.wait)
+        ran.append("came back")
+
+    def job(name):
+        over.wait()
+        ran.append(name)
+
+    workers.spawn(ask)
+    gevent.idle()
+    for name in ("first", "second"):
+        workers.spawn(job, name)
+    gevent.idle()
+    answer.set()
+    gevent.idle()
+    over.set()
+    gevent.idle()
+    assert ran == ["first", "came back", "second"]
+
+
+def test_a_timeout_of_a_worker_that_comes_back_is_raised_once_there_is_a_place():
+    workers, answer, over, ran = Workers(1), Event(), Event(), []
+
+    def ask():
+        with gevent.Timeout(0.01, False):
+            workers.step_out(answer.wait)
+            ran.append("answered")
+        ran.append("timed out")
+
+    workers.spawn(ask)
+    gevent.idle()
+    workers.spawn(over.wait)
+    gevent.idle()
+    answer.set()
+    gevent.sleep(0.03)
+    assert ran == []
+    over.set()
+    gevent.idle()
+    assert ran == ["timed out"]
+    assert (workers.stepped_out, workers.are_busy) == (0, False)
+
+
+def test_a_greenlet_that_is_no_worker_and_a_worker_that_must_stay_just_wait():
+    workers, answer = Workers(1, give_back=lambda: False), Event()
+    outside = gevent.spawn(workers.step_out, answer.wait)
+    workers.spawn(workers.step_out, answer.wait)
+    gevent.idle()
+    assert (workers.stepped_out, workers.are_busy) == (0, True)
+    answer.set()
+    gevent.idle()
+    assert (outside.ready(), workers.are_busy) == (True, False)
+
+
 def test_only_some_wait_for_something_to_do():
     workers, over, greenlets = Workers(10, kept=3), Event(), []
 

@@ -36,3 +36,6 @@ class Limits:
 
     workers: int = 100
     """Greenlets in which handlers run."""
+
+    max_waiting_calls: int = 1_000
+    """Handlers that wait at the same time for answers of clients."""

@@ -97,14 +97,27 @@ class Errand(NamedTuple):
     run: Callable[[], None]
 
 
+def holds_nothing() -> bool:
+    """Be the ``give_back`` of workers that hold nothing."""
+    return True
+
+
 class Workers:
     """A bounded pool of greenlets; those that have nothing to do wait, ready to be switched to.
+
+    A worker that waits for a client steps out of the pool meanwhile, and another takes its place.
+    It comes back once there is a place again, before what has not been started.
 
     Args:
         size: how many mailboxes are worked off at the same time.
         around: runs around each mailbox's jobs, in the same greenlet.
         kept: how many wait when there is nothing to do; None keeps all.
         kind: of what class they are.
+        give_back: called in a worker that is about to step out, or to end: has it give back what
+            only as many as ``size`` may hold; False if it cannot, and must stay.
+
+    Attributes:
+        stepped_out: how many workers have stepped out.
 
     """
 
@@ -114,20 +127,29 @@ class Workers:
         around: Around = plainly,
         kept: int | None = None,
         kind: type[greenlet] = Worker,
+        give_back: Callable[[], bool] = holds_nothing,
     ) -> None:
         self._size = size
         self._around = around
         self._kept = size if kept is None else kept
         self._kind = kind
         self._hub = get_hub()
+        self._give_back = give_back
         self._count = 0
+        self.stepped_out = 0
         self._idle: list[greenlet] = []
+        self._returning: deque[greenlet] = deque()
         self._ready: deque[Mailbox | Errand] = deque()
 
     @property
     def are_busy(self) -> bool:
         """Whether what is scheduled now would have to wait for one of them."""
-        return self._count - len(self._idle) + len(self._ready) >= self._size
+        return self._within - len(self._idle) + len(self._ready) >= self._size
+
+    @property
+    def _within(self) -> int:
+        """How many workers have not stepped out."""
+        return self._count - self.stepped_out
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
         """Call it in one of them, as ``gevent.spawn`` does in a new greenlet."""
@@ -148,15 +170,59 @@ class Workers:
             self._idle.remove(worker)
             worker.switch(errand)
 
+    def step_out(self, wait: Callable[[], object]) -> None:
+        """Call ``wait`` while another worker may take the place of this one.
+
+        A greenlet that is none of these workers just waits, and so does a worker that cannot give
+        back what it holds.
+        """
+        if not isinstance(getcurrent(), self._kind) or not self._give_back():
+            wait()
+            return
+        self.stepped_out += 1
+        self._start_soon()
+        try:
+            wait()
+        finally:
+            self._step_in()
+
+    def _step_in(self) -> None:
+        if not self._returning and self._within < self._size:
+            self.stepped_out -= 1
+            return
+        self._returning.append(getcurrent())
+        self._start_soon()
+        error = None
+        while getcurrent() in self._returning:
+            try:
+                self._hub.switch()
+            except BaseException as raised:  # a timeout, say: it is raised once there is a place
+                error = raised
+        if error is not None:
+            raise error
+
+    def _start_soon(self) -> None:
+        if self._returning or self._ready:
+            self._hub.loop.run_callback(self._start)
+
     def _start(self) -> None:
         # Runs in the hub: that is where a worker returns to when it waits.
+        while self._returning and self._make_place():
+            self.stepped_out -= 1
+            self._returning.popleft().switch()
         while self._ready and (worker := self._free_worker()) is not None:
             worker.switch(self._ready.popleft())
+
+    def _make_place(self) -> bool:
+        """Return whether a worker may come back; one that has nothing to do ends for it."""
+        if self._within >= self._size and self._idle:
+            self._idle.pop().switch(None)
+        return self._within < self._size
 
     def _free_worker(self) -> greenlet | None:
         if self._idle:
             return self._idle.pop()
-        if self._count >= self._size:
+        if self._within >= self._size:
             return None
         self._count += 1
         worker = self._kind(self._work, parent=self._hub)
@@ -169,9 +235,13 @@ class Workers:
             self._run(mailbox)
             mailbox = None  # while it waits, it keeps nothing of a socket's
             mailbox = self._next()
+        self._give_back()
         self._count -= 1
+        self._start_soon()
 
     def _next(self) -> Mailbox | Errand | None:
+        if self._returning:
+            return None  # another has this one's place
         if self._ready:
             return self._ready.popleft()
         if len(self._idle) >= self._kept:

@@ -89,6 +89,21 @@ def query_in_thread(request, socket, context):
     return in_thread(query, "SELECT 1")
 
 
+@on_event("query and ask")
+def query_and_ask(request, socket, context):
+    query("SELECT 1")
+    answer = socket.call("question", timeout=None)
+    return [answer, query("SELECT 1"), query("SELECT 1 FROM pg_sleep(0.1)")]
+
+
+@on_event("ask in a transaction")
+def ask_in_a_transaction(request, socket, context):
+    with transaction.atomic():
+        query("CREATE TEMPORARY TABLE mine ON COMMIT DROP AS SELECT 5 AS number")
+        socket.call("question", timeout=None)
+        return query("SELECT number FROM mine")
+
+
 @on_error
 def note(request, socket, context, exception):
     """Uses the database right after a handler that failed."""

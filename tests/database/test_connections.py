@@ -161,6 +161,38 @@ def test_queries_do_not_pile_up_under_debug(either):
     assert [client.ask("queries") for _ in range(5)] == [[1]] * 5
 
 
+def wait_for_question(client):
+    assert client.receive() == '420["question"]'
+
+
+@pytest.mark.parametrize("max_age", [0, None])
+def test_handlers_that_wait_for_clients_hold_no_connection(site, postgresql, max_age):
+    server = site(CONN_MAX_AGE=max_age, WORKERS=3)
+    clients, most = [join(server) for _ in range(20)], 0
+    for client in clients:
+        client.emit("query and ask", id=1)
+        wait_for_question(client)
+    wait_until(lambda: postgresql.connections() == 0)
+    for client in clients:
+        client.send('430["yes"]')
+    wait_until(lambda: postgresql.connections() > 0)
+    for client in clients:
+        most = max(most, postgresql.connections())
+        assert client.receive() == '431[["yes",1,1]]'
+    assert most <= 3
+
+
+def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(site, postgresql):
+    server = site(CONN_MAX_AGE=None, WORKERS=2)
+    client, other = join(server), join(server)
+    client.emit("ask in a transaction", id=1)
+    wait_for_question(client)
+    assert postgresql.connections() == 1
+    assert other.ask("message") == [1]
+    client.send("430[]")
+    assert client.receive() == "431[5]"
+
+
 def test_a_function_in_a_thread_gets_no_connection(site, postgresql):
     server = site(CONN_MAX_AGE=None)
     client = join(server)
