@@ -69,6 +69,10 @@ class Channels:
         """How many topics have subscribers here."""
         return len(self._members)
 
+    def use(self, relay: Relay) -> None:
+        """Have another relay carry what is published from now on."""
+        self._relay = relay
+
     def publish(self, envelope: Envelope) -> int:
         """Send an envelope to the subscribers of its topics in all processes.
 

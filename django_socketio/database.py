@@ -6,7 +6,7 @@ had nothing to do for a while. Handlers that use no database pay nothing for it.
 
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -42,7 +42,8 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     greenlet = getcurrent()
     if isinstance(greenlet, Worker):
         _holders[greenlet] = clock()
-        after_handler[:] = [_clean_up]
+        if _clean_up not in after_handler:
+            after_handler.append(_clean_up)
     else:
         setattr(greenlet, _MARK, True)
 
@@ -109,7 +110,7 @@ def _note_use(worker: greenlet) -> None:
         return
     del _holders[worker]
     if not _holders:
-        after_handler.clear()
+        after_handler.remove(_clean_up)
 
 
 def _look_after(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
@@ -145,6 +146,18 @@ def _roll_back(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | No
     connection.close()
     # An object that is still inside atomic() would never open a connection again.
     del connections[connection.alias]
+
+
+def forget() -> Sequence[BaseDatabaseWrapper]:
+    """Forget the connections of the parent of a forked process; return them.
+
+    To close them would end them for the parent: the server sees one connection.
+    """
+    _holders.clear()
+    inherited = connections.all(initialized_only=True)
+    for connection in inherited:
+        del connections[connection.alias]
+    return inherited
 
 
 class IdleConnections:

@@ -160,12 +160,13 @@ class Worker(GeventPyWSGIWorker):
         from django_socketio.process import Process
 
         self.process = Process()
+        self.process.signals_of = self
         self.handoff = Handoff(self._directory, self._adopt)
         self.process.engine.can_upgrade = not self.cfg.is_ssl
         self.process.engine.owner = self.handoff.key
         self._warn()
         self.process.start()
-        self.handoff.start()
+        self.process.listens(self.handoff.start())
         workers = self.process.shared.limits.workers
         application = Application(
             self.wsgi, self.process.engine, self.handoff.hand_over, max_handshakes=workers
@@ -197,6 +198,7 @@ class Worker(GeventPyWSGIWorker):
             **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
         )
         one.worker, one.number = self, number
+        self.process.listens(listener.getsockname(), attendants)
         one.start()
         one.watch(self.process.alarms, self.process.request_timeout)
         return one

@@ -100,13 +100,14 @@ class Handoff:
         self._adopt = adopt
         self._server: StreamServer | None = None
 
-    def start(self) -> None:
-        """Take connections from now on."""
+    def start(self) -> str:
+        """Take connections from now on; return at which path."""
         listener = gevent_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self._path(self.key)))
         listener.listen(BACKLOG)
         self._server = StreamServer(listener, handle=self._receive)
         self._server.start()
+        return str(self._path(self.key))
 
     def stop(self) -> None:
         """Take no connection any more."""

@@ -10,7 +10,16 @@ import gevent
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
-from django_socketio import admission, broadcasts, conf, database, following, relays, signals
+from django_socketio import (
+    admission,
+    broadcasts,
+    conf,
+    database,
+    following,
+    forking,
+    relays,
+    signals,
+)
 from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
@@ -37,11 +46,22 @@ STOP_TIMEOUT = 1.5
 
 
 class Process:
-    """The sockets of this process, and how messages reach them."""
+    """The sockets of this process, and how messages reach them.
+
+    Attributes:
+        hub: whose event loop all this happens in.
+        addresses: where the server accepts connections (``getsockname``).
+        crews: the pools of greenlets in which the project's code runs.
+        signals_of: the object whose methods handle signals for the server, if there is one.
+
+    """
 
     def __init__(self) -> None:
         limits = conf.limits()
         self.request_timeout: float = conf.get("REQUEST_TIMEOUT")
+        self.hub = gevent.get_hub()
+        self.addresses: list[Any] = []
+        self.signals_of: Any = None
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.alarms = Alarms()
         codec = Codec(relays.encode_default)
@@ -49,6 +69,7 @@ class Process:
         workers = Workers(
             limits.workers, database.around_turn, give_back=database.give_back_of_worker
         )
+        self.crews = [workers]
         interval = conf.get("LOGIN_CHECK_INTERVAL")
         self.logins = Logins(self.alarms, interval, database.around_turn)
         self._loop, self._thread = gevent.get_hub().loop, get_ident()
@@ -86,8 +107,14 @@ class Process:
     def _lost(self, topic: str) -> None:
         self.shared.channels.lost(topic)
 
+    def listens(self, address: Any, *crews: Workers) -> None:
+        """Note where the server accepts connections, and in which greenlets it serves them."""
+        self.addresses.append(address)
+        self.crews.extend(crews)
+
     def start(self) -> None:
         """Make the out-of-band functions of this process reach its sockets."""
+        forking.watch(self)
         broadcasts.publish_with(self._publish)
         relays.watch(self.relay)
         signals.connect_sessions()
@@ -108,6 +135,7 @@ class Process:
         self.engine.flush()
         self.alarms.stop()
         self.relay.close()
+        forking.unwatch(self)
 
 
 def _scheduler() -> Callable[..., object]:

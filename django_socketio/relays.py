@@ -63,6 +63,13 @@ def _publisher() -> Relay:
     return relay
 
 
+def forget() -> list[Relay]:
+    """Forget the relays by which the parent of a forked process has published; return them."""
+    relays = list(_publishers.values())
+    _publishers.clear()
+    return relays
+
+
 def relay_status() -> dict[str, Any]:
     """Return the state of this process's relay.
 

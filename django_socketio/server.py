@@ -64,17 +64,18 @@ class Server:
             OSError: it cannot listen on the address.
 
         """
-        listener = self._listen()
+        listener, crew = self._listen(), attendants(sys.maxsize)
         environ = {"wsgi.multithread": True}
         self._wsgi = Listener(
             listener,
             self.application,
             handler_class=Handler,
-            attendants=attendants(sys.maxsize),
+            attendants=crew,
             log=access_logger,
             error_log=error_logger,
             environ=environ,
         )
+        self.process.listens(listener.getsockname(), crew)
         self.process.start()
         self._wsgi.start()
         self._wsgi.watch(self.process.alarms, self.process.request_timeout)

@@ -38,6 +38,7 @@ LAYERS = [
         "sessions",
         "logins",
         "following",
+        "forking",
         "garbage",
         "signals",
         "application",

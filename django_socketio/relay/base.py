@@ -77,6 +77,10 @@ class Relay(ABC):
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
         return {"alive": True, "deaf_since": None, "reconnects": 0}
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of its connections: a forked process must not keep them."""
+        return []
+
     @abstractmethod
     def close(self) -> None:
         """Let go of all that it holds."""

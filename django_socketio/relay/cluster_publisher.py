@@ -172,6 +172,10 @@ class ClusterPublisher:
             return failure
         return error
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of its connections to all nodes."""
+        return self._topology.descriptors()
+
     def close(self) -> None:
         """Close the connections."""
         self._topology.close()

@@ -96,6 +96,10 @@ class ClusterReader:
             for reader in self._readers.values():
                 reader.stop()
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of its connections to all nodes."""
+        return [one for reader in self._readers.values() for one in reader.descriptors()]
+
     def subscribe(self, channel: str) -> None:
         """Subscribe; wait until the node has confirmed it, unless it is away."""
         with self._arranging:

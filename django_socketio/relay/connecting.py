@@ -1,6 +1,7 @@
 """redis-py's client for a URL: one Redis, the master that Sentinels name, a node of a cluster."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -130,3 +131,15 @@ def address(url: str) -> str:
     """Return where a URL points to, without its user and password."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2] + parts.path
+
+
+def descriptors(client: "redis.Redis", *others: Any) -> list[int]:
+    """Return the descriptors of a client's open connections, and of others that it has made."""
+    pool: Any = client.connection_pool
+    pooled = (getattr(pool, name, ()) for name in _POOLED)
+    sockets = [getattr(one, "_sock", None) for one in (*chain(*pooled), *others)]
+    return [sock.fileno() for sock in sockets if sock is not None and sock.fileno() >= 0]
+
+
+_POOLED = ("_connections", "_available_connections", "_in_use_connections")
+"""Where redis-py's pools keep their connections: each kind of them has one or two of these."""

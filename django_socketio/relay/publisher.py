@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import ConnectionError, RedisError
 
 from django_socketio.exceptions import RelayError
+from django_socketio.relay.connecting import descriptors
 from django_socketio.relay.keys import Names
 from django_socketio.relay.script import PUBLISH
 
@@ -152,6 +153,10 @@ class Publisher:
             pipeline.execute_command("ASKING")
             pipeline.execute_command(*command)
             return pipeline.execute()[-1]
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of its connections."""
+        return descriptors(self._client)
 
     def close(self) -> None:
         """Close the connections."""

@@ -11,6 +11,7 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError, ResponseError
 
+from django_socketio.relay.connecting import descriptors
 from django_socketio.relay.pulse import Pulse
 
 logger = logging.getLogger("django_socketio")
@@ -108,6 +109,10 @@ class Reader:
         """End the thread and the connection."""
         self._stopped = True
         self._disconnect()
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptor of its connection, if it has one."""
+        return descriptors(self._client, *filter(None, [self._connection]))
 
     def subscribe(self, channel: str) -> None:
         """Subscribe; wait until Redis has confirmed it, unless Redis is away."""

@@ -141,6 +141,10 @@ class RedisRelay(Relay):
             "reconnects": reader.reconnects,
         }
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of all its connections."""
+        return [*self._publisher.descriptors(), *self._reader.descriptors()]
+
     def close(self) -> None:
         """Stop listening, and close all connections."""
         self._reader.stop()

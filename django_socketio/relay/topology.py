@@ -10,7 +10,7 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
-from django_socketio.relay.connecting import ClusterURL, connect
+from django_socketio.relay.connecting import ClusterURL, connect, descriptors
 
 SETTLING = 1.0
 """Seconds after which those that listened to a slot have followed it to another node."""
@@ -142,6 +142,10 @@ class Topology:
         if before != owners:
             changes = zip(before, owners, strict=True)
             self._moved |= {slot: now for slot, (old, new) in enumerate(changes) if old != new}
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of the connections to all nodes."""
+        return [one for client in self._clients.values() for one in descriptors(client)]
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,5 +1,6 @@
 """Who is there, and the moment when nobody is."""
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from gevent.event import Event
@@ -17,6 +18,9 @@ class Census(Generic[Member]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
 
     def __contains__(self, member: Member) -> bool:
         return member in self._members

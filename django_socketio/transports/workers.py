@@ -165,6 +165,18 @@ class Workers:
         """Have those of ``workers`` that wait run ``job``."""
         self._hub.loop.run_callback(self._rouse, workers, Errand(job))
 
+    def disband(self, hub: Any) -> list[greenlet]:
+        """Have no worker run again, in a forked process; return those that waited.
+
+        Args:
+            hub: where the worker that runs goes when its turn is over.
+
+        """
+        self._size = 0
+        self._hub = hub
+        idle, self._idle = self._idle, []
+        return idle
+
     def _rouse(self, workers: Container[greenlet], errand: Errand) -> None:
         for worker in [worker for worker in self._idle if worker in workers]:
             self._idle.remove(worker)

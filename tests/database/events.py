@@ -129,3 +129,16 @@ def rows(request, socket, context):
 @on_event("block")
 def block(request, socket, context):
     monkey.get_original("time", "sleep")(0.5)
+
+
+@on_event("fork")
+def fork(request, socket, context):
+    """Query in a child, then in its parent; return whose connections they were."""
+    own = query("SELECT pg_backend_pid()")
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, b"%d" % query("SELECT pg_backend_pid()"))
+        return None  # the child ends
+    os.close(writer)
+    with open(reader) as child:
+        return [own, query("SELECT pg_backend_pid()"), int(child.read())]

@@ -156,6 +156,13 @@ def test_a_connection_that_broke_is_replaced(site, postgresql):
     assert client.ask("message") == [1]
 
 
+def test_a_forked_child_has_a_connection_of_its_own(site):
+    client = join(site(CONN_MAX_AGE=None))
+    before, after, child = client.ask("fork")[0]
+    assert before == after != child
+    assert client.ask("message") == [1]
+
+
 def test_queries_do_not_pile_up_under_debug(either):
     client = join(either)
     assert [client.ask("queries") for _ in range(5)] == [[1]] * 5

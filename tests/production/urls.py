@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from django_socketio import in_thread
 from tests.production.events import digest, say, seen
+from tests.production.forks import fork_in_view
 
 
 def slow(request, seconds):
@@ -23,5 +24,6 @@ urlpatterns = [
     path("seen/", lambda request: JsonResponse(seen(request))),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("digest/", lambda request: HttpResponse(in_thread(digest, "of a view"))),
+    path("fork/<str:way>/", fork_in_view),
     path("slow/<int:seconds>/", slow),
 ]

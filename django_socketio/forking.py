@@ -1,0 +1,136 @@
+"""Children that handlers and views fork: each begins without the sockets of its server.
+
+``multiprocessing`` forks on Linux (up to Python 3.13), as ``ProcessPoolExecutor`` and ``os.fork``
+do. The child of a server would accept connections, read messages and end sockets as a second
+server on the connections of the first one.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from django_socketio import broadcasts, database, relays
+from django_socketio.exceptions import NoSocket
+from django_socketio.handlers import after_handler
+from django_socketio.relay.base import Deliver, Envelope, Relay
+from django_socketio.transports import forks
+from django_socketio.transports.handler import Handler
+
+if TYPE_CHECKING:
+    from django_socketio.process import Process
+
+FORKED = (
+    "This process was forked from a server, and holds none of its sockets. Send from the parent; "
+    "broadcast(), broadcast_channel() and send() work here where SOCKETIO_RELAY_URL is set"
+)
+
+_servers: "list[Process]" = []
+"""The servers of this process; a child has none."""
+
+
+def watch(process: "Process") -> None:
+    """Have children of this process begin without the sockets of a server."""
+    if not _Hook.is_registered:
+        _Hook.is_registered = True
+        os.register_at_fork(
+            before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_forked
+        )
+    _servers.append(process)
+
+
+def unwatch(process: "Process") -> None:
+    """Undo ``watch``, once the server has stopped."""
+    if process in _servers:
+        _servers.remove(process)
+
+
+class _Hook:
+    is_registered = False
+    """Python keeps such a hook for good."""
+
+    mask: set[Any] | None = None
+    """The signals that were blocked before a fork, while it lasts."""
+
+
+def _hold_signals() -> None:
+    # One that comes to the child at once is for the handlers that the child is about to set.
+    if _servers:
+        _Hook.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _let_signals_come() -> None:
+    mask, _Hook.mask = _Hook.mask, None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+# In the child
+
+
+def _forked() -> None:
+    try:
+        while _servers:
+            _begin_anew(_servers.pop())
+    finally:
+        _let_signals_come()
+
+
+def _begin_anew(process: "Process") -> None:
+    forks.keep(process, database.forget(), relays.forget())
+    grave = forks.bury(process.hub)
+    forks.let_go([*forks.descriptors_at(process.addresses), *process.relay.descriptors()])
+    forks.reset_signals(process.signals_of)
+    for crew in process.crews:
+        forks.keep(crew.disband(grave))
+    _end_with_handler()
+    _refuse_to_send(process)
+
+
+def _end_with_handler() -> None:
+    after_handler.insert(0, _leave)
+    Handler._sendall = _leave_unanswered
+
+
+def _leave(function: Callable[..., Any]) -> NoReturn:
+    forks.leave(sys.exc_info()[1])
+
+
+def _leave_unanswered(handler: Handler, data: bytes) -> NoReturn:
+    """End where a view's answer would be sent: the client gets that of the parent."""
+    has_failed = bytes(handler.status or b"").startswith(b"5")
+    forks.leave(SystemExit(int(has_failed)))
+
+
+def _refuse_to_send(process: "Process") -> None:
+    broadcasts.publish_with(None)
+    relays.watch(None)
+    process.shared.channels.use(_NoRelay())
+    for client in process.shared.living:
+        client.socket.deliver = _refuse
+
+
+def _refuse(*args: Any) -> NoReturn:
+    raise NoSocket(FORKED)
+
+
+class _NoRelay(Relay):
+    """Publishes from a child, which no socket is in."""
+
+    def publish(self, envelope: Envelope) -> int:
+        """Publish as a process that holds no sockets."""
+        return relays.publish(envelope)
+
+    def subscribe(self, topic: str, deliver: Deliver) -> None:
+        """Refuse: there is no socket that could be put on a channel."""
+        _refuse()
+
+    def unsubscribe(self, topic: str) -> None:
+        """Leave the parent's subscription as it is."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __str__(self) -> str:
+        return "none: this process was forked from a server"

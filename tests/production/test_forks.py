@@ -1,0 +1,171 @@
+"""Children that handlers and views fork: they have nothing of the server's, and end nothing."""
+
+import contextlib
+import os
+import signal
+import socket
+
+import pytest
+
+from tests.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.programs import Runserver
+from tests.redis_server import RedisServer
+from tests.test_bad_input import get
+from tests.waiting import wait_until
+
+SETTINGS = "tests.production.settings"
+
+
+@pytest.fixture
+def start(gunicorn):
+    """Start a server: ``start("gunicorn")``, ``start("runserver")``; its children end with it."""
+    started = []
+
+    def one(kind, **environ):
+        if kind == "gunicorn":
+            server = gunicorn(workers=1, **environ)
+        else:
+            address = ["127.0.0.1:0", "--noreload"]
+            server = Runserver(*address, DJANGO_SETTINGS_MODULE=SETTINGS, **environ)
+            server.wait_for("Quit the server")
+        started.append((kind, server))
+        return server
+
+    yield one
+    for kind, server in started:
+        for found in server.wait_for("child (\\d+)", 0):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(found[1]), signal.SIGKILL)
+        if kind == "runserver":
+            server.end()
+
+
+KINDS = ["gunicorn", "runserver"]
+
+
+def connected(server, kind=WebSocketClient):
+    client = kind(server.port)
+    client.connect()
+    return client
+
+
+def fork_long(server, where, client, way="long"):
+    """Have a child forked that lives for long; return its process id."""
+    if where == "view":
+        assert get(server.port, f"/fork/{way}/")[0] == 200
+    else:
+        client.ask("fork", way)
+    (found,) = server.wait_for("child (\\d+)")
+    return int(found[1])
+
+
+@pytest.mark.parametrize(("kind", "where"), [("gunicorn", "handler"), ("runserver", "view")])
+def test_a_child_ends_no_socket_and_takes_no_message(start, kind, where):
+    server = start(kind)
+    clients = [connected(server, [WebSocketClient, PollingClient][n % 2]) for n in range(6)]
+    child = fork_long(server, where, clients[0])
+    number = 0
+    while "child is still there" not in server.output:
+        number += 1
+        for client in clients:
+            assert client.ask("message", number) == [number]
+        new = connected(server, [WebSocketClient, PollingClient][number % 2])
+        assert new.ask("message", "new") == ["new"]
+        new.close()
+    os.kill(child, 0)  # it lives
+    gone = len(server.wait_for("gone: ", 0))
+    wait_until(lambda: server.output.count("finished: ") >= number)
+    assert gone <= number  # none but the new ones
+    assert "Parent changed" not in server.output
+    assert "Traceback" not in server.output
+    assert {client.ask("seen")[0]["pid"] for client in clients} != {child}
+
+
+@pytest.mark.parametrize("kind", ["gunicorn"])
+def test_a_child_holds_no_connection_open(start, kind):
+    server = start(kind)
+    client, leaver = connected(server), connected(server)
+    request = "GET /seen/ HTTP/1.1\r\nHost: localhost\r\nConnection: {}\r\n\r\n"
+    kept = raw_request(server.port, request.format("keep-alive").encode())
+    assert response(kept)[0] == 200
+    fork_long(server, "handler", client)
+    kept.sendall(request.format("close").encode())
+    assert b"".join(iter(lambda: kept.recv(65536), b"")).startswith(b"HTTP/1.1 200")  # to its end
+    leaver.close()
+    server.wait_for("gone: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_ends_before_its_children_and_frees_its_port(start, kind):
+    server = start(kind)
+    client = connected(server)
+    child = fork_long(server, "handler", client, "orphan")
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(10) == 0
+    assert server.output.count("gone: ") == 1
+    with socket.socket() as again, pytest.raises(ConnectionRefusedError):
+        again.connect(("127.0.0.1", server.port))
+    assert client.is_closed()
+    os.kill(child, 0)
+
+
+ENDS = [("end", 7), ("exit", 6), ("raise", 1), ("return", 0), ("spawn", "spawned\n")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_child_that_comes_back_from_its_handler_or_view_ends(start, kind):
+    server = start(kind)
+    client, polling = connected(server), connected(server, PollingClient)
+    for way, status in [*ENDS, ("preexec", "spawned\n")]:
+        assert client.ask("fork", way) == [status]
+        assert polling.ask("fork", way) == [status]
+        assert get(server.port, f"/fork/{way}/") == (200, {"answer": status}), way
+    assert client.ask("message", "alive") == ["alive"]
+    assert polling.ask("message", "alive") == ["alive"]
+    assert server.output.count("ZeroDivisionError") == 2  # Django does not print that of a view
+    assert "gone:" not in server.output
+
+
+def test_a_child_can_be_terminated(start):
+    client = connected(start("gunicorn"))
+    assert client.ask("terminate") == [-signal.SIGTERM]
+
+
+def test_a_process_pool_works_in_a_handler(start):
+    client = connected(start("gunicorn"))
+    assert client.ask("pool") == [[0, 1, 4, 9, 16]]
+
+
+def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(start):
+    server = start("gunicorn")
+    client = connected(server)
+    client.ask("fork", "tell")
+    server.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
+    client.ask("send from child")
+    server.wait_for("NoSocket: .*forked")
+    assert client.ask("message", "alive") == ["alive"]
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+def listening(redis):
+    return {client["id"] for client in redis.client.client_list(_type="pubsub")}
+
+
+def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
+    server = start("gunicorn", TEST_RELAY_URL=redis.url)
+    client = connected(server)
+    before = listening(redis)
+    client.emit("fork", "tell", id=0)
+    assert sorted([client.receive()[:2], client.receive()[:2]]) == ["42", "43"]
+    server.wait_for("received by 1")
+    client.ask("fork", "long")
+    server.wait_for("child is still there")
+    assert listening(redis) == before
+    os.kill(server.pids[0], signal.SIGKILL)
+    wait_until(lambda: not before & listening(redis))  # no child keeps it
+    server.wait_for("Worker ready", 2)
