@@ -17,6 +17,7 @@ from gevent.lock import BoundedSemaphore
 from greenlet import greenlet
 
 from django_socketio import database, following, origins
+from django_socketio.answers import WSGIAnswer
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
@@ -28,13 +29,31 @@ logger = logging.getLogger("django_socketio")
 ENGINE = "django_socketio.engine"
 """Where in an environ the view finds the engine: only a server that holds sockets puts it there."""
 
-EXCHANGE = "django_socketio.exchange"
-"""Where in an environ the view finds the request as the engine sees it."""
-
 HANDSHAKE = "django_socketio.handshake"
-"""Where in an environ the view leaves the engine's answer, with the request that it is for."""
+"""Where in an environ the view finds its handshake."""
 
 ENDPOINT = "/socket.io"
+
+
+class Handshake:
+    """A request for a new session, on its way through Django and back.
+
+    It is an object of its own because WSGI applications may give Django a copy of the environ.
+
+    Args:
+        exchange: the request as the engine sees it.
+
+    Attributes:
+        answer: the engine's answer; None until the view has been reached.
+        request: Django's request, that the answer is for.
+
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.answer: Answer | None = None
+        self.request: Any = None
+
 
 HandOver = Callable[[Exchange], bool]
 
@@ -128,31 +147,24 @@ class Application:
     # Handshakes
 
     def _shake_hands(self, exchange: Exchange, start_response: Any) -> Iterable[bytes]:
-        environ, begun = exchange.environ, list[Any]()
-        environ[EXCHANGE] = exchange
+        environ = exchange.environ
+        handshake = environ[HANDSHAKE] = Handshake(exchange)
         with self._handshakes:
-            response = self._django(environ, lambda *args: begun.append(args))
+            response = WSGIAnswer(self._django, environ)
             database.give_back()
-        del environ[EXCHANGE]  # which refers to it
-        status, headers = begun[-1][:2]
-        answer, request = environ.pop(HANDSHAKE, (None, None))
+        del environ[HANDSHAKE]  # which refers to it
+        answer = handshake.answer
         # Where middleware, or an error, had another answer, the handshake never happened.
-        if answer is not None and status.startswith(str(answer.status)):
-            trim(request)
+        if answer is not None and response.status.startswith(str(answer.status)):
+            trim(handshake.request)
             if answer.take_over is not None:
-                return self._hand_over(environ, answer, headers, response)
+                takeover.take_over(environ, answer, response.headers)
+                response.close()
+                return []
             environ.pop(takeover.KEY, None)
             if answer.on_sent is not None:
                 answer.on_sent()
-        start_response(*begun[-1])
-        return response
-
-    def _hand_over(
-        self, environ: Environ, answer: Answer, headers: list[tuple[str, str]], response: Any
-    ) -> list[bytes]:
-        takeover.take_over(environ, answer, headers)
-        response.close()
-        return []
+        return response.send(start_response)
 
 
 _NOTHING: Any = LimitedStream(BytesIO(), 0)
@@ -160,6 +172,7 @@ _NOTHING: Any = LimitedStream(BytesIO(), 0)
 _OF_THE_CONNECTION = frozenset(
     {
         ENGINE,
+        HANDSHAKE,
         "HTTP_CONNECTION",
         "HTTP_SEC_WEBSOCKET_EXTENSIONS",
         "HTTP_SEC_WEBSOCKET_KEY",

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import origins
-from django_socketio.application import ENGINE, EXCHANGE, HANDSHAKE, refuse_origin
+from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_origin
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
 
 logger = logging.getLogger("django_socketio")
@@ -38,10 +38,10 @@ def socketio(request: HttpRequest) -> HttpResponse:
     if hasattr(request, "session"):
         request.session.keys()  # read here, where a view may wait for the database
     # Where the view has a path of its own, nobody has made one yet.
-    exchange = request.META.get(EXCHANGE) or Exchange.of(request.META)
-    answer = engine.handshake(exchange, request)
-    request.META[HANDSHAKE] = (answer, request)
-    return _response(answer, cors)
+    handshake = request.META.get(HANDSHAKE) or Handshake(Exchange.of(request.META))
+    handshake.request = request
+    handshake.answer = engine.handshake(handshake.exchange, request)
+    return _response(handshake.answer, cors)
 
 
 def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:

@@ -6,9 +6,10 @@ from django.core.handlers.wsgi import WSGIHandler
 
 
 class LiveServer:
-    """Serves the tests' project until ``stop``."""
+    """Serves the tests' project, or another application, until ``stop``."""
 
-    def __init__(self):
+    def __init__(self, application=None):
+        self._application = application or WSGIHandler()
         self._ready = threading.Event()
         self._failure = None
         self.server = None
@@ -29,7 +30,7 @@ class LiveServer:
             self._stopping = self._hub.loop.async_()
             self._stop_asked = gevent.event.Event()
             self._stopping.start(self._stop_asked.set)
-            self.server = Server(WSGIHandler(), "127.0.0.1", 0)
+            self.server = Server(self._application, "127.0.0.1", 0)
             self.server.start()
         except Exception as failure:
             self._failure = failure

@@ -30,6 +30,7 @@ LAYERS = [
     ["repeated", "shared", "clients", "connections"],
     [
         "conf",
+        "answers",
         "apps",
         "checks",
         "database",

@@ -32,5 +32,6 @@ def echo(request):
         answer = request.META[ENGINE]._accept(exchange, Echo)
     except RequestError as error:
         answer = error.answer()
-    request.META[HANDSHAKE] = (answer, request)
+    handshake = request.META[HANDSHAKE]
+    handshake.answer, handshake.request = answer, request
     return _response(answer, ())
