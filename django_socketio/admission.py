@@ -1,6 +1,5 @@
 """Which channels a client may subscribe to: what the settings say, then the handlers."""
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,8 +8,9 @@ from django.utils.module_loading import import_string
 
 from django_socketio import conf
 from django_socketio.events import Event, on_subscribe
+from django_socketio.logs import get_logger
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
 """Gets a request and channels that its client wants; returns those of them that it may have."""

@@ -4,7 +4,6 @@ A handshake goes through Django (its middleware, then ``views.socketio``); the r
 that exists go to the engine directly, so that a poll that waits holds nothing of Django's.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
@@ -18,13 +17,14 @@ from greenlet import greenlet
 
 from django_socketio import database, following, origins
 from django_socketio.answers import WSGIAnswer
+from django_socketio.logs import get_logger
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
 from django_socketio.transports.workers import Workers
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 ENGINE = "django_socketio.engine"
 """Where in an environ the view finds the engine: only a server that holds sockets puts it there."""

@@ -4,7 +4,6 @@ What happens is put into the client's mailbox; in a worker, the mailbox calls th
 after the other.
 """
 
-import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from django_socketio import events
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.handlers import call
+from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.shared import (
@@ -27,7 +27,7 @@ from django_socketio.socket import Socket
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import FAILURES, Mailbox
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 PATIENCE = 10
 """How many times the limit of waiting events a client may send while a handler waits for it."""

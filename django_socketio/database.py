@@ -5,7 +5,6 @@ had nothing to do for a while. Handlers that use no database pay nothing for it.
 """
 
 import contextvars
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,12 +16,13 @@ from greenlet import getcurrent, greenlet
 
 from django_socketio.exceptions import ThreadError
 from django_socketio.handlers import after_handler, name_of
+from django_socketio.logs import get_logger
 from django_socketio.threads import refuse, running
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.worker import Worker
 from django_socketio.transports.workers import Workers
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 IDLE_TIME = 10.0
 """Seconds after which a worker that has nothing to do gives its connections back."""

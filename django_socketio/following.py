@@ -1,6 +1,5 @@
 """The logins of this process: which sockets end when a session, or a user's login, ends."""
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from django_socketio import sessions
 from django_socketio.connections import Connection
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logins import Login, Touched
+from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import Shared
@@ -22,7 +22,7 @@ from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Around, Mailbox, Workers
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 SLOTS = 60
 """Parts in which logins are looked at again, evenly spread over the interval."""

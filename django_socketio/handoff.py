@@ -8,7 +8,6 @@ goes on as if it had accepted the connection itself.
 
 import atexit
 import errno
-import logging
 import os
 import re
 import secrets
@@ -26,11 +25,12 @@ from gevent.server import StreamServer
 from gevent.socket import socket as gevent_socket
 from gevent.socket import socketpair
 
+from django_socketio.logs import get_logger
 from django_socketio.transports import passing, takeover
 from django_socketio.transports.http import Exchange
 from django_socketio.transports.passing import Passed
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 TIMEOUT = 10.0
 """Seconds that the owner has to take a connection."""

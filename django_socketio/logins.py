@@ -1,6 +1,5 @@
 """Who a connection belongs to, and what its handlers see of it: never older than their event."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,10 +11,11 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
 
 from django_socketio import sessions
+from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
 from django_socketio.transports.session import Session
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 NO_COOKIE = (
     "A handler changed the session of %r in a way that its browser cannot be told: there is no "

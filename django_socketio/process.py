@@ -25,6 +25,7 @@ from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.events import all_handlers
 from django_socketio.following import Logins
+from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
 from django_socketio.repeated import RepeatedErrors
 from django_socketio.shared import LogMessage, Shared
@@ -36,7 +37,7 @@ from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Workers
 from django_socketio.watchdog import Watchdog
 
-message_logger = logging.getLogger("django_socketio.messages")
+message_logger = get_logger("django_socketio.messages")
 
 MAX_LOGGED = 2_000
 """Characters of a message that the log shows."""

@@ -9,12 +9,13 @@ from typing import Any
 from gevent import socket
 
 from django_socketio.application import Application, attendants
+from django_socketio.logs import get_logger
 from django_socketio.process import Process
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_sids
 
 access_logger = logging.getLogger("django.server")
-error_logger = logging.getLogger("django_socketio.server")
+error_logger = get_logger("django_socketio.server")
 
 BACKLOG = 1024
 

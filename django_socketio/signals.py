@@ -1,6 +1,5 @@
 """What Django says of logins, told to all server processes."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,9 +12,10 @@ from django.db.models.signals import post_delete, post_save
 
 from django_socketio import broadcasts, sessions
 from django_socketio.exceptions import NoSocket, RelayError
+from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 TOPIC = "logins"
 """What the relay carries the ends of logins by, to every server process."""

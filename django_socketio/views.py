@@ -1,15 +1,14 @@
 """The view of ``/socket.io/``: where a handshake has passed all of Django's middleware."""
 
-import logging
-
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import origins
 from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_origin
+from django_socketio.logs import get_logger
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 NO_SOCKETS = (
     "This server cannot hold sockets. Run `manage.py runserver_socketio` to develop, or gunicorn "

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import logging
 import sys
 import time
 import traceback
@@ -13,9 +12,10 @@ from typing import Any
 from gevent import get_hub, monkey
 
 from django_socketio.handlers import name_of
+from django_socketio.logs import get_logger
 from django_socketio.transports.native import allocate_lock, get_ident
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 LOOKS = 10
 """How often the watchdog looks in the time that it tolerates."""

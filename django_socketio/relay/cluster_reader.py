@@ -1,6 +1,5 @@
 """Listening to a Redis Cluster: a connection to each node that serves slots."""
 
-import logging
 import random
 import secrets
 import threading
@@ -10,12 +9,13 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from django_socketio.logs import get_logger
 from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Listener
 from django_socketio.relay.shard_reader import ShardReader
 from django_socketio.relay.topology import Node, Topology, slot_of
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 LOOK_INTERVAL = 5.0
 """Seconds after which the cluster is asked who serves what, where all is well."""

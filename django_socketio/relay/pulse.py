@@ -1,14 +1,14 @@
 """Whether a connection that says nothing still hears: a process sends messages to itself."""
 
-import logging
 import threading
 import time
 from typing import Protocol
 
 from django_socketio.exceptions import RelayError
+from django_socketio.logs import get_logger
 from django_socketio.relay.keys import Names
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 CHECK_INTERVAL = 5.0
 """Seconds between the messages that a process sends to itself."""

@@ -1,6 +1,5 @@
 """A connection on which a process hears from Redis."""
 
-import logging
 import random
 import threading
 import time
@@ -11,10 +10,11 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError, ResponseError
 
+from django_socketio.logs import get_logger
 from django_socketio.relay.connecting import descriptors
 from django_socketio.relay.pulse import Pulse
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 POLL = 0.5
 """Seconds after which a reader that hears nothing looks whether it should."""

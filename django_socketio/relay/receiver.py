@@ -1,6 +1,5 @@
 """What comes from Redis, put in order: nothing twice, holes filled from the log, losses told."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,11 +8,12 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.logs import get_logger
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, channel_of
 from django_socketio.relay.positions import Position, Track, Verdict
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 SEEN = 10_000
 """Envelopes for several topics that are remembered, not to be delivered twice."""

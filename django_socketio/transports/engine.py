@@ -3,7 +3,6 @@
 https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
 """
 
-import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 from gevent import sleep
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.logs import get_logger
 from django_socketio.protocol import engineio
 from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
 from django_socketio.transports.acceptor import Acceptor, Begin
@@ -31,7 +31,7 @@ from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 PACKETS_IN_A_ROW = 200
 """Of one POST, before the event loop has a turn for others."""

@@ -11,7 +11,9 @@ from typing import Any
 import gevent
 from greenlet import getcurrent
 
-logger = logging.getLogger("django_socketio")
+from django_socketio.logs import get_logger
+
+logger = get_logger()
 
 
 def warning(message: str, *args: Any) -> None:

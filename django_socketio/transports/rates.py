@@ -4,15 +4,15 @@ Token buckets, each kept as the one number that says when it will be full again 
 """
 
 import ipaddress
-import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django_socketio.exceptions import RateExceeded
+from django_socketio.logs import get_logger
 from django_socketio.transports.http import ErrorCode, Exchange, RequestError
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 Clock = Callable[[], float]
 

@@ -1,6 +1,5 @@
 """The pool of greenlets in which handlers run, and the queues that they work off."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Container
 from functools import partial
@@ -9,9 +8,10 @@ from typing import Any, NamedTuple
 from gevent import GreenletExit, Timeout, get_hub
 from greenlet import getcurrent, greenlet
 
+from django_socketio.logs import get_logger
 from django_socketio.transports.worker import Worker
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 TURN = 16
 """Jobs of a mailbox that run before those of others that wait."""

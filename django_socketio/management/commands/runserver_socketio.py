@@ -95,11 +95,12 @@ class Command(RunServer):
         """Check the project, then serve."""
         autoreload.raise_last_exception()
         self._check(options)
+        handler = self._handler(options)  # configures logging again: loggers must be made after it
         from django_socketio.server import ERRORS, Server
 
         show_messages()
         try:
-            self.server = Server(self._handler(options), self.addr, int(self.port), self.use_ipv6)
+            self.server = Server(handler, self.addr, int(self.port), self.use_ipv6)
             self.server.start()
             garbage.collect_less()
         except OSError as error:
