@@ -13,7 +13,6 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.urls import ResolverMatch
 from gevent.lock import BoundedSemaphore
-from greenlet import greenlet
 
 from django_socketio import database, following, origins
 from django_socketio.answers import WSGIAnswer
@@ -22,6 +21,7 @@ from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
+from django_socketio.transports.worker import Pooled
 from django_socketio.transports.workers import Workers
 
 logger = get_logger()
@@ -68,7 +68,7 @@ IDLE_ATTENDANTS = 100
 
 def attendants(size: int) -> Workers:
     """Return greenlets for HTTP connections, ``size`` at the same time."""
-    return Workers(size, database.around_connection, IDLE_ATTENDANTS, greenlet)
+    return Workers(size, database.around_connection, IDLE_ATTENDANTS, Pooled)
 
 
 class Application:

@@ -14,12 +14,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from greenlet import getcurrent, greenlet
 
+from django_socketio import parking
 from django_socketio.exceptions import ThreadError
 from django_socketio.handlers import after_handler, name_of
 from django_socketio.logs import get_logger
 from django_socketio.threads import refuse, running
 from django_socketio.transports.alarms import clock
-from django_socketio.transports.worker import Worker
+from django_socketio.transports.worker import Worker, forget_locals, linked
 from django_socketio.transports.workers import Workers
 
 logger = get_logger()
@@ -30,8 +31,11 @@ IDLE_TIME = 10.0
 IN_TRANSACTION = (1, 2, 3)
 """PostgreSQL's states of a connection on which a command or a transaction is under way."""
 
-_holders: dict[greenlet, float] = {}
-"""The workers with open connections, and when they last used them."""
+_holders: set[greenlet] = set()
+"""The workers that use connections in their turn."""
+
+_used: dict[greenlet, float] = {}
+"""The workers that keep connections between turns, and when they last used them."""
 
 _MARK = "django_socketio_has_connection"
 
@@ -41,9 +45,8 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         _refuse(connection)
     greenlet = getcurrent()
     if isinstance(greenlet, Worker):
-        _holders[greenlet] = clock()
-        if _clean_up not in after_handler:
-            after_handler.append(_clean_up)
+        parking.watch(connection)
+        _hold(greenlet)
     else:
         setattr(greenlet, _MARK, True)
 
@@ -62,13 +65,49 @@ def _refuse(connection: BaseDatabaseWrapper) -> None:
 connection_created.connect(_opened)
 
 
+def _hold(worker: greenlet) -> None:
+    _holders.add(worker)
+    if _clean_up not in after_handler:
+        after_handler.append(_clean_up)
+
+
+def _let_go(worker: greenlet) -> None:
+    _holders.discard(worker)
+    if not _holders and _clean_up in after_handler:
+        after_handler.remove(_clean_up)
+
+
+def keep_between_turns() -> None:
+    """Have workers take up the connections that they keep: Django makes others in every turn."""
+    connections.create_connection = _create  # type: ignore[method-assign]
+
+
+def _create(alias: str) -> BaseDatabaseWrapper:
+    worker = getcurrent()
+    connection = parking.take(worker, alias)
+    if connection.connection is not None:
+        _hold(worker)
+    return connection
+
+
 def around_turn(run: Callable[[], None]) -> None:
-    """Run a worker's turn; what it activates, a language say, is not for the next socket's."""
+    """Run a worker's turn; what it sets, a language or a tenant, is not for the next socket."""
     try:
         contextvars.Context().run(run)
     finally:
         if _holders:
             _clean_up(None)
+        if linked:
+            _forget_turn()
+
+
+def _forget_turn() -> None:
+    worker = getcurrent()
+    if worker in _holders and worker in linked:
+        parking.park(worker, connections.all(initialized_only=True))
+        _used[worker] = clock()
+        _let_go(worker)
+    forget_locals()
 
 
 def around_connection(serve: Callable[[], None]) -> None:
@@ -77,6 +116,8 @@ def around_connection(serve: Callable[[], None]) -> None:
         contextvars.Context().run(serve)
     finally:
         give_back()
+        if linked:
+            forget_locals()
 
 
 def give_back() -> None:
@@ -105,12 +146,8 @@ def _clean_up(handler: Callable[..., Any] | None) -> None:
 
 def _note_use(worker: greenlet) -> None:
     opened = connections.all(initialized_only=True)
-    if any(connection.connection is not None for connection in opened):
-        _holders[worker] = clock()
-        return
-    del _holders[worker]
-    if not _holders:
-        after_handler.remove(_clean_up)
+    if not any(connection.connection is not None for connection in opened):
+        _let_go(worker)
 
 
 def _look_after(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
@@ -157,7 +194,7 @@ def forget() -> Sequence[BaseDatabaseWrapper]:
     inherited = connections.all(initialized_only=True)
     for connection in inherited:
         del connections[connection.alias]
-    return inherited
+    return [*inherited, *parking.all_parked()]
 
 
 class IdleConnections:
@@ -173,7 +210,7 @@ class IdleConnections:
 
     def close(self, now: float) -> float:
         """Close those that have not been used for a while; return when to be called again."""
-        idle = {worker for worker, used in _holders.items() if now - used >= IDLE_TIME}
+        idle = {worker for worker, used in _used.items() if now - used >= IDLE_TIME}
         if idle:
             self._workers.rouse(idle, _close_unused)
         return now + IDLE_TIME / 2
@@ -185,6 +222,7 @@ def give_back_of_worker() -> bool:
     Returns False, and closes none, where one of them is in a transaction.
     """
     worker = getcurrent()
+    _close_parked(worker)
     if worker not in _holders:
         return True
     if any(_is_in_transaction(connection) for connection in connections.all(initialized_only=True)):
@@ -195,6 +233,13 @@ def give_back_of_worker() -> bool:
 
 
 def _close_unused() -> None:
-    _close_all()
-    _holders[getcurrent()] = clock()  # in-memory SQLite stays open
-    _note_use(getcurrent())
+    _close_parked(getcurrent())
+
+
+def _close_parked(worker: greenlet) -> None:
+    if _used.pop(worker, None) is None:
+        return
+    kept = parking.take_all(worker)
+    for connection in kept:
+        connection.close()
+    parking.park(worker, kept)  # in-memory SQLite stays open

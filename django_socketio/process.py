@@ -116,6 +116,7 @@ class Process:
     def start(self) -> None:
         """Make the out-of-band functions of this process reach its sockets."""
         forking.watch(self)
+        database.keep_between_turns()
         broadcasts.publish_with(self._publish)
         relays.watch(self.relay)
         signals.connect_sessions()

@@ -35,6 +35,7 @@ LAYERS = [
         "checks",
         "database",
         "origins",
+        "parking",
         "admission",
         "sessions",
         "logins",

@@ -1,6 +1,7 @@
 """Handlers that use the database, well and badly."""
 
 import os
+import threading
 
 from django.db import connection, transaction
 from gevent import monkey
@@ -142,3 +143,47 @@ def fork(request, socket, context):
     os.close(writer)
     with open(reader) as child:
         return [own, query("SELECT pg_backend_pid()"), int(child.read())]
+
+
+kept = threading.local()
+
+LEAVE = {
+    "local": lambda: setattr(kept, "tenant", "a"),
+    "thread": lambda: setattr(threading.current_thread(), "tenant", "a"),
+    "attribute": lambda: setattr(connection, "tenant", "a"),
+    "attribute after use": lambda: query("SELECT 1") and setattr(connection, "tenant", "a"),
+    "wrapper": lambda: connection.execute_wrappers.append(lambda execute, *args: execute(*args)),
+    "debug": lambda: setattr(connection, "force_debug_cursor", True),
+    "SET": lambda: query("SET search_path = pg_catalog"),
+    "set_config": lambda: query("SELECT set_config('search_path', 'pg_catalog', false)"),
+    "several": lambda: query("SELECT 1; SET search_path = pg_catalog"),
+    "temporary": lambda: query("CREATE TEMPORARY TABLE pg_settings (name text, setting text)"),
+}
+"""Ways to leave something to whoever is served by the same greenlet, or on the same connection."""
+
+
+def seen():
+    """Return what is there to be seen of ``LEAVE``."""
+    return [
+        getattr(kept, "tenant", None),
+        getattr(threading.current_thread(), "tenant", None),
+        getattr(connection, "tenant", None),
+        len(connection.execute_wrappers) <= 1,
+        connection.force_debug_cursor,
+        query("SELECT setting FROM pg_settings WHERE name = 'search_path'"),
+    ]
+
+
+@on_event("leave")
+def leave(request, socket, context, way):
+    LEAVE[way]()
+
+
+@on_event("seen")
+def see(request, socket, context):
+    return seen()
+
+
+@on_event("backend")
+def backend(request, socket, context):
+    return query("SELECT pg_backend_pid()")

@@ -4,6 +4,7 @@ import os
 import selectors
 import socket
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -161,6 +162,39 @@ def test_a_forked_child_has_a_connection_of_its_own(site):
     before, after, child = client.ask("fork")[0]
     assert before == after != child
     assert client.ask("message") == [1]
+
+
+CLEAN = [None, None, None, True, False, '"$user", public']
+
+OBJECTS = ["local", "thread", "attribute", "attribute after use", "wrapper", "debug"]
+STATES = ["SET", "set_config", "several", "temporary"]
+
+
+@pytest.mark.parametrize("age", [None, 0], ids=["persistent", "closed"])
+def test_what_a_handler_or_a_view_leaves_is_not_there_for_another_client(site, age):
+    server = site(CONN_MAX_AGE=age)
+    one, other = join(server), join(server)
+    assert one.ask("seen") == [CLEAN]
+    for way in OBJECTS + STATES:
+        assert one.ask("leave", way) == [], way
+        assert other.ask("seen") == [CLEAN], way
+        assert get(server.port, f"/leave/{quote(way)}/")[0] == 200
+        assert get(server.port, "/seen/") == (200, {"seen": CLEAN}), way
+    assert one.ask("seen") == [CLEAN]
+    assert "Traceback" not in server.output
+
+
+def test_a_persistent_connection_is_kept_unless_its_state_was_changed(site):
+    server = site(CONN_MAX_AGE=None)
+    one, other = join(server), join(server)
+    (first,) = one.ask("backend")
+    for way in OBJECTS:
+        one.ask("leave", way)
+        assert other.ask("backend") == [first], way
+    for way in STATES:
+        (before,) = other.ask("backend")
+        one.ask("leave", way)
+        assert other.ask("backend") != [before], way
 
 
 def test_queries_do_not_pile_up_under_debug(either):

@@ -1,10 +1,10 @@
 """Views that use the database, well and badly."""
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
-from tests.database.events import query
+from tests.database.events import LEAVE, query, seen
 
 
 def leave(request):
@@ -17,4 +17,6 @@ urlpatterns = [
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
     path("leave/", leave),
+    path("leave/<str:way>/", lambda request, way: HttpResponse(LEAVE[way]())),
+    path("seen/", lambda request: JsonResponse({"seen": seen()})),
 ]

@@ -1,0 +1,121 @@
+"""Database connections that workers keep between turns, clean of what handlers have left on them.
+
+``CONN_MAX_AGE`` keeps the connection of the driver open. The object of Django's, which handlers see
+as ``connection``, is kept with it if it is as it was made; otherwise a new one takes its place.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
+from django.utils.functional import cached_property
+from greenlet import greenlet
+
+Wrapper = BaseDatabaseWrapper
+
+_parked: dict[greenlet, dict[str, Wrapper]] = {}
+"""Connections by the worker that keeps them, and by alias."""
+
+_create = connections.create_connection
+
+# Statements that change nothing but data and transactions, and functions in them that change more.
+_PLAIN = re.compile(
+    r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|VALUES|EXPLAIN|DECLARE|FETCH|CLOSE|"
+    r"BEGIN|START|COMMIT|SAVEPOINT|RELEASE|ROLLBACK)\b",
+    re.IGNORECASE,
+)
+_CHANGING = re.compile(r"set_config|_lock\s*\(|\btemp|;\s*\S", re.IGNORECASE)
+
+_OBSOLETE = 0.0
+"""A ``close_at`` that has passed: Django closes the connection after the handler."""
+
+_DJANGOS = frozenset(vars(DummyWrapper({})))
+"""Attributes that every connection object has, most of which change with its use."""
+
+_OF_THE_DRIVER = (
+    "autocommit",
+    "close_at",
+    "connection",
+    "errors_occurred",
+    "health_check_done",
+    "health_check_enabled",
+)
+"""Attributes that tell of the connection of the driver."""
+
+
+def watch(connection: Wrapper) -> None:
+    """Have a connection closed after a handler that changes its state by SQL (``SET``)."""
+    if _note not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_note)
+
+
+def _note(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+    if not isinstance(sql, str) or not _PLAIN.match(sql) or _CHANGING.search(sql):
+        context["connection"].close_at = _OBSOLETE
+    return execute(sql, params, many, context)
+
+
+def park(worker: greenlet, opened: Iterable[Wrapper]) -> None:
+    """Keep the open connections of a worker until it uses them again."""
+    for connection in opened:
+        if connection.connection is not None:
+            kept = connection if _is_as_made(connection) else _renewed(connection)
+            _parked.setdefault(worker, {})[kept.alias] = kept
+
+
+def take(worker: greenlet, alias: str) -> Wrapper:
+    """Return the connection that a worker has kept, or a new one."""
+    parked = _parked.get(worker)
+    if not parked or alias not in parked:
+        return _create(alias)
+    connection = parked.pop(alias)
+    if not parked:
+        del _parked[worker]
+    return connection
+
+
+def take_all(worker: greenlet) -> list[Wrapper]:
+    """Return all connections that a worker has kept; they are not kept any more."""
+    return list(_parked.pop(worker, {}).values())
+
+
+def all_parked() -> list[Wrapper]:
+    """Return the connections of all workers; they are not kept any more."""
+    return [connection for worker in list(_parked) for connection in take_all(worker)]
+
+
+def _is_as_made(connection: Wrapper) -> bool:
+    """Return whether no handler has left anything on a connection object."""
+    made = _as_made(connection.alias)
+    return (
+        connection.execute_wrappers == [_note]
+        and connection.force_debug_cursor is False
+        and all(
+            name in _DJANGOS
+            or (name in made and made[name] == value)
+            or _is_cached(connection, name)
+            for name, value in vars(connection).items()
+        )
+    )
+
+
+def _is_cached(connection: Wrapper, name: str) -> bool:
+    return isinstance(getattr(type(connection), name, None), cached_property)
+
+
+@cache
+def _as_made(alias: str) -> dict[str, Any]:
+    return vars(_create(alias))
+
+
+def _renewed(old: Wrapper) -> Wrapper:
+    new = _create(old.alias)
+    for name in _OF_THE_DRIVER:
+        setattr(new, name, getattr(old, name))
+    old.connection = None
+    watch(new)
+    return new
