@@ -109,7 +109,9 @@ def _is_cached(connection: Wrapper, name: str) -> bool:
 
 @cache
 def _as_made(alias: str) -> dict[str, Any]:
-    return vars(_create(alias))
+    made = _create(alias)
+    made.get_connection_params()  # by which connecting sets some more
+    return vars(made)
 
 
 def _renewed(old: Wrapper) -> Wrapper:

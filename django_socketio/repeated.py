@@ -4,13 +4,13 @@ A client can make a handler fail as often as it likes; that must not fill the di
 of others.
 """
 
-import logging
 from functools import partial
 
+from django_socketio.logs import get_logger
 from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 INTERVAL = 10.0
 """Seconds for which equal errors are counted together."""

@@ -3,7 +3,7 @@
 import os
 import threading
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from gevent import monkey
 
 from django_socketio import database, in_thread
@@ -187,3 +187,9 @@ def see(request, socket, context):
 @on_event("backend")
 def backend(request, socket, context):
     return query("SELECT pg_backend_pid()")
+
+
+@on_event("object")
+def connection_object(request, socket, context):
+    query("SELECT 1")
+    return id(connections["default"])

@@ -197,6 +197,10 @@ def test_a_persistent_connection_is_kept_unless_its_state_was_changed(site):
         assert other.ask("backend") != [before], way
 
 
+def test_a_connection_object_on_which_nothing_was_left_is_kept(either):
+    assert join(either).ask("object") == join(either).ask("object")
+
+
 def test_queries_do_not_pile_up_under_debug(either):
     client = join(either)
     assert [client.ask("queries") for _ in range(5)] == [[1]] * 5
