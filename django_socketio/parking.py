@@ -33,8 +33,8 @@ _CHANGING = re.compile(r"set_config|_lock\s*\(|\btemp|;\s*\S", re.IGNORECASE)
 _OBSOLETE = 0.0
 """A ``close_at`` that has passed: Django closes the connection after the handler."""
 
-_DJANGOS = frozenset(vars(DummyWrapper({})))
-"""Attributes that every connection object has, most of which change with its use."""
+_DJANGOS = frozenset({*vars(DummyWrapper({})), "isolation_level"})
+"""Attributes that Django sets whenever it connects, or changes as a connection object is used."""
 
 _OF_THE_DRIVER = (
     "autocommit",
@@ -90,17 +90,17 @@ def all_parked() -> list[Wrapper]:
 
 def _is_as_made(connection: Wrapper) -> bool:
     """Return whether no handler has left anything on a connection object."""
-    made = _as_made(connection.alias)
     return (
         connection.execute_wrappers == [_note]
         and connection.force_debug_cursor is False
-        and all(
-            name in _DJANGOS
-            or (name in made and made[name] == value)
-            or _is_cached(connection, name)
-            for name, value in vars(connection).items()
-        )
+        and all(_is_made(connection, name) for name in vars(connection).keys() - _DJANGOS)
     )
+
+
+def _is_made(connection: Wrapper, name: str) -> bool:
+    """Return whether an attribute is one that the backend has set."""
+    made, value = _as_made(connection.alias), vars(connection)[name]
+    return (name in made and made[name] == value) or _is_cached(connection, name)
 
 
 def _is_cached(connection: Wrapper, name: str) -> bool:
