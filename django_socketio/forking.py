@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django_socketio import broadcasts, database, relays
+from django_socketio import broadcasts, database, relays, threads
 from django_socketio.exceptions import NoSocket
 from django_socketio.handlers import after_handler
 from django_socketio.relay.base import Deliver, Envelope, Relay
@@ -79,6 +79,7 @@ def _forked() -> None:
 
 def _begin_anew(process: "Process") -> None:
     forks.keep(process, database.forget(), relays.forget())
+    threads.running.clear()  # the child has no other thread
     grave = forks.bury(process.hub)
     forks.let_go([*forks.descriptors_at(process.addresses), *process.relay.descriptors()])
     forks.reset_signals(process.signals_of)

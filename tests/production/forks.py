@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from django.http import JsonResponse
 
-from django_socketio import NoSocket, broadcast
+from django_socketio import NoSocket, broadcast, in_thread
 from django_socketio.events import on_event
 from tests.production.events import say
 
@@ -59,6 +59,7 @@ WAYS = {
     "tell": lambda: start(tell),
     "orphan": lambda: os.fork() or live_long(),
     "end": lambda: fork_and(lambda: os._exit(7)),
+    "thread": lambda: fork_and(lambda: os._exit(in_thread(square, 3))),
     "exit": lambda: fork_and(lambda: sys.exit(6)),
     "raise": lambda: fork_and(lambda: 1 / 0),
     "return": lambda: fork_and(lambda: "answered twice"),

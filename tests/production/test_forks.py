@@ -109,7 +109,7 @@ def test_a_server_ends_before_its_children_and_frees_its_port(start, kind):
     os.kill(child, 0)
 
 
-ENDS = [("end", 7), ("exit", 6), ("raise", 1), ("return", 0), ("spawn", "spawned\n")]
+ENDS = [("end", 7), ("thread", 9), ("exit", 6), ("raise", 1), ("return", 0), ("spawn", "spawned\n")]
 
 
 @pytest.mark.parametrize("kind", KINDS)
