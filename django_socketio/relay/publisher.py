@@ -92,7 +92,7 @@ class Publisher:
     def _taken(self, topics: Sequence[str], message: bytes) -> int:
         """Return how many topics' logs have a message whose answer was lost with the connection.
 
-        The logs have only what somebody received.
+        A log has only messages that had listeners.
         """
         try:
             return sum(self._has_lately(topic, message) for topic in topics)
