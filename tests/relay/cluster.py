@@ -1,7 +1,6 @@
 """A real Redis Cluster on free ports of this machine; its data is in memory only."""
 
 import itertools
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import subprocess
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from tests.redis_server import DEFAULT, program
 from tests.waiting import wait_until
 
 TIMEOUT = 20
@@ -25,10 +25,10 @@ def free_ports(count):
 class ClusterNode:
     """One process of Redis."""
 
-    def __init__(self, folder, node_timeout, options):
+    def __init__(self, folder, name, node_timeout, options):
         folder.mkdir()
         self.port, bus_port = free_ports(2)
-        command = [shutil.which("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = [program(name), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
         command += ["--cluster-node-timeout", str(node_timeout), "--save", "", "--dir", str(folder)]
         command += ["--repl-diskless-sync-delay", "0"]
@@ -80,8 +80,10 @@ class ClusterNode:
 class RedisCluster:
     """Primaries, each with its share of the slots; the first has a replica, if wanted."""
 
-    def __init__(self, folder, primaries=3, node_timeout=15_000, replica=False, options=()):
-        self._make = lambda name: ClusterNode(folder / name, node_timeout, options)
+    def __init__(
+        self, folder, name=DEFAULT, primaries=3, node_timeout=15_000, replica=False, options=()
+    ):
+        self._make = lambda node: ClusterNode(folder / node, name, node_timeout, options)
         self.nodes = [self._make(str(number)) for number in range(primaries)]
         for number, node in enumerate(self.nodes):
             first = REDIS_CLUSTER_HASH_SLOTS * number // primaries

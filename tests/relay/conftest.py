@@ -1,8 +1,10 @@
 """A real Redis and a real cluster of the tests' own, and relays of all kinds."""
 
 import secrets
+import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import pytest
 
@@ -10,7 +12,7 @@ from django_socketio import RelayError
 from django_socketio.relay.base import Envelope, channel_topic
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis import Options, RedisRelay
-from tests.redis_server import RedisServer
+from tests.redis_server import ALL, DEFAULT, RedisServer, has, program
 from tests.relay.cluster import RedisCluster
 from tests.waiting import wait_until
 
@@ -19,9 +21,46 @@ TIMEOUT = 10
 A, B = channel_topic("/", "a"), channel_topic("/", "b")
 
 
+each_server = pytest.mark.parametrize("server_name", ALL, indirect=True)
+"""Marks tests that run with every server, not only with the default one."""
+
+each_sharded = pytest.mark.parametrize(
+    "server_name", [name for name in ALL if has(name, "shards")], indirect=True
+)
+"""The same of tests that need sharded pub/sub."""
+
+
+def pytest_report_header():
+    """Tell which servers these tests run with."""
+    return [f"relay: {name}: {version_of(name)}" for name in ALL]
+
+
+def version_of(name):
+    done = subprocess.run([program(name), "--version"], capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.split()[:3])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what the server that was chosen (TEST_RELAY_SERVER) cannot do; pytest counts it."""
+    left_out = [item for item in items if not all(has(DEFAULT, need) for need in needs_of(item))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def needs_of(item):
+    return {need for marker in item.iter_markers("needs") for need in marker.args}
+
+
+@pytest.fixture(scope="session")
+def server_name(request):
+    """The name of the server that a test runs with."""
+    return getattr(request, "param", DEFAULT)
+
+
 @pytest.fixture
-def redis_server(tmp_path):
-    with RedisServer(tmp_path) as server:
+def redis_server(tmp_path, server_name):
+    with RedisServer(tmp_path, server_name) as server:
         yield server
 
 
@@ -131,10 +170,29 @@ def new_redis(redis_server):
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    """Three nodes of a cluster, for all tests that do not break it."""
-    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
+def shared_servers(tmp_path_factory):
+    """One Redis for each server's name, for tests that do no harm to it: ``shared_servers(name)``.
+
+    The relays of each test have names of their own there.
+    """
+    yield from started(lambda name: RedisServer(tmp_path_factory.mktemp("redis"), name))
+
+
+@pytest.fixture(scope="session")
+def clusters(tmp_path_factory):
+    """The same of clusters of three nodes."""
+    yield from started(lambda name: RedisCluster(tmp_path_factory.mktemp("cluster"), name))
+
+
+def started(make):
+    """Yield what makes servers by their name, each once; end them afterwards."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(make(name)))
+
+
+@pytest.fixture
+def cluster(clusters, server_name):
+    return clusters(server_name)
 
 
 @pytest.fixture
@@ -144,14 +202,37 @@ def new_cluster(cluster):
         yield new
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
-def pair(request):
+KINDS = [
+    "memory",
+    *(f"redis {name}" for name in ALL),
+    *(f"cluster {name}" for name in ALL if has(name, "shards")),
+]
+"""The relays that the contract is for."""
+
+
+@pytest.fixture(params=KINDS)
+def server(request):
+    """The server, or the cluster, that a kind of relay uses."""
+    kind, _, name = request.param.partition(" ")
+    of_kind = {"redis": "shared_servers", "cluster": "clusters"}
+    return request.getfixturevalue(of_kind[kind])(name) if name else None
+
+
+@pytest.fixture
+def new_relay(server):
+    """Make relays on that server, each with an inbox."""
+    if server is None:
+        yield lambda: (MemoryRelay(), Inbox())
+    else:
+        with relays_at(server.url, prefix=secrets.token_hex(4)) as new:
+            yield new
+
+
+@pytest.fixture
+def pair(server, new_relay):
     """Two ends of a relay, as two processes have them, each with an inbox.
 
     The one of a single process is both ends itself.
     """
-    if request.param == "memory":
-        relay, inbox = MemoryRelay(), Inbox()
-        return (relay, inbox), (relay, inbox)
-    new = request.getfixturevalue(f"new_{request.param}")
-    return new(), new()
+    one = new_relay()
+    return one, one if server is None else new_relay()

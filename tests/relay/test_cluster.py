@@ -14,10 +14,12 @@ from django_socketio.relay.connecting import ClusterURL
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.clients import WebSocketClient
 from tests.relay.cluster import RedisCluster, free_ports
-from tests.relay.conftest import A, Stream, message, publisher_works, relays_at
+from tests.relay.conftest import A, Stream, each_sharded, message, publisher_works, relays_at
 from tests.relay.test_processes import PUSH, python, received
 from tests.test_runserver import loud, run  # noqa: F401
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.needs("shards")
 
 
 @pytest.fixture
@@ -57,6 +59,7 @@ def asked_to_publish(node):
     return published(node, "evalsha")
 
 
+@each_sharded
 def test_channels_and_messages_spread_over_the_nodes(cluster, new_cluster):
     relay, inbox = new_cluster()
     topics = [channel_topic("/", str(number)) for number in range(60)]
@@ -90,6 +93,7 @@ def test_a_process_hears_itself_from_every_node(cluster, new_cluster):
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
+@each_sharded
 def test_nothing_stays_behind_after_the_end_of_a_subscription(cluster, listening):
     relay, _ = listening
     relay.unsubscribe(A)
@@ -100,6 +104,7 @@ def test_nothing_stays_behind_after_the_end_of_a_subscription(cluster, listening
     assert node.client.exists(*relay._names.keys(A)) == 0
 
 
+@each_sharded
 def test_a_slot_that_moves_while_messages_flow_loses_nothing(cluster, listening, new_cluster):
     relay, inbox = listening
     stream = Stream(new_cluster(listen=False)[0])
@@ -185,6 +190,7 @@ def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_clus
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
+@each_sharded
 def test_while_a_slot_is_under_way_its_messages_wait_for_it(cluster, new_cluster):
     relay, inbox = new_cluster(timeout=0.4)
     relay.subscribe(A, inbox.deliver)
@@ -219,6 +225,7 @@ def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster)
     inbox.wait_for("first")
 
 
+@each_sharded
 def test_a_message_for_several_slots_is_delivered_once(cluster, new_cluster):
     relay, inbox = new_cluster()
     topics = [topic_of(cluster, relay, node) for node in cluster.nodes]
@@ -385,6 +392,7 @@ def test_a_redis_that_is_no_cluster_is_told(tmp_path, redis_server):
     relay.close()
 
 
+@pytest.mark.needs("tls")
 def test_a_cluster_is_reached_by_tls_with_user_and_password(tmp_path):
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-from tests.relay.conftest import A, B, Stream, message
+from tests.relay.conftest import KINDS, A, B, Stream, message
 from tests.waiting import wait_until
 
 
@@ -141,13 +141,11 @@ def test_a_message_for_several_topics_is_delivered_once_for_all_of_them(pair):
     assert inbox.messages == [*range(20), "last"]
 
 
-@pytest.mark.parametrize("kind", ["redis", "cluster"])
-def test_subscribers_get_exactly_what_was_accepted_while_connections_are_killed(request, kind):
-    new = request.getfixturevalue(f"new_{kind}")
-    server = request.getfixturevalue("redis_server" if kind == "redis" else "cluster")
-    relay, inbox = new()
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_subscribers_get_exactly_what_was_accepted_while_connections_are_killed(server, new_relay):
+    relay, inbox = new_relay()
     relay.subscribe(A, inbox.deliver)
-    stream = Stream(new(listen=False)[0])
+    stream = Stream(new_relay(listen=False)[0])
     for _ in range(5):
         stream.go_on()
         server.kill_connections()

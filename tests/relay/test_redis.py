@@ -12,7 +12,8 @@ from django_socketio import RelayError
 from django_socketio.relay.base import socket_topic
 from django_socketio.relay.redis import Options, RedisRelay
 from tests.programs import free_port
-from tests.relay.conftest import A, Stream, message, publisher_works
+from tests.redis_server import program
+from tests.relay.conftest import A, B, Stream, each_server, message, publisher_works
 from tests.waiting import wait_until
 
 
@@ -24,6 +25,7 @@ def listening(new_redis):
     return relay, inbox
 
 
+@each_server
 def test_killed_connections_lose_nothing_and_double_nothing(redis_server, listening, new_redis):
     relay, inbox = listening
     publisher, other = new_redis()
@@ -43,6 +45,7 @@ def test_killed_connections_lose_nothing_and_double_nothing(redis_server, listen
     assert (inbox.lost, other.lost) == ([], [])
 
 
+@each_server
 def test_a_restarted_redis_is_found_again_and_what_it_forgot_is_told(
     redis_server, listening, new_redis, caplog
 ):
@@ -87,6 +90,7 @@ def test_a_redis_that_hangs_is_noticed_and_nothing_that_failed_arrives(redis_ser
     assert set(inbox.messages) == {"before", "after"}
 
 
+@each_server
 def test_what_failed_never_arrives_even_if_redis_goes_on_at_once(redis_server, new_redis):
     relay, inbox = new_redis(timeout=1)
     relay.subscribe(A, inbox.deliver)
@@ -118,6 +122,7 @@ def test_nobody_is_never_said_of_sockets_that_only_are_not_heard_now(redis_serve
     assert inbox.messages == [*accepted, "last"]
 
 
+@each_server
 def test_a_new_subscriber_gets_nothing_from_before_it_came(redis_server, listening, new_redis):
     relay, _ = listening
     for number in range(5):
@@ -170,6 +175,7 @@ def test_a_redis_that_is_absent_at_the_start_is_found_when_it_comes(redis_server
     inbox.wait_for("now")
 
 
+@each_server
 @pytest.mark.parametrize(
     ("command", "told"),
     [
@@ -223,6 +229,7 @@ def test_a_foreign_message_is_ignored_and_logged_once(redis_server, listening, c
     assert caplog.text.count("Ignored a foreign message") == 1
 
 
+@each_server
 def test_a_log_that_is_too_short_is_told(redis_server, new_redis):
     relay, inbox = new_redis(log_size=10)
     relay.subscribe(A, inbox.deliver)
@@ -254,6 +261,7 @@ class Deafened:
         pass
 
 
+@each_server
 def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, listening):
     relay, inbox = listening
     relay.publish(message(0))
@@ -269,16 +277,17 @@ def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, li
     assert inbox.lost == []
 
 
+@each_server
 def test_what_redis_has_forgotten_of_what_came_is_told(redis_server, listening):
     relay, inbox = listening
     for number in range(3):
         relay.publish(message(number))
     inbox.wait_for(2)
     _, log = relay._names.keys(A)
-    (_, fields) = redis_server.client.xrange(log)[1]
-    redis_server.client.xdel(log, "3-0")  # as a replica that had only two, and got another third
-    redis_server.client.execute_command("XSETID", log, "2-0")
-    redis_server.client.xadd(log, fields, "3-0")
+    entries = redis_server.client.xrange(log)[:2]
+    redis_server.client.delete(log)  # as a replica that had only two, and got another third
+    for id, fields in [*entries, ("3-0", entries[1][1])]:
+        redis_server.client.xadd(log, fields, id)
     redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     inbox.wait(lambda: inbox.lost)
     relay.publish(message("next"))
@@ -287,6 +296,7 @@ def test_what_redis_has_forgotten_of_what_came_is_told(redis_server, listening):
     assert inbox.lost == [A]
 
 
+@each_server
 def test_without_a_log_a_hole_is_told(redis_server, new_redis):
     relay, inbox = new_redis(log_size=0)
     relay.subscribe(A, inbox.deliver)
@@ -297,6 +307,7 @@ def test_without_a_log_a_hole_is_told(redis_server, new_redis):
     assert redis_server.client.keys() == []
 
 
+@each_server
 def test_idle_topics_leave_nothing_behind(redis_server, new_redis):
     relay, inbox = new_redis(log_seconds=0.2)
     relay.subscribe(A, inbox.deliver)
@@ -309,6 +320,7 @@ def test_idle_topics_leave_nothing_behind(redis_server, new_redis):
     assert inbox.lost == []
 
 
+@each_server
 def test_what_nobody_received_leaves_no_hole(redis_server, listening):
     relay, inbox = listening
     relay.publish(message(0))
@@ -324,12 +336,61 @@ def test_what_nobody_received_leaves_no_hole(redis_server, listening):
     assert inbox.lost == []
 
 
+@each_server
+@pytest.mark.parametrize("log_size", [1000, 1, 0])
+def test_what_nobody_received_leaves_no_trace(redis_server, new_redis, log_size):
+    relay, first = new_redis(log_size=log_size)
+    late, second = new_redis(log_size=log_size)
+    relay.subscribe(A, first.deliver)
+    for number in range(3):
+        assert relay.publish(message(number)) == 1
+    first.wait_for(2)
+    relay.unsubscribe(A)
+    wait_until_unsubscribed(redis_server, relay, A)
+    before = dump(redis_server)
+    for _ in range(2):
+        assert relay.publish(message("nobody")) == 0
+    assert dump(redis_server) == before
+    late.subscribe(A, second.deliver)
+    for number in (3, 4):
+        assert relay.publish(message(number)) == 1
+    second.wait_for(4)
+    assert (first.messages, second.messages) == ([0, 1, 2], [3, 4])
+    assert (first.lost, second.lost) == ([], [])
+
+
+def dump(redis_server):
+    """Return all that Redis has in its memory, but for how long."""
+    return {key: redis_server.client.dump(key) for key in redis_server.client.scan_iter()}
+
+
+@each_server
+def test_of_several_topics_only_those_with_listeners_keep_a_message(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("both", B, A)) == 1
+    inbox.wait_for("both")
+    assert {key.decode() for key in redis_server.client.scan_iter()} == {*relay._names.keys(A)}
+
+
+@each_server
+def test_who_only_watches_redis_has_received_nothing(redis_server, new_redis):
+    relay, _ = new_redis(listen=False)
+    with redis_server.client.pubsub() as monitor:
+        monitor.psubscribe("*")
+        monitor.get_message(timeout=10)
+        assert relay.publish(message("nobody")) == 0
+    assert redis_server.client.keys() == []
+
+
+@each_server
 def test_what_nobody_receives_is_not_kept(redis_server, new_redis):
     relay, _ = new_redis(listen=False)
     assert relay.publish(message("m", socket_topic("/", "nobody"))) == 0
     assert redis_server.client.keys() == []
 
 
+@each_server
 def test_a_process_subscribes_only_to_what_it_wants(redis_server, listening):
     relay, _ = listening
     channels = {name.decode() for name in redis_server.client.pubsub_channels()}
@@ -364,6 +425,7 @@ def publish_in_child(url, relay):
     relay.publish(message("from the child"))
 
 
+@each_server
 def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
     publisher, _ = new_redis(listen=False)
     publisher.publish(message("from the parent"))
@@ -382,7 +444,7 @@ def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
 def start_redis(folder, port, *options):
     folder.mkdir()
     arguments = ["--port", str(port), "--save", "", "--dir", str(folder), *options]
-    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([program(), *arguments], stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port)
     wait_until(lambda: answers(client))
     client.close()
@@ -408,7 +470,7 @@ def sentinel(tmp_path):
         "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
     )
     watcher = subprocess.Popen(
-        ["redis-server", str(configuration), "--sentinel"], stdout=subprocess.DEVNULL
+        [program(), str(configuration), "--sentinel"], stdout=subprocess.DEVNULL
     )
     yield ports[2], master
     for process in (watcher, replica, master):
