@@ -1,10 +1,14 @@
 """The channels of this process: which sockets are on which, and how a message reaches them."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from django_socketio.relay.base import Envelope, Relay, channel_of
 from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.workers import FAILURES
+
+logger = logging.getLogger("django_socketio")
 
 Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
 """Makes an event of a namespace ready to be sent."""
@@ -102,13 +106,27 @@ class Channels:
 
     def remove(self, topic: str, subscriber: Subscriber) -> None:
         """Take a subscriber off a topic."""
+        if self._take_off(topic, subscriber):
+            self._relay.unsubscribe(topic)
+
+    def remove_from_all(self, topics: Iterable[str], subscriber: Subscriber) -> None:
+        """Take a subscriber that has ended off its topics, whatever the relay makes of it."""
+        for topic in [topic for topic in topics if self._take_off(topic, subscriber)]:
+            try:
+                self._relay.unsubscribe(topic)
+            except FAILURES:
+                logger.exception("The relay failed to unsubscribe from %s", topic)
+
+    def _take_off(self, topic: str, subscriber: Subscriber) -> bool:
+        """Take a subscriber off a topic; return whether nobody is left on it."""
         members = self._members.get(topic)
         if members is None or subscriber not in members:
-            return
+            return False
         del members[subscriber]
-        if not members:
-            del self._members[topic]
-            self._relay.unsubscribe(topic)
+        if members:
+            return False
+        del self._members[topic]
+        return True
 
     def members(self, topic: str) -> list[Subscriber]:
         """Return who is on a topic in this process."""

@@ -151,15 +151,14 @@ class Client:
             return
         try:
             self._send(events.on_connect.handlers)
+            self.socket.open()
+            self._accepted = True
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
         except FAILURES as error:
             # An on_connect that fails has admitted nobody.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
-        else:
-            self._accepted = True
-            self.socket.open()
 
     def _refuse(self, message: str) -> None:
         refuse(self._session, self._shared.codec, self.socket.namespace, message)
@@ -245,9 +244,11 @@ class Client:
                 self._say_goodbye(error)
         finally:
             self._accepted = False
-            self.socket.finish()
-            self._shared.living.discard(self)
-            self._connection.finished()
+            try:
+                self.socket.finish()
+            finally:
+                self._shared.living.discard(self)
+                self._connection.finished()
 
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:

@@ -130,10 +130,10 @@ class Member:
     def leave_all(self) -> None:
         """Leave all channels: the last thing that a socket does."""
         self._has_left = True
-        for channel in self.channel_names:
-            self.unsubscribe(channel)
-        self._registry.remove(socket_topic(self.namespace, self.id), self)
-        self._registry.remove(everyone_topic(self.namespace), self)
+        topics = self.topics(None)
+        self.channel_names = ()
+        own = (socket_topic(self.namespace, self.id), everyone_topic(self.namespace))
+        self._registry.remove_from_all((*topics, *own), self)
 
     # Sending to others
 

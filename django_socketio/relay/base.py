@@ -66,12 +66,13 @@ class Relay(ABC):
     def subscribe(self, topic: str, deliver: Deliver) -> None:
         """Have ``deliver`` called with the envelopes of a topic, in the order of the topic.
 
-        Comes back once that is so. May be called again for the same topic.
+        Comes back once that is so. May be called again for the same topic. A relay that cannot be
+        reached is no error: the topic is subscribed to once the relay is back.
         """
 
     @abstractmethod
     def unsubscribe(self, topic: str) -> None:
-        """Receive no more envelopes of a topic."""
+        """Receive no more envelopes of a topic. A relay that cannot be reached is no error."""
 
     def status(self) -> dict[str, Any]:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
