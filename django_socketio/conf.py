@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio.protocol.origin import fault as origin_fault
+from django_socketio.relay.url import SCHEMES, RelayURL
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.rates import Rates
 
@@ -27,6 +28,9 @@ class Setting:
     expected: str
     faults: Callable[[Any], list[str]] = lambda value: []
     """Says which parts of a value are wrong, and why."""
+
+    explain: Callable[[Any], str | None] = lambda value: None
+    """Says what is wrong with a value that must not be shown; None: the value may be shown."""
 
 
 def _is_number(value: Any) -> bool:
@@ -66,13 +70,22 @@ def _is_whole(value: Any) -> bool:
     return value == 0 or _is_count(value)
 
 
-_RELAY_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster")
+def _is_prefix(value: Any) -> bool:
+    return _is_text(value) and not set("{}") & set(value)
 
 
 def _is_relay_url(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, str) and value.partition("://")[0] in _RELAY_SCHEMES and "://" in value
-    )
+    return value is None or (isinstance(value, str) and _explain_relay_url(value) is None)
+
+
+def _explain_relay_url(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        RelayURL.parse(value)
+    except ValueError as error:
+        return f"cannot be used: {error}"
+    return None
 
 
 def _is_origins(value: Any) -> bool:
@@ -160,9 +173,12 @@ SETTINGS = {
     "RELAY_URL": Setting(
         None,
         _is_relay_url,
-        f'a URL such as "redis://localhost:6379/0" ({", ".join(_RELAY_SCHEMES)})',
+        f'a URL such as "redis://localhost:6379/0" ({", ".join(SCHEMES)})',
+        explain=_explain_relay_url,
     ),
-    "RELAY_PREFIX": Setting("socketio", _is_text, "the first part of all names in Redis"),
+    "RELAY_PREFIX": Setting(
+        "socketio", _is_prefix, "the first part of all names in Redis, without braces"
+    ),
     "RELAY_TIMEOUT": _seconds(2.0),
     "RELAY_LOG": Setting(1000, _is_whole, "a number of messages; 0 keeps none"),
     "RELAY_LOG_SECONDS": _seconds(60.0),
@@ -225,8 +241,14 @@ def rates() -> Rates:
 
 
 def problem(name: str, value: Any) -> str:
-    """Say what a setting should be, what it is, and what is wrong with its parts."""
+    """Say what a setting should be, what it is, and what is wrong with its parts.
+
+    A relay's URL is not shown, for its password.
+    """
     setting = SETTINGS[name]
+    explanation = setting.explain(value)
+    if explanation is not None:
+        return f"{PREFIX}{name} {explanation}."
     faults = "".join(f" {fault}." for fault in setting.faults(value))
     return f"{PREFIX}{name} must be {setting.expected}; it is {value!r}.{faults}"
 

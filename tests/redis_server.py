@@ -58,11 +58,12 @@ class RedisServer:
     Its data is in memory only.
     """
 
-    def __init__(self, folder, name=DEFAULT):
+    def __init__(self, folder, name=DEFAULT, options=()):
         self._socket = folder / "redis.sock"
         self.url = f"unix://{self._socket}"
         self._command = [program(name), "--port", "0", "--unixsocket", str(self._socket)]
         self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self._command += options
         self.client = redis.Redis.from_url(self.url)
         self.start()
 

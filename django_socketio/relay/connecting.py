@@ -1,136 +1,91 @@
-"""redis-py's client for a URL: one Redis, the master that Sentinels name, a node of a cluster."""
+"""redis-py's clients for a relay's URL: for one Redis, for Sentinels, for a node of a cluster."""
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import redis
+from redis.connection import ConnectionInterface
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from django_socketio.relay.url import RelayURL
+
 POOL_SIZE = 10
-"""Connections for publishing in a process."""
-
-SENTINEL_POOL_SIZE = 100
-"""The same by Sentinel: redis-py's pool for it has nobody wait for a connection, but fail."""
-
-SENTINEL = "redis+sentinel"
-SENTINEL_PORT = 26379
-
-CLUSTER = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
-"""Schemes of clusters, and those of their nodes."""
-
-CLUSTER_PORT = 6379
+"""Connections for publishing in a process, unless the URL says otherwise."""
 
 
-def connect(url: str, timeout: float) -> "redis.Redis":
+class UnixConnection(redis.UnixDomainSocketConnection):
+    """A connection to a Unix socket, with the host and the port that redis-py asks for.
+
+    redis-py names them when it reports a timeout, and would raise ``AttributeError`` instead.
+    """
+
+    host = "localhost"
+    port = 0
+
+
+CONNECTIONS = {
+    "redis": redis.Connection,
+    "rediss": redis.SSLConnection,
+    "unix": UnixConnection,
+}
+
+
+class SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """Connections to the master: threads wait for a free one, where redis-py's pool would fail."""
+
+
+def connect(url: RelayURL, timeout: float) -> "redis.Redis":
     """Return a client; it connects on first use.
-
-    ``url`` is one of redis-py's (``redis://``, ``rediss://``, ``unix://``), or names Sentinels:
-    ``redis+sentinel://user:password@host1:26379,host2:26379/master/0?sentinel_password=…``.
 
     Args:
         timeout: seconds for connecting and for the answer, together.
 
-    Raises:
-        ValueError: the URL is none of these.
-
     """
     half = timeout / 2
     times = {"socket_connect_timeout": half, "socket_timeout": half, "protocol": 2, "retry": None}
-    if urlsplit(url).scheme == SENTINEL:
-        return _connect_by_sentinel(url, times)
-    pool = redis.BlockingConnectionPool.from_url(
-        url, max_connections=POOL_SIZE, timeout=half, **times
-    )
+    options = {"max_connections": POOL_SIZE, "timeout": half, "db": url.database}
+    options |= url.options | times
+    pool: redis.BlockingConnectionPool
+    if url.scheme == "redis+sentinel":
+        sentinel = Sentinel(url.hosts, sentinel_kwargs=times | url.sentinel_options)
+        pool = SentinelPool(url.master, sentinel, **options)
+    else:
+        pool = redis.BlockingConnectionPool(
+            connection_class=CONNECTIONS[url.scheme], **_place(url), **options
+        )
     return redis.Redis(connection_pool=pool)
 
 
-def _connect_by_sentinel(url: str, times: dict[str, Any]) -> "redis.Redis":
-    parts = urlsplit(url)
-    master, _, database = parts.path.strip("/").partition("/")
-    hosts = parts.netloc.rpartition("@")[2]
-    if not master or not hosts:
-        raise ValueError(f"expected {SENTINEL}://host:port,host:port/master/database")
-    options = dict(parse_qsl(parts.query))
-    login = {"username": parts.username, "password": parts.password}
-    sentinel = Sentinel(
-        [_host_and_port(host, SENTINEL_PORT) for host in hosts.split(",")],
-        sentinel_kwargs={**times, "password": options.get("sentinel_password")},
-    )
-    pool = SentinelConnectionPool(
-        master,
-        sentinel,
-        db=int(database or 0),
-        max_connections=SENTINEL_POOL_SIZE,
-        **{name: unquote(value) for name, value in login.items() if value},
-        **times,
-    )
-    return redis.Redis(connection_pool=pool)
+def _place(url: RelayURL) -> dict[str, Any]:
+    if url.scheme == "unix":
+        return {"path": url.path}
+    ((host, port),) = url.hosts
+    return {"host": host, "port": port}
 
 
-def _host_and_port(address: str, port: int) -> tuple[str, int]:
-    host, colon, given = address.rpartition(":")
-    if not colon or given.endswith("]"):
-        host, given = address, str(port)
-    return host.strip("[]"), int(given)
+def listening_connection(client: "redis.Redis") -> ConnectionInterface:
+    """Return a connection beside the client's pool, for subscriptions.
 
-
-@dataclass(frozen=True, slots=True)
-class ClusterURL:
-    """``redis+cluster://user:password@host1:6379,host2:6379?…``, or ``rediss+cluster://``.
-
-    User, password and options are the same for all nodes. Some of the nodes will do: they name the
-    others.
+    A dead one is found by the relay's own messages, not by ``PING``, whose answer would come among
+    the messages. Once closed, it stays closed: redis-py would otherwise connect again by itself,
+    without the subscriptions.
     """
-
-    scheme: str
-    login: str
-    hosts: tuple[tuple[str, int], ...]
-    query: str
-
-    @classmethod
-    def parse(cls, url: str) -> "ClusterURL":
-        """Return what a URL says.
-
-        Raises:
-            ValueError: it is none of a cluster.
-
-        """
-        parts = urlsplit(url)
-        login, at, hosts = parts.netloc.rpartition("@")
-        database = dict(parse_qsl(parts.query)).get("db") or parts.path.strip("/")
-        if database not in ("", "0"):
-            raise ValueError(
-                f"a Redis Cluster has database 0 only; SOCKETIO_RELAY_URL asks for {database!r}"
-            )
-        try:
-            nodes = tuple(_host_and_port(host, CLUSTER_PORT) for host in hosts.split(","))
-        except ValueError:
-            nodes = ()
-        if not nodes or not all(host for host, _ in nodes):
-            raise ValueError(
-                f"SOCKETIO_RELAY_URL must be {parts.scheme}://host:port,host:port; its hosts are "
-                f"{hosts!r}"
-            )
-        return cls(CLUSTER[parts.scheme], login + at, nodes, parts.query)
-
-    def of_node(self, host: str, port: int) -> str:
-        """Return redis-py's URL for a node."""
-        name = f"[{host}]" if ":" in host else host
-        query = f"?{self.query}" if self.query else ""
-        return f"{self.scheme}://{self.login}{name}:{port}/0{query}"
+    pool = client.connection_pool
+    options = {**pool.connection_kwargs, "health_check_interval": 0, "redis_connect_func": _Once()}
+    return pool.connection_class(**options)
 
 
-def is_cluster(url: str) -> bool:
-    """Whether a URL is one of a cluster."""
-    return urlsplit(url).scheme in CLUSTER
+class _Once:
+    """Logs a connection in when it connects for the first time, and refuses any other time."""
 
+    def __init__(self) -> None:
+        self._has_connected = False
 
-def address(url: str) -> str:
-    """Return where a URL points to, without its user and password."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] + parts.path
+    def __call__(self, connection: ConnectionInterface) -> None:
+        if self._has_connected:
+            raise redis.ConnectionError("the connection to Redis was closed")
+        self._has_connected = True
+        connection.on_connect()
 
 
 def descriptors(client: "redis.Redis", *others: Any) -> list[int]:

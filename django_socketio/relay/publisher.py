@@ -161,3 +161,4 @@ class Publisher:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+        self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not

@@ -11,7 +11,7 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.logs import get_logger
-from django_socketio.relay.connecting import descriptors
+from django_socketio.relay.connecting import descriptors, listening_connection
 from django_socketio.relay.pulse import Pulse
 
 logger = get_logger()
@@ -89,8 +89,10 @@ class Reader:
         self._channels: dict[str, threading.Event] = {}
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
+        self._made: ConnectionInterface | None = None
         self._early: list[tuple[str, bytes]] = []
         self._identity: str | None = ""
+        self._failure: BaseException | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
         self.hearing = False
@@ -112,15 +114,16 @@ class Reader:
 
     def descriptors(self) -> list[int]:
         """Return the descriptor of its connection, if it has one."""
-        return descriptors(self._client, *filter(None, [self._connection]))
+        return descriptors(self._client, *filter(None, [self._made]))
 
     def subscribe(self, channel: str) -> None:
         """Subscribe; wait until Redis has confirmed it, unless Redis is away."""
-        if channel not in self._channels:
-            self._channels[channel] = threading.Event()
+        confirmed = self._channels.get(channel)
+        if confirmed is None:
+            confirmed = self._channels[channel] = threading.Event()
             self._send(self.words.subscribe, channel)
         if self.hearing:
-            self._channels[channel].wait(self._timeout)
+            confirmed.wait(self._timeout)
 
     def hears(self, channel: str) -> bool:
         """Whether Redis has confirmed the subscription to a channel, on whichever connection."""
@@ -139,9 +142,20 @@ class Reader:
         try:
             with self._writing:
                 self._write(connection, command, *channels)
-        except (RedisError, OSError):
-            return False  # the reading side finds out too, and connects again
+        except BaseException as error:
+            # Whatever it is, a part of a command may be on its way: the connection is of no use any
+            # more. The reading side finds out too, and connects again; what is wanted is known.
+            self._give_up(connection, error)
+            if not isinstance(error, Exception):  # a timeout of the handler that subscribes
+                raise
+            return False
         return True
+
+    def _give_up(self, connection: ConnectionInterface, error: BaseException) -> None:
+        """Close a connection that could not be written to, before anything else uses it."""
+        if connection is self._connection:
+            self._connection, self._failure = None, error
+        connection.disconnect()
 
     def _write(self, connection: ConnectionInterface, command: str, *channels: str) -> None:
         connection.send_command(command, *channels)
@@ -153,22 +167,27 @@ class Reader:
                 self._connect()
                 pause = FIRST_PAUSE
                 self._read()
-            except (RedisError, OSError) as error:
-                self._lost(error)
             except Exception as error:
-                if not self._stopped:
-                    logger.exception("The relay's reader failed")
-                    self._lost(error)
+                self._failed(error)
             self._disconnect()
             if not self._stopped:
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
                 pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _failed(self, error: Exception) -> None:
+        """Note why reading has ended: whoever could not write has closed the connection."""
+        failure, self._failure = self._failure or error, None
+        if not isinstance(failure, (RedisError, OSError)) and not self._stopped:
+            logger.error("%s failed", self.name, exc_info=failure)
+        self._lost(failure)
+
     def _connect(self) -> None:
-        connection = self._client.connection_pool.make_connection()
+        connection = self._made = listening_connection(self._client)
         connection.connect()
         unheard = self._unheard(connection)
-        self._connection = connection
+        self._failure, self._connection = None, connection
+        if self._stopped:
+            return
         missing = {self._pulse.channel, *self._channels}
         self._send(self.words.subscribe, *missing)
         self._early.clear()
@@ -194,7 +213,7 @@ class Reader:
             self.reconnects += 1
         self.alive, self.deaf_since = True, None
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, error: BaseException) -> None:
         self.hearing = self.alive = False
         if self.deaf_since is None and not self._stopped:
             self.deaf_since = time.time()
@@ -202,7 +221,9 @@ class Reader:
 
     def _read(self) -> None:
         connection = self._connection
-        while not self._stopped and connection is not None:
+        while not self._stopped:
+            if connection is None:
+                raise redis.ConnectionError("the connection to Redis was closed")
             if connection.can_read(timeout=POLL):
                 self._take(connection)
             if not self._pulse.check():

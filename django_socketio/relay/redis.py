@@ -11,13 +11,14 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.relay.cluster_publisher import ClusterPublisher
 from django_socketio.relay.cluster_reader import ClusterReader
-from django_socketio.relay.connecting import address, connect, is_cluster
+from django_socketio.relay.connecting import connect
 from django_socketio.relay.keys import Names
 from django_socketio.relay.publisher import Publisher
 from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Reader
 from django_socketio.relay.receiver import Lost, Receiver, Schedule
 from django_socketio.relay.topology import Node, Topology
+from django_socketio.relay.url import RelayURL
 
 AnyPublisher = Publisher | ClusterPublisher
 AnyReader = Reader | ClusterReader
@@ -50,6 +51,9 @@ class RedisRelay(Relay):
         schedule: how ``deliver`` is called: in the server's event loop.
         lost: called, as ``deliver``, with a topic of which messages were lost.
 
+    Raises:
+        ValueError: the URL or the prefix cannot be used.
+
     """
 
     def __init__(
@@ -61,10 +65,11 @@ class RedisRelay(Relay):
     ) -> None:
         self._options = options
         self._default = default
-        self._names = Names(options.prefix)
+        self._url = RelayURL.parse(options.url)
+        self._names = Names(options.prefix, self._url.database)
         self._publisher: AnyPublisher
         self._reader: AnyReader
-        if is_cluster(options.url):
+        if self._url.is_cluster:
             self._publisher, self._reader = self._of_cluster()
         else:
             self._publisher, self._reader = self._of_one()
@@ -72,19 +77,14 @@ class RedisRelay(Relay):
 
     def _of_one(self) -> tuple[AnyPublisher, AnyReader]:
         timeout = self._options.timeout
-        client = connect(self._options.url, timeout)
+        client = connect(self._url, timeout)
         publisher = self._publisher_by(client, timeout / 2)
         pulse = Pulse(publisher, self._names, f"self,{secrets.token_hex(8)}", timeout)
         return publisher, Reader(client, self, pulse, timeout)
 
     def _of_cluster(self) -> tuple[AnyPublisher, AnyReader]:
-        if set("{}") & set(self._options.prefix):
-            raise ValueError(
-                "in a cluster, the prefix of names must hold no braces: they decide the slot; "
-                f"SOCKETIO_RELAY_PREFIX is {self._options.prefix!r}"
-            )
         timeout = self._options.timeout
-        topology = Topology(self._options.url, timeout / 2)
+        topology = Topology(self._url, timeout / 2)
 
         def publisher_at(node: Node) -> Publisher:
             return self._publisher_by(topology.client(node), timeout / 4, "SPUBLISH")
@@ -101,8 +101,7 @@ class RedisRelay(Relay):
         return Publisher(client, self._names, *log, timeout, command)
 
     def __str__(self) -> str:
-        kind = "Redis Cluster" if is_cluster(self._options.url) else "Redis"
-        return f"{kind} at {address(self._options.url)}"
+        return f"{'Redis Cluster' if self._url.is_cluster else 'Redis'} at {self._url}"
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many processes received it, for each topic."""

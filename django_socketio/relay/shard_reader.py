@@ -118,6 +118,6 @@ class ShardReader(Reader):
         self._channels.pop(channel, None)
         self._told.dropped(self._node, channel)
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, error: BaseException) -> None:
         super()._lost(error)
         self._told.lost(self._node)

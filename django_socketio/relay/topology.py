@@ -10,7 +10,8 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
-from django_socketio.relay.connecting import ClusterURL, connect, descriptors
+from django_socketio.relay.connecting import connect, descriptors
+from django_socketio.relay.url import RelayURL
 
 SETTLING = 1.0
 """Seconds after which those that listened to a slot have followed it to another node."""
@@ -41,15 +42,13 @@ class Topology:
     It asks only when told to: ``refresh``. Safe in threads and greenlets.
 
     Args:
+        url: that of a cluster.
         timeout: seconds for connecting to a node and for its answer, together.
-
-    Raises:
-        ValueError: the URL is none of a cluster.
 
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = ClusterURL.parse(url)
+    def __init__(self, url: RelayURL, timeout: float) -> None:
+        self._url = url
         self._timeout = timeout
         self._seeds = [Node(*host) for host in self._url.hosts]
         self._known: set[Node] = set()
@@ -151,6 +150,7 @@ class Topology:
         """Close the connections."""
         for client in self._clients.values():
             client.close()
+            client.connection_pool.disconnect()  # of a pool that it was given, close() does not
 
 
 def _nodes(nodes: list[Any], asked: Node) -> list[Node]:

@@ -75,6 +75,17 @@ def publisher_works(publisher, content):
         return False
 
 
+def make_certificate(folder):
+    """Make a certificate for 127.0.0.1; return its path and that of its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    files = ["-keyout", key, "-out", certificate]
+    command = ["openssl", "req", "-x509", *curve, *files, *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
 class Inbox:
     """Receives envelopes, as the channels of a process do."""
 

@@ -10,7 +10,6 @@ import redis
 
 from django_socketio import RelayError
 from django_socketio.relay.base import socket_topic
-from django_socketio.relay.redis import Options, RedisRelay
 from tests.programs import free_port
 from tests.redis_server import program
 from tests.relay.conftest import A, B, Stream, each_server, message, publisher_works
@@ -501,14 +500,3 @@ def knows_replica(port):
         return False
     finally:
         client.close()
-
-
-@pytest.mark.parametrize("url", ["redis+sentinel://host:1", "redis+sentinel:///master"])
-def test_a_sentinel_url_without_hosts_or_master_is_told(url):
-    with pytest.raises(ValueError, match="host:port/master"):
-        RedisRelay(Options(url))
-
-
-def test_a_url_that_is_none_is_told():
-    with pytest.raises(ValueError, match="scheme"):
-        RedisRelay(Options("nonsense://"))

@@ -1,0 +1,169 @@
+"""The URL of a relay: where Redis is, and with which options it is reached."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from django_socketio.relay.options import option
+
+PORTS = {"redis+sentinel": 26379}
+"""Default ports of schemes, where they are not Redis's own."""
+
+REDIS_PORT = 6379
+
+NODES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
+"""Schemes of clusters, and those of their nodes."""
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", *NODES)
+
+Host = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayURL:
+    """What a relay's URL says.
+
+    Args:
+        hosts: the addresses of Redis, of some Sentinels, or of some nodes of a cluster.
+        path: of the Unix socket, for ``unix://``.
+        master: the name by which Sentinels know Redis.
+        database: the number of the database.
+        options: of connections to Redis, by redis-py's names.
+        sentinel_options: of connections to Sentinels.
+
+    """
+
+    scheme: str
+    hosts: tuple[Host, ...] = ()
+    path: str = ""
+    master: str = ""
+    database: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    sentinel_options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, url: str) -> "RelayURL":
+        """Return what a URL says.
+
+        Raises:
+            ValueError: the URL cannot be used; the text names the part, and no password.
+
+        """
+        parts = _split(url)
+        options = dict(_options(parts))
+        database = options.pop("db", None)
+        sentinel = {
+            name.removeprefix("sentinel_"): options.pop(name)
+            for name in [*options]
+            if name.startswith("sentinel_")
+        }
+        place = _path_of(parts, database)
+        return cls(parts.scheme, _hosts(parts), **place, options=options, sentinel_options=sentinel)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the URL is that of a cluster."""
+        return self.scheme in NODES
+
+    def of_node(self, host: str, port: int) -> "RelayURL":
+        """Return the URL of a node of the cluster."""
+        return replace(self, scheme=NODES[self.scheme], hosts=((host, port),))
+
+    def __str__(self) -> str:
+        """Name the place for people: no user, no password."""
+        if self.scheme == "unix":
+            return f"{self.path}?db={self.database}" if self.database else self.path
+        hosts = ",".join(map(_address, self.hosts))
+        if self.is_cluster:
+            return hosts
+        return "/".join([hosts, *filter(None, [self.master]), str(self.database)])
+
+
+def _address(host: Host) -> str:
+    name, port = host
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL; refuse what is none, in words that hold nothing of a password."""
+    scheme, colon, _ = url.partition("://")
+    if scheme not in SCHEMES or not colon:
+        raise ValueError(f"its scheme must be one of {', '.join(SCHEMES)}")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(
+            "its host, or its password, has a character that no URL can have"
+        ) from None
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    unquoted = scheme != "unix" and "@" in "".join([parts.path, *names])
+    if parts.fragment or unquoted:
+        raise ValueError("'/', '?' and '#' in a user's name or a password must be percent-encoded")
+    return parts
+
+
+def _options(parts: SplitResult) -> Iterator[tuple[str, Any]]:
+    login = {"username": parts.username, "password": parts.password}
+    given = [(name, unquote(value)) for name, value in login.items() if value]
+    names = set()
+    for name, value in [*given, *parse_qsl(parts.query, keep_blank_values=True)]:
+        if name in names:
+            raise ValueError(f"it has {name!r} twice")
+        names.add(name)
+        yield name, option(name, value, parts.scheme)
+
+
+def _path_of(parts: SplitResult, database: int | None) -> dict[str, Any]:
+    """Return what the path says: a Unix socket, or a master, and a database."""
+    path = unquote(parts.path)
+    if parts.scheme == "unix":
+        if not path.strip("/"):
+            raise ValueError("it must name the socket, as in unix:///run/redis/redis.sock")
+        return {"path": path, "database": database or 0}
+    names = path.removeprefix("/").removesuffix("/")
+    master = ""
+    if parts.scheme == "redis+sentinel":
+        master, _, names = names.partition("/")
+        if not master:
+            raise ValueError("it must be redis+sentinel://host:port,host:port/master/database")
+    return {"master": master, "database": _database(parts.scheme, names, database)}
+
+
+def _database(scheme: str, given: str, other: int | None) -> int:
+    number = option("db", given, scheme) if given else None
+    if None not in (number, other) and number != other:
+        raise ValueError(f"it names two databases, {number} and {other}")
+    database = number or other or 0
+    if database and scheme in NODES:
+        raise ValueError(f"a Redis Cluster has database 0 only, not {database}")
+    return database
+
+
+def _hosts(parts: SplitResult) -> tuple[Host, ...]:
+    given = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "unix":
+        if given:
+            path = f"{given}{parts.path}"
+            raise ValueError(f"a socket's path must begin with a slash, as in unix:///{path}")
+        return ()
+    if parts.scheme in ("redis", "rediss"):
+        if "," in given:
+            raise ValueError(
+                "it must name one host; redis+sentinel:// and redis+cluster:// take several"
+            )
+        return (_host(given or "localhost", REDIS_PORT),)
+    port = PORTS.get(parts.scheme, REDIS_PORT)
+    return tuple(_host(host, port) for host in given.split(","))
+
+
+def _host(address: str, port: int) -> Host:
+    host, colon, given = address.rpartition(":")
+    if not colon or given.endswith("]"):
+        host, given = address, str(port)
+    name = unquote(host).removeprefix("[").removesuffix("]")
+    if not name and colon:
+        name = "localhost"
+    if not name or not given.isdecimal() or not 0 < int(given) < 65_536:
+        raise ValueError(f"its hosts must be host:port, not {address!r}")
+    return name, int(given)

@@ -1,0 +1,129 @@
+"""Ends of sockets and of connections, whatever the relay's connections are good for."""
+
+import signal
+import time
+
+import pytest
+import redis
+
+from django_socketio.events import on_finish
+from django_socketio.relay.base import channel_topic
+from django_socketio.relay.connecting import listening_connection
+from tests.clients import WebSocketClient
+from tests.production.programs import Gunicorn
+from tests.relay.conftest import A, B, message
+from tests.test_bad_input import get
+from tests.waiting import wait_until
+
+
+def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
+    url = f"{redis_server.url}?health_check_interval=1&client_name=chat&db=2"
+    environ = {"TEST_RELAY_URL": url, "DJANGO_SETTINGS_MODULE": "tests.relay.site.settings"}
+    site = Gunicorn(workers=1, **environ)
+    try:
+        first = join(site.port)
+        time.sleep(1.1)  # until checks are due
+        second = join(site.port)
+        assert get(site.port, "/push/a/hello/")[1]["told"] == 1
+        assert [first.event(), second.event()] == [["message", "hello"]] * 2
+        time.sleep(1.1)
+        first.close()
+        begun = time.monotonic()
+        site.signal(signal.SIGTERM)
+        assert site.wait() == 0
+    finally:
+        site.end()
+    assert time.monotonic() - begun < 10
+    assert "Traceback" not in site.output
+    assert "The relay is lost" not in site.output
+
+
+def join(port):
+    client = WebSocketClient(port)
+    client.connect()
+    assert client.subscribe("a") is True
+    return client
+
+
+def fail(*args):
+    raise AssertionError("This socket is already used by another greenlet")
+
+
+def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, monkeypatch):
+    finished = []
+
+    @on_finish
+    def note(request, socket, context):
+        finished.append(socket.channels)
+
+    server = serve(RELAY_URL=redis_server.url)
+    process = server.process
+    leaving, staying = join(server.port), join(server.port)
+    monkeypatch.setattr(process.relay, "unsubscribe", fail)
+    assert leaving.subscribe("own") is True
+    leaving.close()
+    wait_until(lambda: len(process.shared.living) == 1)
+    assert finished == [["a", "own"]]
+    channels = process.shared.channels
+    assert channels.members(channel_topic("/", "own")) == []
+    assert len(channels.members(A)) == 1
+    staying.close()
+    begun = time.monotonic()
+    server.stop()
+    assert time.monotonic() - begun < 1.5
+    assert finished == [["a", "own"], ["a"]]
+
+
+def test_a_client_is_refused_where_its_socket_cannot_be_reached(redis_server, serve, monkeypatch):
+    server = serve(RELAY_URL=redis_server.url)
+    monkeypatch.setattr(server.process.relay, "subscribe", fail)
+    client = WebSocketClient(server.port)
+    client.send("40")
+    assert client.receive() == '44{"message":"Internal error"}'
+    wait_until(lambda: len(server.process.shared.living) == 0)
+    assert len(server.process.shared.channels) == 0
+
+
+class Broken:
+    """A connection that cannot be written to, and reads as before."""
+
+    def __init__(self, connection, error):
+        self._connection, self._error = connection, error
+
+    def send_command(self, *args, **options):
+        raise self._error
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize("error", [OSError("broken"), ValueError("closed"), AssertionError("used")])
+def test_a_listening_connection_that_cannot_be_written_to_is_made_anew(
+    redis_server, new_redis, error
+):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    relay._reader._connection = Broken(relay._reader._connection, error)
+    relay.subscribe(B, inbox.deliver)
+    wait_until(lambda: relay.status() == {"alive": True, "deaf_since": None, "reconnects": 1})
+    for topic in (A, B):
+        assert relay.publish(message(topic, topic)) == 1
+        inbox.wait_for(topic)
+    relay._reader._connection = Broken(relay._reader._connection, error)
+    relay.unsubscribe(B)
+    wait_until(lambda: relay.status()["reconnects"] == 2)
+    wait_until(lambda: relay.status()["alive"])
+    assert relay.publish(message("nobody", B)) == 0
+    assert relay.publish(message("again")) == 1
+    inbox.wait_for("again")
+
+
+def test_a_listening_connection_never_connects_again_by_itself(redis_server, new_redis):
+    relay, _ = new_redis(listen=False)
+    connection = listening_connection(relay._publisher._client)
+    connection.connect()
+    connection.disconnect()
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        connection.send_command("SUBSCRIBE", "a")
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        connection.can_read()

@@ -1,0 +1,206 @@
+"""Options of the relay's URL and numbers of databases, with real servers of Redis."""
+
+import shutil
+import subprocess
+import time
+from urllib.parse import quote
+
+import pytest
+
+from django_socketio import RelayError
+from django_socketio.relay.options import USABLE
+from tests.programs import free_port
+from tests.redis_server import RedisServer
+from tests.relay.conftest import (
+    A,
+    Stream,
+    each_server,
+    make_certificate,
+    message,
+    publisher_works,
+    relays_at,
+)
+from tests.waiting import wait_until
+
+# Sites in several databases of one Redis
+
+
+@each_server
+def test_sites_in_other_databases_do_not_meet(redis_server, new_redis):
+    sites = [new_redis(url=f"{redis_server.url}?db={number}") for number in (0, 1, 2, 12)]
+    for relay, inbox in sites:
+        relay.subscribe(A, inbox.deliver)
+    for count in range(3):
+        for number, (relay, _) in enumerate(sites):
+            assert relay.publish(message((number, count))) == 1
+    for number, (relay, inbox) in enumerate(sites):
+        inbox.wait_for([number, 2])
+        assert inbox.messages == [[number, count] for count in range(3)]
+        assert inbox.lost == []
+        assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
+
+
+@each_server
+def test_nobody_in_one_database_is_nobody_though_another_has_somebody(redis_server, new_redis):
+    relay, inbox = new_redis(url=f"{redis_server.url}?db=1")
+    relay.subscribe(A, inbox.deliver)
+    other, _ = new_redis(url=f"{redis_server.url}?db=2", listen=False)
+    assert other.publish(message("m")) == 0
+    assert relay.publish(message("own")) == 1
+    inbox.wait_for("own")
+    assert inbox.messages == ["own"]
+
+
+def test_a_site_in_a_database_of_its_own_loses_nothing_over_broken_connections(
+    redis_server, new_redis
+):
+    relay, inbox = new_redis(url=f"{redis_server.url}?db=3")
+    relay.subscribe(A, inbox.deliver)
+    stream = Stream(new_redis(url=f"{redis_server.url}?db=3", listen=False)[0])
+    for _ in range(2):
+        stream.go_on()
+        redis_server.kill_connections()
+        wait_until(lambda: relay.status()["alive"])
+    stream.go_on()
+    stream.stop()
+    inbox.wait_for(stream.accepted[-1])
+    assert (inbox.messages, inbox.lost) == (stream.accepted, [])
+
+
+# Options
+
+
+def check_relay(server, new, **options):
+    """Check that a relay publishes, hears, and comes back after its connections broke."""
+    relay, inbox = new(**options)
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("first")) == 1
+    inbox.wait_for("first")
+    server.kill_connections()
+    wait_until(lambda: relay.status()["reconnects"] == 1 and relay.status()["alive"])
+    wait_until(lambda: publisher_works(relay, "second"))
+    inbox.wait_for("second")
+    relay.unsubscribe(A)
+    wait_until(lambda: relay.publish(message("nobody")) == 0)
+    assert inbox.messages == ["first", "second"]
+
+
+PLAIN = {
+    "client_name": "client_name=chat",
+    "db": "db=4",
+    "health_check_interval": "health_check_interval=1",
+    "max_connections": "max_connections=1",
+    "password": "username=me&password=cret",
+    "protocol": "protocol=2",
+    "socket_keepalive": "socket_keepalive=yes",
+    "socket_read_size": "socket_read_size=16",
+    "username": "username=me&password=cret",
+}
+"""Options for any Redis, and queries that have them."""
+
+CASES = [("redis", name) for name in PLAIN]
+CASES += [("unix", name) for name in PLAIN if name != "socket_keepalive"]
+
+
+@pytest.fixture
+def addresses(redis_server):
+    """Where a Redis is: on its Unix socket, and on a port."""
+    port = free_port()
+    redis_server.client.config_set("port", str(port))
+    redis_server.client.execute_command("ACL SETUSER me on >cret ~* &* +@all")
+    return {"unix": redis_server.url, "redis": f"redis://127.0.0.1:{port}"}
+
+
+@pytest.mark.parametrize(("scheme", "name"), CASES)
+def test_an_option_that_can_be_used_works(redis_server, addresses, new_redis, scheme, name):
+    check_relay(redis_server, new_redis, url=f"{addresses[scheme]}?{PLAIN[name]}")
+
+
+def test_clients_have_the_name_that_the_url_gives_them(redis_server, new_redis):
+    relay, _ = new_redis(url=f"{redis_server.url}?client_name=chat")
+    relay.publish(message("m"))
+    names = [client["name"] for client in redis_server.client.client_list()]
+    assert names.count("chat") == 2  # one that listens, one that publishes
+
+
+def test_health_checks_of_a_redis_that_hangs_are_errors_of_the_relay(redis_server, new_redis):
+    relay, inbox = new_redis(url=f"{redis_server.url}?health_check_interval=1", timeout=0.4)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("before"))
+    time.sleep(1.1)  # until a check is due
+    redis_server.pause()
+    with pytest.raises(RelayError):
+        relay.publish(message("failed"))
+    redis_server.resume()
+    wait_until(lambda: publisher_works(relay, "after"))
+    inbox.wait_for("after")
+    assert "failed" not in inbox.messages
+
+
+TLS = {
+    "ssl_ca_certs": "ssl_ca_certs={certificate}",
+    "ssl_ca_data": "ssl_ca_data={text}",
+    "ssl_ca_path": "ssl_ca_path={folder}",
+    "ssl_cert_reqs": "ssl_cert_reqs=none",
+    "ssl_certfile": "ssl_cert_reqs=none&ssl_certfile={certificate}&ssl_keyfile={key}",
+    "ssl_check_hostname": "ssl_ca_certs={certificate}&ssl_check_hostname=no",
+    "ssl_ciphers": "ssl_cert_reqs=none&ssl_ciphers=HIGH",
+    "ssl_exclude_verify_flags": (
+        "ssl_ca_certs={certificate}&ssl_exclude_verify_flags=VERIFY_X509_STRICT"
+    ),
+    "ssl_include_verify_flags": (
+        "ssl_ca_certs={certificate}&ssl_include_verify_flags=VERIFY_X509_PARTIAL_CHAIN"
+    ),
+    "ssl_keyfile": "ssl_cert_reqs=none&ssl_certfile={certificate}&ssl_keyfile={key}",
+    "ssl_min_version": "ssl_cert_reqs=none&ssl_min_version=772",
+    "ssl_password": (
+        "ssl_cert_reqs=none&ssl_certfile={certificate}&ssl_keyfile={locked}&ssl_password=cret"
+    ),
+}
+"""Options of TLS, and queries that have them."""
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory):
+    """A Redis with TLS; what queries refer to; and its port."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = make_certificate(folder)
+    locked = folder / "locked.pem"
+    openssl("pkey", "-in", key, "-aes256", "-passout", "pass:cret", "-out", locked)
+    known = folder / "known"
+    known.mkdir()
+    shutil.copy(certificate, known)
+    openssl("rehash", known)
+    port = free_port()
+    files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file"]
+    options = ["--tls-port", str(port), "--tls-auth-clients", "optional", *files, certificate]
+    given = {"certificate": certificate, "key": key, "locked": locked, "folder": known}
+    with RedisServer(folder, options=options) as server:
+        yield server, {**given, "text": quote(certificate.read_text())}, port
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.needs("tls")
+@pytest.mark.parametrize("name", TLS)
+def test_an_option_of_tls_works(encrypted, name):
+    server, given, port = encrypted
+    host = "localhost" if name == "ssl_check_hostname" else "127.0.0.1"  # it is not named so
+    with relays_at(f"rediss://{host}:{port}?{TLS[name].format(**given)}") as new:
+        check_relay(server, new)
+
+
+@pytest.mark.needs("tls")
+def test_a_certificate_that_is_not_known_is_told(encrypted):
+    _, _, port = encrypted
+    with relays_at(f"rediss://127.0.0.1:{port}", timeout=0.4) as new:
+        relay, _ = new(listen=False)
+        with pytest.raises(RelayError, match="self-signed certificate"):
+            relay.publish(message("m"))
+
+
+def test_every_option_is_tried():
+    by_sentinels = {"sentinel_username", "sentinel_password"}  # tests/relay/test_redis.py
+    assert {*USABLE} == {*PLAIN} | {*TLS} | by_sentinels
