@@ -26,7 +26,12 @@ def test_what_is_pinned_is_installed(name):
     assert installed == pins(name)
 
 
-@pytest.mark.parametrize("name", ["run.txt", "test.txt", "fuzz.txt", "audit.txt"])
+def test_the_servers_that_are_pinned_are_installed():
+    found = importlib.metadata.distributions(path=[str(FOLDER.parent / ".servers")])
+    assert {one.name: one.version for one in found} == pins("servers.txt")
+
+
+@pytest.mark.parametrize("name", ["run.txt", "test.txt", "servers.txt", "fuzz.txt", "audit.txt"])
 def test_every_line_pins_one_version(name):
     assert pins(name)
 

@@ -1,7 +1,6 @@
 """The Redis relay and what can happen to it: every fault is made with a real Redis."""
 
 import multiprocessing
-import subprocess
 import threading
 import time
 
@@ -10,8 +9,6 @@ import redis
 
 from django_socketio import RelayError
 from django_socketio.relay.base import socket_topic
-from tests.programs import free_port
-from tests.redis_server import program
 from tests.relay.conftest import A, B, Stream, each_server, message, publisher_works
 from tests.waiting import wait_until
 
@@ -438,65 +435,3 @@ def test_a_forked_process_publishes_too(redis_server, listening, new_redis):
     inbox = listening[1]
     inbox.wait_for("from the parent again")
     assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
-
-
-def start_redis(folder, port, *options):
-    folder.mkdir()
-    arguments = ["--port", str(port), "--save", "", "--dir", str(folder), *options]
-    process = subprocess.Popen([program(), *arguments], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
-    wait_until(lambda: answers(client))
-    client.close()
-    return process
-
-
-def answers(client):
-    try:
-        return client.ping()
-    except redis.ConnectionError:
-        return False
-
-
-@pytest.fixture
-def sentinel(tmp_path):
-    """A master, a replica and a Sentinel: its port, and the master's process."""
-    ports = [free_port() for _ in range(3)]
-    master = start_redis(tmp_path / "master", ports[0])
-    replica = start_redis(tmp_path / "replica", ports[1], "--replicaof", "127.0.0.1", str(ports[0]))
-    configuration = tmp_path / "sentinel.conf"
-    configuration.write_text(
-        f"port {ports[2]}\nsentinel monitor site 127.0.0.1 {ports[0]} 1\n"
-        "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
-    )
-    watcher = subprocess.Popen(
-        [program(), str(configuration), "--sentinel"], stdout=subprocess.DEVNULL
-    )
-    yield ports[2], master
-    for process in (watcher, replica, master):
-        process.kill()
-        process.wait()
-
-
-def test_sentinels_lead_to_the_master_and_to_the_next_one(sentinel, new_redis):
-    port, master = sentinel
-    wait_until(lambda: knows_replica(port))
-    url = f"redis+sentinel://127.0.0.1:{port}/site/0"
-    relay, inbox = new_redis(url=url)
-    relay.subscribe(A, inbox.deliver)
-    assert relay.publish(message("by the first")) == 1
-    inbox.wait_for("by the first")
-    master.kill()
-    master.wait()
-    wait_until(lambda: publisher_works(relay, "by the second"))
-    inbox.wait_for("by the second")
-
-
-def knows_replica(port):
-    client = redis.Redis(port=port)
-    try:
-        (state,) = client.sentinel_masters().values()
-        return state["num-slaves"] == 1
-    except (redis.ConnectionError, ValueError):
-        return False
-    finally:
-        client.close()
