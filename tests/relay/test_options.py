@@ -8,13 +8,16 @@ from urllib.parse import quote
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.relay import wire
 from django_socketio.relay.options import USABLE
+from tests.production.documented import blocks
 from tests.programs import free_port
 from tests.redis_server import RedisServer
 from tests.relay.conftest import (
     A,
     Stream,
     each_server,
+    each_sharded,
     make_certificate,
     message,
     publisher_works,
@@ -204,3 +207,61 @@ def test_a_certificate_that_is_not_known_is_told(encrypted):
 def test_every_option_is_tried():
     by_sentinels = {"sentinel_username", "sentinel_password"}  # tests/relay/test_redis.py
     assert {*USABLE} == {*PLAIN} | {*TLS} | by_sentinels
+
+
+# Users of an ACL
+
+
+def documented_rights():
+    """Return the documented rights of a user, and those that a cluster needs besides."""
+    one, cluster = [block.split() for block in blocks("text") if "numsub" in block]
+    name, *rights = one[2:]
+    assert name == "chat"
+    return rights, cluster
+
+
+@each_server
+def test_a_user_with_the_documented_rights_can_all_that_a_relay_does(redis_server, new_redis):
+    rights, _ = documented_rights()
+    redis_server.client.execute_command("ACL", "SETUSER", "chat", "on", *rights)
+    url = redis_server.url.replace("//", "//chat:password@")
+    check_relay(redis_server, new_redis, url=f"{url}?db=1")
+    # A publisher that asks whether a message whose answer was lost has been taken, and a hole.
+    relay, inbox = new_redis(url=url)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("kept"))
+    assert relay._publisher._has_lately(A, wire.encode(inbox_envelope(inbox)))
+    assert len(relay._publisher.log(A, 0)) == 1
+    log = redis_server.client.acl_log()
+    assert log == []
+
+
+def inbox_envelope(inbox):
+    inbox.wait(lambda: inbox.envelopes)
+    return inbox.envelopes[0]
+
+
+@each_sharded
+@pytest.mark.needs("shards")
+def test_a_user_with_the_documented_rights_can_use_a_cluster(cluster):
+    one, more = documented_rights()
+    rights = [right.replace("socketio", "rights") for right in (*one, *more)]
+    cluster.run("ACL", "SETUSER", "chat", "on", *rights)
+    url = cluster.url.replace("//", "//chat:password@")
+    with relays_at(url, prefix="rights") as new:
+        relay, inbox = new()
+        relay.subscribe(A, inbox.deliver)
+        stream = Stream(relay)
+        for _ in range(2):
+            stream.go_on(20)
+            name = relay._names.channel(A)
+            source = cluster.node_of(name)
+            cluster.move_slot(name, next(node for node in cluster.nodes if node is not source))
+        stream.go_on(20)
+        stream.stop()
+        inbox.wait_for(stream.accepted[-1])
+        assert (inbox.messages, inbox.lost) == (stream.accepted, [])
+        relay.unsubscribe(A)
+        wait_until(lambda: relay.publish(message("nobody")) == 0)
+    for node in cluster.nodes:
+        assert node.client.acl_log() == []
