@@ -38,6 +38,27 @@ def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
     assert "The relay is lost" not in site.output
 
 
+def test_a_worker_stops_while_redis_hangs_and_more_is_left_than_can_be_written(redis_server):
+    environ = {"TEST_RELAY_URL": redis_server.url}
+    site = Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
+    try:
+        for number in range(25):
+            client = join(site.port)
+            for other in range(20):
+                assert client.subscribe(f"{number}-{other}") is True
+        redis_server.pause()
+        begun = time.monotonic()
+        site.signal(signal.SIGTERM)
+        assert site.wait() == 0
+    finally:
+        site.end()
+    assert time.monotonic() - begun < 10
+    # The buffer of the socket to Redis was full, or else this has shown nothing.
+    assert site.output.count("The relay is lost: Timeout writing to socket") == 1
+    assert "Traceback" not in site.output
+    assert "did not end" not in site.output
+
+
 def join(port):
     client = WebSocketClient(port)
     client.connect()
