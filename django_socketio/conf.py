@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -74,18 +75,22 @@ def _is_prefix(value: Any) -> bool:
     return _is_text(value) and not set("{}") & set(value)
 
 
-def _is_relay_url(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and _explain_relay_url(value) is None)
-
-
-def _explain_relay_url(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
+@lru_cache(maxsize=16)
+def _problem_of_url(url: str) -> str | None:
+    """Return why a relay's URL cannot be used. Cached: every message of a script asks for it."""
     try:
-        RelayURL.parse(value)
+        RelayURL.parse(url)
     except ValueError as error:
         return f"cannot be used: {error}"
     return None
+
+
+def _is_relay_url(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and _problem_of_url(value) is None)
+
+
+def _explain_relay_url(value: Any) -> str | None:
+    return _problem_of_url(value) if isinstance(value, str) else None
 
 
 def _is_origins(value: Any) -> bool:
