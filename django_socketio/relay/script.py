@@ -13,45 +13,42 @@
 # Writing comes before handing on: if Redis refuses to write (out of memory, read-only), nothing is
 # handed on.
 # A message that comes too late is not handed on: its publisher has been told that it failed.
+#
+# Functions of its own would take a twentieth more of Redis's time: all is in one loop.
 PUBLISH = """
 local message, new_epoch, log_size, log_milliseconds, deadline, command = unpack(ARGV, 1, 6)
 local count = command == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
+local call = redis.call
 
-local now = redis.call('TIME')
+local now = call('TIME')
 if now[1] + now[2] / 1000000 > tonumber(deadline) then
   return redis.error_reply('TOOLATE the publisher waits no longer')
 end
 
--- Number a message and keep it; return what precedes it on the channel.
-local function keep(position_key, log_key)
-  if log_size == '0' then
-    return '- 0 '
-  end
-  local epoch = redis.call('HGET', position_key, 'epoch')
-  if not epoch then
-    epoch = new_epoch
-    redis.call('HSET', position_key, 'epoch', epoch)
-    redis.call('DEL', log_key)
-  end
-  local number = redis.call('HINCRBY', position_key, 'number', 1)
-  redis.call('XADD', log_key, 'MAXLEN', '~', log_size, number .. '-0', 'm', message)
-  redis.call('PEXPIRE', position_key, log_milliseconds)
-  redis.call('PEXPIRE', log_key, log_milliseconds)
-  return epoch .. ' ' .. number .. ' '
-end
-
-local function publish(channel, position_key, log_key)
-  local listeners = redis.call('PUBSUB', count, channel)[2]
-  -- The only place that decides whether a message is kept.
-  if listeners > 0 then
-    redis.call(command, channel, keep(position_key, log_key) .. message)
-  end
-  return listeners
-end
-
 local received = 0
 for i = 1, #KEYS, 2 do
-  received = received + publish(ARGV[6 + (i + 1) / 2], KEYS[i], KEYS[i + 1])
+  local position, log, channel = KEYS[i], KEYS[i + 1], ARGV[6 + (i + 1) / 2]
+  local listeners = call('PUBSUB', count, channel)[2]
+
+  -- The only place that decides whether a message is kept and handed on.
+  if listeners > 0 then
+    local place = '- 0 '
+    if log_size ~= '0' then
+      local epoch = call('HGET', position, 'epoch')
+      if not epoch then
+        epoch = new_epoch
+        call('HSET', position, 'epoch', epoch)
+        call('DEL', log)
+      end
+      local number = call('HINCRBY', position, 'number', 1)
+      call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', message)
+      call('PEXPIRE', position, log_milliseconds)
+      call('PEXPIRE', log, log_milliseconds)
+      place = epoch .. ' ' .. number .. ' '
+    end
+    call(command, channel, place .. message)
+    received = received + listeners
+  end
 end
 return received
 """
