@@ -111,7 +111,7 @@ def test_an_operator_sends(site, clients, arguments, told):
 
 
 def test_an_operator_sends_to_one_socket(site, clients):
-    done = python(site, MANAGE, "socketio_send", "--session", clients[0].id, "1")
+    done = python(site, MANAGE, "socketio_send", f"--session={clients[0].id}", "1")
     assert "received by 1" in done.stdout
     assert clients[0].event() == ["message", 1]
 

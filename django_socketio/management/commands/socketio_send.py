@@ -20,7 +20,11 @@ class Command(BaseCommand):
         receivers = parser.add_mutually_exclusive_group(required=True)
         receivers.add_argument("channel", nargs="?", help="The channel to send to.")
         receivers.add_argument("--all", action="store_true", help="Send to all sockets.")
-        receivers.add_argument("--session", metavar="ID", help="Send to the socket with this id.")
+        receivers.add_argument(
+            "--session",
+            metavar="ID",
+            help="Send to the socket with this id. Ids may begin with a dash: write --session=ID.",
+        )
         parser.add_argument("message", help="The message, as JSON: '\"text\"', '{\"a\": 1}'.")
         parser.add_argument("--event", default="message", help='The event; "message" by default.')
         parser.add_argument("--namespace", default="/", help='The namespace; "/" by default.')
