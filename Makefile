@@ -21,7 +21,7 @@ demo: $(VENV)/run.installed
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-# Every test of the relay, with every server that it is tested with: seven minutes.
+# Every test of the relay, with every server that it is tested with: a quarter of an hour.
 SERVERS ?= system redis-6.2 redis-8.2 valkey-8.1 valkey-9.1
 test-servers: $(VENV)/test.installed
 	for server in $(SERVERS); do \
