@@ -1,14 +1,14 @@
 """The channels of this process: which sockets are on which, and how a message reaches them."""
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope, Relay, channel_of
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.workers import FAILURES
 
-logger = logging.getLogger("django_socketio")
+logger = get_logger()
 
 Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
 """Makes an event of a namespace ready to be sent."""
