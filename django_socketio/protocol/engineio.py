@@ -37,6 +37,7 @@ class Packet(NamedTuple):
 
 _TYPES = {str(int(type)): type for type in PacketType}
 _DIGITS = {type: str(int(type)) for type in PacketType}
+_BASE64_VARIANTS = str.maketrans("-_", "+/", " \t\n\v\f\r")
 
 
 def encode(packet: Packet) -> str | bytes:
@@ -108,7 +109,20 @@ def _decode_part(part: str) -> Packet:
     try:
         return Packet(PacketType.MESSAGE, b64decode(part[1:], validate=True))
     except (binascii.Error, ValueError):
-        raise ProtocolError("a binary packet is not base64") from None
+        return Packet(PacketType.MESSAGE, _decode_loosely(part[1:]))
+
+
+def _decode_loosely(text: str) -> bytes:
+    """Return the bytes of base64 that is not written as RFC 4648, section 4, wants it.
+
+    Encoders of clients break lines (RFC 2045, section 6.8: Java), omit the padding, or use the
+    alphabet for URLs (RFC 4648, section 5). Socket.IO's own server reads all of these.
+    """
+    data = text.translate(_BASE64_VARIANTS).rstrip("=")
+    try:
+        return b64decode(data + "=" * (-len(data) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ProtocolError(f"a binary packet is not base64: {text[:60]!r}") from None
 
 
 def encode_message(content: str | bytes) -> str | bytes:

@@ -1,7 +1,7 @@
 """Engine.IO payloads and packets."""
 
 import re
-from base64 import b64decode
+from base64 import urlsafe_b64decode
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import (
@@ -16,10 +16,9 @@ from django_socketio.protocol.engineio import (
 from tests.fuzz.target import Target
 
 MAX_PACKETS = 8
-# Padding that is not needed is taken, as JavaScript's readers do.
-_BASE64 = re.compile(
-    "(?:[A-Za-z0-9+/]{4})+=*|(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-)
+_WHITESPACE = re.compile("[ \\t\\n\\v\\f\\r]")
+# Padding may be missing, or more than is needed, as in JavaScript's readers.
+_BASE64 = re.compile("((?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3})?)=*")
 
 
 def expected(body: bytes) -> list[Packet] | None:
@@ -34,11 +33,15 @@ def expected(body: bytes) -> list[Packet] | None:
 
 def _packet(part: str) -> Packet | None:
     if part.startswith("b"):
-        is_base64 = _BASE64.fullmatch(part[1:]) is not None
-        return Packet(PacketType.MESSAGE, b64decode(part[1:])) if is_base64 else None
+        base64 = _BASE64.fullmatch(_WHITESPACE.sub("", part[1:]))
+        return None if base64 is None else Packet(PacketType.MESSAGE, _decoded(base64[1]))
     if not part or part[0] not in "0123456":
         return None
     return Packet(PacketType(int(part[0])), part[1:])
+
+
+def _decoded(base64: str) -> bytes:
+    return urlsafe_b64decode(base64.replace("+", "-").replace("/", "_") + "==")
 
 
 def refusal_is_fit_to_be_told(error: ProtocolError) -> None:

@@ -1,3 +1,5 @@
+from base64 import encodebytes
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,11 +111,43 @@ def test_a_payload_with_something_that_is_no_packet_is_refused_as_a_whole(body):
 
 
 @pytest.mark.parametrize(
-    "body", [b"b!!!!", b"bAQ ID", b"bAQ", b"bAQIDBA=", b"b=", "bü".encode(), b"bA-_A", b"bAQ==AQ=="]
+    "text",
+    [
+        "+/8AAQ==\n",  # Java and MIME: a line break at the end
+        "+/8A\r\nAQ==\r\n",  # and within, every 76 characters
+        " +/8A\tAQ = =\f",
+        "+/8AAQ",  # without padding
+        "+/8AAQ=",
+        "+/8AAQ====",
+        "-_8AAQ==",  # the alphabet for URLs
+        "-_8AAQ",
+        "-/8A\nAQ",
+    ],
 )
-def test_binary_that_is_not_base64_is_refused(body):
-    with pytest.raises(ProtocolError, match="not base64"):
+def test_base64_is_taken_as_the_encoders_of_clients_write_it(text):
+    packets = engineio.decode_payload(f"b{text}\x1e4after".encode(), max_packets=2)
+    assert [packet.data for packet in packets] == [b"\xfb\xff\x00\x01", "after"]
+
+
+def test_long_binary_in_lines_of_76_characters():
+    data = bytes(range(256)) * 40
+    (packet,) = engineio.decode_payload(b"b" + encodebytes(data), max_packets=1)
+    assert packet == Packet(PacketType.MESSAGE, data)
+
+
+@pytest.mark.parametrize(
+    "body", [b"b!!!!", b"bAQ?ID", b"bA", b"bAQIDB", b"bA===", "bü".encode(), b"bAQ==AQ==", b"b=AQ"]
+)
+def test_binary_that_is_not_base64_is_refused_and_named(body):
+    with pytest.raises(ProtocolError, match="not base64") as error:
         engineio.decode_payload(body, max_packets=10)
+    assert repr(body.decode()[1:]) in str(error.value)
+
+
+def test_long_binary_that_is_not_base64_is_quoted_in_short():
+    with pytest.raises(ProtocolError, match="not base64") as error:
+        engineio.decode_payload(b"b" + b"?" * 100_000, max_packets=1)
+    assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("body", [b"4\xff", b"4\xc3", b"4\xed\xa0\x80", b"\x80"])
