@@ -173,6 +173,7 @@ BAD_FIELDS = [
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSBub25jZQ=="),
     ("Sec-WebSocket-Version", "8"),
     ("Sec-WebSocket-Version", "14"),
+    ("Sec-WebSocket-Protocol", "two words"),
 ]
 
 
@@ -194,6 +195,19 @@ def test_4_2_1_names_are_read_whatever_their_case(port, name, value):
     assert b" 101 " in connection.head.partition(b"\r\n")[0]
     connection.leave()
     connection.socket.close()
+
+
+def test_4_2_2_the_first_subprotocol_that_is_offered_is_chosen(port):
+    offered = "first, second\r\nSec-WebSocket-Protocol: third"
+    connection = Connection(port, {**HANDSHAKE, "Sec-WebSocket-Protocol": offered})
+    assert connection.head.lower().count(b"sec-websocket-protocol") == 1
+    assert b"\r\nSec-WebSocket-Protocol: first" in connection.head
+    connection.leave()
+    connection.socket.close()
+
+
+def test_4_2_2_no_subprotocol_is_chosen_where_none_is_offered(ws):
+    assert b"sec-websocket-protocol" not in ws.head.lower()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD"])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.headers import build_extension, parse_extension
+from websockets.headers import build_extension, parse_extension, parse_subprotocol
 from websockets.typing import ExtensionHeader, ExtensionParameter
 
 from django_socketio.exceptions import ProtocolError
@@ -39,13 +39,15 @@ class Request(NamedTuple):
     """Of ``Sec-WebSocket-Version``."""
     extensions: str = ""
     """Of ``Sec-WebSocket-Extensions``: what the client offers."""
+    subprotocols: str = ""
+    """Of ``Sec-WebSocket-Protocol``: what the client offers."""
 
 
 def accept(request: Request) -> tuple[tuple[str, str], ...]:
     """Return the header fields of the answer to a request: those of a 101.
 
-    Subprotocols are not agreed to, whichever the client offers; for extensions see
-    ``agree_to_compression``.
+    The first subprotocol that the client offers is chosen, whichever it is: browsers fail a
+    connection for which none is. For extensions see ``agree_to_compression``.
 
     Raises:
         ProtocolError: it is no request for a WebSocket of this version.
@@ -60,7 +62,22 @@ def accept(request: Request) -> tuple[tuple[str, str], ...]:
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", binascii.b2a_base64(digest, newline=False).decode()),
+        *_subprotocol(request.subprotocols),
     )
+
+
+def _subprotocol(offered: str) -> tuple[tuple[str, str], ...]:
+    """Return the header field that chooses a subprotocol, if the client offers one (4.2.2, /5)."""
+    if not offered:
+        return ()
+    expected = "a list of different tokens"
+    try:
+        names = parse_subprotocol(offered.strip(" \t"))
+    except InvalidHeader:
+        names = []
+    if not names or len(set(names)) < len(names):  # section 4.1, point 10: they must be unique
+        raise ProtocolError(_unexpected("Sec-WebSocket-Protocol", expected, offered))
+    return (("Sec-WebSocket-Protocol", names[0]),)
 
 
 def agree_to_compression(extensions: str) -> str | None:

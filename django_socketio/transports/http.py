@@ -107,6 +107,7 @@ class Exchange(NamedTuple):
             get("HTTP_SEC_WEBSOCKET_KEY", ""),
             get("HTTP_SEC_WEBSOCKET_VERSION", ""),
             get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""),
+            get("HTTP_SEC_WEBSOCKET_PROTOCOL", ""),
         )
 
     def transport(self) -> str:

@@ -104,6 +104,14 @@ def test_request_is_the_handshake_of_this_client(connect, seen, transport):
     assert seen.next() == (first, "me & you", "me")
 
 
+def test_client_that_offers_subprotocols_connects(node, server, transport):
+    echo()
+    protocols = ["my-protocol", "another"]
+    client = node.connect(server, transport, protocols=protocols)
+    client.emit("message", "hello")
+    assert client.event() == ["message", "hello"]
+
+
 def test_permission_denied_in_on_connect_is_the_connect_error(node, server, transport, seen):
     @on_connect
     def refuse(request, socket, context):

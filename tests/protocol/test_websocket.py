@@ -692,3 +692,44 @@ def test_what_is_shown_of_a_bad_field_is_short_and_printable(field, value):
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/0.9"])
 def test_a_request_before_http_1_1_is_refused(version):
     assert version in refusal(http_version=version)
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ("my-protocol", "my-protocol"),
+        ("first, second", "first"),
+        ("first,second,third", "first"),
+        (" first ,\tsecond", "first"),
+        (",first", "first"),
+        ("v1.!#$%&'*+^_`|~-", "v1.!#$%&'*+^_`|~-"),
+    ],
+)
+def test_the_first_subprotocol_that_is_offered_is_chosen(offered, chosen):
+    # Browsers fail a connection whose server chooses none (WebSockets Standard, "establish").
+    assert accept(subprotocols=offered) == {**accept(), "Sec-WebSocket-Protocol": chosen}
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        ",",
+        "two words",
+        "first, two words",
+        "first;second",
+        '"quoted"',
+        "first, first",
+        "fi\xfcrst",
+        "first\r\nSet-Cookie: a=b",
+        "a/b",
+        "first, \x00",
+    ],
+)
+def test_subprotocols_that_are_not_a_list_of_different_tokens_are_refused_and_shown(offered):
+    problem = refusal(subprotocols=offered)
+    assert "Sec-WebSocket-Protocol" in problem
+    assert repr(offered[:60]) in problem
+
+
+def test_long_subprotocols_are_shown_in_short():
+    assert len(refusal(subprotocols="a b" * 10_000)) < 200
