@@ -3,9 +3,11 @@
 from base64 import b64encode
 
 import pytest
+from websocket import ABNF
 
-from django_socketio.events import on_event
-from tests.clients import PollingClient
+from django_socketio.events import on_connect, on_event
+from tests.clients import PollingClient, WebSocketClient
+from tests.test_http import closed_with, get, raw_get, response, wait_until_polled
 
 JAVA_MIME_LINE = 76
 
@@ -31,3 +33,78 @@ def test_binary_of_the_java_client_over_polling(server, sizes, size):
     body = f"{event}\x1eb{java_base64(bytes(size))}"
     assert client.post(body.encode()) == (200, "ok")
     assert client.receive() == f"437[{size}]"
+
+
+# Upgrades
+
+
+@pytest.fixture
+def polling(server):
+    """A session on long-polling that has messages which were not fetched yet."""
+
+    @on_connect
+    def greet(request, socket, context):
+        socket.send("not fetched")
+
+    client = PollingClient(server.port)
+    client.send("40")
+    return client
+
+
+def test_an_upgrade_without_a_probe_takes_the_session_over(server, polling):
+    websocket = WebSocketClient(server.port, polling.sid)
+    websocket.send("5")
+    assert websocket.receive().startswith('40{"sid"')
+    assert websocket.event() == ["message", "not fetched"]
+    assert websocket.sync() == []
+    assert get(server.port, polling.path)[0] == 400
+
+
+def test_an_upgrade_without_a_probe_releases_the_get_that_waits(server):
+    client = PollingClient(server.port)
+    waiting = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send("5")
+    assert response(waiting) == (200, "6")
+    websocket.connect()
+
+
+@pytest.mark.parametrize(
+    "packets", [["2probe", "2probe", "5"], ["5", "5"], ["2probe", "5", "5", "6"], ["2probe", "5"]]
+)
+def test_an_upgrade_in_one_go_with_what_is_said_after_it(server, polling, packets):
+    websocket = WebSocketClient(server.port, polling.sid)
+    connection = websocket.ws.sock
+    frames = [ABNF.create_frame(packet, ABNF.OPCODE_TEXT).format() for packet in packets]
+    connection.sendall(b"".join(frames))
+    for _ in range(packets.count("2probe")):
+        assert websocket.receive() == "3probe"
+    assert websocket.receive().startswith('40{"sid"')
+    assert websocket.event() == ["message", "not fetched"]
+    assert websocket.sync() == []
+
+
+def test_a_websocket_that_upgrades_from_nothing_is_taken(server):
+    websocket = WebSocketClient(server.port)
+    websocket.send("5")
+    websocket.connect()
+
+
+def test_only_one_of_two_websockets_upgrades(server, polling):
+    probing = WebSocketClient(server.port, polling.sid)
+    hasty = WebSocketClient(server.port, polling.sid)
+    probing.send("2probe")
+    assert probing.receive() == "3probe"
+    hasty.send("5")
+    assert hasty.is_closed()
+    probing.send("5")
+    assert probing.receive().startswith('40{"sid"')
+
+
+def test_an_upgrade_of_a_session_that_has_ended_says_so(server):
+    client = PollingClient(server.port)
+    websocket = WebSocketClient(server.port, client.sid)
+    client.close()
+    websocket.send("5")
+    assert closed_with(websocket) == (1000, "the session is over")

@@ -218,19 +218,39 @@ def test_after_the_upgrade_polling_is_refused_and_the_session_lives(server):
     upgraded.connect()
 
 
+def closed_with(websocket):
+    """Return the code and the reason of the close frame that comes next."""
+    opcode, payload = websocket.ws.recv_data(control_frame=True)
+    assert opcode == 8, (opcode, payload)
+    return int.from_bytes(payload[:2]), payload[2:].decode()
+
+
 def test_a_second_websocket_is_accepted_and_closed(server):
     client = PollingClient(server.port)
     upgraded = client.upgrade()
-    assert WebSocketClient(server.port, client.sid).is_closed()
+    second = WebSocketClient(server.port, client.sid)
+    assert closed_with(second) == (1000, "another WebSocket carries the session, or is about to")
     upgraded.connect()
 
 
-@pytest.mark.parametrize("packet", ["5", "2", "4hello", '42["a"]', b"x"])
-def test_an_upgrade_that_does_not_begin_with_a_probe_is_given_up(server, packet):
+@pytest.mark.parametrize("packet", ["2", "3", "3probe", "1", "6", "4hello", '42["a"]', "x", b"x"])
+def test_an_upgrade_that_begins_otherwise_is_given_up_and_says_why(server, caplog, packet):
     client = PollingClient(server.port)
     websocket = WebSocketClient(server.port, client.sid)
     websocket.send(packet)
-    assert websocket.is_closed()
+    problem = f"an upgrade begins with '2probe' or '5', not {packet!r}"
+    assert closed_with(websocket) == (1008, problem)
+    client.connect()
+    assert problem in caplog.text
+    assert client.sid not in caplog.text
+
+
+def test_an_upgrade_by_something_long_is_quoted_in_short(server):
+    client = PollingClient(server.port)
+    websocket = WebSocketClient(server.port, client.sid)
+    websocket.send("4" + "x" * 100_000)
+    code, problem = closed_with(websocket)
+    assert (code, problem[:30]) == (1008, "an upgrade begins with '2probe")
     client.connect()
 
 
@@ -244,13 +264,16 @@ def test_an_upgrade_that_is_abandoned_leaves_the_session_on_polling(server):
     assert client.upgrade().sync() == []
 
 
-def test_an_upgrade_that_takes_too_long_is_given_up(serve):
+def test_an_upgrade_that_takes_too_long_is_given_up_and_says_why(serve, caplog):
     server = serve(PING_INTERVAL=5, PING_TIMEOUT=0.1)
     client = PollingClient(server.port)
     websocket = WebSocketClient(server.port, client.sid)
     websocket.send("2probe")
-    assert websocket.is_closed()
+    assert websocket.receive() == "3probe"
+    problem = "the upgrade took more than 0.1 s (SOCKETIO_PING_TIMEOUT)"
+    assert closed_with(websocket) == (1000, problem)
     client.connect()
+    assert problem in caplog.text
 
 
 def test_frames_in_the_segment_of_the_upgrade_request_are_read(server):

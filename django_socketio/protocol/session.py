@@ -72,7 +72,8 @@ class SessionProtocol:
             self.deadline = now + self._interval
         elif packet.type is PacketType.CLOSE:
             self.close(Reason.TRANSPORT_CLOSE)
-        elif packet.type is not PacketType.NOOP:
+        elif packet.type not in (PacketType.NOOP, PacketType.UPGRADE):
+            # An UPGRADE asks for what is done already: clients repeat it, or begin with it.
             raise ProtocolError(f"an {packet.type.name} packet from the client")
         return None
 

@@ -28,7 +28,7 @@ from django_socketio.transports.limits import Limits
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.polling import NOOP, OverlapError, PollingTransport
 from django_socketio.transports.session import Delegate, Session
-from django_socketio.transports.upgrade import Upgrade
+from django_socketio.transports.upgrade import TAKEN, Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = get_logger()
@@ -163,7 +163,7 @@ class Engine:
             if not isinstance(polling, PollingTransport) or polling.probed:
                 # The specification has such a connection closed, not refused.
                 websocket.start(session)
-                return websocket.close()
+                return websocket.close(reason=TAKEN)
             upgrade = Upgrade(session, polling, websocket, self._alarms, self._limits.ping_timeout)
             websocket.start(upgrade)
             websocket.feed(received)

@@ -4,6 +4,8 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.engineio import Packet, PacketType
 from django_socketio.protocol.session import PROBE
+from django_socketio.protocol.websocket import CloseCode
+from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.outgoing import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
@@ -12,6 +14,10 @@ from django_socketio.transports.websocket import WebSocketTransport
 
 PROBE_PACKET = engineio.encode(Packet(PacketType.PING, PROBE))
 UPGRADE_PACKET = engineio.encode(Packet(PacketType.UPGRADE))
+
+TAKEN = "another WebSocket carries the session, or is about to"
+OVER = "the session is over"
+"""Why a WebSocket cannot take a session over."""
 
 
 class Upgrade:
@@ -37,17 +43,26 @@ class Upgrade:
         self._websocket = websocket
         self._over = self._probed = False
         self._alarms = alarms
+        self._timeout = timeout
         self._alarm = alarms.set(clock() + timeout, self._timed_out)
 
     def data_received(self, data: str | bytes) -> None:
-        """Take a probe, then an upgrade packet; anything else gives the upgrade up."""
-        if data == PROBE_PACKET and not self._polling.probed and not self._polling.closed:
+        """Take probes, then an upgrade packet; anything else gives the upgrade up.
+
+        Clients in PHP and C# send the upgrade packet without a probe, which Socket.IO's own server
+        takes as well.
+        """
+        if data not in (PROBE_PACKET, UPGRADE_PACKET):
+            expected = f"{PROBE_PACKET!r} or {UPGRADE_PACKET!r}"
+            problem = f"an upgrade begins with {expected}, not {data[:20]!r}"
+            self._give_up(problem, CloseCode.POLICY_VIOLATION)
+        elif not self._may_take_over():
+            self._give_up(OVER if self._session.protocol.is_over else TAKEN)
+        elif data == PROBE_PACKET:
             self._probe()
-        elif data == UPGRADE_PACKET and self._may_take_over():
+        else:
             self._end()
             self._session.move_to(self._websocket)
-        else:
-            self.give_up()
 
     def _probe(self) -> None:
         self._polling.probed = self._probed = True
@@ -55,20 +70,21 @@ class Upgrade:
         self._polling.release()
 
     def _may_take_over(self) -> bool:
-        return self._probed and not self._polling.closed
+        return not self._polling.closed and (self._probed or not self._polling.probed)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """Hear that the WebSocket was lost on the way."""
         self._stop_probing()
 
     def _timed_out(self, now: float) -> None:
-        self.give_up()
-
-    def give_up(self) -> None:
-        """Close the WebSocket, unless it carries the session by now."""
         if not self._over:
-            self._websocket.close()
-            self._stop_probing()
+            self._give_up(f"the upgrade took more than {self._timeout:g} s (SOCKETIO_PING_TIMEOUT)")
+
+    def _give_up(self, problem: str, code: int = CloseCode.NORMAL_CLOSURE) -> None:
+        """Close the WebSocket, and say why to its client and to the log."""
+        log.warning("%r stays on its transport: %s", self._session, problem)
+        self._websocket.close(code, problem)
+        self._stop_probing()
 
     def _end(self) -> None:
         self._over = True

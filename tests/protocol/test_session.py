@@ -133,13 +133,14 @@ def test_other_packets_give_nothing(type):
     assert session().receive(Packet(type), now=101) is None
 
 
-def test_a_noop_changes_nothing():
+@pytest.mark.parametrize("type", [PacketType.NOOP, PacketType.UPGRADE])
+def test_a_noop_and_an_upgrade_that_is_done_change_nothing(type):
     protocol = pinged()
-    protocol.receive(Packet(PacketType.NOOP), now=126)
+    protocol.receive(Packet(type), now=126)
     assert (protocol.deadline, protocol.reason) == (145, None)
 
 
-@pytest.mark.parametrize("type", [PacketType.OPEN, PacketType.PING, PacketType.UPGRADE])
+@pytest.mark.parametrize("type", [PacketType.OPEN, PacketType.PING])
 def test_a_packet_that_clients_do_not_send_is_refused_and_named(type):
     with pytest.raises(ProtocolError, match=f"{type.name} packet"):
         session().receive(Packet(type), now=101)
