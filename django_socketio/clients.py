@@ -51,6 +51,9 @@ class Owner(Protocol):
     def finished(self) -> None:
         """Take note that the last handler of the client has run."""
 
+    def is_replaced(self, client: "Client") -> bool:
+        """Return whether another client has connected to the namespace of this one."""
+
 
 class Client:
     """One socket with its request, context and lifecycle."""
@@ -151,7 +154,8 @@ class Client:
             return
         try:
             self._send(events.on_connect.handlers)
-            self.socket.open()
+            if self._is_awaited():
+                self.socket.open()
             self._accepted = True
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
@@ -160,8 +164,17 @@ class Client:
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
 
+    def _is_awaited(self) -> bool:
+        """Return whether the client still waits for the answer to this CONNECT.
+
+        It may have left, or have sent another CONNECT, whose answer this one would pass for.
+        """
+        has_left = self.socket.disconnect_reason == Reason.CLIENT_LEFT
+        return not has_left and not self._connection.is_replaced(self)
+
     def _refuse(self, message: str) -> None:
-        refuse(self._session, self._shared.codec, self.socket.namespace, message)
+        if self._is_awaited():
+            refuse(self._session, self._shared.codec, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 
     def _event(self, packet: Packet, size: int) -> None:

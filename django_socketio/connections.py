@@ -80,17 +80,30 @@ class Connection:
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace
-        if name in self._namespaces:
-            raise ProtocolError(f"a second CONNECT for {name!r:.100}")
         if self._clients >= MAX_CLIENTS:
             raise ProtocolError(f"more than {MAX_CLIENTS} sockets on one session")
         if not events.has_namespace(name):
             return refuse(self._session, self._shared.codec, name, "Invalid namespace")
+        self._replace(name)
         client = Client(self._shared, self._session, self._request, packet, self)
         self._namespaces[name] = client
         self._clients += 1
         self._has_decided()
         client.connect()
+
+    def _replace(self, name: str) -> None:
+        """End the socket that is connected to a namespace, or about to be, if there is one.
+
+        A client that leaves before its CONNECT was answered sends no DISCONNECT. Coming back at
+        once, as React's StrictMode makes it, it sends another CONNECT.
+        """
+        replaced = self._namespaces.get(name)
+        if replaced is not None:
+            replaced.end(Reason.CLIENT_LEFT)
+
+    def is_replaced(self, client: Client) -> bool:
+        """Return whether another client has connected to the namespace of this one."""
+        return self._namespaces.get(client.socket.namespace, client) is not client
 
     def _has_decided(self) -> None:
         stop_waiting, self.stop_waiting = self.stop_waiting, None

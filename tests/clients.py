@@ -71,7 +71,7 @@ class Client:
 
         Returns what came in the meantime.
         """
-        self.emit("sync", id=999)
+        self.emit("unsubscribe", "a channel that the socket is not on", id=999)
         seen = []
         while True:
             message = self.receive()

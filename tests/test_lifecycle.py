@@ -13,6 +13,7 @@ from django_socketio.events import (
     on_message,
     on_unsubscribe,
 )
+from tests.clients import PollingClient
 
 
 @pytest.fixture
@@ -235,6 +236,141 @@ def test_a_client_can_leave_and_come_back_on_the_same_session(server, connect, e
     assert client.id != first
     assert client.ask("nobody")[0]["error"]
     assert [end[0] for end in ends] == ["disconnect", "finish"]
+
+
+# A second CONNECT, as React's StrictMode makes it: connect, disconnect, connect at once
+
+
+@pytest.fixture
+def slow_connect():
+    """Have the first on_connect wait; returns the events that it has begun, and that it may end."""
+    began, release = gevent.event.Event(), gevent.event.Event()
+
+    @on_connect
+    def wait(request, socket, context):
+        if socket.auth.get("wait"):
+            began.set()
+            release.wait(5)
+        if socket.auth.get("leave"):
+            socket.disconnect()
+        if socket.auth.get("refuse"):
+            raise PermissionDenied("not you")
+
+    return began, release
+
+
+def test_a_second_connect_replaces_the_socket_and_leaves_other_namespaces(server, connect, ends):
+    release = gevent.event.Event()
+
+    @on_event("slow", namespace="/other")
+    def slow(request, socket, context):
+        release.wait(5)
+        return "answered"
+
+    client = connect(server)
+    client.connect("/other")
+    client.emit("slow", id=7, namespace="/other")
+    first = client.id
+    client.connect(auth={"n": 2})
+    assert client.id != first
+    server.call(release.set)
+    assert client.receive() == '43/other,7["answered"]'
+    assert client.sync() == []
+    assert ends == [("disconnect", "client namespace disconnect", []), ("finish", [])]
+
+
+def test_the_second_connect_is_answered_by_its_own_on_connect(server, connect):
+    @on_connect
+    def decide(request, socket, context):
+        if not socket.auth.get("token"):
+            raise PermissionDenied("a token is needed")
+
+    client = connect(server, auth={"token": 1})
+    client.send("40{}")
+    assert client.receive() == '44{"message":"a token is needed"}'
+    client.connect(auth={"token": 2})
+
+
+def test_what_was_sent_to_a_replaced_socket_is_not_lost(server, connect, ends):
+    on_message(lambda request, socket, context, message: ends.append(message))
+    client = connect(server)
+    client.emit("message", "before")
+    client.connect()
+    client.emit("message", "after")
+    client.sync()
+    wait_until_all_are(1, server)
+    assert ends.index("before") < ends.index(("finish", []))
+    assert "after" in ends
+
+
+def wait_until_all_are(number, server):
+    def wait():
+        while len(server.process.shared.living) != number:
+            gevent.sleep(0.001)
+        return True
+
+    assert server.call(wait)
+
+
+@pytest.mark.parametrize("between", [[], ["41"]], ids=["at once", "after leaving"])
+@pytest.mark.parametrize("last", ["accept", "refuse", "leave"])
+def test_the_first_connect_is_not_answered_if_a_second_has_come(
+    server, connect, ends, slow_connect, last, between
+):
+    began, release = slow_connect
+    client = connect(server, join=False)
+    client.send(f'40{{"wait":true,"{last}":true}}')
+    server.call(began.wait, 5)
+    for packet in between:
+        client.send(packet)
+    client.connect()
+    server.call(release.set)
+    wait_until_all_are(1, server)
+    assert client.sync() == []
+    expected = [] if last == "refuse" else ["disconnect", "finish"]
+    assert [end[0] for end in ends] == expected
+
+
+def test_a_client_that_leaves_while_on_connect_runs_gets_no_answer(
+    server, connect, ends, slow_connect
+):
+    began, release = slow_connect
+    client = connect(server, join=False)
+    client.send('40{"wait":true}')
+    server.call(began.wait, 5)
+    client.send("41")
+    server.call(release.set)
+    wait_until_all_have_ended(server)
+    assert client.connect() and client.sync() == []
+    assert [end[0] for end in ends] == ["disconnect", "finish"]
+
+
+def test_a_server_that_disconnects_while_a_second_connect_waits(server, connect, slow_connect):
+    @on_connect
+    def leave_then_wait(request, socket, context):
+        if socket.auth.get("first"):
+            socket.disconnect()
+            left.set()
+            release.wait(5)
+
+    left, release = gevent.event.Event(), gevent.event.Event()
+    client = connect(server, join=False)
+    client.send('40{"first":true}')
+    server.call(left.wait, 5)
+    client.connect()
+    server.call(release.set)
+    wait_until_all_are(1, server)
+    assert client.sync() == []
+
+
+@pytest.mark.parametrize("packets", [["40", "40"], ["40", "41", "40"], ["40", "40", "41", "40"]])
+def test_connects_that_come_in_one_go_leave_the_last(server, packets, ends):
+    client = PollingClient(server.port)
+    assert client.post("\x1e".join(packets).encode()) == (200, "ok")
+    assert client.receive().startswith('40{"sid"')
+    wait_until_all_are(1, server)
+    assert client.sync() == []
+    assert client.ask("unsubscribe") == [True]
 
 
 def test_leaving_one_namespace_leaves_the_other(server, connect, ends):

@@ -8,6 +8,7 @@
 //   {"do": "join",    "socket": "b", "beside": "a", "namespace": "/name", "options": {…}}
 //   {"do": "keep",    "socket": "a", "until": argument}       tells events as one list, "kept"
 //   {"do": "disconnect", "socket": "a"}
+//   {"do": "again",   "socket": "a"}                          disconnects and connects at once
 //   {"do": "forget"}                                          disconnects all that there are
 //
 // Bytes are written as {"$bytes": base64}. A socket that joins beside another shares its connection.
@@ -127,6 +128,7 @@ const commands = {
   reply: ({ socket, event, with: args }) => replies.set(`${socket} ${event}`, args),
   keep: ({ socket, until }) => keeping.set(socket, { events: [], until }),
   disconnect: ({ socket }) => sockets.get(socket).disconnect(),
+  again: ({ socket }) => sockets.get(socket).disconnect().connect(),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -167,6 +167,10 @@ class NodeSocket:
         """Leave the namespace."""
         self.do("disconnect")
 
+    def again(self):
+        """Leave the namespace and join it at once, as React's StrictMode does."""
+        self.do("again")
+
 
 def to_json(value):
     """Write bytes as an object that ``client.mjs`` knows."""

@@ -2,6 +2,7 @@
 
 import signal
 
+import gevent.event
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -17,6 +18,7 @@ from django_socketio.events import (
     on_subscribe,
     on_unsubscribe,
 )
+from tests.official.node import TIMEOUT
 
 QUICK_PINGS = {"PING_INTERVAL": 0.2, "PING_TIMEOUT": 1}
 
@@ -208,6 +210,51 @@ def test_unknown_namespace_does_not_harm_the_others(node, server, transport):
     main = node.connect(server, transport)
     nowhere = node.join("/nowhere", beside=main)
     assert nowhere.next("connect_error") == {"message": "Invalid namespace"}
+    assert main.ask("who") == ["/", main.id, 1, []]
+
+
+@pytest.fixture
+def waiting(server):
+    """An on_connect of "/admin" that waits; the first is released by what this returns."""
+    began, release = gevent.event.Event(), gevent.event.Event()
+
+    @on_connect(namespace="/admin")
+    def wait(request, socket, context):
+        if not began.is_set():
+            began.set()
+            release.wait(TIMEOUT)
+
+    return lambda: server.call(began.wait, TIMEOUT), lambda: server.call(release.set)
+
+
+def test_leaving_and_coming_back_at_once_while_on_connect_runs(node, server, transport, waiting):
+    name_and_number("/")
+    name_and_number("/admin")
+    wait_until_it_runs, let_it_end = waiting
+    main = node.connect(server, transport)
+    admin = node.join("/admin", beside=main)
+    wait_until_it_runs()
+    admin.again()
+    admin.wait_connected()
+    second = admin.id
+    let_it_end()
+    assert admin.ask("who") == ["/admin", second, 1, []]
+    assert main.ask("who") == ["/", main.id, 1, []]
+    assert not any(client.has(what) for client in (main, admin) for what in ("connect", "event"))
+
+
+def test_leaving_and_coming_back_at_once(node, server, transport, seen):
+    name_and_number("/")
+    name_and_number("/admin")
+    on_disconnect(namespace="/admin")(lambda request, socket, context: seen(socket.id))
+    main = node.connect(server, transport)
+    admin = node.join("/admin", beside=main)
+    admin.wait_connected()
+    first = admin.id
+    admin.again()
+    admin.wait_connected()
+    assert seen.next() == first != admin.id
+    assert admin.ask("who") == ["/admin", admin.id, 1, []]
     assert main.ask("who") == ["/", main.id, 1, []]
 
 
