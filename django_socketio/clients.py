@@ -24,6 +24,7 @@ from django_socketio.shared import (
     refuse,
 )
 from django_socketio.socket import Socket
+from django_socketio.transports import log
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import FAILURES, Mailbox
 
@@ -107,14 +108,14 @@ class Client:
         self._shared.living.add(self)
         self._mailbox.put(self._connect)
 
-    def event(self, packet: Packet, size: int) -> None:
-        """Have an event of ``size`` bytes handled.
+    def event(self, packet: Packet, size: int, job: Callable[..., None] | None = None) -> None:
+        """Have an event of ``size`` bytes handled, by ``job`` if it is not handled as all others.
 
         Past the limit of waiting ones, no more is read until they are: but for a handler that waits
         for the client's answer, which comes behind them.
         """
         limits = self._shared.limits
-        waiting = self._mailbox.put(self._event, packet, size)
+        waiting = self._mailbox.put(job or self._event, packet, size)
         self._waiting_bytes += size
         if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
             self._hold_back(waiting)
@@ -134,6 +135,13 @@ class Client:
         callback = self.socket.acks.resolve(packet.id, packet.data)
         if callback is not None:
             self._mailbox.put(self._answered, callback, packet.data)
+
+    def refuse(self, packet: Packet, size: int, problem: str) -> None:
+        """Refuse an event, which is answered in its turn, or an answer, which counts as none."""
+        if packet.type is PacketType.EVENT:
+            self.event(replace(packet, data=[packet.data[0], problem]), size, self._refused)
+        else:
+            log.info("%r: answer %s refused: %s", self.socket, packet.id, problem)
 
     def end(self, reason: str, error: ProtocolError | None = None) -> None:
         """End the socket, once what it sent before has been handled."""
@@ -158,11 +166,11 @@ class Client:
                 self.socket.open()
             self._accepted = True
         except self._shared.refusals as refusal:
-            self._refuse(refusal_text(refusal))
+            self._reject(refusal_text(refusal))
         except FAILURES as error:
             # An on_connect that fails has admitted nobody.
             self._failed(error)
-            self._refuse(INTERNAL_ERROR)
+            self._reject(INTERNAL_ERROR)
 
     def _is_awaited(self) -> bool:
         """Return whether the client still waits for the answer to this CONNECT.
@@ -172,7 +180,7 @@ class Client:
         has_left = self.socket.disconnect_reason == Reason.CLIENT_LEFT
         return not has_left and not self._connection.is_replaced(self)
 
-    def _refuse(self, message: str) -> None:
+    def _reject(self, message: str) -> None:
         if self._is_awaited():
             refuse(self._session, self._shared.codec, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
@@ -204,6 +212,15 @@ class Client:
     def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
         if not self._connection.login.over:
             self._guarded(call, callback, *args)
+
+    def _refused(self, packet: Packet, size: int) -> None:
+        self._waiting_bytes -= size
+        if not self._accepted:
+            return
+        name, problem = packet.data
+        logger.info("%r: %.100r refused: %s", self.socket, name, problem)
+        if packet.id is not None and self.socket.connected:
+            self._answer(packet.id, {"error": problem})
 
     def _handle(self, name: str, args: list[Any]) -> Any:
         """Run what an event asks for; return the answer to it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from django_socketio import events
 from django_socketio.clients import Client, Login
-from django_socketio.exceptions import ProtocolError
+from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Decoder, Packet, PacketType
 from django_socketio.shared import Shared, refuse
@@ -64,8 +64,11 @@ class Connection:
 
     def received(self, data: str | bytes) -> None:
         """Take a message of the client."""
-        packet = self._decoder.feed(data)
         self._size += len(data)
+        try:
+            packet = self._decoder.feed(data)
+        except MisplacedAttachment as error:
+            return self._refuse(error)
         if packet is None:
             return
         size, self._size = self._size, 0
@@ -77,6 +80,15 @@ class Connection:
         elif packet.namespace not in self._left:
             name = f"{packet.namespace!r:.100}"
             raise ProtocolError(f"{packet.type.name} for {name} before its CONNECT")
+
+    def _refuse(self, error: MisplacedAttachment) -> None:
+        """Refuse an event or an answer; the connection lives on."""
+        size, self._size = self._size, 0
+        client = self._namespaces.get(error.packet.namespace)
+        if client is not None:
+            client.refuse(error.packet, size, str(error))
+        elif error.packet.namespace not in self._left:
+            raise error
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace

@@ -2,6 +2,7 @@
 
 SocketIOError
 ├── ProtocolError (ValueError)   the other side sent what the specification does not allow
+│   ├── MisplacedAttachment      ... in a packet that can be refused by itself
 │   ├── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
 │   └── RateExceeded             ... or more in a second than the rates of the settings allow
 ├── EventError                   a handler was registered in a way that cannot work
@@ -14,6 +15,8 @@ SocketIOError
     └── RelayGap                 messages of a channel were lost between processes
 """
 
+from typing import Any
+
 
 class SocketIOError(Exception):
     """Base of every error that this package raises by itself."""
@@ -21,6 +24,13 @@ class SocketIOError(Exception):
 
 class ProtocolError(SocketIOError, ValueError):
     """The other side sent what the Engine.IO, Socket.IO or WebSocket protocol does not allow."""
+
+
+class MisplacedAttachment(ProtocolError):
+    """An attachment had no place in its packet, or several."""
+
+    packet: Any = None
+    """The packet without its attachments."""
 
 
 class MessageTooBig(ProtocolError):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from django_socketio.exceptions import ProtocolError
+from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol import json, stdjson
-from django_socketio.protocol.attachments import attach, detach_to
+from django_socketio.protocol.attachments import attach, check_placeholders, detach_to
 
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -92,9 +92,12 @@ def encode_event(
 def _encode_with_help(packet: Packet, default: json.Default | None) -> list[str | bytes]:
     """Encode a packet that holds binary, or what only ``default`` knows how to write."""
     text, attachments = _dumps(packet.data, default)
-    if attachments and packet.type not in _BINARY:
-        raise TypeError(f"binary cannot travel in a {packet.type.name} packet")
-    type = _BINARY[packet.type] if attachments else packet.type
+    type = packet.type
+    if attachments:
+        if type not in _BINARY:
+            raise TypeError(f"binary cannot travel in a {type.name} packet")
+        type = _BINARY[type]
+        check_placeholders(text, attachments)
     return [_header(packet, type, len(attachments)) + text, *attachments]
 
 
@@ -136,6 +139,8 @@ class Decoder:
         """Return the packet that this message completes, if it completes one.
 
         Raises:
+            MisplacedAttachment: the packet that it completes has to be refused; the messages after
+                it can be read.
             ProtocolError: the message is not what the specification allows here.
 
         """
@@ -159,7 +164,11 @@ class Decoder:
             return None
         packet, attachments = self._packet, self._attachments
         self._packet, self._attachments = None, []
-        return replace(packet, data=attach(packet.data, attachments))
+        try:
+            return replace(packet, data=attach(packet.data, attachments))
+        except MisplacedAttachment as error:
+            error.packet = packet
+            raise
 
 
 def _decode(text: str, max_attachments: int) -> tuple[Packet, int]:

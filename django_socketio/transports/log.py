@@ -16,6 +16,11 @@ from django_socketio.logs import get_logger
 logger = get_logger()
 
 
+def info(message: str, *args: Any) -> None:
+    """Log what is no more than news."""
+    _log(logging.INFO, message, args)
+
+
 def warning(message: str, *args: Any) -> None:
     """Log a warning."""
     _log(logging.WARNING, message, args)

@@ -331,6 +331,33 @@ def test_events_have_several_arguments(connect, seen):
     assert client.event() == ["typed", None, {"three": b"3"}, b"two", 1]
 
 
+def test_data_that_looks_like_a_placeholder_beside_bytes_is_refused(connect):
+    on_event("x")(lambda request, socket, context, *args: [len(args)])
+    client = connect()
+    # This client writes such data as it writes its own placeholder for the bytes.
+    (answer,) = client.ask("x", {"_placeholder": True, "num": 0}, b"bytes")
+    assert answer == {"error": "attachment 0 has 2 places, one is expected"}
+    assert client.ask("x", {"_placeholder": True, "num": 1}, b"bytes") == [[2]]
+    assert client.ask("x", {"_placeholder": True, "num": 0}) == [[1]]
+    assert not client.has("disconnect")
+
+
+def test_data_that_looks_like_a_placeholder_ends_no_receiver(connect, seen):
+    on_error(lambda request, socket, context, error: seen(str(error)))
+
+    @on_message
+    def send_on(request, socket, context, message):
+        socket.send_and_broadcast({"from": message, "picture": b"bytes"})
+
+    receiver, client = connect(), connect()
+    client.emit("message", {"_placeholder": True, "num": 99})
+    assert '"_placeholder" cannot be sent beside bytes' in seen.next()
+    client.emit("message", "plain")
+    for socket in (receiver, client):
+        assert socket.event() == ["message", {"from": "plain", "picture": b"bytes"}]
+        assert not socket.has("disconnect")
+
+
 # Acknowledgments
 
 

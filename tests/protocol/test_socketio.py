@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_socketio.exceptions import ProtocolError
+from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol import json, socketio
 from django_socketio.protocol.socketio import RESERVED_EVENTS, Decoder, Packet, PacketType
 
@@ -395,10 +395,25 @@ def test_placeholders_name_attachments_in_any_order():
     assert decode(text, b"one", b"two").data == ["a", b"two", b"one"]
 
 
-def test_an_attachment_has_one_place_so_that_small_packets_do_not_become_huge_ones():
-    text = f'51-["a",{PLACEHOLDER % 0},{PLACEHOLDER % 0}]'
-    with pytest.raises(ProtocolError, match="placeholder names attachment 0, which is not there"):
-        decode(text, b"x" * 1000)
+@pytest.mark.parametrize("count", [0, 2, 1000])
+def test_an_attachment_has_one_place_so_that_small_packets_do_not_become_huge_ones(count):
+    places = "".join(f",{PLACEHOLDER % 1}" for _ in range(count))
+    text = f'52-/n,7["a",{PLACEHOLDER % 0}{places}]'
+    with pytest.raises(
+        MisplacedAttachment, match=f"attachment 1 has {count} places, one is expected"
+    ) as error:
+        decode(text, b"x", b"y" * 1000)
+    assert (error.value.packet.namespace, error.value.packet.id) == ("/n", 7)
+    assert error.value.packet.data[:2] == ["a", placeholder(0)]
+
+
+def test_after_a_packet_that_is_refused_others_are_read():
+    decoder = Decoder(10)
+    decoder.feed('51-["a"]')
+    with pytest.raises(MisplacedAttachment):
+        decoder.feed(b"x")
+    decoder.feed(f'51-["b",{PLACEHOLDER % 0}]')
+    assert decoder.feed(b"y") == event("b", b"y")
 
 
 def test_a_binary_ack_is_an_ack_with_bytes_in_it():
@@ -417,30 +432,54 @@ def test_a_binary_packet_without_attachments_is_complete_at_once(text, packet):
     "number",
     ["1", "10", "-1", "null", "true", "false", '"0"', "0.0", "[]", "{}", "18446744073709551616"],
 )
-def test_a_placeholder_with_a_wrong_number_is_refused_and_named(number):
-    text = f'51-["a",{{"_placeholder":true,"num":{number}}}]'
-    with pytest.raises(ProtocolError, match=r"placeholder names attachment .* not there") as error:
-        decode(text, b"x")
-    assert repr(json.loads(number)) in str(error.value)
+def test_a_placeholder_that_names_no_attachment_is_data(number):
+    text = f'51-["a",{{"_placeholder":true,"num":{number}}},{PLACEHOLDER % 0}]'
+    alike = {"_placeholder": True, "num": json.loads(number)}
+    assert decode(text, b"x").data == ["a", alike, b"x"]
 
 
-def test_a_long_placeholder_is_quoted_in_short():
-    with pytest.raises(ProtocolError) as error:
-        decode('51-["a",{"_placeholder":true,"num":"%s"}]' % ("x" * 100_000), b"x")
-    assert len(str(error.value)) < 200
-
-
-def test_a_placeholder_without_a_number_is_refused():
-    with pytest.raises(
-        ProtocolError, match="placeholder names attachment None, which is not there"
-    ):
-        decode('51-["a",{"_placeholder":true}]', b"x")
+@pytest.mark.parametrize(
+    "alike", [{"_placeholder": True}, {**placeholder(0), "more": []}, {"num": 0}]
+)
+def test_a_placeholder_has_two_keys(alike):
+    text = f'51-["a",{json.dumps(alike)},{PLACEHOLDER % 0}]'
+    assert decode(text, b"x").data == ["a", alike, b"x"]
 
 
 @pytest.mark.parametrize("mark", ["false", "1", '"true"', "null"])
 def test_only_true_makes_a_placeholder(mark):
-    packet = decode(f'51-["a",{{"_placeholder":{mark},"num":0}}]', b"x")
-    assert packet.data == ["a", {"_placeholder": json.loads(mark), "num": 0}]
+    text = f'51-["a",{{"_placeholder":{mark},"num":0}},{PLACEHOLDER % 0}]'
+    assert decode(text, b"x").data == ["a", {"_placeholder": json.loads(mark), "num": 0}, b"x"]
+
+
+ALIKE = [
+    placeholder(0),
+    placeholder(99),
+    {"_placeholder": 1},
+    {"_placeholder": False},
+    {1: 2, "_placeholder": [10**30]},  # written by the standard library
+]
+
+
+@pytest.mark.parametrize("alike", ALIKE, ids=repr)
+@pytest.mark.parametrize("id", [None, 7])
+def test_what_looks_like_a_placeholder_is_not_sent_beside_bytes(alike, id):
+    for data in ([alike, b"x"], [b"x", {"deep": [alike]}], [[b"x", b"y"], alike, alike]):
+        packet = Packet(EVENT, data=["a", *data], id=id)
+        with pytest.raises(ValueError, match='"_placeholder" cannot be sent beside bytes'):
+            encode(packet)
+
+
+@pytest.mark.parametrize("alike", ALIKE, ids=repr)
+def test_what_looks_like_a_placeholder_is_sent_where_no_bytes_are(alike):
+    (text,) = encode(event("a", alike))
+    assert '"_placeholder":' in text
+
+
+@pytest.mark.parametrize("value", ["_placeholder", '"_placeholder":true', ["_placeholder", True]])
+def test_text_about_placeholders_is_sent_beside_bytes(value):
+    text, attachment = encode(event("a", value, b"x", {"num": 0, "place": value}))
+    assert decode(text, attachment) == event("a", value, b"x", {"num": 0, "place": value})
 
 
 def test_what_looks_like_a_placeholder_in_a_plain_event_stays_what_it_is():
