@@ -1,7 +1,7 @@
 """What events, channels and namespaces may be called."""
 
 from django_socketio.exceptions import ChannelError, EventError
-from django_socketio.protocol.socketio import RESERVED_EVENTS
+from django_socketio.protocol.payloads import RESERVED_EVENTS
 
 MAX_CHANNEL_LENGTH = 200
 """Characters of a channel's name."""

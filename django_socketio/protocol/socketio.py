@@ -13,11 +13,13 @@ from typing import Any
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol import json, stdjson
 from django_socketio.protocol.attachments import attach, check_placeholders, detach_to
-
-RESERVED_EVENTS = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+from django_socketio.protocol.payloads import (
+    check_ack,
+    check_connect,
+    check_connect_error,
+    check_disconnect,
+    check_event,
 )
-"""Names with a meaning of their own in the official clients; an EVENT must not carry them."""
 
 
 class PacketType(IntEnum):
@@ -216,57 +218,16 @@ def _loads(text: str) -> Any:
 
 
 def _checked_event(data: Any) -> Any:
-    _check_event(data)
+    check_event(data)
     return data
 
 
-def _check_event(data: Any) -> None:
-    # "The payload is mandatory and MUST be a non-empty array"
-    if not isinstance(data, list) or not data:
-        raise ProtocolError(f"an EVENT's payload is a non-empty array, not {_kind(data)}")
-    name = data[0]
-    if type(name) is int:  # JavaScript takes numbers as names too, and makes strings of them
-        name = data[0] = str(name)
-    if not isinstance(name, str):
-        raise ProtocolError(f"an event's name is a string, not {_kind(name)}")
-    if name in RESERVED_EVENTS:
-        raise ProtocolError(f"the event name {name!r} is reserved")
-
-
-def _check_ack(data: Any) -> None:
-    # "The payload is mandatory and MUST be an array (possibly empty)"
-    if not isinstance(data, list):
-        raise ProtocolError(f"an ACK's payload is an array, not {_kind(data)}")
-
-
-def _check_connect(data: Any) -> None:
-    if data is not None and not isinstance(data, dict):
-        raise ProtocolError(f"a CONNECT's payload is an object, not {_kind(data)}")
-
-
-def _check_disconnect(data: Any) -> None:
-    if data is not None:
-        raise ProtocolError(f"a DISCONNECT has no payload, not {_kind(data)}")
-
-
-def _check_connect_error(data: Any) -> None:
-    if not isinstance(data, (dict, str)):
-        raise ProtocolError(f"a CONNECT_ERROR's payload is an object, not {_kind(data)}")
-
-
 _CHECKS: dict[PacketType, Callable[[Any], None]] = {
-    PacketType.CONNECT: _check_connect,
-    PacketType.DISCONNECT: _check_disconnect,
-    PacketType.EVENT: _check_event,
-    PacketType.BINARY_EVENT: _check_event,
-    PacketType.ACK: _check_ack,
-    PacketType.BINARY_ACK: _check_ack,
-    PacketType.CONNECT_ERROR: _check_connect_error,
+    PacketType.CONNECT: check_connect,
+    PacketType.DISCONNECT: check_disconnect,
+    PacketType.EVENT: check_event,
+    PacketType.BINARY_EVENT: check_event,
+    PacketType.ACK: check_ack,
+    PacketType.BINARY_ACK: check_ack,
+    PacketType.CONNECT_ERROR: check_connect_error,
 }
-
-
-def _kind(value: Any) -> str:
-    if value == []:
-        return "an empty array"
-    names = {dict: "an object", list: "an array", str: "a string", type(None): "nothing"}
-    return names.get(type(value), f"a {type(value).__name__}")

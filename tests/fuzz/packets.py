@@ -4,7 +4,8 @@ import json
 import math
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.socketio import RESERVED_EVENTS, Decoder, Packet, PacketType, encode
+from django_socketio.protocol.payloads import RESERVED_EVENTS
+from django_socketio.protocol.socketio import Decoder, Packet, PacketType, encode
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.target import Target
 
@@ -70,13 +71,20 @@ def is_allowed(packet: tuple[str, str | None, str, str | None, object]) -> bool:
     if type in "25":
         name = data[0] if isinstance(data, list) and data else None
         return (isinstance(name, str) and name not in RESERVED_EVENTS) or (
-            isinstance(name, int) and not isinstance(name, bool)
+            isinstance(name, (int, float)) and not isinstance(name, bool)
         )
     kinds = {"0": (dict, type_of_none), "1": type_of_none, "4": (dict, str)}
     return isinstance(data, kinds.get(type, list))
 
 
 type_of_none = type(None)
+
+
+def name_of(value: str | int | float) -> str:
+    """Return an event's name, of which JavaScript makes a string."""
+    if isinstance(value, float) and (not value.is_integer() or abs(value) >= 1e21):
+        return repr(value)
+    return value if isinstance(value, str) else str(int(value))
 
 
 def is_finite(value: object) -> bool:
@@ -129,7 +137,7 @@ def check_as_read(packet: Packet, read: tuple | None) -> None:
         return
     type, _, namespace, id, data = read
     if type in "25":
-        data = [str(data[0]), *data[1:]]
+        data = [name_of(data[0]), *data[1:]]
     plain = {"5": "2", "6": "3"}.get(type, type)
     id = None if id is None else int(id)
     assert packet == Packet(PacketType(int(plain)), namespace, data, id)

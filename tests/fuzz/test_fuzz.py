@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol import engineio, socketio
+from django_socketio.protocol.payloads import RESERVED_EVENTS
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
@@ -72,7 +73,7 @@ values = st.recursive(
     scalars | st.binary(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
 )
-names = texts.filter(lambda name: name not in socketio.RESERVED_EVENTS)
+names = texts.filter(lambda name: name not in RESERVED_EVENTS)
 namespaces = st.just("/") | st.text(st.characters(exclude_characters=",", codec="utf-8")).map(
     lambda text: "/" + text
 )

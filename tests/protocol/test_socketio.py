@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol import json, socketio
-from django_socketio.protocol.socketio import RESERVED_EVENTS, Decoder, Packet, PacketType
+from django_socketio.protocol.payloads import RESERVED_EVENTS
+from django_socketio.protocol.socketio import Decoder, Packet, PacketType
 
 repeatable = settings(derandomize=True, max_examples=80, deadline=None, database=None)
 
@@ -264,13 +265,20 @@ def test_an_events_payload_is_a_non_empty_array(header, payload, kind):
 )
 @pytest.mark.parametrize("header", ["2", "51-"])
 def test_an_events_name_is_a_string(header, name, kind):
-    with pytest.raises(ProtocolError, match=f"name is a string, not {kind}$"):
+    with pytest.raises(ProtocolError, match=f"name is a string or a number, not {kind}$"):
         decode(f"{header}[{name}]")
 
 
-@pytest.mark.parametrize(("number", "name"), [("0", "0"), ("42", "42"), ("-7", "-7")])
-def test_a_number_as_a_name_becomes_a_string_as_in_javascript(number, name):
-    assert decode(f"2[{number},{number}]").data == [name, int(number)]
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        *[("0", "0"), ("42", "42"), ("-7", "-7"), ("1.5", "1.5"), ("-0.25", "-0.25")],
+        *[("2.0", "2"), ("-0.0", "0"), ("1e20", "100000000000000000000"), ("1e21", "1e+21")],
+    ],
+)
+@pytest.mark.parametrize("header", ["2", "2/admin,7", "50-"])
+def test_a_number_as_a_name_becomes_a_string_as_in_javascript(header, number, name):
+    assert decode(f"{header}[{number},{number}]").data == [name, float(number)]
 
 
 @pytest.mark.parametrize("name", ["", "message", "Connect", "connect ", "error", "ü", "a b"])
