@@ -13,9 +13,9 @@ from setuptools import setup
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    acks channels clients codec connections handlers shared
+    acknowledging acks channels clients codec connections handlers shared
     protocol/engineio protocol/frames protocol/framing protocol/json
-    protocol/session protocol/socketio protocol/utf8 protocol/websocket
+    protocol/payloads protocol/session protocol/socketio protocol/utf8 protocol/websocket
     transports/deflating transports/flusher transports/listener transports/outgoing
     transports/polling transports/session transports/websocket transports/workers
 """

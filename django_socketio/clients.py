@@ -6,15 +6,14 @@ after the other.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
-from django_socketio import events
+from django_socketio import acknowledging, events
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
-from django_socketio.handlers import call
+from django_socketio.handlers import UNHANDLED, call
 from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
-from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.protocol.socketio import Packet
 from django_socketio.shared import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
@@ -24,7 +23,6 @@ from django_socketio.shared import (
     refuse,
 )
 from django_socketio.socket import Socket
-from django_socketio.transports import log
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import FAILURES, Mailbox
 
@@ -52,8 +50,8 @@ class Owner(Protocol):
     def finished(self) -> None:
         """Take note that the last handler of the client has run."""
 
-    def is_replaced(self, client: "Client") -> bool:
-        """Return whether another client has connected to the namespace of this one."""
+    def awaits(self, client: "Client") -> bool:
+        """Return whether the other side still waits for the answer to the client's CONNECT."""
 
 
 class Client:
@@ -108,14 +106,14 @@ class Client:
         self._shared.living.add(self)
         self._mailbox.put(self._connect)
 
-    def event(self, packet: Packet, size: int, job: Callable[..., None] | None = None) -> None:
-        """Have an event of ``size`` bytes handled, by ``job`` if it is not handled as all others.
+    def event(self, packet: Packet, size: int) -> None:
+        """Have an event of ``size`` bytes handled.
 
         Past the limit of waiting ones, no more is read until they are: but for a handler that waits
         for the client's answer, which comes behind them.
         """
         limits = self._shared.limits
-        waiting = self._mailbox.put(job or self._event, packet, size)
+        waiting = self._mailbox.put(self._event, packet, size)
         self._waiting_bytes += size
         if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
             self._hold_back(waiting)
@@ -136,13 +134,6 @@ class Client:
         if callback is not None:
             self._mailbox.put(self._answered, callback, packet.data)
 
-    def refuse(self, packet: Packet, size: int, problem: str) -> None:
-        """Refuse an event, which is answered in its turn, or an answer, which counts as none."""
-        if packet.type is PacketType.EVENT:
-            self.event(replace(packet, data=[packet.data[0], problem]), size, self._refused)
-        else:
-            log.info("%r: answer %s refused: %s", self.socket, packet.id, problem)
-
     def end(self, reason: str, error: ProtocolError | None = None) -> None:
         """End the socket, once what it sent before has been handled."""
         if self.socket.disconnect_reason is not None:
@@ -162,26 +153,18 @@ class Client:
             return
         try:
             self._send(events.on_connect.handlers)
-            if self._is_awaited():
+            if self._connection.awaits(self):
                 self.socket.open()
             self._accepted = True
         except self._shared.refusals as refusal:
-            self._reject(refusal_text(refusal))
+            self._refuse(refusal_text(refusal))
         except FAILURES as error:
             # An on_connect that fails has admitted nobody.
             self._failed(error)
-            self._reject(INTERNAL_ERROR)
+            self._refuse(INTERNAL_ERROR)
 
-    def _is_awaited(self) -> bool:
-        """Return whether the client still waits for the answer to this CONNECT.
-
-        It may have left, or have sent another CONNECT, whose answer this one would pass for.
-        """
-        has_left = self.socket.disconnect_reason == Reason.CLIENT_LEFT
-        return not has_left and not self._connection.is_replaced(self)
-
-    def _reject(self, message: str) -> None:
-        if self._is_awaited():
+    def _refuse(self, message: str) -> None:
+        if self._connection.awaits(self):
             refuse(self._session, self._shared.codec, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 
@@ -192,19 +175,16 @@ class Client:
         name, args = packet.data[0], packet.data[1:]
         try:
             answer = self._handle(name, args)
-        except self._shared.refusals as refusal:
+        except (self._shared.refusals, ChannelError) as refusal:
             logger.info("%r: %s refused: %s", self.socket, name, refusal)
             answer = {"error": refusal_text(refusal)}
-        except ChannelError as error:
-            logger.info("%r: %s refused: %s", self.socket, name, error)
-            answer = {"error": str(error)}
         except WrongArguments as error:
             self._failed(error)
             answer = {"error": WRONG_ARGUMENTS}
         except FAILURES as error:
             self._failed(error)
             answer = {"error": INTERNAL_ERROR}
-        if packet.id is not None and self.socket.connected:
+        if packet.id is not None and answer is not UNHANDLED and self.socket.connected:
             self._answer(packet.id, answer)
         if name == "subscribe" and args and args[0] in self.socket.channel_names:
             self.socket.admit(args[0])
@@ -213,28 +193,21 @@ class Client:
         if not self._connection.login.over:
             self._guarded(call, callback, *args)
 
-    def _refused(self, packet: Packet, size: int) -> None:
-        self._waiting_bytes -= size
-        if not self._accepted:
-            return
-        name, problem = packet.data
-        logger.info("%r: %.100r refused: %s", self.socket, name, problem)
-        if packet.id is not None and self.socket.connected:
-            self._answer(packet.id, {"error": problem})
-
     def _handle(self, name: str, args: list[Any]) -> Any:
-        """Run what an event asks for; return the answer to it."""
+        """Run what an event asks for; return the answer to it, or ``UNHANDLED``."""
         if self._shared.log_message is not None:
             self._shared.log_message(self.request, name, args[0] if args else None)
         event = events.on_event.get(name)
         if event is not None and event.handlers.registrations:
-            return self._call(event.handlers, self.socket.channel_names, tuple(args))
+            answer = self._call(event.handlers, self.socket.channel_names, tuple(args))
+            if answer is not UNHANDLED:
+                return answer
         if name == "subscribe":
             return self._subscribe(*args[:1])
         if name == "unsubscribe":
             return self._unsubscribe(*args[:1])
-        logger.debug("%r: nobody handles %r", self.socket, name)
-        return {"error": f"Unknown event {name!r}"}
+        self._shared.unhandled(self.socket, name)
+        return UNHANDLED
 
     def _subscribe(self, channel: Any = None) -> Any:
         if not self.socket.join(channel, hold=True):
@@ -252,14 +225,14 @@ class Client:
         return True
 
     def _answer(self, id: int, answer: Any) -> None:
-        args = [] if answer is None else list(answer) if isinstance(answer, tuple) else [answer]
-        packet = Packet(PacketType.ACK, self.socket.namespace, args, id)
+        args = list(answer) if isinstance(answer, tuple) else [answer]
         try:
-            self.socket.deliver(self._shared.codec.packet(packet))
+            acknowledging.acknowledge(self.socket, self._shared.codec, id, args)
         except (TypeError, ValueError) as error:
             self._failed(error)
-            error_packet = replace(packet, data=[{"error": INTERNAL_ERROR}])
-            self.socket.deliver(self._shared.codec.packet(error_packet))
+            acknowledging.acknowledge(
+                self.socket, self._shared.codec, id, [{"error": INTERNAL_ERROR}]
+            )
 
     def resume(self) -> None:
         """Read the client again, if it is not read."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django_socketio import events
+from django_socketio import acknowledging, events
 from django_socketio.clients import Client, Login
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.session import Reason
@@ -83,10 +83,10 @@ class Connection:
 
     def _refuse(self, error: MisplacedAttachment) -> None:
         """Refuse an event or an answer; the connection lives on."""
-        size, self._size = self._size, 0
+        self._size = 0
         client = self._namespaces.get(error.packet.namespace)
         if client is not None:
-            client.refuse(error.packet, size, str(error))
+            acknowledging.refuse(client.socket, self._shared.codec, error.packet, str(error))
         elif error.packet.namespace not in self._left:
             raise error
 
@@ -113,9 +113,13 @@ class Connection:
         if replaced is not None:
             replaced.end(Reason.CLIENT_LEFT)
 
-    def is_replaced(self, client: Client) -> bool:
-        """Return whether another client has connected to the namespace of this one."""
-        return self._namespaces.get(client.socket.namespace, client) is not client
+    def awaits(self, client: Client) -> bool:
+        """Return whether the other side still waits for the answer to the CONNECT of a client.
+
+        It may have left, or have sent another CONNECT, whose answer this one would pass for.
+        """
+        newest = self._namespaces.get(client.socket.namespace, client)
+        return newest is client and client.socket.disconnect_reason != Reason.CLIENT_LEFT
 
     def _has_decided(self) -> None:
         stop_waiting, self.stop_waiting = self.stop_waiting, None

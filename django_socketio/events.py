@@ -154,6 +154,10 @@ class NamedEvents:
         """Return the event called ``name``, if any handler was ever registered for it."""
         return self._events.get(name)
 
+    def items(self) -> Iterator[tuple[str, Event]]:
+        """Return the events with their names."""
+        return iter(self._events.items())
+
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events.values())
 

@@ -15,6 +15,9 @@ REMEMBERED_BYTES = 2_000_000
 ENTRY_BYTES = 200
 """Memory of one entry, its channels' names aside."""
 
+UNHANDLED: Any = object()
+"""The answer to an event that no handler takes: it is not answered."""
+
 after_handler: list[Callable[[Callable[..., Any]], None]] = []
 """Called with each function of the project's that has run; empty while there is no need."""
 
@@ -137,9 +140,13 @@ class Handlers:
         context: dict[str, Any],
         args: tuple[Any, ...],
     ) -> Any:
-        """Call those that an event on some channels concerns; return the first answer."""
-        answer = None
-        for registration in self.relevant(socket.namespace, channels):
+        """Call those that an event on some channels concerns.
+
+        Returns the first answer that is not None; ``UNHANDLED`` if the event concerns no handler.
+        """
+        registrations = self.relevant(socket.namespace, channels)
+        answer = None if registrations else UNHANDLED
+        for registration in registrations:
             result = registration.call(request, socket, context, args)
             if answer is None:
                 answer = result

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import gevent
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
@@ -35,6 +36,7 @@ from django_socketio.transports.native import get_ident, in_loop
 from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Workers
+from django_socketio.unhandled import Unhandled
 from django_socketio.watchdog import Watchdog
 
 message_logger = get_logger("django_socketio.messages")
@@ -84,6 +86,8 @@ class Process:
             PermissionDenied,
             message_log(),
         )
+        if settings.DEBUG:
+            self.shared.unhandled = Unhandled()
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)

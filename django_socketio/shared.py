@@ -14,6 +14,7 @@ from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Workers
+from django_socketio.unhandled import log_for_debugging
 
 LogMessage = Callable[[Any, str, Any], None]
 """Logs what a client sent: its request, the kind (message, subscribe, …), the content."""
@@ -36,7 +37,10 @@ class Sends(Protocol):
         context: dict[str, Any],
         args: tuple[Any, ...],
     ) -> Any:
-        """Call those that an event on some channels concerns; return the first answer."""
+        """Call those that an event on some channels concerns; return the first answer.
+
+        Returns ``UNHANDLED`` if it concerns none.
+        """
 
 
 def _leave(request: Any, error: BaseException | None) -> None:
@@ -66,6 +70,9 @@ class Shared:
 
     on_subscribe: Sends = events.on_subscribe.handlers
     """Calls the handlers of ``on_subscribe``, or refuses before them."""
+
+    unhandled: Callable[[Any, str], None] = log_for_debugging
+    """Hears of an event that no handler takes: its socket and its name."""
 
     living: Census[Any] = field(default_factory=Census)
     """The clients whose last handler has not run yet."""

@@ -5,12 +5,10 @@ import logging
 import socket as sockets
 import struct
 
-import gevent.event
 import pytest
 
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
-from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -170,28 +168,6 @@ def test_an_event_whose_attachment_has_not_one_place_is_refused(
     client.subscribe("the connection lives")
     assert called == []
     assert caplog.text.count(f"'a' refused: {problem}") == 2
-
-
-def test_refused_events_count_as_waiting_ones(server, connect):
-    began, release = gevent.event.Event(), gevent.event.Event()
-
-    @on_event("slow")
-    def slow(request, socket, context):
-        began.set()
-        release.wait(5)
-
-    client = connect(server)
-    client.emit("slow")
-    server.call(began.wait, 5)
-    (living,) = server.process.shared.living._members
-    client.send('451-["a"]')
-    client.send(b"x" * 1000)
-    client.send('42["a"]')
-    wait_until(lambda: living._mailbox.waiting == 2)
-    assert living._waiting_bytes == len('2["a"]51-["a"]') + 1000
-    server.call(release.set)
-    client.sync()
-    assert living._waiting_bytes == 0
 
 
 def test_an_answer_whose_attachment_has_not_one_place_is_none(server, connect, caplog):

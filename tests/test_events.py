@@ -220,9 +220,11 @@ def test_the_context_lasts_as_long_as_the_connection(server, connect):
 
 
 @pytest.mark.parametrize(
-    ("answer", "args"), [(None, []), (0, [0]), ((1, "b"), [1, "b"]), ([1], [[1]]), ("", [""])]
+    ("answer", "args"),
+    [(None, [None]), (0, [0]), ((1, "b"), [1, "b"]), ((), []), ([1], [[1]]), ("", [""])],
 )
 def test_the_return_value_is_the_clients_ack(server, connect, answer, args):
+    # A client with `retries` and without `ackTimeout` sends an event again until null comes first.
     @on_event("ask")
     def reply(request, socket, context):
         return answer
@@ -253,8 +255,59 @@ def test_binary_can_be_an_answer(server, connect):
     ]
 
 
-def test_an_event_that_nobody_handles_is_answered_with_an_error(server, connect):
-    assert connect(server).ask("nobody") == [{"error": "Unknown event 'nobody'"}]
+def test_an_event_that_no_handler_takes_is_not_answered(server, connect):
+    on_event("elsewhere", namespace="/other")(lambda request, socket, context: "answer")
+    on_event("in room", channel="^room-")(lambda request, socket, context: "answer")
+    on_message(channel="^room-")(lambda request, socket, context, message: "answer")
+    client = connect(server)
+    client.subscribe("lobby")
+    for id, name in enumerate(["nothing", "elsewhere", "in room", "message", "sync"]):
+        client.emit(name, id=id)
+    assert client.sync() == []
+    client.subscribe("room-1")
+    assert client.ask("in room") == client.ask("message") == ["answer"]
+
+
+UNHANDLED = "No handler takes the event"
+
+
+def warnings_of(caplog):
+    return [r.getMessage() for r in caplog.records if r.getMessage().startswith(UNHANDLED)]
+
+
+def test_under_debug_the_log_says_once_which_handlers_there_are(serve, connect, caplog):
+    on_event("typing", channel="^room-")(lambda request, socket, context: None)
+    on_event("elsewhere", namespace="/other")(lambda request, socket, context: None)
+    on_message(lambda request, socket, context, message: None)
+    client = connect(serve(django={"DEBUG": True}))
+    client.subscribe("lobby")
+    for name in ("Typing", "typing", "Typing", "typing", "message"):
+        client.emit(name)
+    client.sync()
+    handlers = "Handlers there take 'message', 'typing' (channel='^room-')"
+    answered = "of /: it is not answered"
+    assert warnings_of(caplog) == [
+        f"{UNHANDLED} {name!r} {answered}. {handlers}; the socket is on 1 channels"
+        for name in ("Typing", "typing")
+    ]
+
+
+def test_clients_cannot_fill_the_log_with_events_that_no_handler_takes(serve, connect, caplog):
+    client = connect(serve(django={"DEBUG": True}))
+    for number in range(110):
+        client.emit(f"{number}\n" + "x" * 1000)
+    client.sync()
+    logged = warnings_of(caplog)
+    assert len(logged) == 100
+    assert logged[-1].endswith("More such events are not logged")
+    assert all(len(line) < 300 and line.isprintable() for line in logged)
+
+
+def test_without_debug_events_that_no_handler_takes_are_no_warning(server, connect, caplog):
+    client = connect(server)
+    client.emit("nothing")
+    client.sync()
+    assert warnings_of(caplog) == []
 
 
 def test_a_failing_handler_is_told_and_the_connection_lives_on(server, connect, caplog):

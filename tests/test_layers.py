@@ -25,9 +25,10 @@ LAYERS = [
         "events",
         "threads",
         "watchdog",
+        "unhandled",
     ],
     ["member", "socket", "broadcasts", "patterns"],
-    ["repeated", "shared", "clients", "connections"],
+    ["repeated", "shared", "acknowledging", "clients", "connections"],
     [
         "conf",
         "answers",

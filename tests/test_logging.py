@@ -43,8 +43,9 @@ def test_the_format_may_name_any_key_of_meta(serve, connect, messages):
 
 def test_a_message_cannot_forge_a_line_of_the_log(server, connect, messages):
     client = connect(server)
-    client.ask("message", "x\n127.0.0.1 - - forged")
-    (line,) = messages()
+    client.emit("message", "x\n127.0.0.1 - - forged")
+    client.sync()
+    line, _ = messages()
     assert "\n" not in line
     assert line.endswith('message: x\\n127.0.0.1 - - forged"')
 

@@ -179,7 +179,7 @@ class Life(RuleBasedStateMachine):
         """See that everybody has received all that they ought to, and nothing else."""
         for transport in self.transports:
             for socket in transport.sockets.values():
-                assert self.ask(socket, "sync") == [{"error": "Unknown event 'sync'"}]
+                assert self.ask(socket, "unsubscribe", "no channel of it") == [True]
         for socket in self.sockets:
             assert socket.inbox == []
             self.diary.wait_for(socket.id, socket.diary)

@@ -1,0 +1,27 @@
+"""How events of clients are answered."""
+
+from typing import Any
+
+from django_socketio.codec import Codec
+from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.socket import Socket
+from django_socketio.transports import log
+
+
+def acknowledge(socket: Socket, codec: Codec, id: int, args: list[Any]) -> None:
+    """Answer an event of the client with an ACK.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be written as JSON.
+
+    """
+    socket.deliver(codec.packet(Packet(PacketType.ACK, socket.namespace, args, id)))
+
+
+def refuse(socket: Socket, codec: Codec, packet: Packet, problem: str) -> None:
+    """Refuse an event, and say so in its ACK, or an answer of the client, which then is none."""
+    if packet.type is PacketType.ACK:
+        return log.info("%r: answer %s refused: %s", socket, packet.id, problem)
+    log.info("%r: %.100r refused: %s", socket, packet.data[0], problem)
+    if packet.id is not None:
+        acknowledge(socket, codec, packet.id, [{"error": problem}])
