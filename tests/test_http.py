@@ -8,6 +8,8 @@ import socket as sockets
 import pytest
 
 from django_socketio.events import on_connect, on_event, on_message
+from django_socketio.protocol.session import Reason
+from django_socketio.transports.outgoing import Outgoing
 from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import HANDSHAKE, get
 
@@ -62,6 +64,39 @@ def test_a_get_that_its_client_gave_up_counts_too(server):
     first = raw_get(server, client.path)
     wait_until_polled(server, client)
     first.close()
+    assert get(server.port, client.path)[0] == 400
+
+
+def end(server, client, *messages):
+    """Have the server end a session after these messages, in one turn of its event loop."""
+
+    def end():
+        session = server.process.engine.sessions[client.sid]
+        for message in messages:
+            assert session.send(Outgoing([message]))
+        session.close(Reason.SESSION_ENDED)
+        return True
+
+    assert server.call(end)
+
+
+def test_the_get_that_waits_while_the_server_ends_the_session_is_refused(server):
+    client = PollingClient(server.port)
+    waiting = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    end(server, client)
+    problem = "Session ID unknown: the session is over (session ended)"
+    status, body = response(waiting)
+    assert (status, json.loads(body)) == (400, {"code": 1, "message": problem})
+    assert get(server.port, client.path)[0] == 400
+
+
+def test_the_get_that_waits_fetches_what_was_sent_before_the_end(server):
+    client = PollingClient(server.port)
+    waiting = raw_get(server, client.path)
+    wait_until_polled(server, client)
+    end(server, client, '42["message","last words"]')
+    assert response(waiting) == (200, '42["message","last words"]')
     assert get(server.port, client.path)[0] == 400
 
 

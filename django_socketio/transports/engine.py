@@ -26,7 +26,7 @@ from django_socketio.transports.http import (
 )
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.outgoing import Outgoing
-from django_socketio.transports.polling import NOOP, OverlapError, PollingTransport
+from django_socketio.transports.polling import NOOP, EndedError, OverlapError, PollingTransport
 from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import TAKEN, Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
@@ -213,6 +213,9 @@ class Engine:
         except OverlapError as error:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+        except EndedError:
+            problem = f"Session ID unknown: the session is over ({session.protocol.reason})"
+            raise RequestError(ErrorCode.UNKNOWN_SID, problem) from None
 
     def _post(self, exchange: Exchange, session: Session, polling: PollingTransport) -> Answer:
         polled = polling.polled

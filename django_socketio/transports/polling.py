@@ -28,6 +28,10 @@ class OverlapError(ProtocolError):
     """A second GET (or POST) came while one was still open ("HTTP long-polling")."""
 
 
+class EndedError(Exception):
+    """The server has ended the session, and has nothing left to say."""
+
+
 class PollingTransport:
     """The queue of what a polling client has not fetched yet, and its waiting GET.
 
@@ -40,6 +44,7 @@ class PollingTransport:
         "_max_unsent",
         "_posting",
         "_queue",
+        "_refuses",
         "_unsent",
         "_waiting",
         "closed",
@@ -55,6 +60,7 @@ class PollingTransport:
         self._max_unsent = max_unsent_bytes
         self._waiting: Event | None = None
         self._posting = False
+        self._refuses = False
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
         self.closed = False
@@ -84,13 +90,17 @@ class PollingTransport:
         """Return the body of a GET's answer; waits until there is something to say.
 
         Raises:
-            OverlapError: another GET waits already.
+            OverlapError: another GET waits already; it is answered with a close packet.
+            EndedError: the server has ended the session.
 
         """
         if self._waiting is not None:
+            self.send(CLOSE)
             raise OverlapError("a GET came while another one was waiting")
         if not self._queue and not self.probed and not self.closed:
             self._wait()
+        if self._refuses and not self._queue:
+            raise EndedError
         return engineio.join_payload(self._take() or [NOOP])
 
     @property
@@ -139,9 +149,13 @@ class PollingTransport:
             self._posting = False
 
     def close(self, say_so: bool) -> None:
-        """Answer the waiting GET, with a close packet if the client does not know (``say_so``)."""
-        if say_so and not self.closed:
-            self._queue.append((CLOSE.parts[0], CLOSE.contents[0]))
+        """Answer the waiting GET, with an error if the client does not know (``say_so``).
+
+        A close packet would say so as well, but python-socketio's client takes it for a DISCONNECT
+        and does not come back. All clients do after an error, as after any end of a WebSocket.
+        """
+        if not self.closed:
+            self._refuses = say_so
         self.closed = True
         self.listener = None
         self.release()

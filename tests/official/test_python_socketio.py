@@ -1,6 +1,7 @@
 """Our server with the python-socketio client, over each transport."""
 
 import engineio
+import gevent
 import pytest
 import requests
 import socketio
@@ -17,6 +18,7 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
+from django_socketio.protocol.session import Reason
 from tests.clients import WebSocketClient
 from tests.official.conftest import Seen
 from tests.official.node import TIMEOUT
@@ -41,6 +43,12 @@ class InOrder(engineio.Client):
     def _trigger_event(self, event, *args, **options):
         return super()._trigger_event(event, *args, **{**options, "run_async": False})
 
+    def _reset(self):
+        """Close what this client leaves open before it comes back."""
+        if self.ws is not None:
+            self.ws.shutdown()
+        super()._reset()
+
 
 class ClientInOrder(socketio.Client):
     def _engineio_client_class(self):
@@ -50,15 +58,18 @@ class ClientInOrder(socketio.Client):
 class PythonClient:
     """The client, and a note of what it is told."""
 
-    def __init__(self, transport, namespaces):
+    def __init__(self, transport, namespaces=("/",), **options):
         self._options = {"transports": TRANSPORTS[transport], "namespaces": list(namespaces)}
-        self._http = requests.Session()
-        self.client = ClientInOrder(reconnection=False, http_session=self._http)
+        self.http = requests.Session()
+        options = {"reconnection": False, **options}
+        self.client = ClientInOrder(http_session=self.http, **options)
+        self.connected = Seen()
         self.events = Seen()
         self.errors = Seen()
         self.ended = Seen()
         for namespace in namespaces:
             self.client.on("*", self._event, namespace=namespace)
+            self.client.on("connect", lambda: self.connected("connect"), namespace=namespace)
             self.client.on("disconnect", self.ended, namespace=namespace)
             self.client.on("connect_error", self.errors, namespace=namespace)
 
@@ -72,9 +83,12 @@ class PythonClient:
 
     def close(self):
         """Disconnect without waiting for its threads, and close what this client leaves open."""
+        self.client.reconnection = False
+        if self.client._reconnect_abort is not None:
+            self.client._reconnect_abort.set()
         self.client.eio.disconnect(abort=True)
         self.client.eio.queue.put(None)  # else the thread that writes would stay
-        self._http.close()
+        self.http.close()
         if self.client.eio.ws is not None:
             self.client.eio.ws.shutdown()
 
@@ -87,8 +101,8 @@ def new(serve, transport):  # after the server, so that clients leave before it 
     """Make a client that is not connected yet: ``new(namespaces)``."""
     made = []
 
-    def make(*namespaces):
-        made.append(PythonClient(transport, namespaces or ("/",)))
+    def make(*namespaces, **options):
+        made.append(PythonClient(transport, namespaces or ("/",), **options))
         return made[-1]
 
     yield make
@@ -325,6 +339,58 @@ def test_server_disconnects_a_client(connect, seen):
     python.client.send("rude")
     assert python.ended.next() == python.client.reason.SERVER_DISCONNECT
     assert seen.take(2) == [("disconnect", "server namespace disconnect"), "finish"]
+
+
+COMES_BACK = {"reconnection": True, "reconnection_delay": 0.01, "reconnection_delay_max": 0.02}
+
+ENDS = [
+    *[Reason.SHUTTING_DOWN, Reason.SESSION_ENDED, Reason.PING_TIMEOUT, Reason.SLOW_CLIENT],
+    *[Reason.TOO_FAST, Reason.TOO_MANY_EVENTS, Reason.PARSE_ERROR],
+]
+
+
+def test_client_comes_back_after_the_server_has_ended_its_session(new, server, seen):
+    on_connect(lambda request, socket, context: seen(socket.id))
+    on_event("who")(lambda request, socket, context: socket.id)
+    python = new(**COMES_BACK)
+    python.connect(server)
+    assert python.connected.next()
+    known = {seen.next()}
+    for reason in ENDS:
+        server.call(wait_until_all_listen, server)
+        server.call(end_sessions, server, reason)
+        assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
+        assert python.connected.next()
+        assert seen.next() == python.ask("who") not in known
+        known.add(python.client.get_sid())
+
+
+def wait_until_all_listen(server):
+    while not all(s.transport.name == "websocket" or s.transport.polled for s in sessions(server)):
+        gevent.sleep(0.001)
+    return True
+
+
+def sessions(server):
+    return list(server.process.engine.sessions.values())
+
+
+def end_sessions(server, reason):
+    for session in sessions(server):
+        session.close(reason)
+
+
+def test_messages_before_the_end_of_a_session_are_fetched(new, server, seen):
+    @on_message
+    def say_and_end(request, socket, context, message):
+        socket.send("last words")
+        end_sessions(server, Reason.SESSION_ENDED)
+
+    python = new(**COMES_BACK)
+    python.connect(server)
+    python.client.send("end it")
+    assert python.events.next() == ["message", "last words"]
+    assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
 
 
 def test_pings_keep_a_silent_client(new, serve):

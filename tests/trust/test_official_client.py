@@ -3,6 +3,7 @@
 import pytest
 
 from tests.official.conftest import node, nodes  # noqa: F401
+from tests.official.test_python_socketio import COMES_BACK, PythonClient
 from tests.trust.conftest import logged_in
 
 AGAIN = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20}
@@ -20,3 +21,20 @@ def test_the_client_comes_back_as_who_it_is_now(site, user, transport, node, act
     assert ended["comesBack"]
     client.wait_connected()
     assert client.ask("who") == [""]  # its cookie is still the old one
+
+
+@pytest.mark.parametrize("action", ["/log-out/", "/log-in/?user=somebody-else"])
+def test_the_python_client_comes_back_as_who_it_is_now(site, user, transport, action):
+    browser = logged_in(site[0], user)
+    python = PythonClient(transport, **COMES_BACK)
+    try:
+        python.http.cookies.set("sessionid", browser.cookie)
+        python.connect(site[1])
+        assert python.connected.next()
+        assert python.ask("who") == user
+        browser.get(site[0], action)
+        assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
+        assert python.connected.next()
+        assert python.ask("who") == ""  # its cookie is still the old one
+    finally:
+        python.close()
