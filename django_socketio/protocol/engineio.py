@@ -48,16 +48,21 @@ def encode(packet: Packet) -> str | bytes:
 
 
 def decode(data: str | bytes) -> Packet:
-    """Return the packet that one WebSocket message holds.
+    """Return the packet that one WebSocket message, or one part of a payload, holds.
+
+    Binary may be base64 after a "b" in both: the official client writes it so if it is told to
+    (``forceBase64``).
 
     Raises:
-        ProtocolError: the first character is none of the packet types.
+        ProtocolError: the first character is none of the packet types, or the rest is not base64.
 
     """
     if isinstance(data, bytes):
         return Packet(PacketType.MESSAGE, data)
     type = _TYPES.get(data[:1])
     if type is None:
+        if data[:1] == "b":
+            return Packet(PacketType.MESSAGE, _decode_base64(data[1:]))
         raise ProtocolError(
             f"an Engine.IO packet starts with a digit from 0 to 6, not {data[:1]!r}"
         )
@@ -100,16 +105,14 @@ def decode_payload(body: bytes, max_packets: int) -> list[Packet]:
         raise ProtocolError(
             f"the payload holds more than {max_packets} packets (SOCKETIO_MAX_PAYLOAD_PACKETS)"
         )
-    return [_decode_part(part) for part in parts]
+    return [decode(part) for part in parts]
 
 
-def _decode_part(part: str) -> Packet:
-    if not part.startswith("b"):
-        return decode(part)
+def _decode_base64(text: str) -> bytes:
     try:
-        return Packet(PacketType.MESSAGE, b64decode(part[1:], validate=True))
+        return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return Packet(PacketType.MESSAGE, _decode_loosely(part[1:]))
+        return _decode_loosely(text)
 
 
 def _decode_loosely(text: str) -> bytes:

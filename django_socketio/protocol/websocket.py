@@ -105,8 +105,13 @@ class WebSocketProtocol:
         self._all_frames: Frames | None = None
         self._farewell: bytes | None = None
         """The answer to a client that closed in order, where no other frame had come before."""
-        self._is_between_messages = True
+        self._is_between_messages = self._may_be_short
         self._has_to_answer = False
+
+    @property
+    def _may_be_short(self) -> bool:
+        """Whether every short text is within the limit; else the library looks at each."""
+        return self._max_message_size >= _EXTENDED_LENGTH - 1
 
     @property
     def error(self) -> ProtocolError | None:
@@ -129,7 +134,7 @@ class WebSocketProtocol:
         if data and self._farewell is None:
             frames = self._frames
             frames.receive(data, messages)
-            self._is_between_messages = frames.is_between_messages
+            self._is_between_messages = frames.is_between_messages and self._may_be_short
             self._has_to_answer = True
         return messages
 

@@ -331,6 +331,14 @@ def test_events_have_several_arguments(connect, seen):
     assert client.event() == ["typed", None, {"three": b"3"}, b"two", 1]
 
 
+def test_client_that_forces_base64(node, server, transport):
+    echo()
+    client = node.connect(server, transport, forceBase64=True)
+    message = {"picture": bytes(range(256)), "name": "ü"}
+    client.emit("message", message)
+    assert client.event() == ["message", message]
+
+
 def test_data_that_looks_like_a_placeholder_beside_bytes_is_refused(connect):
     on_event("x")(lambda request, socket, context, *args: [len(args)])
     client = connect()

@@ -40,7 +40,7 @@ def test_a_websocket_message_is_a_packet(packet, content):
     assert engineio.decode(content) == packet
 
 
-@pytest.mark.parametrize("content", ["7", "9x", "abc", "b4", "-1", " 4", "٤", "\x1e", "\x00"])
+@pytest.mark.parametrize("content", ["7", "9x", "abc", "c4", "-1", " 4", "٤", "\x1e", "\x00"])
 def test_an_unknown_packet_type_is_refused_and_named(content):
     with pytest.raises(ProtocolError) as error:
         engineio.decode(content)
@@ -127,6 +127,13 @@ def test_a_payload_with_something_that_is_no_packet_is_refused_as_a_whole(body):
 def test_base64_is_taken_as_the_encoders_of_clients_write_it(text):
     packets = engineio.decode_payload(f"b{text}\x1e4after".encode(), max_packets=2)
     assert [packet.data for packet in packets] == [b"\xfb\xff\x00\x01", "after"]
+
+
+def test_binary_may_be_base64_on_a_websocket_as_well():
+    # The official client's option forceBase64
+    assert engineio.decode("bAQIDBA==") == Packet(PacketType.MESSAGE, b"\x01\x02\x03\x04")
+    with pytest.raises(ProtocolError, match=r"not base64: 'AQ\?'"):
+        engineio.decode("bAQ?")
 
 
 def test_long_binary_in_lines_of_76_characters():

@@ -602,6 +602,16 @@ def test_a_frame_masked_by_a_client_comes_back_as_the_same_message(message):
     assert messages_of(sent(plain[0] & 0xF, plain[size:]), limit=2000) == [message]
 
 
+@pytest.mark.parametrize("limit", [1, 50, 124])
+def test_a_small_limit_holds_for_short_texts(limit):
+    fits, too_long = sent(TEXT, b"x" * limit), sent(TEXT, b"x" * (limit + 1))
+    assert messages_of(fits, fits + fits, limit=limit) == ["x" * limit] * 3
+    assert failure_of(too_long, limit=limit)[0] == 1009
+    protocol, messages = talk(fits, fits + too_long, limit=limit)
+    assert messages == ["x" * limit] * 2
+    assert type(protocol.error) is MessageTooBig
+
+
 # The opening handshake
 
 REQUEST = opening.Request("HTTP/1.1", "Upgrade", "websocket", "dGhlIHNhbXBsZSBub25jZQ==", "13")
