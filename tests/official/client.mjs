@@ -3,7 +3,8 @@
 //
 //   {"do": "connect", "socket": "a", "url": "http://…/namespace", "options": {…}, "agent": "keep"}
 //   {"do": "emit",    "socket": "a", "events": [["name", argument, …], …]}      all in one go
-//   {"do": "ask",     "socket": "a", "event": ["name", argument, …]}            tells the "answer"
+//   {"do": "ask",     "socket": "a", "event": ["name", argument, …], "timeout": ms}
+//                                                tells the "answer"; with a timeout, its "error" as well
 //   {"do": "reply",   "socket": "a", "event": "name", "with": [argument, …]}    acks it from now on
 //   {"do": "join",    "socket": "b", "beside": "a", "namespace": "/name", "options": {…}}
 //   {"do": "keep",    "socket": "a", "until": argument}       tells events as one list, "kept"
@@ -113,6 +114,20 @@ function keep(name, event) {
   }
 }
 
+function ask({ socket: name, event, timeout }) {
+  const socket = sockets.get(name);
+  if (timeout === undefined) {
+    socket.emit(...event, (...args) => tell(name, "answer", { args: args.map(shown) }));
+  } else {
+    const told = (error, ...args) => tell(name, "answer", { error: shown(error), args });
+    socket.timeout(timeout).emit(...event, told);
+  }
+}
+
+function shown(value) {
+  return value instanceof Error ? { error: value.message } : value;
+}
+
 function forget() {
   sockets.forEach((socket) => socket.disconnect());
   [sockets, replies, agents, keeping].forEach((map) => map.clear());
@@ -123,8 +138,7 @@ const commands = {
   join,
   forget,
   emit: ({ socket, events }) => events.forEach((event) => sockets.get(socket).emit(...event)),
-  ask: ({ socket, event }) =>
-    sockets.get(socket).emit(...event, (...args) => tell(socket, "answer", { args })),
+  ask,
   reply: ({ socket, event, with: args }) => replies.set(`${socket} ${event}`, args),
   keep: ({ socket, until }) => keeping.set(socket, { events: [], until }),
   disconnect: ({ socket }) => sockets.get(socket).disconnect(),

@@ -155,6 +155,12 @@ class NodeSocket:
         self.do("ask", event=event)
         return self.next("answer")["args"]
 
+    def ask_within(self, milliseconds, *event):
+        """Send an event; return what the client's callback gets: an error or None, and the rest."""
+        self.do("ask", event=event, timeout=milliseconds)
+        answer = self.next("answer")
+        return answer["error"], answer["args"]
+
     def reply(self, event, *args):
         """Answer with these arguments whenever the server asks with ``event``."""
         self.do("reply", event=event, **{"with": args})

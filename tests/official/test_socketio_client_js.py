@@ -373,7 +373,7 @@ def test_data_that_looks_like_a_placeholder_ends_no_receiver(connect, seen):
     ("returned", "answer"),
     [
         ("ok", ["ok"]),
-        (None, []),
+        (None, [None]),
         (0, [0]),
         ([1, 2], [[1, 2]]),
         ((1, "two", None), [1, "two", None]),
@@ -415,9 +415,50 @@ def test_permission_denied_in_a_handler_is_the_answer(connect):
     assert connect().ask("ask") == [{"error": "Only for members"}]
 
 
-def test_event_that_no_one_handles_is_answered_with_an_error(connect):
-    (answer,) = connect().ask("unheard")
-    assert "unheard" in answer["error"]
+# Acknowledgments that do not come, or come empty: timeout(), ackTimeout and retries
+
+SOON, LONG = 50, 60_000  # milliseconds
+TIMED_OUT = {"error": "operation has timed out"}
+
+
+def test_event_that_no_handler_takes_times_out(connect):
+    on_event("ask")(lambda request, socket, context, value: value)
+    client = connect()
+    assert client.ask_within(SOON, "unheard") == (TIMED_OUT, [])
+    assert client.ask_within(LONG, "ask", 42) == (None, [42])
+
+
+def test_a_handler_without_a_result_acknowledges_with_null(connect):
+    on_event("note")(lambda request, socket, context: None)
+    client = connect()
+    assert client.ask("note") == [None]
+    assert client.ask_within(LONG, "note") == (None, [None])
+
+
+def test_default_timeout_of_the_client_reports_events_that_no_handler_takes(connect):
+    client = connect(ackTimeout=SOON)
+    assert client.ask("unheard") == [TIMED_OUT]
+
+
+def test_client_that_retries_sends_an_event_once(connect, seen):
+    on_event("note")(lambda request, socket, context, value: seen(value))
+    client = connect(retries=3)  # without ackTimeout, the first argument is an error unless null
+    client.emit_all([["note", n] for n in range(5)])
+    assert client.ask("note", "last") == [None]
+    assert seen.take(6) == [0, 1, 2, 3, 4, "last"]
+    assert seen.empty
+
+
+def test_client_that_retries_sends_an_event_that_is_not_acknowledged_again(connect, seen):
+    on_event("note", channel="^room-")(lambda request, socket, context, value: seen(value))
+    client = connect(retries=2, ackTimeout=SOON)
+    assert client.ask("note", "not yet heard") == [TIMED_OUT]
+    assert client.ask_within(LONG, "subscribe", "room-1") == (None, [True])
+    assert client.ask_within(LONG, "note", "heard") == (None, [None])
+    assert seen.next() == "heard"
+
+
+# Calls
 
 
 @pytest.mark.parametrize(
