@@ -164,7 +164,7 @@ def test_a_session_that_moves_to_a_websocket_is_compressed_from_then_on(server):
     websocket.send(sent(TEXT, b"2probe"))
     assert websocket.frame() == (FIN | TEXT, b"3probe")
     websocket.send(sent(TEXT, b"5"))
-    websocket.send(sent(TEXT, b'421["sync"]'))
+    websocket.send(sent(TEXT, b'421["unsubscribe"]'))
     while not websocket.frame()[1].startswith(b"431"):
         pass
     broadcast(server, ROWS)
@@ -278,7 +278,7 @@ def test_many_small_messages_that_become_large_are_read_as_they_are_handled(serv
     finally:
         tracemalloc.stop()
     server.call(go.set)
-    subscriber.send(sent(TEXT, b'427["sync"]'))
+    subscriber.send(sent(TEXT, b'427["unsubscribe"]'))
     assert subscriber.frame()[1].startswith(b"437")
     assert sizes == [900_000] * 60
 
