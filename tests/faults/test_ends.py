@@ -73,7 +73,7 @@ def test_clients_of_which_nothing_is_heard_any_more(impatient):
     assert all(sock.fileno() > 0 for sock in kept)
 
 
-@pytest.mark.parametrize("packets", [[], ["2probe"], ["2probe", "garbage"], ["5"], ["2wrong"]])
+@pytest.mark.parametrize("packets", [[], ["2probe"], ["2probe", "garbage"], ["6"], ["2wrong"]])
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
 def test_upgrades_that_are_abandoned_half_way(lasting, packets, leaves):
     site, at_first = lasting
