@@ -16,8 +16,9 @@ COMPILED = """
     acknowledging acks channels clients codec connections handlers shared
     protocol/engineio protocol/frames protocol/framing protocol/json
     protocol/payloads protocol/session protocol/socketio protocol/utf8 protocol/websocket
-    transports/deflating transports/flusher transports/listener transports/outgoing
-    transports/polling transports/session transports/websocket transports/workers
+    transports/deflating transports/flusher transports/listener transports/mailbox
+    transports/outgoing transports/polling transports/session transports/websocket
+    transports/workers
 """
 
 

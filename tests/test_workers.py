@@ -1,14 +1,17 @@
 """Greenlets that run one thing after the other."""
 
 import contextvars
+import itertools
+import time
 
 import gevent
+import gevent.socket
 import pytest
 from gevent.event import Event
 from greenlet import getcurrent, greenlet
 
 from django_socketio.application import attendants
-from django_socketio.transports.workers import Workers
+from django_socketio.transports.workers import Mailbox, Workers
 
 language = contextvars.ContextVar("language", default="en")
 
@@ -186,3 +189,98 @@ def test_attendants_do_not_know_the_context_of_the_connection_before(run):
     assert (first, second) == ("en", "en")
     assert one is other
     assert type(one) is greenlet
+
+
+# Turns of the event loop
+
+
+def compute(seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def wait_for(condition):
+    with gevent.Timeout(10):
+        while not condition():
+            gevent.sleep(0.001)
+
+
+def turns_of_others(put):
+    """Return how many turns another greenlet and a socket got while jobs of 1 ms ran."""
+    ours, theirs = gevent.socket.socketpair()
+    ran, got = [], []
+
+    def job():
+        compute(0.001)
+        ran.append(len(got))
+
+    def other():
+        theirs.send(b"x")  # readable from here on: only a look at the sockets is waited for
+        while len(ran) < JOBS:
+            gevent.socket.wait_read(ours.fileno())
+            got.append(len(ran))
+
+    with ours, theirs:
+        gevent.spawn(other)
+        put(job)
+        wait_for(lambda: len(ran) == JOBS)
+    return got
+
+
+JOBS = 300
+
+
+def test_a_long_mailbox_leaves_turns_of_the_event_loop_to_others():
+    mailbox = Mailbox(Workers(10))
+    got = turns_of_others(lambda job: [mailbox.put(job) for _ in range(JOBS)])
+    assert len(got) >= JOBS / 10
+    assert max(after - before for before, after in itertools.pairwise(got)) <= 20
+
+
+def test_many_mailboxes_leave_turns_of_the_event_loop_to_others():
+    workers = Workers(10)
+    got = turns_of_others(lambda job: [Mailbox(workers).put(job) for _ in range(JOBS)])
+    assert max(after - before for before, after in itertools.pairwise(got)) <= 20
+
+
+def test_jobs_that_put_others_leave_turns_of_the_event_loop_to_others():
+    workers = Workers(10)
+
+    def put(job, rest=JOBS):
+        def one():
+            job()
+            if rest > 1:
+                put(job, rest - 1)
+
+        Mailbox(workers).put(one)
+
+    got = turns_of_others(put)
+    assert max(after - before for before, after in itertools.pairwise(got)) <= 20
+
+
+def test_jobs_that_wait_leave_turns_of_the_event_loop_to_others():
+    workers, over = Workers(JOBS), Event()
+
+    def put(job):
+        for _ in range(JOBS // 2):
+            mailbox = Mailbox(workers)
+            mailbox.put(over.wait)
+            mailbox.put(job)
+            mailbox.put(job)
+        gevent.sleep(0.01)
+        over.set()
+
+    got = turns_of_others(put)
+    assert max(after - before for before, after in itertools.pairwise(got)) <= 20
+
+
+def test_a_long_mailbox_leaves_the_worker_to_short_ones():
+    workers, order = Workers(1), []
+    long, short = Mailbox(workers), Mailbox(workers)
+    for number in range(20):
+        long.put(lambda number=number: [compute(0.003), order.append(number)])
+    short.put(order.append, "short")
+    wait_for(lambda: len(order) == 21)
+    assert order.index("short") <= 3
+    assert [item for item in order if item != "short"] == list(range(20))

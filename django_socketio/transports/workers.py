@@ -5,22 +5,21 @@ from collections.abc import Callable, Container
 from functools import partial
 from typing import Any, NamedTuple
 
-from gevent import GreenletExit, Timeout, get_hub
+from gevent import get_hub
 from greenlet import getcurrent, greenlet
 
 from django_socketio.logs import get_logger
+from django_socketio.transports.alarms import clock
+from django_socketio.transports.mailbox import FAILURES, Mailbox
+from django_socketio.transports.turns import Turns
 from django_socketio.transports.worker import Worker
+
+__all__ = ["FAILURES", "Mailbox", "Workers"]
 
 logger = get_logger()
 
-TURN = 16
-"""Jobs of a mailbox that run before those of others that wait."""
-
-Job = tuple[Callable[..., None], tuple[Any, ...]]
-
-FAILURES = (Exception, Timeout, GreenletExit)
-"""What a job may raise without harm to others. SystemExit is for the process: gunicorn raises it in
-a worker that blocks."""
+SHARE = 0.005
+"""Seconds of a turn of the event loop in which jobs are begun; then it looks what has come."""
 
 Around = Callable[[Callable[[], None]], None]
 """Runs what it is given, with something before and after it."""
@@ -29,66 +28,6 @@ Around = Callable[[Callable[[], None]], None]
 def plainly(run: Callable[[], None]) -> None:
     """Run it, with nothing around it."""
     run()
-
-
-class Mailbox:
-    """Jobs that run one after the other, in the order in which they were put.
-
-    Args:
-        workers: the pool that runs them.
-
-    """
-
-    __slots__ = ("_jobs", "_running", "_workers")
-
-    def __init__(self, workers: "Workers") -> None:
-        self._workers = workers
-        self._jobs: list[Job] = _NO_JOBS
-        self._running = False
-
-    @property
-    def waiting(self) -> int:
-        """How many jobs have not been started yet."""
-        return len(self._jobs)
-
-    def put(self, job: Callable[..., None], *args: Any) -> int:
-        """Have ``job(*args)`` run after all that has been put before it; return how many wait."""
-        if self._jobs is _NO_JOBS:
-            self._jobs = []
-        self._jobs.append((job, args))
-        if not self._running:
-            self._schedule()
-        return len(self._jobs)
-
-    def _schedule(self) -> None:
-        self._running = True
-        self._workers.schedule(self)
-
-    def run(self) -> None:
-        """Run some jobs, then let others have the worker, which may wait in one of them."""
-        jobs = self._jobs
-        try:
-            turn = TURN
-            while jobs and turn:
-                turn -= 1
-                job, args = jobs.pop(0)
-                try:
-                    job(*args)
-                except FAILURES:
-                    logger.exception("A job failed")
-        finally:
-            self._rest()
-
-    def _rest(self) -> None:
-        if self._jobs:
-            self._schedule()
-        else:
-            self._running = False
-            self._jobs = _NO_JOBS
-
-
-_NO_JOBS: list[Job] = []
-"""What all mailboxes have that wait: a list of their own would cost each of them memory."""
 
 
 class Errand(NamedTuple):
@@ -140,6 +79,15 @@ class Workers:
         self._idle: list[greenlet] = []
         self._returning: deque[greenlet] = deque()
         self._ready: deque[Mailbox | Errand] = deque()
+        self._turns = Turns()
+        self._starts = False
+        """Whether ``_start`` is about to run."""
+        self._turn = -1
+        """Of the event loop, by its number: the one that ``end`` is for."""
+        self.end = 0.0
+        """When this turn's time for jobs is over."""
+        self.now = 0.0
+        """When the last mailbox was begun."""
 
     @property
     def are_busy(self) -> bool:
@@ -157,9 +105,10 @@ class Workers:
 
     def schedule(self, mailbox: Mailbox | Errand) -> None:
         """Have a worker run the mailbox, in this turn of the event loop if one is free."""
-        if not self._ready:
-            self._hub.loop.run_callback(self._start)
         self._ready.append(mailbox)
+        if not self._starts:
+            self._starts = True
+            self._hub.loop.run_callback(self._start)
 
     def rouse(self, workers: Container[greenlet], job: Callable[[], None]) -> None:
         """Have those of ``workers`` that wait run ``job``."""
@@ -214,16 +163,37 @@ class Workers:
             raise error
 
     def _start_soon(self) -> None:
-        if self._returning or self._ready:
+        if (self._returning or self._ready) and not self._starts:
+            self._starts = True
             self._hub.loop.run_callback(self._start)
 
     def _start(self) -> None:
         # Runs in the hub: that is where a worker returns to when it waits.
-        while self._returning and self._make_place():
+        self._starts = False
+        self._note_turn()
+        while self._returning or self._ready:
+            self.now = clock()
+            if self.now >= self.end:  # others have their turn before anything else is begun
+                return self._start_next_turn()
+            if not self._start_one():
+                break  # a busy one goes on with it
+
+    def _start_one(self) -> bool:
+        """Let a worker go on, or begin something; False if there is no place."""
+        if self._returning and self._make_place():
             self.stepped_out -= 1
             self._returning.popleft().switch()
-        while self._ready and (worker := self._free_worker()) is not None:
+            return True
+        worker = self._free_worker() if self._ready else None
+        if worker is not None:
             worker.switch(self._ready.popleft())
+        return worker is not None
+
+    def _note_turn(self) -> None:
+        turn = self._hub.loop.iteration
+        if turn != self._turn:
+            self._turn = turn
+            self.end = clock() + SHARE
 
     def _make_place(self) -> bool:
         """Return whether a worker may come back; one that has nothing to do ends for it."""
@@ -255,7 +225,10 @@ class Workers:
         if self._returning:
             return None  # another has this one's place
         if self._ready:
-            return self._ready.popleft()
+            self.now = clock()
+            if self.now < self.end:
+                return self._ready.popleft()
+            self._start_next_turn()
         if len(self._idle) >= self._kept:
             return None
         self._idle.append(getcurrent())
@@ -264,6 +237,11 @@ class Workers:
                 return self._hub.switch()
             except BaseException:  # a timeout, say, that a handler started and never cancelled
                 logger.exception("Something was raised in a worker that had nothing to do")
+
+    def _start_next_turn(self) -> None:
+        if not self._starts:
+            self._starts = True
+            self._turns.add(self._start)
 
     def _run(self, mailbox: Mailbox | Errand) -> None:
         try:

@@ -1,0 +1,100 @@
+"""The queue of one socket's jobs, which a worker runs one after the other."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gevent import GreenletExit, Timeout
+
+from django_socketio.logs import get_logger
+from django_socketio.transports.alarms import clock
+
+logger = get_logger()
+
+TURN = 16
+"""Jobs of a mailbox that run before those of others that wait."""
+
+LONG_TURN = 0.001
+"""Seconds after which a mailbox leaves its worker to others, however few jobs have run."""
+
+Job = tuple[Callable[..., None], tuple[Any, ...]]
+
+FAILURES = (Exception, Timeout, GreenletExit)
+"""What a job may raise without harm to others. SystemExit is for the process: gunicorn raises it in
+a worker that blocks."""
+
+
+class Pool(Protocol):
+    """The workers of a mailbox."""
+
+    now: float
+    """When the last mailbox was begun."""
+
+    end: float
+    """When this turn of the event loop has no more time for jobs."""
+
+    def schedule(self, mailbox: "Mailbox", /) -> None:
+        """Have a worker run the mailbox."""
+
+
+class Mailbox:
+    """Jobs that run one after the other, in the order in which they were put.
+
+    Args:
+        workers: the pool that runs them.
+
+    """
+
+    __slots__ = ("_jobs", "_running", "_workers")
+
+    def __init__(self, workers: Pool) -> None:
+        self._workers = workers
+        self._jobs: list[Job] = _NO_JOBS
+        self._running = False
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not been started yet."""
+        return len(self._jobs)
+
+    def put(self, job: Callable[..., None], *args: Any) -> int:
+        """Have ``job(*args)`` run after all that has been put before it; return how many wait."""
+        if self._jobs is _NO_JOBS:
+            self._jobs = []
+        self._jobs.append((job, args))
+        if not self._running:
+            self._schedule()
+        return len(self._jobs)
+
+    def _schedule(self) -> None:
+        self._running = True
+        self._workers.schedule(self)
+
+    def run(self) -> None:
+        """Run some jobs, then let others have the worker, which may wait in one of them."""
+        jobs, turn, end = self._jobs, TURN, 0.0
+        try:
+            while True:
+                job, args = jobs.pop(0)
+                try:
+                    job(*args)
+                except FAILURES:
+                    logger.exception("A job failed")
+                if not jobs:
+                    break
+                turn -= 1
+                end = end or min(self._workers.now + LONG_TURN, self._workers.end)
+                if not turn or clock() >= end:
+                    break
+        finally:
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._jobs:
+            self._schedule()
+        else:
+            self._running = False
+            self._jobs = _NO_JOBS
+
+
+_NO_JOBS: list[Job] = []
+"""What all mailboxes have that wait: a list of their own would cost each of them memory."""

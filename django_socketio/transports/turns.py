@@ -1,0 +1,66 @@
+"""Turns of the event loop: work that takes long is done in pieces, and sockets are polled between.
+
+``loop.run_callback`` does not do for that: gevent runs callbacks, and those that they add, up to
+fifty in a row before it looks at the clock or at a socket.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from gevent import get_hub
+from gevent.hub import Waiter
+
+from django_socketio.transports import log
+from django_socketio.transports.alarms import clock
+from django_socketio.transports.flusher import AFTER_READERS
+
+SHARE = 0.003
+"""Seconds of a turn that pieces may take, the last of them aside."""
+
+Piece = Callable[[], object]
+
+
+class Turns:
+    """Runs pieces of work in the hub, in the order in which they were added, some in each turn.
+
+    Each piece runs after a poll of the sockets, and after what these have brought. A piece adds
+    the next one of its work, which then comes after the pieces of all others.
+    """
+
+    def __init__(self) -> None:
+        loop = get_hub().loop
+        self._pieces: deque[Piece] = deque()
+        # A loop that has something idle does not wait for events.
+        self._unrest: Any = loop.idle()
+        self._turn: Any = loop.check(priority=AFTER_READERS)
+
+    def add(self, piece: Piece) -> None:
+        """Call ``piece`` in one of the next turns; it must not block."""
+        if not self._pieces:
+            self._unrest.start(_nothing)
+            self._turn.start(self._run)
+        self._pieces.append(piece)
+
+    def wait(self) -> None:
+        """Have this greenlet wait for a turn."""
+        waiter = Waiter()
+        self.add(waiter.switch)
+        waiter.get()
+
+    def _run(self) -> None:
+        end = clock() + SHARE
+        for _ in range(len(self._pieces)):
+            try:
+                self._pieces.popleft()()
+            except Exception:
+                log.exception("A piece of work failed")
+            if clock() >= end:
+                break
+        if not self._pieces:
+            self._unrest.stop()
+            self._turn.stop()
+
+
+def _nothing() -> None:
+    """Do nothing."""
