@@ -17,8 +17,8 @@ COMPILED = """
     protocol/engineio protocol/frames protocol/framing protocol/json
     protocol/payloads protocol/session protocol/socketio protocol/utf8 protocol/websocket
     transports/deflating transports/flusher transports/listener transports/mailbox
-    transports/outgoing transports/polling transports/session transports/websocket
-    transports/workers
+    transports/outgoing transports/polling transports/receiving transports/session
+    transports/websocket transports/workers
 """
 
 

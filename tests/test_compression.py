@@ -20,6 +20,7 @@ from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 from tests.clients import TIMEOUT, PollingClient, raw_request, response
 from tests.live import LiveServer
@@ -295,7 +296,7 @@ def stuck():
         with suppress(BlockingIOError):
             while True:
                 ours.send(b"x" * 1000)
-        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Alarms(), 10_000, *args)
+        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Turns(), Alarms(), 10_000, *args)
 
     yield make
     for ours, theirs in pairs:

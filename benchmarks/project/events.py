@@ -1,6 +1,7 @@
 """What is measured: handlers as a site would write them."""
 
 import os
+import time
 
 from django_socketio.events import on_connect, on_event, on_message, on_subscribe
 
@@ -44,6 +45,26 @@ def take(request, socket, context, message):
 def give(request, socket, context, size, padding):
     """Send a message of any size."""
     socket.send("x" * size)
+
+
+@on_event("who")
+def who(request, socket, context):
+    """Know who it is, each time."""
+    return str(request.user)
+
+
+@on_event("work")
+def work(request, socket, context):
+    """Compute for a millisecond."""
+    until = time.perf_counter() + 0.001
+    while time.perf_counter() < until:
+        pass
+
+
+@on_event("fail")
+def fail(request, socket, context):
+    """Fail, as a handler with a mistake does."""
+    raise ValueError("a mistake")
 
 
 def ignore(request, socket, context, message):

@@ -29,3 +29,6 @@ LOGGING = {"version": 1, "loggers": {"django.server": {"level": "ERROR"}}}
 SOCKETIO_MESSAGE_LOG_FORMAT = None
 SOCKETIO_RELAY_URL = os.environ.get("BENCH_REDIS")
 SOCKETIO_RELAY_LOG = int(os.environ.get("BENCH_RELAY_LOG", "1000"))
+SOCKETIO_COMPRESSION_THRESHOLD = (
+    int(os.environ["BENCH_COMPRESSION"]) if "BENCH_COMPRESSION" in os.environ else None
+)

@@ -6,7 +6,7 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -89,12 +89,14 @@ def join_payload(parts: Iterable[bytes]) -> bytes:
     return SEPARATOR.encode().join(parts)
 
 
-def decode_payload(body: bytes, max_packets: int) -> list[Packet]:
+def decode_payload(body: bytes, max_packets: int) -> Iterator[Packet]:
     """Return the packets in the body of a POST ("Packet encoding", HTTP long-polling).
 
+    Each is decoded when it is its turn: there may be a hundred thousand.
+
     Raises:
-        ProtocolError: the body is not UTF-8, holds more than ``max_packets`` packets, or one of
-            them is not a packet.
+        ProtocolError: the body is not UTF-8, or holds more than ``max_packets`` packets. So does
+            the iterator when it comes to what is not a packet.
 
     """
     try:
@@ -105,7 +107,7 @@ def decode_payload(body: bytes, max_packets: int) -> list[Packet]:
         raise ProtocolError(
             f"the payload holds more than {max_packets} packets (SOCKETIO_MAX_PAYLOAD_PACKETS)"
         )
-    return [decode(part) for part in parts]
+    return map(decode, parts)
 
 
 def _decode_base64(text: str) -> bytes:

@@ -19,7 +19,7 @@ except ImportError:  # where it could not be compiled
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.deflate import deflate, inflate
-from django_socketio.protocol.frames import Frames
+from django_socketio.protocol.frames import BATCH, Frames, cost
 
 __all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
 
@@ -97,6 +97,7 @@ class WebSocketProtocol:
         "_has_to_answer",
         "_is_between_messages",
         "_max_message_size",
+        "rest",
     )
 
     def __init__(self, max_message_size: int, compression: bool = False) -> None:
@@ -107,6 +108,8 @@ class WebSocketProtocol:
         """The answer to a client that closed in order, where no other frame had come before."""
         self._is_between_messages = self._may_be_short
         self._has_to_answer = False
+        self.rest = b""
+        """Received bytes that ``receive`` has left for its next call."""
 
     @property
     def _may_be_short(self) -> bool:
@@ -125,26 +128,38 @@ class WebSocketProtocol:
         return self._all_frames
 
     def receive(self, data: bytes) -> list[str | bytes]:
-        """Return the messages that these bytes complete; then see ``data_to_send``."""
+        """Return the messages that these bytes complete; then see ``data_to_send``.
+
+        Takes no more than a batch of frames, and leaves the others as ``rest``: calls with more
+        bytes, or none, go on from there.
+        """
         messages: list[str | bytes] = []
+        if self.rest:
+            data, self.rest = self.rest + data, b""
         if self._is_between_messages:
             data = self._take_short_texts(data, messages)
+            if self.rest:
+                return messages
             if data and self._all_frames is None:
                 self._take_close(data)
         if data and self._farewell is None:
             frames = self._frames
-            frames.receive(data, messages)
+            self.rest = frames.receive(data, messages)
             self._is_between_messages = frames.is_between_messages and self._may_be_short
             self._has_to_answer = True
         return messages
 
     def _take_short_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
-        """Take the whole texts of up to 125 bytes that ``data`` begins with; return the rest.
+        """Take the whole texts of up to 125 bytes that ``data`` begins with; return the others.
 
-        Most messages are such. All else, mistakes included, is the library's.
+        Most messages are such. All else, mistakes included, is the library's. What is more than a
+        batch becomes the ``rest``.
         """
-        start, size = 0, len(data)
+        start, size, room = 0, len(data), BATCH
         while size - start >= _SHORT_HEADER:
+            if room <= 0:
+                self.rest = data[start:]
+                return b""
             first = data[start]
             if first != _WHOLE_TEXT and not (self._compression and first == _COMPRESSED_TEXT):
                 break
@@ -159,6 +174,7 @@ class WebSocketProtocol:
             except UnicodeDecodeError:
                 break
             start += _SHORT_HEADER + len(payload)
+            room -= 1 if content is payload else cost(content)
         return data[start:] if start else data
 
     def _take_close(self, data: bytes) -> None:

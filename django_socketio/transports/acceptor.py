@@ -11,6 +11,7 @@ from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Limits
+from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 
 Begin = Callable[[WebSocketTransport, bytes], None]
@@ -31,6 +32,8 @@ class Acceptor:
         self._alarms = alarms
         self.flusher = Flusher()
         """Sends what its connections have to send."""
+        self.turns = Turns()
+        """Where what takes long to read goes on."""
 
     def accept(self, exchange: Exchange, begin: Begin) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
@@ -70,7 +73,7 @@ class Acceptor:
     def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
-        how = sock, head, protocol, self.flusher, self._alarms, limits.max_unsent_bytes
+        how = sock, head, protocol, self.flusher, self.turns, self._alarms, limits.max_unsent_bytes
         if compression and threshold is not None:
             return DeflatingTransport(*how, threshold)
         return WebSocketTransport(*how)

@@ -6,6 +6,7 @@ from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 
 CHUNK = 4096
@@ -28,18 +29,17 @@ class DeflatingTransport(WebSocketTransport):
         head: bytes,
         protocol: WebSocketProtocol,
         flusher: Flusher,
+        turns: Turns,
         alarms: Alarms,
         max_unsent_bytes: int,
         threshold: int,
     ) -> None:
-        super().__init__(sock, head, protocol, flusher, alarms, max_unsent_bytes)
+        super().__init__(sock, head, protocol, flusher, turns, alarms, max_unsent_bytes)
         self._threshold = threshold
 
     def send(self, outgoing: Outgoing) -> bool:
         """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
         return super().send(outgoing.deflated(self._threshold))
 
-    def resume(self) -> None:
-        """Read again."""
-        if not self._dead:
-            self._reader.start(self._read, CHUNK)
+    def _start_reading(self) -> None:
+        self._reader.start(self._read, CHUNK)

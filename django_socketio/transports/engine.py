@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gevent import sleep
-
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol import engineio
@@ -33,8 +31,8 @@ from django_socketio.transports.websocket import WebSocketTransport
 
 logger = get_logger()
 
-PACKETS_IN_A_ROW = 200
-"""Of one POST, before the event loop has a turn for others."""
+LONG = 0.001
+"""Seconds that a POST may take its packets, before the event loop has a turn for others."""
 
 Connect = Callable[[Session, Any], Delegate]
 """Gets a new session and what was given with its handshake; returns who hears of its messages."""
@@ -234,11 +232,13 @@ class Engine:
 
     def _feed(self, session: Session, body: bytes) -> None:
         packets = engineio.decode_payload(body, self._limits.max_payload_packets)
-        for number, packet in enumerate(packets, 1):
+        end = clock() + LONG
+        for packet in packets:
             session.packet_received(packet)
             session.wait_until_read()
-            if number % PACKETS_IN_A_ROW == 0:
-                sleep(0)
+            if clock() >= end:
+                self._acceptor.turns.wait()
+                end = clock() + LONG
 
     def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
         logger.info("Refused %s %s: %s", exchange.method, exchange.query.get("transport"), error)

@@ -6,6 +6,7 @@ fifty in a row before it looks at the clock or at a socket.
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gevent import get_hub
@@ -45,7 +46,7 @@ class Turns:
     def wait(self) -> None:
         """Have this greenlet wait for a turn."""
         waiter = Waiter()
-        self.add(waiter.switch)
+        self.add(partial(waiter.switch, None))
         waiter.get()
 
     def _run(self) -> None:

@@ -1,6 +1,5 @@
 """WebSocket connections that live as watchers of the event loop: no greenlet waits for them."""
 
-from collections.abc import Callable
 from socket import SHUT_WR, socket
 from typing import Any
 
@@ -8,28 +7,27 @@ from gevent import get_hub
 
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
-from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarm, Alarms, clock
 from django_socketio.transports.flusher import MORE_FOLLOWS, Flusher
-from django_socketio.transports.hangup import has_hung_up
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.receiving import Receiver
+from django_socketio.transports.turns import Turns
 
-READ, WRITE = 1, 2
-CHUNK = 65_536
-"""Bytes read at once."""
+WRITE = 2
 
 LINGER = 2.0
 """Seconds that the client has to close its side, after the server closed its own."""
 
 
-class WebSocketTransport:
+class WebSocketTransport(Receiver):
     """One accepted WebSocket connection.
 
     Args:
         sock: the connection, as a plain non-blocking socket that nobody else uses.
         head: of the answer to its handshake; it leaves with the first frames.
         protocol: reads its frames.
+        turns: where what takes long to read goes on.
         max_unsent_bytes: bytes that wait for the client, past which it is cut off.
 
     """
@@ -38,19 +36,14 @@ class WebSocketTransport:
         "__weakref__",
         "_alarms",
         "_closing",
-        "_dead",
         "_flusher",
         "_lingering",
         "_max_unsent",
         "_open",
         "_pending",
-        "_protocol",
         "_queued",
-        "_reader",
-        "_socket",
         "_unsent",
         "_writer",
-        "listener",
     )
 
     name = "websocket"
@@ -61,11 +54,11 @@ class WebSocketTransport:
         head: bytes,
         protocol: WebSocketProtocol,
         flusher: Flusher,
+        turns: Turns,
         alarms: Alarms,
         max_unsent_bytes: int,
     ) -> None:
-        self._socket = sock
-        self._protocol = protocol
+        super().__init__(sock, protocol, turns)
         self._flusher = flusher
         self._alarms = alarms
         self._max_unsent = max_unsent_bytes
@@ -73,36 +66,15 @@ class WebSocketTransport:
         self._unsent = 0
         self._queued = False
         self._write(head)
-        self._open = self._closing = self._dead = False
+        self._open = self._closing = False
         self._lingering: Alarm | None = None
-        self._reader = get_hub().loop.io(sock.fileno(), READ)
         self._writer: Any = None
-        self.listener: Listener | None = None
 
     def start(self, listener: Listener) -> None:
         """Listen to the client."""
         self.listener = listener
         self._open = True
         self.resume()
-
-    def feed(self, received: bytes) -> None:
-        """Take bytes that came with the handshake, before this transport could read them."""
-        if received:
-            self._guarded(self._receive, received)
-
-    def pause(self) -> None:
-        """Read nothing until ``resume``: TCP then holds the client back."""
-        self._reader.stop()
-
-    def resume(self) -> None:
-        """Read again."""
-        if not self._dead:
-            self._reader.start(self._read)
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether the client has closed its side; also while this one is not read."""
-        return has_hung_up(self._socket)
 
     # Sending
 
@@ -163,46 +135,6 @@ class WebSocketTransport:
             self._writer = None
         if self._closing and not rest:
             self._shut_down()
-
-    # Receiving
-
-    def _guarded(self, call: Callable[..., None], *args: object) -> None:
-        # Whatever goes wrong for this connection, the event loop and the others never notice.
-        try:
-            call(*args)
-        except Exception:
-            self._failed()
-
-    def _failed(self) -> None:
-        self._abort(Reason.TRANSPORT_ERROR)
-        log.exception("A WebSocket connection failed")
-
-    def _read(self, size: int = CHUNK) -> None:
-        try:
-            data = self._socket.recv(size)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        try:
-            self._receive(data)
-        except Exception:
-            self._failed()
-
-    def _receive(self, data: bytes) -> None:
-        if not data:
-            self._protocol.receive_eof()
-            return self._abort(Reason.TRANSPORT_CLOSE)
-        messages = self._protocol.receive(data)
-        answer, eof = self._protocol.data_to_send()
-        if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
-            self._reply(answer, eof)
-        for message in messages:
-            if self.listener is None:
-                break
-            self.listener.data_received(message)
-        if eof:
-            self._reply(answer, eof)
 
     def _reply(self, data: bytes, eof: bool) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""

@@ -53,14 +53,14 @@ def refusal_is_fit_to_be_told(error: ProtocolError) -> None:
 def check(data: bytes) -> None:
     """Take any payload."""
     try:
-        packets = decode_payload(data, MAX_PACKETS)
+        packets = list(decode_payload(data, MAX_PACKETS))
     except ProtocolError as error:
         refusal_is_fit_to_be_told(error)
         packets = None
     assert packets == expected(data)
     if packets is not None:
         again = join_payload(payload_part(encode(packet)) for packet in packets)
-        assert decode_payload(again, MAX_PACKETS) == packets
+        assert list(decode_payload(again, MAX_PACKETS)) == packets
         assert [decode(encode(packet)) for packet in packets] == packets
 
 

@@ -188,9 +188,11 @@ def receive(pieces: list[bytes], compression: bool) -> tuple:
     """Return all that can be seen of a protocol that got these pieces."""
     protocol, messages, out, closed = WebSocketProtocol(LIMIT, compression), [], b"", False
     for piece in pieces:
-        messages += protocol.receive(piece)
-        data, eof = protocol.data_to_send()
-        out, closed = out + data, closed or eof
+        come = piece
+        while come or protocol.rest:
+            messages += protocol.receive(come)
+            data, eof = protocol.data_to_send()
+            out, closed, come = out + data, closed or eof, b""
     return messages, out, closed, str(protocol.error)
 
 

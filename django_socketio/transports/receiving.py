@@ -1,0 +1,165 @@
+"""What comes on a WebSocket: read by a watcher of the event loop, a batch in each turn."""
+
+from collections.abc import Callable, Iterator
+from socket import socket
+
+from gevent import get_hub
+
+from django_socketio.protocol.session import Reason
+from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.transports import log
+from django_socketio.transports.hangup import has_hung_up
+from django_socketio.transports.listener import Listener
+from django_socketio.transports.turns import Turns
+
+READ = 1
+CHUNK = 65_536
+"""Bytes read at once."""
+
+
+class Receiver:
+    """The receiving side of one WebSocket connection.
+
+    One read may bring thousands of frames. A batch of them is handled at once. The socket is not
+    read again until the others have been handled, each batch in a turn of its own.
+
+    Args:
+        sock: the connection, as a plain non-blocking socket that nobody else uses.
+        protocol: reads its frames.
+        turns: where what takes long to read goes on.
+
+    """
+
+    __slots__ = (
+        "_dead",
+        "_left",
+        "_paused",
+        "_protocol",
+        "_reader",
+        "_socket",
+        "_turns",
+        "listener",
+    )
+
+    def __init__(self, sock: socket, protocol: WebSocketProtocol, turns: Turns) -> None:
+        self._socket = sock
+        self._protocol = protocol
+        self._turns = turns
+        self._dead = self._paused = False
+        self._left: tuple[list[str | bytes], bytes, bool] | None = None
+        """What ``_deliver`` was called with when it was paused, less what it has delivered."""
+        self._reader = get_hub().loop.io(sock.fileno(), READ)
+        self.listener: Listener | None = None
+
+    def feed(self, received: bytes) -> None:
+        """Take bytes that came with the handshake, before this transport could read them."""
+        if received:
+            self._guarded(self._receive, received)
+            if self.has_unread:
+                self._go_on_later()
+
+    def pause(self) -> None:
+        """Deliver nothing until ``resume``: TCP then holds the client back."""
+        self._paused = True
+        self._reader.stop()
+
+    def resume(self) -> None:
+        """Deliver again, and read."""
+        self._paused = False
+        if self.has_unread:
+            self._turns.add(self._go_on)
+        elif not self._dead:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        self._reader.start(self._read)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was read from the socket that has not been delivered."""
+        return self._left is not None or bool(self._protocol.rest)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the client has closed its side; also while this one is not read."""
+        return has_hung_up(self._socket)
+
+    def _guarded(self, call: Callable[..., None], *args: object) -> None:
+        # Whatever goes wrong for this connection, the event loop and the others never notice.
+        try:
+            call(*args)
+        except Exception:
+            self._failed()
+
+    def _failed(self) -> None:
+        self._abort(Reason.TRANSPORT_ERROR)
+        log.exception("A WebSocket connection failed")
+
+    def _read(self, size: int = CHUNK) -> None:
+        try:
+            data = self._socket.recv(size)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            if data:
+                self._receive(data)
+            else:
+                self._end()
+            if self._left is not None or self._protocol.rest:
+                self._go_on_later()
+        except Exception:
+            self._failed()
+
+    def _end(self) -> None:
+        self._protocol.receive_eof()
+        self._abort(Reason.TRANSPORT_CLOSE)
+
+    def _receive(self, data: bytes) -> None:
+        messages = iter(self._protocol.receive(data))
+        answer, eof = self._protocol.data_to_send()
+        if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
+            self._reply(answer, eof)
+        self._deliver(messages, answer, eof)
+
+    def _deliver(self, messages: Iterator[str | bytes], answer: bytes, eof: bool) -> None:
+        for message in messages:
+            if self.listener is None:
+                break
+            self.listener.data_received(message)
+            if self._paused:
+                left = list(messages)
+                if left or eof:
+                    self._left = left, answer, eof
+                    return
+        if eof:
+            self._reply(answer, eof)
+
+    def _go_on_later(self) -> None:
+        """Read nothing from the socket until all that was read has been delivered."""
+        if not self._dead and not self._paused:
+            self._reader.stop()
+            self._turns.add(self._go_on)
+
+    def _go_on(self) -> None:
+        """Deliver the next batch; read from the socket again once there is none."""
+        if self._dead or self._paused:
+            return
+        self._guarded(self._take_next)
+        if not self._dead and not self._paused:
+            self.resume()
+
+    def _take_next(self) -> None:
+        left, self._left = self._left, None
+        if left is None:
+            self._receive(b"")
+        else:
+            messages, answer, eof = left
+            self._deliver(iter(messages), answer, eof)
+
+    def _reply(self, data: bytes, eof: bool) -> None:
+        raise NotImplementedError
+
+    def _abort(self, reason: str) -> None:
+        raise NotImplementedError

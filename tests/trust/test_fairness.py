@@ -1,0 +1,184 @@
+"""Whatever one client sends, the event loop looks at the other sockets again within milliseconds.
+
+The benchmarks measure the round trips of a victim beside each attacker. Here the processor's time
+of each turn of the event loop is measured, which does not depend on what else the machine does.
+"""
+
+import time
+from contextlib import closing
+
+import gevent
+import pytest
+
+from benchmarks.attackers.attacks import ATTACKS
+from benchmarks.attackers.wire import (
+    CONTINUED,
+    FINAL,
+    PING,
+    TEXT,
+    Polling,
+    frame,
+    receive_until,
+    text,
+    websocket,
+)
+from django_socketio.events import on_disconnect, on_event
+
+CLOSE = 0x8
+
+LONGEST = 0.025
+"""Seconds that a turn may take: a round trip takes two at most."""
+
+WATCHED = 0.4
+"""Seconds in which turns are measured."""
+
+
+def compute(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    @on_event("who")
+    def who(request, socket, context):
+        return str(request.user)
+
+    @on_event("work")
+    def work(request, socket, context):
+        compute(0.002)
+
+    @on_event("fail")
+    def fail(request, socket, context):
+        raise ValueError("a mistake")
+
+
+class TurnsOf:
+    """Measures how much of the processor's time each turn of a server's event loop takes."""
+
+    def __init__(self, server):
+        self._server = server
+        self.longest = 0.0
+        self.number = 0
+        server.call(self._begin)
+
+    def _begin(self):
+        self._watcher = gevent.get_hub().loop.check()
+        self._last = time.thread_time()
+        self._watcher.start(self._turned)
+
+    def _turned(self):
+        now = time.thread_time()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+        self.number += 1
+
+    def watch(self, seconds):
+        """Measure for some seconds, then for one more turn; return the longest."""
+        time.sleep(seconds)
+        self._server.call(gevent.sleep, 0.001)
+        self._server.call(self._watcher.stop)
+        assert self.number > 20, "it did not go on"
+        return self.longest
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ATTACKS if name != "nothing" and not ATTACKS[name].polling]
+)
+def test_no_write_of_one_client_holds_the_event_loop(serve, name):
+    attack = ATTACKS[name]
+    server = serve(COMPRESSION_THRESHOLD=1000)
+    turns = TurnsOf(server)
+    with websocket(server.port, attack.compressed) as connection:
+        connection.sendall(attack.write)
+        longest = turns.watch(WATCHED)
+    assert longest < LONGEST
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].polling])
+def test_no_post_of_one_client_holds_the_event_loop(serve, name):
+    server = serve()
+    with closing(Polling(server.port)) as session:
+        turns = TurnsOf(server)
+        session.post(ATTACKS[name].write, wait=False)
+        longest = turns.watch(WATCHED)
+    assert longest < LONGEST
+
+
+# Nothing is lost, and nothing overtakes anything, where a write is taken in batches
+
+
+def everything(numbers):
+    """Return frames of every kind around numbered events."""
+    for number in numbers:
+        event = f'42["note",{number}]'.encode()
+        yield [
+            frame(FINAL | TEXT, event),
+            frame(TEXT, event[:5]) + frame(FINAL | PING, b"") + frame(FINAL | CONTINUED, event[5:]),
+            frame(FINAL | PING, b"x") + frame(FINAL | TEXT, event.ljust(200)),
+        ][number % 3]
+
+
+@pytest.mark.parametrize("waiting", [1, 3, 100, 10_000])
+def test_one_write_is_handled_in_order_and_whole(serve, waiting):
+    noted, ended = [], gevent.event.Event()
+
+    @on_event("note")
+    def note(request, socket, context, number):
+        noted.append(number)
+        if number % 100 == 0:
+            gevent.sleep(0.001)
+
+    @on_disconnect
+    def end(request, socket, context):
+        ended.set()
+
+    server = serve(MAX_WAITING_EVENTS=waiting)
+    with websocket(server.port) as connection:
+        close = frame(FINAL | CLOSE, b"\x03\xe8")
+        connection.sendall(b"".join(everything(range(1000))) + close + text('42["note",-1]'))
+        assert server.call(ended.wait, 8)
+        receive_until(connection, b"\x88\x02\x03\xe8")
+        assert connection.recv(1) == b""
+    assert noted == list(range(1000))
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_no_more_events_wait_than_may_although_one_read_brings_more(serve, transport):
+    most, handled = [0], gevent.event.Event()
+
+    @on_event("note")
+    def note(request, socket, context, number):
+        (client,) = server.process.shared.living._members
+        most[0] = max(most[0], client._mailbox.waiting)
+        if number == 499:
+            handled.set()
+
+    server = serve(MAX_WAITING_EVENTS=5)
+    events = [f'42["note",{number}]' for number in range(500)]
+    if transport == "websocket":
+        with websocket(server.port) as connection:
+            connection.sendall(b"".join(map(text, events)))
+            assert server.call(handled.wait, 8)
+    else:
+        with closing(Polling(server.port)) as session:
+            session.post("\x1e".join(events).encode())
+            assert server.call(handled.wait, 8)
+    # One that is past the limit, and the job that has the client read again.
+    assert most[0] <= 5 + 2
+
+
+def test_a_client_that_closes_while_its_events_wait_is_answered(serve):
+    go = gevent.event.Event()
+
+    @on_event("wait")
+    def wait(request, socket, context):
+        go.wait(5)
+
+    server = serve(MAX_WAITING_EVENTS=1)
+    with websocket(server.port) as connection:
+        connection.sendall(text('42["wait"]') * 30 + frame(FINAL | CLOSE, b"\x03\xe8"))
+        server.call(gevent.sleep, 0.01)
+        server.call(go.set)
+        receive_until(connection, b"\x88\x02\x03\xe8")
