@@ -77,25 +77,23 @@ class SessionProtocol:
             raise ProtocolError(f"an {packet.type.name} packet from the client")
         return None
 
-    def tick(self, now: float) -> Packet | None:
-        """Return the ping that is due, if one is; without a pong to the last, close the session."""
+    def tick(self, now: float, is_heard: bool = True) -> Packet | None:
+        """Return the ping that is due, if one is; without a pong to the last, close the session.
+
+        A client that cannot be heard (``is_heard``) may have answered: it is pinged again.
+        """
         if now < self.deadline or self.reason is not None:
             return None
-        if self._awaiting_pong:
+        if self._awaiting_pong and is_heard:
             self.close(Reason.PING_TIMEOUT)
             return None
         self._awaiting_pong = True
-        self.deadline += self._timeout
+        self.deadline = now + self._timeout
         return PING
 
     def next_tick(self, now: float) -> float:
         """Return when ``tick`` may be due next: a pong may bring the deadline nearer."""
         return min(self.deadline, now + self._interval)
-
-    def forgive(self, now: float) -> None:
-        """Give the client its full time again: it may have answered, but was not listened to."""
-        self._awaiting_pong = False
-        self.deadline = now + self._interval
 
     def close(self, reason: str) -> bool:
         """End the session; False if it was over already, for another reason."""

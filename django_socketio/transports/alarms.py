@@ -9,11 +9,18 @@ from itertools import count
 from gevent import get_hub
 
 from django_socketio.transports import log
+from django_socketio.transports.flusher import AFTER_READERS
 
 Ring = Callable[[float], float | None]
 """Called with the time that it is; returns when it wants to be called again, or None."""
 
 clock = time.monotonic
+
+LATE = 0.1
+"""Seconds after which an alarm that has not rung means that the process was held up."""
+
+REPRIEVE = 0.25
+"""Seconds that all alarms wait after that: what clients sent in time is read first."""
 
 FEW = 100
 """Cancelled alarms that are not worth being cleared away."""
@@ -39,6 +46,8 @@ class Alarms:
         self._cancelled = 0
         self._timer = get_hub().loop.timer(0)
         self._armed_for: float | None = None
+        self._reprieve = -math.inf
+        """When alarms ring again, where the process was held up."""
 
     def __len__(self) -> int:
         """How many are set."""
@@ -62,6 +71,10 @@ class Alarms:
             heapq.heapify(self._heap)
             self._cancelled = 0
 
+    def is_behind(self, now: float) -> bool:
+        """Return whether alarms should have rung long ago, for the process was held up."""
+        return bool(self._heap) and now - self._heap[0][0] > LATE
+
     def stop(self) -> None:
         """Ring all alarms for the last time: what waits for nothing more lets go now."""
         while self._heap:
@@ -73,17 +86,24 @@ class Alarms:
         heapq.heappush(self._heap, (alarm.when, next(self._tie), alarm))
 
     def _arm(self) -> None:
-        when = self._heap[0][0] if self._heap else None
-        if when is None or (self._armed_for is not None and self._armed_for <= when):
+        if not self._heap:
+            return
+        when = max(self._heap[0][0], self._reprieve)
+        if self._armed_for is not None and self._armed_for <= when:
             return
         self._armed_for = when
         self._timer.close()
-        self._timer = get_hub().loop.timer(max(0.0, when - clock()))
+        # What clients have sent comes first: it may be what an alarm is about.
+        self._timer = get_hub().loop.timer(max(0.0, when - clock()), priority=AFTER_READERS)
         self._timer.start(self._ring, update=True)
 
     def _ring(self) -> None:
         self._armed_for = None
         now = clock()
+        if self.is_behind(now) and self._reprieve == -math.inf:
+            self._reprieve = now + REPRIEVE
+            return self._arm()
+        self._reprieve = -math.inf
         while self._heap and self._heap[0][0] <= now:
             self._call(heapq.heappop(self._heap)[2], now)
         self._arm()

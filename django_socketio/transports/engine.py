@@ -196,8 +196,9 @@ class Engine:
 
     def _find(self, sid: str) -> Session:
         session = self.sessions.get(sid)
-        if session is not None:
-            session.wake(clock())  # a session is over to the millisecond
+        now = clock()
+        if session is not None and not self._alarms.is_behind(now):
+            session.wake(now)  # a session is over to the millisecond
         if session is None or session.protocol.reason is not None:
             raise RequestError(
                 ErrorCode.UNKNOWN_SID,

@@ -1,5 +1,6 @@
-"""Whether a client has hung up, also where nothing is read from it."""
+"""What can be known of a client without reading: whether it has sent something, or hung up."""
 
+from select import POLLIN
 from socket import socket
 
 from gevent import monkey
@@ -10,6 +11,15 @@ Poll = monkey.get_original("select", "poll")
 
 def has_hung_up(sock: socket) -> bool:
     """Return whether the client has closed its side of a connection."""
+    return _holds(sock, POLLRDHUP)
+
+
+def has_sent(sock: socket) -> bool:
+    """Return whether there is something to read, be it the end."""
+    return _holds(sock, POLLIN)
+
+
+def _holds(sock: socket, condition: int) -> bool:
     poll = Poll()
-    poll.register(sock.fileno(), POLLRDHUP)
+    poll.register(sock.fileno(), condition)
     return bool(poll.poll(0))

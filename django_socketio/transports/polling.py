@@ -103,6 +103,14 @@ class PollingTransport:
             raise EndedError
         return engineio.join_payload(self._take() or [NOOP])
 
+    def flush(self) -> None:
+        """Do nothing: what is sent waits for the next GET, or has its answer sent."""
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether a POST is being read or taken."""
+        return self._posting
+
     @property
     def polled(self) -> bool:
         """Whether a GET waits."""

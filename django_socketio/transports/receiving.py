@@ -8,7 +8,7 @@ from gevent import get_hub
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.websocket import WebSocketProtocol
 from django_socketio.transports import log
-from django_socketio.transports.hangup import has_hung_up
+from django_socketio.transports.hangup import has_hung_up, has_sent
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.turns import Turns
 
@@ -55,7 +55,7 @@ class Receiver:
         """Take bytes that came with the handshake, before this transport could read them."""
         if received:
             self._guarded(self._receive, received)
-            if self.has_unread:
+            if self._has_more:
                 self._go_on_later()
 
     def pause(self) -> None:
@@ -66,7 +66,7 @@ class Receiver:
     def resume(self) -> None:
         """Deliver again, and read."""
         self._paused = False
-        if self.has_unread:
+        if self._has_more:
             self._turns.add(self._go_on)
         elif not self._dead:
             self._start_reading()
@@ -75,9 +75,14 @@ class Receiver:
         self._reader.start(self._read)
 
     @property
-    def has_unread(self) -> bool:
+    def _has_more(self) -> bool:
         """Whether something was read from the socket that has not been delivered."""
         return self._left is not None or bool(self._protocol.rest)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the client has sent something that has not been delivered."""
+        return not self._dead and (self._has_more or has_sent(self._socket))
 
     @property
     def is_abandoned(self) -> bool:
@@ -107,7 +112,7 @@ class Receiver:
                 self._receive(data)
             else:
                 self._end()
-            if self._left is not None or self._protocol.rest:
+            if self._left is not None or self._protocol.rest:  # _has_more, for each message
                 self._go_on_later()
         except Exception:
             self._failed()

@@ -136,20 +136,19 @@ class Session:
 
     def wake(self, now: float) -> float | None:
         """Do what the heartbeat asks for; return when to be called again."""
-        if self._pauses and now >= self.protocol.deadline:
-            self._look_after_paused(now)
-        elif self.protocol.tick(now) is not None:
-            self.send(PING)
-        elif self.protocol.reason == Reason.PING_TIMEOUT:
-            self._end(None, say_so=True)
+        if now >= self.protocol.deadline:
+            self._beat(now)
         return None if self.protocol.is_over else self.protocol.next_tick(now)
 
-    def _look_after_paused(self, now: float) -> None:
-        # Its pong may be among what is not read; but who hung up sends none.
-        if isinstance(self.transport, WebSocketTransport) and self.transport.is_abandoned:
-            self.close(Reason.TRANSPORT_CLOSE)
-        else:
-            self.protocol.forgive(now)
+    def _beat(self, now: float) -> None:
+        transport = self.transport
+        if self._pauses and isinstance(transport, WebSocketTransport) and transport.is_abandoned:
+            return self.close(Reason.TRANSPORT_CLOSE)  # which nobody would read
+        if self.protocol.tick(now, not self._pauses and not transport.has_unread) is not None:
+            self.send(PING)
+            transport.flush()  # the client's time runs: handlers must not hold the ping up
+        elif self.protocol.reason == Reason.PING_TIMEOUT:
+            self._end(None, say_so=True)
 
     # Reading less than the client sends
 
