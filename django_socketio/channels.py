@@ -37,6 +37,8 @@ class Held:
 
     """
 
+    __slots__ = ("_limit", "_size", "messages")
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
@@ -64,7 +66,7 @@ class Channels:
     """
 
     def __init__(self, relay: Relay, encode: Encode, max_held_bytes: int) -> None:
-        self._max_held_bytes = max_held_bytes
+        self.max_held_bytes = max_held_bytes
         self._relay = relay
         self._encode = encode
         self._members: dict[str, Members] = {}
@@ -92,7 +94,7 @@ class Channels:
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
         members = self._members.setdefault(topic, {})
-        members[subscriber] = Held(self._max_held_bytes) if hold else None
+        members[subscriber] = Held(self.max_held_bytes) if hold else None
         self._relay.subscribe(topic, self.deliver)
 
     def accept(self, topic: str, subscriber: Subscriber) -> None:

@@ -7,7 +7,7 @@ from gevent.event import AsyncResult
 
 from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.calls import Calls
-from django_socketio.channels import Channels
+from django_socketio.channels import Channels, Held
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.member import Member, PublicSession, drop
@@ -85,7 +85,7 @@ class Socket(Member):
         self._calls = calls
         self._owner = owner
         self._acks: Acks | None = None
-        self._held: list[Outgoing] | None = []
+        self._held: Held | None = Held(channels.max_held_bytes)
         self.deliver = self._hold
 
     def __repr__(self) -> str:
@@ -181,10 +181,11 @@ class Socket(Member):
         return self._acks
 
     def _hold(self, outgoing: Outgoing) -> bool:
-        """Hold back what comes before the CONNECT is answered."""
-        if self._held is not None:
-            self._held.append(outgoing)
-        return True
+        """Hold back what comes before the CONNECT is answered; False if that is too much."""
+        if self._held is None or self._held.hold(outgoing):
+            return True
+        self.overflow()
+        return False
 
     # Life
 
@@ -198,7 +199,8 @@ class Socket(Member):
     def open(self) -> None:
         """Tell the client that it is connected, then what was held back; be reachable by all."""
         self.become_reachable()
-        held, self._held = self._held or [], None
+        held = [] if self._held is None else self._held.messages
+        self._held = None
         self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._codec.packet(packet))
@@ -215,7 +217,7 @@ class Socket(Member):
         self._owner.report(RelayGap(channel))
 
     def overflow(self) -> None:
-        """Cut the client off: it is on a channel, and not accepted there for too long."""
+        """Cut the client off: too much waits for the end of ``on_connect`` or ``on_subscribe``."""
         self._session.close(Reason.SLOW_CLIENT)
 
     def end(self, reason: str) -> None:

@@ -372,3 +372,43 @@ def test_what_is_held_while_a_subscription_is_decided_is_bounded(serve):
     assert client.is_closed()
     assert nothing_is_left(server)
     assert ended == ["slow client"]
+
+
+@pytest.mark.parametrize("sender", ["others", "the handler"])
+def test_what_is_held_while_a_connection_is_decided_is_bounded(serve, sender):
+    entered, go, ended, sent = gevent.event.Event(), gevent.event.Event(), [], []
+
+    @on_connect
+    def decide(request, socket, context):
+        socket.subscribe("a")
+        entered.set()
+        go.wait(5)
+        for _ in range(100 if sender == "the handler" else 0):
+            sent.append(socket.send("x" * 1000))
+
+    @on_disconnect
+    def note(request, socket, context):
+        ended.append(socket.disconnect_reason)
+
+    server = serve(MAX_UNSENT_BYTES=10_000)
+    client = WebSocketClient(server.port)
+    client.send("40")
+    server.call(entered.wait, 5)
+    if sender == "others":
+        with pytest.raises(django_socketio.NoSocket):
+            for _ in range(100):
+                sent.append(django_socketio.broadcast_channel("x" * 1000, "a"))
+    server.call(go.set)
+    assert client.is_closed()
+    assert nothing_is_left(server)
+    assert ended == ["slow client"]
+    assert 5 <= sent.count(True) <= 10
+
+
+def test_one_message_of_any_size_is_held_while_a_connection_is_decided(serve):
+    @on_connect
+    def greet(request, socket, context):
+        socket.send("x" * 20_000)
+
+    client = join(serve(MAX_UNSENT_BYTES=10_000))
+    assert client.event() == ["message", "x" * 20_000]
