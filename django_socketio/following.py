@@ -159,15 +159,17 @@ class FollowedConnection:
 
     Attributes:
         received: takes a message of the client: the connection's own method, unless it is metered.
+        extra_received: counts frames and packets that hold no message.
 
     """
 
-    __slots__ = ("_connection", "login", "received")
+    __slots__ = ("_connection", "extra_received", "login", "received")
 
     def __init__(self, connection: Connection, login: Login, logins: Logins) -> None:
         self._connection = connection
         self.login = login
         self.received: Callable[[str | bytes], None] = connection.received
+        self.extra_received: Callable[[int, int], None] = _no_meter
         logins.add(login)
         connection.when_over = partial(logins.discard, login)
 
@@ -196,23 +198,29 @@ def follow(
     followed = FollowedConnection(Connection(shared, session, request, login), login, logins)
     meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
     if meters:
-        followed.received = partial(_metered, followed.received, session, meters)
+        followed.extra_received = partial(_count, session, meters)
+        followed.received = partial(_metered, followed.received, followed.extra_received)
     return followed
 
 
-def _metered(
-    received: Callable[[str | bytes], None],
-    session: Session,
-    meters: tuple[Meter, ...],
-    data: str | bytes,
-) -> None:
+def _count(session: Session, meters: tuple[Meter, ...], messages: int, size: int) -> None:
     try:
         for meter in meters:
-            meter.count(data)
+            meter.count(messages, size)
     except RateExceeded as error:
         session.close(Reason.TOO_FAST, error)
         raise  # which tells a client that polls
+
+
+def _metered(
+    received: Callable[[str | bytes], None], count: Callable[[int, int], None], data: str | bytes
+) -> None:
+    count(1, len(data))
     received(data)
+
+
+def _no_meter(messages: int, size: int) -> None:
+    """Count nothing, where there are no rates."""
 
 
 def admits(session: Session | None, request: HttpRequest) -> bool:

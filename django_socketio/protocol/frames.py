@@ -9,7 +9,7 @@ import contextlib
 import logging
 
 from websockets.exceptions import InvalidState, PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
@@ -27,6 +27,9 @@ MAX_REASON_SIZE = 123
 
 BATCH = 16
 """Frames that are taken at once: each takes up to some ten microseconds, and its packet as many."""
+
+SMALL = 1024
+"""Bytes below which a fragment of a message counts against the rates like a message."""
 
 _PART = 4096
 
@@ -60,6 +63,8 @@ class Frames:
         "_protocol",
         "_within_frame",
         "error",
+        "extra",
+        "extra_bytes",
     )
 
     def __init__(self, max_message_size: int, compression: bool) -> None:
@@ -79,6 +84,10 @@ class Frames:
         self._early: EarlyCheck | None = None
         self.error: ProtocolError | None = None
         """What the client did wrong, once it did."""
+        self.extra = 0
+        """Control frames that came, and small frames that completed no message."""
+        self.extra_bytes = 0
+        """Bytes of the control frames."""
 
     @property
     def is_between_messages(self) -> bool:
@@ -106,10 +115,21 @@ class Frames:
             known = len(messages)
             self._receive_piece(piece, messages)
             taken += len(piece)
-            room -= cost(messages[-1]) if len(messages) > known else 1
-            if room <= 0 and not self._boundaries.is_within_frame:
+            if len(messages) > known:
+                room -= cost(messages[-1])
+            else:
+                room -= 1
+            if room <= 0 and not self._within_frame:
                 return data[taken:]
         return b""
+
+    def _count(self, frame: Frame) -> None:
+        """Count a frame without a message, unless it is a part that a long one may well have."""
+        size = len(frame.data)
+        if frame.opcode in CTRL_OPCODES:
+            self.extra, self.extra_bytes = self.extra + 1, self.extra_bytes + size
+        elif size < SMALL:
+            self.extra += 1
 
     def _receive_piece(self, piece: bytes, messages: list[str | bytes]) -> None:
         begins, self._within_frame = not self._within_frame, self._boundaries.is_within_frame
@@ -121,6 +141,8 @@ class Frames:
             message = self._assemble(event) if isinstance(event, Frame) else None
             if message is not None:
                 messages.append(message)
+            elif isinstance(event, Frame):
+                self._count(event)
         self._note_error()
         if self._within_frame and self.error is None:
             self._check_early(piece, begins)

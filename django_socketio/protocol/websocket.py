@@ -97,6 +97,7 @@ class WebSocketProtocol:
         "_has_to_answer",
         "_is_between_messages",
         "_max_message_size",
+        "has_extra",
         "rest",
     )
 
@@ -108,6 +109,8 @@ class WebSocketProtocol:
         """The answer to a client that closed in order, where no other frame had come before."""
         self._is_between_messages = self._may_be_short
         self._has_to_answer = False
+        self.has_extra = False
+        """Whether ``take_extra`` has something to return."""
         self.rest = b""
         """Received bytes that ``receive`` has left for its next call."""
 
@@ -147,7 +150,16 @@ class WebSocketProtocol:
             self.rest = frames.receive(data, messages)
             self._is_between_messages = frames.is_between_messages and self._may_be_short
             self._has_to_answer = True
+            self.has_extra = frames.extra > 0
         return messages
+
+    def take_extra(self) -> tuple[int, int]:
+        """Return how many frames without a message came since the last call, and their bytes."""
+        frames = self._frames
+        extra = frames.extra, frames.extra_bytes
+        frames.extra = frames.extra_bytes = 0
+        self.has_extra = False
+        return extra
 
     def _take_short_texts(self, data: bytes, messages: list[str | bytes]) -> bytes:
         """Take the whole texts of up to 125 bytes that ``data`` begins with; return the others.

@@ -11,5 +11,8 @@ class Listener(Protocol):
     def data_received(self, data: str | bytes) -> None:
         """A message of the client."""
 
+    def extra_received(self, frames: int, size: int) -> None:
+        """Frames of the client that held no message, of ``size`` bytes."""
+
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """No message comes any more, and none is sent."""

@@ -130,14 +130,14 @@ class Meter:
     counts_bytes: bool
     problem: str
 
-    def count(self, data: str | bytes) -> None:
-        """Count a message.
+    def count(self, messages: int, size: int) -> None:
+        """Count messages of ``size`` bytes together, or what costs as much.
 
         Raises:
             RateExceeded: it is too much.
 
         """
-        if self.bucket.take(len(data) if self.counts_bytes else 1):
+        if self.bucket.take(size if self.counts_bytes else messages):
             raise RateExceeded(self.problem)
 
 

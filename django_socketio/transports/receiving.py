@@ -126,6 +126,10 @@ class Receiver:
         answer, eof = self._protocol.data_to_send()
         if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
             self._reply(answer, eof)
+        if self._protocol.has_extra:
+            extra = self._protocol.take_extra()
+            if self.listener is not None:
+                self.listener.extra_received(*extra)
         self._deliver(messages, answer, eof)
 
     def _deliver(self, messages: Iterator[str | bytes], answer: bytes, eof: bool) -> None:

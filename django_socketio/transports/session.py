@@ -27,6 +27,14 @@ class Delegate(Protocol):
 
         """
 
+    def extra_received(self, count: int, size: int) -> None:
+        """Packets or frames of the client that held no message, of ``size`` bytes.
+
+        Raises:
+            ProtocolError: there were too many; the session is closed.
+
+        """
+
     def moved(self) -> None:
         """The session has another ``send``."""
 
@@ -106,6 +114,16 @@ class Session:
             self.delegate.received(message)
         elif self.protocol.is_over:
             self._end(None, say_so=False)
+        elif self.delegate is not None:
+            self.delegate.extra_received(1, len(packet.data))
+
+    def extra_received(self, frames: int, size: int) -> None:
+        """Take note of frames of the client that held no message."""
+        try:
+            if self.delegate is not None:
+                self.delegate.extra_received(frames, size)
+        except ProtocolError as error:
+            self.close(Reason.PARSE_ERROR, error)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """Hear from the transport that it is over, and the session with it."""

@@ -72,6 +72,12 @@ class Upgrade:
     def _may_take_over(self) -> bool:
         return not self._polling.closed and (self._probed or not self._polling.probed)
 
+    def extra_received(self, frames: int, size: int) -> None:
+        """Count frames that held no message, as those of the session."""
+        self._session.extra_received(frames, size)
+        if self._polling.closed:
+            self.give_up()
+
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """Hear that the WebSocket was lost on the way."""
         self._stop_probing()

@@ -18,6 +18,9 @@ class Echo:
         transport.start(self)
         transport.feed(received)
 
+    def extra_received(self, frames, size):
+        """Count nothing."""
+
     def data_received(self, data):
         self.transport.send(Outgoing([data]))
 

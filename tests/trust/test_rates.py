@@ -10,6 +10,7 @@ from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
 from django_socketio.transports.rates import Bucket, Buckets, network
 from tests.clients import Closed, PollingClient, WebSocketClient
+from tests.test_bad_input import frame
 from tests.trust.test_bound_sessions import UPGRADE
 from tests.waiting import wait_until
 
@@ -154,6 +155,58 @@ def test_clients_are_counted_each_and_addresses_together(serve, connect):
     with pytest.raises(Closed):
         second.ask("message", 1)
     assert second.is_closed()
+
+
+# What holds no message costs the server no less
+
+PINGS = frame(0x89, b"x" * 60) * 20
+FRAGMENTS = frame(0x01, b"6") + frame(0x00, b"") * 20
+EMPTY = {
+    "pings": ("CLIENT_MESSAGE_RATE", 1, PINGS),
+    "pings, by bytes": ("CLIENT_BYTE_RATE", 100, PINGS),
+    "pongs": ("CLIENT_MESSAGE_RATE", 1, frame(0x8A, b"") * 20),
+    "fragments": ("CLIENT_MESSAGE_RATE", 1, FRAGMENTS),
+    "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 1, frame(0x81, b"3") * 20),
+    "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 1, frame(0x81, b"6") * 20),
+    "noops, by bytes": ("ADDRESS_BYTE_RATE", 100, frame(0x81, b"6" * 100) * 20),
+}
+
+
+@pytest.mark.parametrize(("setting", "rate", "frames"), EMPTY.values(), ids=EMPTY)
+def test_frames_and_packets_without_a_message_are_counted(serve, ended, setting, rate, frames):
+    client = WebSocketClient(serve(RATE_BURST=5, **{setting: rate}).port)
+    client.connect()
+    client.ws.sock.sendall(frames)
+    assert client.is_closed()
+    wait_until(lambda: ended[1:] == ["rate exceeded"])
+    assert f"SOCKETIO_{setting}" in str(ended[0])
+
+
+@pytest.mark.parametrize("packet", ["3", "6"])
+def test_packets_without_a_message_are_counted_in_a_post(serve, packet):
+    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client.connect()
+    status, body = client.post("\x1e".join([packet] * 20).encode())
+    assert status == 400
+    assert "(SOCKETIO_CLIENT_MESSAGE_RATE)" in json.loads(body)["message"]
+
+
+def test_frames_are_counted_while_a_websocket_is_about_to_take_over(serve):
+    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client.connect()
+    websocket = WebSocketClient(client.port, client.sid)
+    websocket.ws.sock.sendall(PINGS)
+    assert websocket.is_closed()
+
+
+def test_a_long_message_in_fragments_is_one_message(serve):
+    on_message(lambda request, socket, context, message: len(message))
+    client = WebSocketClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client.connect()
+    parts = [b"x" * 70_000] * 10
+    sent = [frame(0x01, b'420["message","'), *(frame(0x00, part) for part in parts)]
+    client.ws.sock.sendall(b"".join([*sent, frame(0x80, b'"]')]))
+    assert client.receive() == "430[700000]"
 
 
 # Connections
