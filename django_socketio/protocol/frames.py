@@ -115,10 +115,7 @@ class Frames:
             known = len(messages)
             self._receive_piece(piece, messages)
             taken += len(piece)
-            if len(messages) > known:
-                room -= cost(messages[-1])
-            else:
-                room -= 1
+            room -= cost(messages[-1]) if len(messages) > known else 1
             if room <= 0 and not self._within_frame:
                 return data[taken:]
         return b""

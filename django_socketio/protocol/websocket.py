@@ -167,26 +167,28 @@ class WebSocketProtocol:
         Most messages are such. All else, mistakes included, is the library's. What is more than a
         batch becomes the ``rest``.
         """
-        start, size, room = 0, len(data), BATCH
+        start, size, most = 0, len(data), BATCH
         while size - start >= _SHORT_HEADER:
-            if room <= 0:
-                self.rest = data[start:]
-                return b""
             first = data[start]
             if first != _WHOLE_TEXT and not (self._compression and first == _COMPRESSED_TEXT):
                 break
             payload = _short_payload(data, start)
             if payload is None:
                 break
-            content = payload if first == _WHOLE_TEXT else inflate(payload, self._max_message_size)
-            if content is None:
-                break
+            end = start + _SHORT_HEADER + len(payload)
+            if first != _WHOLE_TEXT:
+                payload = inflate(payload, self._max_message_size)
+                if payload is None:
+                    break
+                most -= cost(payload) - 1
             try:
-                messages.append(content.decode())
+                messages.append(payload.decode())
             except UnicodeDecodeError:
                 break
-            start += _SHORT_HEADER + len(payload)
-            room -= 1 if content is payload else cost(content)
+            start = end
+            if len(messages) >= most:
+                self.rest = data[start:]
+                return b""
         return data[start:] if start else data
 
     def _take_close(self, data: bytes) -> None:
