@@ -100,14 +100,22 @@ def decode_payload(body: bytes, max_packets: int) -> Iterator[Packet]:
 
     """
     try:
-        parts = body.decode().split(SEPARATOR, max_packets)
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise ProtocolError(f"the payload is not UTF-8: {error}") from None
-    if len(parts) > max_packets:
+    if text.count(SEPARATOR) >= max_packets:
         raise ProtocolError(
             f"the payload holds more than {max_packets} packets (SOCKETIO_MAX_PAYLOAD_PACKETS)"
         )
-    return map(decode, parts)
+    return _packets_of(text)
+
+
+def _packets_of(text: str) -> Iterator[Packet]:
+    start = 0
+    while (end := text.find(SEPARATOR, start)) >= 0:
+        yield decode(text[start:end])
+        start = end + 1
+    yield decode(text[start:])
 
 
 def _decode_base64(text: str) -> bytes:
