@@ -1,6 +1,7 @@
 # `make demo` serves the example chat, `make test` runs every test, `make bench` compares with other
 # servers and writes docs/benchmarks.rst, `make bench-quick` compares with Socket.IO on Node in two
-# minutes. Each installs what it needs on a fresh Debian 12, as root.
+# minutes, `make bench-attackers` measures a victim beside attackers. Each installs what it needs on
+# a fresh Debian 12, as root.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +12,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-servers soak fuzz audit lint bench bench-quick clean
+.PHONY: demo test test-servers soak fuzz audit lint bench bench-attackers bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -40,6 +41,9 @@ lint: $(VENV)/test.installed
 
 bench: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --docs docs
+
+bench-attackers: $(BENCH_INSTALLED)
+	$(BENCH)/python -m benchmarks --parts attackers --seconds 3 --results benchmarks/results/attackers.json
 
 bench-quick: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --quick

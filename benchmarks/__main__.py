@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks import documentation, report
+from benchmarks.attackers.attacks import ATTACKS
+from benchmarks.attackers.table import AttackTable
 from benchmarks.curves import CURVES
 from benchmarks.growth import Growth
 from benchmarks.lines import LINES
@@ -22,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 QUICK = ["node", "node-session", "ours", "compiled"]
 LINE_NAMES = [line.name for line in LINES]
 CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
-PARTS = ["table", "curves", "relay"]
+PARTS = ["table", "curves", "relay", "attackers"]
 
 
 def arguments():
@@ -34,10 +36,12 @@ def arguments():
     choose(parser, "lines", LINE_NAMES)
     choose(parser, "curves", CURVE_NAMES)
     choose(parser, "relays", list(RELAYS))
+    choose(parser, "attacks", list(ATTACKS))
     add = parser.add_argument
     add("--rounds", type=int, help="of the main table (5; quick: 2)")
     add("--curve-rounds", type=int, default=1, help="of the curves (1)")
     add("--relay-rounds", type=int, default=3, help="of the relay (3)")
+    add("--attack-rounds", type=int, default=1, help="of the attackers (1)")
     add("--seconds", type=float, help="of each measurement (0.8)")
     add("--results", type=Path, help="JSON file to write (results/latest.json, or quick.json)")
     add("--docs", type=Path, help="folder of the documentation to write")
@@ -89,6 +93,10 @@ def measure(options, folder):
         relay = RelayTable(load, folder, say)
         relay.measure(options.relays or list(RELAYS), options.relay_rounds)
         results["relay"] = relay.results
+    if "attackers" in options.parts:
+        attackers = AttackTable(load, folder, say)
+        attackers.measure(options.attacks or list(ATTACKS), options.attack_rounds)
+        results["attackers"] = attackers.results
     return results
 
 

@@ -94,6 +94,17 @@ script that publishes 100 a second to ten sockets.
 
 """
 
+ATTACKERS = """\
+Beside attackers
+================
+
+A victim sends a message every 5 milliseconds and waits for its echo, while one other client sends
+what costs the server most, as fast as it can: the same 64 KB again and again, or one POST after the
+other. The server has one core; victim and attacker share the other. What the handlers of the
+attacker's events compute themselves (1 ms in the third row) is part of what the victim waits for.
+
+"""
+
 SETUP = """\
 How each is set up
 ==================
@@ -135,6 +146,8 @@ def write(results, folder):
         parts += curves_part(results["curves"], folder)
     if "relay" in results:
         parts += relay_part(results["relay"], facts)
+    if "attackers" in results:
+        parts += [ATTACKERS, table(report.rows_of_attackers(results["attackers"]))]
     parts.append(SETUP)
     parts += [f"{server.title}\n    {server.notes}\n" for server in measured(results)]
     folder.joinpath("benchmarks.rst").write_text("".join(parts))

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from benchmarks.attackers.attacks import ATTACKS
 from benchmarks.lines import LINES
 from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
@@ -19,6 +20,8 @@ OTHERS = {
 
 COUNTED = ("rate", "cpu_us", "p99_us")
 """Values that mean nothing where nothing was counted."""
+
+ATTACKED = ("p50_ms", "p99_ms", "max_ms")
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 
@@ -160,6 +163,14 @@ def middle(found, value, scale=1.0):
     return number(median(values)) if values else DASH
 
 
+def rows_of_attackers(results):
+    """Yield the table of what a victim sees beside attackers: medians of milliseconds."""
+    yield ("beside", "p50 (ms)", "p99 (ms)", "longest (ms)")
+    for name, found in results.items():
+        cells = (median(result[value] for result in found) for value in ATTACKED)
+        yield (ATTACKS[name].title, *map(number, cells))
+
+
 def best_of_peers(results):
     """Return the ratio of ours through Redis to the best of the others; None if not measured."""
     rates = {
@@ -191,4 +202,6 @@ def tables(results):
         texts.append(f"{name}\n{grid(list(rows_of_curve(series)))}")
     if "relay" in results:
         texts.append(grid(list(rows_of_relay(results["relay"]))))
+    if "attackers" in results:
+        texts.append(grid(list(rows_of_attackers(results["attackers"]))))
     return texts

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.attackers.table import AttackTable
 from benchmarks.load import Load, compiled
 from benchmarks.processes import Failed
 from benchmarks.servers import OURS, SERVERS, running
@@ -79,6 +80,15 @@ def test_no_server_outlives_its_block(load, tmp_path):
         os.kill(pid, 0)
 
 
+def test_a_victim_beside_an_attacker_is_measured(load, tmp_path):
+    table = AttackTable(load, tmp_path, print)
+    table.measure(["pings"], rounds=1)
+    (result,) = table.results["pings"]
+    assert result["count"] > 0
+    assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
+    assert (tmp_path / "attacker.log").read_text() == "begun\n"
+
+
 def test_the_results_are_shown_and_written_down(load, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     command = [sys.executable, "-m", "benchmarks", "--from-results", "--docs", str(tmp_path)]
@@ -94,6 +104,7 @@ def test_the_results_are_shown_and_written_down(load, tmp_path):
         assert "3,000 (2,000\N{EN DASH}4,000)" in text
         assert "1.50 \N{MULTIPLICATION SIGN}" in text
         assert "66,000" in text
+        assert "pings of WebSocket" in text
 
 
 def echo(*rates):
@@ -103,5 +114,6 @@ def echo(*rates):
 RESULTS = {
     "machine": dict.fromkeys(("processor", "cores", "kernel", "python", "node", "redis"), "1"),
     "table": {"ours": echo(2000, 3000, 4000), "node": echo(2000)},
+    "attackers": {"pings": [{"count": 9, "p50_ms": 1, "p99_ms": 2, "max_ms": 3}]},
     "relay": {"ours": {"one": [{"rate": 66_000, "count": 9}]}},
 }

@@ -6,6 +6,7 @@
 import json
 import sys
 import threading
+import time
 import zlib
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from benchmarks.attackers.wire import (
 
 PAYLOAD = 900_000
 """Bytes of a POST: less than SOCKETIO_MAX_MESSAGE_SIZE."""
+
+FOREVER = 1_000_000
 
 PACKETS = 100_000
 """In a POST: SOCKETIO_MAX_PAYLOAD_PACKETS."""
@@ -49,9 +52,7 @@ def posted(packet):
 
 SUBSCRIBES = "".join(event("subscribe", f"c{n}") + "\n" for n in range(50)).split()
 LEAVES = [packet.replace("subscribe", "unsubscribe") for packet in SUBSCRIBES]
-FRAGMENTS = (
-    frame(TEXT, b"6") + frame(CONTINUED, b"x") * 9_000 + frame(FINAL | CONTINUED, b"x")
-).replace(frame(CONTINUED, b"x"), frame(CONTINUED, b"2"))
+FRAGMENTS = frame(TEXT, b"6") + frame(CONTINUED, b"x") * 9_000 + frame(FINAL | CONTINUED, b"x")
 ZEROS = "0," * 60_000 + "0"
 LARGE = "0," * 400_000 + "0"
 LONG_NUMBERS = ("9" * 20 + ",") * 40_000 + "0"
@@ -127,8 +128,9 @@ def write(attack, port):
     connection = websocket(port, attack.compressed)
     threading.Thread(target=swallow, args=(connection,), daemon=True).start()
     print("begun", flush=True)
-    while True:
+    while attack.write:
         connection.sendall(attack.write)
+    time.sleep(FOREVER)
 
 
 def swallow(connection):

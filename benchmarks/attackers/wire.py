@@ -1,12 +1,12 @@
 """Plain connections to a server: as little as possible between an attacker and the wire."""
 
 import json
-import os
 import socket
 import struct
 
 PATH = "/socket.io/?EIO=4&transport="
-TIMEOUT = 30
+TIMEOUT = 10
+"""Seconds that anybody waits for the server."""
 TEXT, CONTINUED, PING, FINAL, COMPRESSED = 0x1, 0x0, 0x9, 0x80, 0x40
 NO_MASK = bytes(4)
 
@@ -112,8 +112,3 @@ class Polling:
 def fill(unit, size=65_536):
     """Return as many whole frames as one read of the server takes."""
     return unit * (size // len(unit))
-
-
-def random_text(size):
-    """Return letters that mean nothing."""
-    return os.urandom(size // 2).hex()
