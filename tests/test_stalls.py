@@ -139,7 +139,7 @@ def test_a_client_is_pinged_while_it_is_not_read(serve):
     def wait(request, socket, context, message):
         go.wait(5)
 
-    server = serve(MAX_WAITING_EVENTS=1, PING_INTERVAL=0.2, PING_TIMEOUT=0.3)
+    server = serve(MAX_WAITING_EVENTS=1, PING_INTERVAL=0.3, PING_TIMEOUT=3)
     (client,) = connected(server, 1)
     for number in range(20):
         client.emit("message", number)
@@ -148,7 +148,7 @@ def test_a_client_is_pinged_while_it_is_not_read(serve):
     for _ in range(4):
         assert raw(client) == "2"
         client.send("3")
-        assert time.monotonic() - last < 0.5
+        assert time.monotonic() - last < 3.3
         last = time.monotonic()
     server.call(go.set)
     assert all_live([client])

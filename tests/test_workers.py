@@ -8,9 +8,10 @@ import gevent
 import gevent.socket
 import pytest
 from gevent.event import Event
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
 from django_socketio.application import attendants
+from django_socketio.transports.worker import Pooled
 from django_socketio.transports.workers import Mailbox, Workers
 
 language = contextvars.ContextVar("language", default="en")
@@ -188,7 +189,7 @@ def test_attendants_do_not_know_the_context_of_the_connection_before(run):
     (first, one), (second, other) = run(attendants(10), translate, translate)
     assert (first, second) == ("en", "en")
     assert one is other
-    assert type(one) is greenlet
+    assert type(one) is Pooled
 
 
 # Turns of the event loop

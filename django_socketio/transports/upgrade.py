@@ -75,8 +75,8 @@ class Upgrade:
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames that held no message, as those of the session."""
         self._session.extra_received(frames, size)
-        if self._polling.closed:
-            self.give_up()
+        if self._polling.closed and not self._over:
+            self._give_up(OVER)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """Hear that the WebSocket was lost on the way."""

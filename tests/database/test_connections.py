@@ -176,7 +176,7 @@ def test_what_a_handler_or_a_view_leaves_is_not_there_for_another_client(site, a
     one, other = join(server), join(server)
     assert one.ask("seen") == [CLEAN]
     for way in OBJECTS + STATES:
-        assert one.ask("leave", way) == [], way
+        assert one.ask("leave", way) == [None], way
         assert other.ask("seen") == [CLEAN], way
         assert get(server.port, f"/leave/{quote(way)}/")[0] == 200
         assert get(server.port, "/seen/") == (200, {"seen": CLEAN}), way
