@@ -16,18 +16,21 @@ GUNICORN = Path(sys.executable).with_name("gunicorn")
 class Gunicorn(Program):
     """Gunicorn with our worker, once all of its workers are ready."""
 
+    worker_class = "django_socketio.gunicorn.Worker"
+    ready = "Worker ready"
+
     def __init__(self, *arguments, workers=4, listener=None, control=False, **environ):
         assert GUNICORN.exists(), f"{GUNICORN} is missing: run make test, which installs it"
         self.workers = workers
         with listener or socket.create_server(("127.0.0.1", 0), backlog=1024) as own:
             self.port = own.getsockname()[1]
             bind = ["--bind", f"fd://{own.fileno()}"]
-            worker = ["-k", "django_socketio.gunicorn.Worker", "-w", str(workers)]
+            worker = ["-k", self.worker_class, "-w", str(workers)]
             log = ["--access-logfile", "-", *([] if control else ["--no-control-socket"])]
             command = [GUNICORN, *worker, *bind, *log, *arguments, "tests.production.wsgi"]
             super().__init__(command, pass_fds=[own.fileno()], **environ)
         try:
-            self.wait_for("Worker ready", workers)
+            self.wait_for(self.ready, workers)
         except AssertionError:
             self.end()
             raise
