@@ -1,5 +1,6 @@
 """The Django app: finds the events of all installed apps when the registry is ready."""
 
+import sys
 from functools import partial
 
 from django.apps import AppConfig
@@ -24,4 +25,14 @@ class DjangoSocketIOConfig(AppConfig):
         broadcasts.publish_otherwise_with(relays.publish)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
+        if threads_are_greenlets():
+            from django_socketio.transports.running_loops import keep_loops_apart
+
+            keep_loops_apart()
         autodiscover_modules("events")
+
+
+def threads_are_greenlets() -> bool:
+    """Return whether gevent has patched this process, which needs no gevent to say no."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and monkey.is_module_patched("threading")

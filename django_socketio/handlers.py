@@ -3,9 +3,11 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
 
 from django_socketio.exceptions import WrongArguments
 
@@ -64,6 +66,11 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
             clean_up(function)
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether a call of the function returns a coroutine."""
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Registration:
     """A handler, and what it was registered for."""
@@ -73,6 +80,12 @@ class Registration:
     namespace: str
     first_only: bool = False
     """Whether it takes the first argument of an event only, instead of all."""
+    run: Callable[..., Any] = field(init=False)
+    """Calls the function; an asynchronous one in an event loop, while this greenlet waits."""
+
+    def __post_init__(self) -> None:
+        run = async_to_sync(self.function) if is_async(self.function) else self.function
+        object.__setattr__(self, "run", run)
 
     def call(
         self, request: Any, socket: Any, context: dict[str, Any], args: tuple[Any, ...]
@@ -81,7 +94,7 @@ class Registration:
         if self.first_only:
             args = args[:1] or (None,)
         try:
-            return self.function(request, socket, context, *args)
+            return self.run(request, socket, context, *args)
         except TypeError:
             check_arguments(self.function, (request, socket, context, *args), len(args))
             raise

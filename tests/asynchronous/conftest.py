@@ -1,0 +1,119 @@
+"""Servers of a site with asyncio code: ours, and gunicorn's own gevent worker."""
+
+import http.client
+import json
+import threading
+from urllib.parse import quote
+
+import pytest
+
+from tests.clients import WebSocketClient, close_all
+from tests.production.programs import Gunicorn
+from tests.programs import Runserver
+from tests.test_login import manage
+
+SETTINGS = "tests.asynchronous.settings"
+KINDS = ["runserver_socketio", "our worker", "gunicorn's gevent worker", "asynchronous middleware"]
+
+
+class OtherGunicorn(Gunicorn):
+    """gunicorn with its own gevent worker: Django without sockets."""
+
+    worker_class = "gevent"
+    ready = "Booting worker with pid"
+
+
+def start(kind, **environ):
+    if kind == "our worker":
+        return Gunicorn("--worker-connections", "4000", workers=1, **environ)
+    if kind == "gunicorn's gevent worker":
+        return OtherGunicorn(workers=1, **environ)
+    if kind == "asynchronous middleware":
+        environ["TEST_ASYNC_MIDDLEWARE"] = "1"
+    return Runserver("127.0.0.1:0", "--noreload", **environ)
+
+
+@pytest.fixture(scope="package")
+def environ(tmp_path_factory):
+    """The environment of a site whose database has one user."""
+    database = tmp_path_factory.mktemp("database") / "db.sqlite3"
+    environ = {"DJANGO_SETTINGS_MODULE": SETTINGS, "TEST_DATABASE": str(database)}
+    manage(environ, "migrate", "--verbosity", "0")
+    manage(environ, "shell", "-c", CREATE)
+    return environ
+
+
+CREATE = "from django.contrib.auth.models import User; User.objects.create(username='room')"
+
+
+@pytest.fixture(scope="package")
+def _servers(environ):
+    started = {}
+
+    def get(kind):
+        if kind not in started:
+            started[kind] = start(kind, **environ)
+        return started[kind]
+
+    yield get
+    for server in started.values():
+        server.end()
+
+
+@pytest.fixture
+def server(_servers, request):
+    """Take a server that others have used before; no loop runs in it."""
+    kind = getattr(request, "param", "our worker")
+    yield Site(_servers(kind), kind)
+    close_all()
+
+
+class Site:
+    """What a browser and a Socket.IO client do with a server."""
+
+    def __init__(self, program, kind):
+        self.program, self.port, self.kind = program, program.port, kind
+
+    def get(self, path):
+        """Return the body of a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", quote(path, safe="/?=&"))
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        assert answer.status == 200, (path, answer.status, body, self.program.output)
+        return body
+
+    def json(self, path):
+        return json.loads(self.get(path))
+
+    def join(self, namespace="/"):
+        client = WebSocketClient(self.port)
+        client.connect(namespace)
+        return client
+
+    def hold(self, path):
+        """Ask for a page whose loop runs until ``release``; return once it does."""
+        before = self.program.output.count("holding")
+        held = Held(self, path)
+        self.program.wait_for("holding", before + 1)
+        return held
+
+    def release(self):
+        return self.json("/release/")["released"]
+
+
+class Held:
+    """A request that is not answered yet."""
+
+    def __init__(self, site, path):
+        self._answer = None
+        self._thread = threading.Thread(target=self._get, args=(site, path), daemon=True)
+        self._thread.start()
+
+    def _get(self, site, path):
+        self._answer = site.get(path)
+
+    def answer(self):
+        self._thread.join(20)
+        return self._answer

@@ -1,0 +1,85 @@
+import asyncio
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+
+from django_socketio.events import on_connect, on_error, on_event, on_subscribe
+from tests.asynchronous import holding
+
+
+@on_event("users")
+def users(request, socket, context):
+    return User.objects.count()
+
+
+@on_event("hold async_to_sync")
+def hold_async_to_sync(request, socket, context):
+    return async_to_sync(holding.hold)()
+
+
+@on_event("hold asyncio.run")
+def hold_asyncio_run(request, socket, context):
+    return asyncio.run(holding.hold())
+
+
+@on_event("hold async handler")
+async def hold_async_handler(request, socket, context):
+    return await holding.hold()
+
+
+@on_event("release")
+def release(request, socket, context):
+    return holding.release()
+
+
+@on_connect(namespace="/async")
+async def connected(request, socket, context):
+    if socket.auth:
+        raise PermissionDenied("not you")
+    context["users"] = await User.objects.acount()
+
+
+@on_event("context", namespace="/async")
+async def answer_context(request, socket, context):
+    await asyncio.sleep(0)
+    return context["users"]
+
+
+@on_event("several", namespace="/async")
+async def several(request, socket, context, *args):
+    """Answer with what a client takes for several arguments."""
+    await asyncio.sleep(0)
+    return (*args, await sync_to_async(str)("end"))
+
+
+@on_event("send", namespace="/async")
+async def send(request, socket, context):
+    """Call what may wait: the loop waits with it, others go on."""
+    socket.emit("sent", 1)
+    return socket.call("question", timeout=5)
+
+
+@on_event("fail", namespace="/async")
+async def fail(request, socket, context, kind):
+    await asyncio.sleep(0)
+    if kind == "cancelled":
+        raise asyncio.CancelledError
+    raise {"denied": PermissionDenied, "value": ValueError}[kind](kind)
+
+
+@on_error(namespace="/async")
+async def note(request, socket, context, exception):
+    await asyncio.sleep(0)
+    context["failed"] = type(exception).__name__
+
+
+@on_event("failed", namespace="/async")
+def failed(request, socket, context):
+    return context["failed"]
+
+
+@on_subscribe(channel="^room", namespace="/async")
+async def may_subscribe(request, socket, context, channel):
+    if not await User.objects.filter(username=channel).aexists():
+        raise PermissionDenied("no such room")

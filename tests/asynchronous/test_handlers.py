@@ -1,0 +1,83 @@
+"""Asynchronous code in handlers, and handlers that are asynchronous themselves."""
+
+import json
+import re
+
+import pytest
+
+from tests.asynchronous.conftest import KINDS
+
+on_ours = pytest.mark.parametrize(
+    "server", [kind for kind in KINDS if kind != "gunicorn's gevent worker"], indirect=True
+)
+HOLDERS = ["hold async_to_sync", "hold asyncio.run", "hold async handler"]
+
+
+@on_ours
+@pytest.mark.parametrize("how", HOLDERS)
+def test_a_handler_whose_loop_waits_disturbs_no_other(server, how):
+    held, other = server.join(), server.join()
+    before = server.program.output.count("holding")
+    held.emit(how, id=1)
+    server.program.wait_for("holding", before + 1)
+    assert other.ask("users") == [1]
+    assert server.json("/users/") == {"users": 1}
+    assert other.ask("release") == [1]
+    assert held.receive() == '431["released"]'
+
+
+@on_ours
+@pytest.mark.parametrize("how", ["async_to_sync", "asyncio.run", "async view"])
+def test_a_view_whose_loop_waits_disturbs_no_handler(server, how):
+    held = server.hold(f"/hold/{how}/")
+    client, asynchronous = server.join(), server.join("/async")
+    assert client.ask("users") == [1]
+    assert asynchronous.ask("context", namespace="/async") == [1]
+    assert client.ask("release") == [1]
+    assert held.answer() == "released"
+
+
+@on_ours
+def test_the_answer_of_an_async_handler_is_the_acknowledgment(server):
+    client = server.join("/async")
+    assert client.ask("context", namespace="/async") == [1]
+    assert client.ask("several", 1, "two", namespace="/async") == [1, "two", "end"]
+
+
+def test_an_async_handler_sends_and_calls(server):
+    client = server.join("/async")
+    client.emit("send", id=1, namespace="/async")
+    assert client.receive() == '42/async,["sent",1]'
+    number = re.fullmatch(r'42/async,(\d+)\["question"\]', client.receive())[1]
+    client.send(f'43/async,{number}["here"]')
+    assert client.receive() == '43/async,1["here"]'
+
+
+@pytest.mark.parametrize(
+    "kind, answer, failed",
+    [
+        ("denied", "denied", None),
+        ("value", "Internal error", "ValueError"),
+        ("cancelled", "Internal error", "CancelledError"),
+    ],
+)
+def test_an_async_handler_fails_as_others_do(server, kind, answer, failed):
+    client = server.join("/async")
+    assert client.ask("fail", kind, namespace="/async") == [{"error": answer}]
+    if failed is not None:
+        assert client.ask("failed", namespace="/async") == [failed]
+    assert client.ask("context", namespace="/async") == [1]
+
+
+def test_an_async_on_connect_refuses(server):
+    client = server.join()
+    client.send('40/async,{"no":1}')
+    answer = client.receive()
+    assert json.loads(answer.removeprefix("44/async,")) == {"message": "not you"}
+
+
+def test_an_async_on_subscribe_admits_and_refuses(server):
+    client = server.join("/async")
+    assert client.ask("subscribe", "room", namespace="/async") == [True]
+    refused = client.ask("subscribe", "room-2", namespace="/async")
+    assert refused == [{"error": "no such room"}]
