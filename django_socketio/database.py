@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import gevent
+from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -39,6 +41,9 @@ _used: dict[greenlet, float] = {}
 
 _MARK = "django_socketio_has_connection"
 
+_opened_in_threads: set[str] = set()
+"""The databases to which threads (greenlets, where gevent has patched them) opened connections."""
+
 
 def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if running:
@@ -49,6 +54,8 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         _hold(greenlet)
     else:
         setattr(greenlet, _MARK, True)
+    if isinstance(greenlet, gevent.Greenlet):
+        _opened_in_threads.add(connection.alias)
 
 
 def _refuse(connection: BaseDatabaseWrapper) -> None:
@@ -213,6 +220,9 @@ class IdleConnections:
         idle = {worker for worker, used in _used.items() if now - used >= IDLE_TIME}
         if idle:
             self._workers.rouse(idle, _close_unused)
+        if _opened_in_threads:
+            _opened_in_threads.clear()
+            gevent.spawn(_close_of_asyncio)
         return now + IDLE_TIME / 2
 
 
@@ -230,6 +240,15 @@ def give_back_of_worker() -> bool:
     _close_all()
     _note_use(worker)
     return True
+
+
+def _close_of_asyncio() -> None:
+    """Close the connections of the thread that runs the synchronous code of ``asyncio.run``.
+
+    It is asgiref's, and one for the whole process. It ends nothing by itself, so a connection that
+    is broken would stay so.
+    """
+    SyncToAsync.single_thread_executor.submit(_close_all)
 
 
 def _close_unused() -> None:

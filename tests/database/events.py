@@ -1,8 +1,10 @@
 """Handlers that use the database, well and badly."""
 
+import asyncio
 import os
 import threading
 
+from asgiref.sync import sync_to_async
 from django.db import connection, connections, transaction
 from gevent import monkey
 
@@ -103,6 +105,21 @@ def ask_in_a_transaction(request, socket, context):
         query("CREATE TEMPORARY TABLE mine ON COMMIT DROP AS SELECT 5 AS number")
         socket.call("question", timeout=None)
         return query("SELECT number FROM mine")
+
+
+@on_event("async")
+async def asynchronous(request, socket, context):
+    return await sync_to_async(query)("SELECT 1")
+
+
+@on_event("leave async")
+async def leave_async(request, socket, context):
+    await sync_to_async(enter_atomic)(request, socket, context)
+
+
+@on_event("asyncio.run")
+def in_loop_of_its_own(request, socket, context):
+    return asyncio.run(sync_to_async(query)("SELECT 1"))
 
 
 @on_error

@@ -83,6 +83,22 @@ def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
         one.close()
 
 
+def test_an_async_handler_uses_the_connection_of_its_worker(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=1))
+    assert client.ask("message") == [1]
+    assert client.ask("async") == [1]
+    assert postgresql.connections() == 1
+    wait_until(lambda: postgresql.connections() == 0)
+
+
+def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=1))
+    for _ in range(2):
+        assert client.ask("asyncio.run") == [1]
+        assert postgresql.connections() == 1
+        wait_until(lambda: postgresql.connections() == 0)
+
+
 def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
     server = site(CONN_MAX_AGE=None)
     for _ in range(3):
@@ -121,6 +137,7 @@ LEAVERS = [
     ("fail in begin", {"error": "Internal error"}),
     ("fail without autocommit", {"error": "Internal error"}),
     ("enter atomic", None),
+    ("leave async", None),
 ]
 
 
