@@ -5,7 +5,6 @@ after the other.
 """
 
 import secrets
-from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet
 from django_socketio.shared import (
+    FAILURES,
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
     Sends,
@@ -24,14 +24,10 @@ from django_socketio.shared import (
     refuse,
 )
 from django_socketio.socket import Socket
-from django_socketio.transports import workers
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Mailbox
 
 logger = get_logger()
-
-FAILURES = (*workers.FAILURES, CancelledError)
-"""What a handler may raise without harm to others."""
 
 PATIENCE = 10
 """How many times the limit of waiting events a client may send while a handler waits for it."""

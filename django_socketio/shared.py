@@ -1,5 +1,6 @@
 """What all clients of a process share, and how they are refused."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.repeated import RepeatedErrors
+from django_socketio.transports import workers
 from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
@@ -18,6 +20,9 @@ from django_socketio.unhandled import log_for_debugging
 
 LogMessage = Callable[[Any, str, Any], None]
 """Logs what a client sent: its request, the kind (message, subscribe, …), the content."""
+
+FAILURES = (*workers.FAILURES, CancelledError)
+"""Exceptions of handlers that harm no other one."""
 
 INTERNAL_ERROR = "Internal error"
 """What clients learn of an exception in a handler."""

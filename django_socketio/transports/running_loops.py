@@ -100,6 +100,15 @@ class Greenlets:
         if origin.dead:  # and its loop was never told to end
             self._forget(origin)
 
+    def _inherited(self, target: greenlet) -> ThreadState:
+        """Return the state of the greenlet for which another one works, as SQLAlchemy's do."""
+        above = target
+        while not isinstance(above, Hub) and (above := above.parent) is not None:
+            state = getattr(above, _OWN, None)
+            if state is not None:
+                return state
+        return self._outside
+
     # The trace function: other tools, gevent's monitor for one, may have theirs above or below it
 
     def _trace(self) -> None:
@@ -117,7 +126,11 @@ class Greenlets:
 
         def trace(event: str, args: tuple[greenlet, greenlet]) -> None:
             origin, target = args
-            state = getattr(target, _OWN, None) or inherited(target) or self._outside
+            state = getattr(target, _OWN, None)
+            if state is None:
+                # Most belong to the hub: nothing is to be found above them.
+                above = target.parent
+                state = self._outside if isinstance(above, Hub) else self._inherited(target)
             if state is not self._current:
                 self._exchange(origin, state)
             if trace.others is not None:  # type: ignore[attr-defined]
@@ -125,15 +138,6 @@ class Greenlets:
 
         trace.greenlets, trace.others = self, others  # type: ignore[attr-defined]
         return trace
-
-
-def inherited(greenlet: greenlet) -> ThreadState | None:
-    """Return the state of the greenlet for which another one works, as SQLAlchemy's do."""
-    while not isinstance(greenlet, Hub) and (greenlet := greenlet.parent) is not None:
-        state = getattr(greenlet, _OWN, None)
-        if state is not None:
-            return state
-    return None
 
 
 def _call(trace: Any, event: str, args: tuple[greenlet, greenlet]) -> None:
