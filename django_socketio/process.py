@@ -34,6 +34,7 @@ from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.native import get_ident, in_loop
 from django_socketio.transports.rates import Floodgate
+from django_socketio.transports.running_loops import end_loops
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Workers
 from django_socketio.unhandled import Unhandled
@@ -46,6 +47,10 @@ MAX_LOGGED = 2_000
 
 STOP_TIMEOUT = 1.5
 """Seconds that the last handlers of all sockets have when the server stops."""
+
+
+LOOPS_TIMEOUT = 0.3
+"""Seconds that asyncio's loops which still run then have for their cancelled tasks."""
 
 
 class Process:
@@ -135,6 +140,7 @@ class Process:
         self.engine.stop()
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
             message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
+        end_loops(LOOPS_TIMEOUT)
         self._watchdog.stop()
         broadcasts.publish_with(None)
         relays.watch(None)

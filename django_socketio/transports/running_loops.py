@@ -15,7 +15,9 @@ from asyncio import events, tasks
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
+import gevent
 from gevent import get_hub, monkey
 from gevent.hub import Hub
 from greenlet import getcurrent, gettrace, greenlet, settrace
@@ -27,6 +29,9 @@ TASK_IS_KEPT_IN_THREAD = sys.version_info >= (3, 14)
 
 _OWN = "_django_socketio_running_loop"
 """The attribute of a greenlet that has a running loop; the state ends with its greenlet."""
+
+PAUSE = 0.005
+"""Seconds between two looks at loops that are about to end."""
 
 _get = events._get_running_loop
 _set = events._set_running_loop
@@ -67,7 +72,7 @@ class Greenlets:
 
     def __init__(self) -> None:
         self._outside = self._current = ThreadState()
-        self._count = 0
+        self.owners: WeakSet[greenlet] = WeakSet()
 
     def set_running_loop(self, loop: Any) -> None:
         """Set the running loop of the current greenlet; None where it has ended."""
@@ -82,15 +87,14 @@ class Greenlets:
             self._note(current)
 
     def _note(self, started: greenlet) -> None:
-        if _OWN not in started.__dict__:
-            self._count += 1
+        self.owners.add(started)
         setattr(started, _OWN, self._current)
         self._trace()
 
     def _forget(self, ended: greenlet) -> None:
-        if ended.__dict__.pop(_OWN, None) is not None:
-            self._count -= 1
-        if not self._count:
+        ended.__dict__.pop(_OWN, None)
+        self.owners.discard(ended)
+        if not self.owners:
             self._untrace()
 
     def _exchange(self, origin: greenlet, state: ThreadState) -> None:
@@ -169,6 +173,20 @@ def keep_loops_apart() -> None:
     """Have asyncio know the running loop of each greenlet; it costs nothing until one runs."""
     events._set_running_loop = asyncio._set_running_loop = set_running_loop
     asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler  # type: ignore[assignment]
+
+
+def end_loops(timeout: float) -> None:
+    """End the threads of this event loop that still run a loop of asyncio's; wait for ``timeout``.
+
+    Those are the threads of asgiref and other pools, for which Python would wait when it ends.
+    """
+    owners = _of_thread.greenlets.owners
+    threads = [one for one in owners if isinstance(one, gevent.Greenlet)]
+    gevent.killall(threads, block=False)
+    with gevent.Timeout(timeout, False):
+        # A pool's thread itself goes on: it waits for more work.
+        while any(thread in owners for thread in threads):
+            gevent.sleep(PAUSE)
 
 
 _add_signal_handler = asyncio.SelectorEventLoop.add_signal_handler

@@ -23,9 +23,10 @@ class OtherGunicorn(Gunicorn):
     ready = "Booting worker with pid"
 
 
-def start(kind, **environ):
+def start_program(kind, **environ):
     if kind == "our worker":
-        return Gunicorn("--worker-connections", "4000", workers=1, **environ)
+        options = ["--worker-connections", "4000", "--graceful-timeout", "4"]
+        return Gunicorn(*options, workers=1, **environ)
     if kind == "gunicorn's gevent worker":
         return OtherGunicorn(workers=1, **environ)
     if kind == "asynchronous middleware":
@@ -52,7 +53,7 @@ def _servers(environ):
 
     def get(kind):
         if kind not in started:
-            started[kind] = start(kind, **environ)
+            started[kind] = start_program(kind, **environ)
         return started[kind]
 
     yield get
@@ -66,6 +67,21 @@ def server(_servers, request):
     kind = getattr(request, "param", "our worker")
     yield Site(_servers(kind), kind)
     close_all()
+
+
+@pytest.fixture
+def start(environ):
+    """Start a server of one's own: ``start("our worker")``."""
+    started = []
+
+    def one(kind):
+        started.append(start_program(kind, **environ))
+        return Site(started[-1], kind)
+
+    yield one
+    close_all()
+    for program in started:
+        program.end()
 
 
 class Site:

@@ -1,8 +1,10 @@
 import asyncio
+import functools
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from gevent import monkey
 
 from django_socketio.events import on_connect, on_error, on_event, on_subscribe
 from tests.asynchronous import holding
@@ -58,6 +60,31 @@ async def send(request, socket, context):
     """Call what may wait: the loop waits with it, others go on."""
     socket.emit("sent", 1)
     return socket.call("question", timeout=5)
+
+
+class Adder:
+    async def __call__(self, request, socket, context, number):
+        await asyncio.sleep(0)
+        return number + 1
+
+    async def method(self, request, socket, context, number):
+        return await self(request, socket, context, number + 1)
+
+
+async def add(number, request, socket, context, other):
+    await asyncio.sleep(0)
+    return number + other
+
+
+on_event("object", namespace="/async")(Adder())
+on_event("method", namespace="/async")(Adder().method)
+on_event("partial", namespace="/async")(functools.partial(add, 3))
+
+
+@on_event("block", namespace="/async")
+async def block(request, socket, context):
+    await asyncio.sleep(0)
+    monkey.get_original("time", "sleep")(0.8)
 
 
 @on_event("fail", namespace="/async")

@@ -9,8 +9,7 @@ INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.asynchronous"]
 if "TEST_ASYNC_MIDDLEWARE" in os.environ:
     MIDDLEWARE = ["tests.asynchronous.middleware.note_visit", *MIDDLEWARE]
 ROOT_URLCONF = "tests.asynchronous.urls"
-# Nothing waits while it holds SQLite's lock, so nothing waits for it either.
-SOCKETIO_BLOCKED_AFTER = 0
+SOCKETIO_BLOCKED_AFTER = 0.3
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 
@@ -81,3 +82,23 @@ def test_an_async_on_subscribe_admits_and_refuses(server):
     assert client.ask("subscribe", "room", namespace="/async") == [True]
     refused = client.ask("subscribe", "room-2", namespace="/async")
     assert refused == [{"error": "no such room"}]
+
+
+@pytest.mark.parametrize("name, answer", [("object", 2), ("method", 3), ("partial", 4)])
+def test_whatever_returns_a_coroutine_is_an_async_handler(server, name, answer):
+    assert server.join("/async").ask(name, 1, namespace="/async") == [answer]
+
+
+def test_the_log_names_an_async_handler_that_holds_the_event_loop(server):
+    server.join("/async").ask("block", namespace="/async")
+    server.program.wait_for(r"held for .* by the handler tests\.asynchronous\.events\.block;")
+
+
+@pytest.mark.parametrize("kind", ["runserver_socketio", "our worker"])
+@pytest.mark.parametrize("how", ["hold async handler", "hold asyncio.run"])
+def test_a_loop_that_does_not_end_does_not_keep_the_server(start, kind, how):
+    server = start(kind)
+    server.join().emit(how)
+    server.program.wait_for("holding")
+    server.program.signal(signal.SIGTERM)
+    assert server.program.wait(10) == 0
