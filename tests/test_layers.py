@@ -137,3 +137,14 @@ def test_importing_the_package_needs_no_settings_and_patches_nothing():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.stdout.strip(), run.stderr) == (django_socketio.__version__, "")
+
+
+def test_the_worker_class_leaves_asyncio_to_be_imported_when_gevent_has_patched():
+    import subprocess
+    import sys
+
+    code = (
+        "import django_socketio.gunicorn, sys; "
+        "assert not {'asyncio', 'asgiref', 'concurrent.futures'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
