@@ -49,6 +49,11 @@ def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: i
         ) from None
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether a call of the function returns a coroutine."""
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
 def call(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function of the project's with a client's answer, and clean up after it.
 
@@ -56,19 +61,15 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
         WrongArguments: the function takes other arguments.
 
     """
+    run = async_to_sync(function) if is_async(function) else function
     try:
-        return function(*args)
+        return run(*args)
     except TypeError:
         check_arguments(function, args, len(args))
         raise
     finally:
         for clean_up in after_handler:
             clean_up(function)
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Return whether a call of the function returns a coroutine."""
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

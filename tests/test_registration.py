@@ -91,13 +91,3 @@ def test_a_handler_that_comes_later_counts_too():
     handlers.add(Registration(handler, re.compile("a"), "/"))
     for channels in (("a",), ("a", "b")):
         assert len(list(handlers.relevant("/", channels))) == 1
-
-
-def test_threaded_is_not_for_asynchronous_handlers():
-    async def handler(request, socket, context, message):
-        pass
-
-    with pytest.raises(
-        EventError, match=r"@on_message\(threaded=True\) is for functions that hold"
-    ):
-        on_message(threaded=True)(handler)

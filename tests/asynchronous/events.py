@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
+from django_socketio import in_thread
 from django_socketio.events import on_connect, on_error, on_event, on_subscribe
 from tests.asynchronous import holding
 
@@ -85,6 +86,21 @@ on_event("partial", namespace="/async")(functools.partial(add, 3))
 async def block(request, socket, context):
     await asyncio.sleep(0)
     monkey.get_original("time", "sleep")(0.8)
+
+
+@on_event("ask", namespace="/async")
+def ask(request, socket, context):
+    async def answered(answer):
+        await asyncio.sleep(0)
+        context["users"] = answer
+
+    socket.emit("question", callback=answered)
+
+
+@on_event("compute", namespace="/async")
+async def compute(request, socket, context):
+    both = in_thread(sum, [1, 2]), await asyncio.to_thread(in_thread, sum, [3, 4])
+    return both, await asyncio.gather(*(sync_to_async(in_thread)(abs, -n) for n in range(3)))
 
 
 @on_event("fail", namespace="/async")

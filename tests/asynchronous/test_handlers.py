@@ -54,6 +54,18 @@ def test_an_async_handler_sends_and_calls(server):
     assert client.receive() == '43/async,1["here"]'
 
 
+def test_an_async_callback_gets_the_answer_of_a_client(server):
+    client = server.join("/async")
+    client.emit("ask", namespace="/async")
+    number = re.fullmatch(r'42/async,(\d+)\["question"\]', client.receive())[1]
+    client.send(f'43/async,{number}["later"]')
+    assert client.ask("context", namespace="/async") == ["later"]
+
+
+def test_functions_run_in_native_threads_for_an_async_handler(server):
+    assert server.join("/async").ask("compute", namespace="/async") == [[3, 7], [0, 1, 2]]
+
+
 @pytest.mark.parametrize(
     "kind, answer, failed",
     [
