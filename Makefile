@@ -58,7 +58,8 @@ audit:
 	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check -r requirements/audit.txt
 	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r requirements/run.txt -r requirements/test.txt
 
-$(VENV)/run.installed: requirements/run.txt pyproject.toml requirements/install
+# The version of the package is in django_socketio/__init__.py.
+$(VENV)/run.installed: requirements/run.txt pyproject.toml django_socketio/__init__.py requirements/install
 	requirements/install run
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/run.txt

@@ -1,5 +1,6 @@
 """The wheel and the sdist: what is in them, and that the quick start works with the wheel."""
 
+import importlib.metadata
 import subprocess
 import sys
 import tarfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import django_socketio
 from tests.clients import WebSocketClient
 from tests.test_bad_input import get
 from tests.test_runserver import run  # noqa: F401  a fixture
@@ -53,6 +55,23 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built):
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {*DATA, "pyproject.toml", "README.rst", "LICENSE"} <= names
+
+
+def test_the_version_is_that_of_the_package(built):
+    named = f"django_socketio-{django_socketio.__version__}"
+    metadata = zipfile.ZipFile(wheel(built)).read(f"{named}.dist-info/METADATA").decode()
+    assert f"\nVersion: {django_socketio.__version__}\n" in metadata
+    assert (built / f"{named}.tar.gz").exists()
+
+
+def test_an_editable_installation_has_the_version_of_the_package():
+    assert importlib.metadata.version("django-socketio") == django_socketio.__version__
+
+
+def test_the_changelog_begins_with_the_version():
+    lines = (ROOT / "CHANGELOG.rst").read_text().splitlines()
+    underlined = next(number for number, line in enumerate(lines) if line.startswith("---"))
+    assert lines[underlined - 1].split()[0] == django_socketio.__version__
 
 
 def edit(path, old, new):
