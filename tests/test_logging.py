@@ -1,6 +1,8 @@
 """The log of messages: SOCKETIO_MESSAGE_LOG_FORMAT."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,24 @@ def test_a_message_cannot_forge_a_line_of_the_log(server, connect, messages):
 def test_none_turns_the_log_off(serve, connect, messages):
     say_hello(connect, serve(MESSAGE_LOG_FORMAT=None))
     assert messages() == []
+
+
+WRONG_FRAMES = """
+import logging.config
+from django_socketio.protocol.websocket import WebSocketProtocol
+
+loggers = {"django_socketio": {"handlers": ["out"], "level": "DEBUG"}}
+out = {"class": "logging.StreamHandler"}
+logging.config.dictConfig({"version": 1, "loggers": loggers, "handlers": {"out": out}})
+protocol = WebSocketProtocol(100)
+protocol.receive(bytes.fromhex("89 81 00 00 00 00 21") + b"\\x81\\x02no")  # a ping; no mask
+assert "mask" in str(protocol.error)
+"""
+
+
+def test_a_client_that_breaks_rfc_6455_makes_the_library_log_nothing():
+    """Although a LOGGING that names a logger resets the loggers below it that exist by then."""
+    run = subprocess.run(
+        [sys.executable, "-c", WRONG_FRAMES], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")

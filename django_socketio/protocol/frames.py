@@ -19,8 +19,8 @@ from django_socketio.protocol.framing import FrameBoundaries
 from django_socketio.protocol.utf8 import EarlyCheck
 
 # What `websockets` would log of every connection, the session logs once, with its reason.
-silent = logging.getLogger("django_socketio.websockets")
-silent.setLevel(logging.CRITICAL)
+# Below no other logger: LOGGING cannot reset its level, which would have every frame logged.
+silent = logging.Logger("django_socketio.websockets", logging.CRITICAL)
 
 MAX_REASON_SIZE = 123
 """Bytes of a close frame's reason: 125 for a control frame (section 5.5), less 2 for the code."""
