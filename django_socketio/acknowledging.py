@@ -3,9 +3,12 @@
 from typing import Any
 
 from django_socketio.codec import Codec
+from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.socket import Socket
 from django_socketio.transports import log
+
+logger = get_logger("django_socketio.sockets")
 
 
 def acknowledge(socket: Socket, codec: Codec, id: int, args: list[Any]) -> None:
@@ -21,7 +24,7 @@ def acknowledge(socket: Socket, codec: Codec, id: int, args: list[Any]) -> None:
 def refuse(socket: Socket, codec: Codec, packet: Packet, problem: str) -> None:
     """Refuse an event, and say so in its ACK, or an answer of the client, which then is none."""
     if packet.type is PacketType.ACK:
-        return log.info("%r: answer %s refused: %s", socket, packet.id, problem)
-    log.info("%r: %.100r refused: %s", socket, packet.data[0], problem)
+        return log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
+    log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
     if packet.id is not None:
         acknowledge(socket, codec, packet.id, [{"error": problem}])

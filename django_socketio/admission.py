@@ -10,7 +10,7 @@ from django_socketio import conf
 from django_socketio.events import Event, on_subscribe
 from django_socketio.logs import get_logger
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
 """Gets a request and channels that its client wants; returns those of them that it may have."""

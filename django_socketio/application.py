@@ -24,7 +24,7 @@ from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange
 from django_socketio.transports.worker import Pooled
 from django_socketio.transports.workers import Workers
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 ENGINE = "django_socketio.engine"
 """Where in an environ the view finds the engine: only a server that holds sockets puts it there."""

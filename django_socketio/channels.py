@@ -8,7 +8,7 @@ from django_socketio.relay.base import Envelope, Relay, channel_of
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.workers import FAILURES
 
-logger = get_logger()
+logger = get_logger("django_socketio.relay")
 
 Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
 """Makes an event of a namespace ready to be sent."""

@@ -27,7 +27,7 @@ from django_socketio.socket import Socket
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Mailbox
 
-logger = get_logger()
+logger = get_logger("django_socketio.sockets")
 
 PATIENCE = 10
 """How many times the limit of waiting events a client may send while a handler waits for it."""

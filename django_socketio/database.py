@@ -25,7 +25,7 @@ from django_socketio.transports.alarms import clock
 from django_socketio.transports.worker import Worker, forget_locals, linked
 from django_socketio.transports.workers import Workers
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 IDLE_TIME = 10.0
 """Seconds after which a worker that has nothing to do gives its connections back."""

@@ -22,7 +22,7 @@ from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
 from django_socketio.transports.workers import Around, Mailbox, Workers
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 SLOTS = 60
 """Parts in which logins are looked at again, evenly spread over the interval."""

@@ -30,7 +30,7 @@ from django_socketio.transports import passing, takeover
 from django_socketio.transports.http import Exchange
 from django_socketio.transports.passing import Passed
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 TIMEOUT = 10.0
 """Seconds that the owner has to take a connection."""

@@ -15,7 +15,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.session import Reason
 from django_socketio.transports.session import Session
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 NO_COOKIE = (
     "A handler changed the session of %r in a way that its browser cannot be told: there is no "

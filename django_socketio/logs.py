@@ -24,6 +24,6 @@ class _LateLogger:
         return getattr(self._logger, attribute)
 
 
-def get_logger(name: str = "django_socketio") -> logging.Logger:
+def get_logger(name: str) -> logging.Logger:
     """Return a logger that is made once something is logged by it."""
     return cast(logging.Logger, _LateLogger(name))

@@ -40,6 +40,7 @@ from django_socketio.transports.workers import Workers
 from django_socketio.unhandled import Unhandled
 from django_socketio.watchdog import Watchdog
 
+logger = get_logger("django_socketio.server")
 message_logger = get_logger("django_socketio.messages")
 
 MAX_LOGGED = 2_000
@@ -139,7 +140,7 @@ class Process:
         """End all sockets in order; their last handlers run."""
         self.engine.stop()
         if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
-            message_logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
+            logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
         end_loops(LOOPS_TIMEOUT)
         self._watchdog.stop()
         broadcasts.publish_with(None)

@@ -10,7 +10,7 @@ from django_socketio.logs import get_logger
 from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 
-logger = get_logger()
+logger = get_logger("django_socketio.sockets")
 
 INTERVAL = 10.0
 """Seconds for which equal errors are counted together."""
@@ -53,7 +53,8 @@ class RepeatedErrors:
     def _end_interval(self, place: Place, example: str, now: float) -> None:
         more = self._counts.pop(place) - WRITTEN
         if more > 0:
-            log.error("%s more errors like %.200s within %.0f s", more, example, INTERVAL)
+            text = "%s more errors like %.200s within %.0f s"
+            log.error(text, more, example, INTERVAL, to=logger)
 
 
 _ANYWHERE: Place = (BaseException, frozenset())

@@ -15,7 +15,7 @@ from django_socketio.exceptions import NoSocket, RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 TOPIC = "logins"
 """What the relay carries the ends of logins by, to every server process."""

@@ -18,8 +18,11 @@ from gevent.threadpool import ThreadPool
 
 from django_socketio.exceptions import ThreadError
 from django_socketio.handlers import name_of
+from django_socketio.logs import get_logger
 from django_socketio.transports import log
 from django_socketio.transports.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
+
+logger = get_logger("django_socketio.server")
 
 Result = TypeVar("Result")
 
@@ -88,6 +91,7 @@ class Call:
                 "waiting for it",
                 self.name,
                 self._outcome.error,
+                to=logger,
             )
 
     def result(self) -> Any:
@@ -177,7 +181,7 @@ def _warn(name: str) -> None:
     """Log that a function has waited with gevent, once for each function."""
     if name not in _warned and len(_warned) < WARNINGS:
         _warned.add(name)
-        log.warning(WAITED, name)
+        log.warning(WAITED, name, to=logger)
 
 
 class _Local(ThreadLocal):

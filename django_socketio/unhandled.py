@@ -5,7 +5,7 @@ from typing import Protocol
 from django_socketio import events
 from django_socketio.logs import get_logger
 
-logger = get_logger()
+logger = get_logger("django_socketio.sockets")
 
 MOST = 100
 """Kinds of events that are logged: their names are the clients' to choose."""

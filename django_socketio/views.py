@@ -8,7 +8,7 @@ from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_ori
 from django_socketio.logs import get_logger
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 NO_SOCKETS = (
     "This server cannot hold sockets. Run `manage.py runserver_socketio` to develop, or gunicorn "

@@ -15,7 +15,7 @@ from django_socketio.handlers import name_of
 from django_socketio.logs import get_logger
 from django_socketio.transports.native import allocate_lock, get_ident
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 LOOKS = 10
 """How often the watchdog looks in the time that it tolerates."""

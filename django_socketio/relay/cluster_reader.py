@@ -15,7 +15,7 @@ from django_socketio.relay.reader import Listener
 from django_socketio.relay.shard_reader import ShardReader
 from django_socketio.relay.topology import Node, Topology, slot_of
 
-logger = get_logger()
+logger = get_logger("django_socketio.relay")
 
 LOOK_INTERVAL = 5.0
 """Seconds after which the cluster is asked who serves what, where all is well."""

@@ -8,7 +8,7 @@ from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.keys import Names
 
-logger = get_logger()
+logger = get_logger("django_socketio.relay")
 
 CHECK_INTERVAL = 5.0
 """Seconds between the messages that a process sends to itself."""

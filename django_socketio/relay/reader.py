@@ -14,7 +14,7 @@ from django_socketio.logs import get_logger
 from django_socketio.relay.connecting import descriptors, listening_connection
 from django_socketio.relay.pulse import Pulse
 
-logger = get_logger()
+logger = get_logger("django_socketio.relay")
 
 POLL = 0.5
 """Seconds after which a reader that hears nothing looks whether it should."""

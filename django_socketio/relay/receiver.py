@@ -13,7 +13,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, channel_of
 from django_socketio.relay.positions import Position, Track, Verdict
 
-logger = get_logger()
+logger = get_logger("django_socketio.relay")
 
 SEEN = 10_000
 """Envelopes for several topics that are remembered, not to be delivered twice."""

@@ -8,8 +8,11 @@ from itertools import count
 
 from gevent import get_hub
 
+from django_socketio.logs import get_logger
 from django_socketio.transports import log
 from django_socketio.transports.flusher import AFTER_READERS
+
+logger = get_logger("django_socketio.server")
 
 Ring = Callable[[float], float | None]
 """Called with the time that it is; returns when it wants to be called again, or None."""
@@ -116,7 +119,7 @@ class Alarms:
         try:
             again = ring(now)
         except Exception:
-            log.exception("An alarm failed")
+            log.exception("An alarm failed", to=logger)
             return
         if again is not None and now < math.inf:
             alarm.when, alarm.ring = again, ring

@@ -29,7 +29,7 @@ from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import TAKEN, Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
-logger = get_logger()
+logger = get_logger("django_socketio.transports")
 
 LONG = 0.001
 """Seconds that a POST may take its packets, before the event loop has a turn for others."""

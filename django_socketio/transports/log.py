@@ -13,31 +13,34 @@ from greenlet import getcurrent
 
 from django_socketio.logs import get_logger
 
-logger = get_logger()
+logger = get_logger("django_socketio.transports")
+"""The logger where a caller names no other."""
 
 
-def info(message: str, *args: Any) -> None:
+def info(message: str, *args: Any, to: logging.Logger = logger) -> None:
     """Log what is no more than news."""
-    _log(logging.INFO, message, args)
+    _log(to, logging.INFO, message, args)
 
 
-def warning(message: str, *args: Any) -> None:
+def warning(message: str, *args: Any, to: logging.Logger = logger) -> None:
     """Log a warning."""
-    _log(logging.WARNING, message, args)
+    _log(to, logging.WARNING, message, args)
 
 
-def error(message: str, *args: Any) -> None:
+def error(message: str, *args: Any, to: logging.Logger = logger) -> None:
     """Log an error."""
-    _log(logging.ERROR, message, args)
+    _log(to, logging.ERROR, message, args)
 
 
-def exception(message: str, *args: Any) -> None:
+def exception(message: str, *args: Any, to: logging.Logger = logger) -> None:
     """Log an error, with the exception that is being handled."""
-    _log(logging.ERROR, message, args, exc_info=sys.exc_info())
+    _log(to, logging.ERROR, message, args, exc_info=sys.exc_info())
 
 
-def _log(level: int, message: str, args: tuple[Any, ...], **options: Any) -> None:
+def _log(
+    to: logging.Logger, level: int, message: str, args: tuple[Any, ...], **options: Any
+) -> None:
     if getcurrent() is gevent.get_hub():
-        gevent.spawn(logger.log, level, message, *args, **options)
+        gevent.spawn(to.log, level, message, *args, **options)
     else:
-        logger.log(level, message, *args, **options)
+        to.log(level, message, *args, **options)

@@ -8,7 +8,7 @@ from gevent import GreenletExit, Timeout
 from django_socketio.logs import get_logger
 from django_socketio.transports.alarms import clock
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 TURN = 16
 """Jobs of a mailbox that run before those of others that wait."""

@@ -12,7 +12,7 @@ from django_socketio.exceptions import RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.transports.http import ErrorCode, Exchange, RequestError
 
-logger = get_logger()
+logger = get_logger("django_socketio.security")
 
 Clock = Callable[[], float]
 

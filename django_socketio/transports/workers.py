@@ -16,7 +16,7 @@ from django_socketio.transports.worker import Worker
 
 __all__ = ["FAILURES", "Mailbox", "Workers"]
 
-logger = get_logger()
+logger = get_logger("django_socketio.server")
 
 SHARE = 0.005
 """Seconds of a turn of the event loop in which jobs are begun; then it looks what has come."""

@@ -121,7 +121,7 @@ class Log(logging.Handler):
         # several.
         if record.name == "django.security.DisallowedHost":
             return
-        is_of_pywsgi = record.name == "django_socketio.server"
+        is_of_pywsgi = record.name == "django_socketio.server" and record.module == "pywsgi"
         if record.exc_info or (record.levelno >= logging.ERROR and not is_of_pywsgi):
             self.findings.append(f"{record.getMessage()} {record.exc_info}")
 

@@ -12,7 +12,7 @@ else:
     LOGGING_CONFIG = None
 
 if "TEST_DISABLED" in os.environ:
-    logging.getLogger("django_socketio").disabled = True
+    logging.getLogger("django_socketio.sockets").disabled = True
 
 
 class Tracker(logging.Handler):

@@ -61,8 +61,8 @@ SERVERS = [("gunicorn",), ("gunicorn", "--preload"), ("runserver",)]
 def test_errors_are_logged_without_disable_existing_loggers(start, kind, arguments):
     output = failed(start(kind, ROOT, *arguments))
     assert "TypeError: object of type 'int' has no len()" in output
-    assert "tracked: ERROR django_socketio TypeError" in output
-    assert "tracked: WARNING django_socketio None" in output  # the origin
+    assert "tracked: ERROR django_socketio.sockets TypeError" in output
+    assert "tracked: WARNING django_socketio.security None" in output  # the origin
 
 
 def test_errors_are_logged_where_django_configures_nothing(start):
