@@ -12,7 +12,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-servers soak fuzz audit lint bench bench-attackers bench-quick clean
+.PHONY: demo test test-unit test-servers soak fuzz audit lint bench bench-attackers bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -29,12 +29,18 @@ test-servers: $(VENV)/test.installed
 		TEST_RELAY_SERVER=$$server $(BIN)/python -m pytest tests/relay || exit 1; \
 	done
 
+# What needs neither root nor a Debian package; the path has only the environment's own programs.
+NOT_UNIT = $(addprefix tests/test_, benchmarks.py compiled.py package.py requirements.py runserver.py)
+UNIT = tests/protocol tests/fuzz/test_fuzz.py $(filter-out $(NOT_UNIT),$(wildcard tests/test_*.py))
+test-unit: $(VENV)/unit.installed
+	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile $(UNIT)
+
 # An hour: make soak SECONDS=3600
 SECONDS ?= 600
 soak: $(VENV)/test.installed
 	$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
-lint: $(VENV)/test.installed
+lint: $(VENV)/unit.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,9 +72,12 @@ $(VENV)/run.installed: requirements/run.txt pyproject.toml django_socketio/__ini
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-$(VENV)/test.installed: $(VENV)/run.installed requirements/test.txt tests/official/package-lock.json .servers/installed
-	requirements/install test
+$(VENV)/unit.installed: $(VENV)/run.installed requirements/test.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	touch $@
+
+$(VENV)/test.installed: $(VENV)/unit.installed tests/official/package-lock.json .servers/installed requirements/install
+	requirements/install test
 	npm ci --prefix tests/official --no-audit --no-fund --loglevel error
 	touch $@
 
