@@ -12,7 +12,8 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-unit test-servers soak fuzz audit lint bench bench-attackers bench-quick clean
+.PHONY: demo test test-unit test-servers coverage soak fuzz audit lint bench bench-attackers \\
+	bench-quick clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -34,6 +35,15 @@ NOT_UNIT = $(addprefix tests/test_, benchmarks.py compiled.py package.py require
 UNIT = tests/protocol tests/fuzz/test_fuzz.py $(filter-out $(NOT_UNIT),$(wildcard tests/test_*.py))
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile $(UNIT)
+
+# The lines and branches that `make test` runs, in all processes; or: make coverage TESTS=tests/protocol
+TESTS ?= tests
+coverage: export COVERAGE_FILE = $(abspath $(VENV))/coverage/data
+coverage: $(VENV)/test.installed
+	rm -rf $(dir $(COVERAGE_FILE))
+	mkdir -p $(dir $(COVERAGE_FILE))
+	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile -m "not untraced" $(TESTS); \
+		status=$$?; $(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 # An hour: make soak SECONDS=3600
 SECONDS ?= 600

@@ -125,6 +125,7 @@ def test_modules_and_functions_are_small():
                 assert node.end_lineno - node.lineno < 40, f"{path}: {node.name}"
 
 
+@pytest.mark.untraced
 def test_importing_the_package_needs_no_settings_and_patches_nothing():
     import subprocess
     import sys
