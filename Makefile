@@ -12,7 +12,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-unit test-servers coverage soak fuzz audit lint bench bench-attackers \\
+.PHONY: demo test test-unit test-servers coverage soak fuzz audit lint bench bench-attackers \
 	bench-quick clean
 
 demo: $(VENV)/run.installed
