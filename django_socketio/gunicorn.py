@@ -4,33 +4,32 @@ import os
 import signal
 import sys
 import warnings
-from datetime import timedelta
+from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import gunicorn
 from gevent import monkey
 from gevent.event import Event
+from gevent.hub import reinit
+from gevent.socket import socket as gevent_socket
 from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
-from gunicorn.workers.ggevent import (
-    VERSION,
-    GeventPyWSGIWorker,
-    GeventResponse,
-    PyWSGIHandler,
-    PyWSGIServer,
-)
+from gunicorn.workers import base
 
-from django_socketio import garbage, handoff
+from django_socketio import garbage, gunicorn_settings, handoff
+from django_socketio.forwarding import Forwarding
+from django_socketio.gunicorn_requests import Handler, Hooks, Server, head_limits
 from django_socketio.handoff import Handoff
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.transports.alarms import clock
-from django_socketio.transports.handler import Handler as ConnectionHandler
-from django_socketio.transports.handler import Listener, mask_values
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.workers import Workers
 
 if TYPE_CHECKING:
     from django_socketio.process import Process
+
+VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
 
 BEAT = 1.0
 """Seconds between two signs of life to the arbiter."""
@@ -52,48 +51,14 @@ NO_WEBSOCKETS = (
 )
 
 
-class Handler(ConnectionHandler, PyWSGIHandler):
-    """Counts and logs requests as gunicorn wants it."""
-
-    def log_request(self) -> None:
-        """Count the request and log it as gunicorn does, without its sid."""
-        if self.handed_over:
-            return
-        self.server.worker.count_request()
-        status = self.status.decode() if isinstance(self.status, bytes) else self.status
-        response = GeventResponse(status, self.response_headers or [], self.response_length)
-        duration = timedelta(seconds=max(self.time_finish - self.time_start, 0))
-        headers = mask_values(dict(self.headers.items()))
-        self.server.log.access(response, headers, self._logged_environ(), duration)
-
-    def _logged_environ(self) -> dict[str, Any]:
-        if self.environ is not None:
-            return mask_values(self.environ)
-        # It was no request that could be read: gunicorn's formats want these all the same.
-        words = [*(self.requestline or "").split(), "", "", ""]
-        names = ("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL")
-        address = str(self.client_address[0]) if self.client_address else ""
-        return mask_values({"REMOTE_ADDR": address, **dict(zip(names, words, strict=False))})
-
-
-class Server(Listener, PyWSGIServer):
-    """Accepts connections on one of gunicorn's listeners."""
-
-    worker: "Worker"
-    number = 0
-    """Among the worker's listeners."""
-
-
-class Worker(GeventPyWSGIWorker):
+class Worker(base.Worker):
     """A gunicorn worker that serves Django and holds sockets."""
-
-    server_class = Server
-    wsgi_handler = Handler
 
     _patched_for_preload = False
     _known_config: Any = None
 
     process: "Process"
+    sockets: list[Any]
 
     @classmethod
     def setup(cls) -> None:
@@ -108,10 +73,18 @@ class Worker(GeventPyWSGIWorker):
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Say what does not go together; gunicorn calls it once."""
+        """Say what does not go together; gunicorn calls it once.
+
+        Raises:
+            RuntimeError: with these settings the worker could serve nobody; gunicorn ends.
+
+        """
+        for problem in gunicorn_settings.impossible(cfg):
+            raise RuntimeError(problem)
         if cfg.is_ssl:
             log.warning(NO_WEBSOCKETS)
-        if cls._patched_for_preload and not cfg.control_socket_disable:
+        # Before gunicorn 25.1 there was no control socket.
+        if cls._patched_for_preload and not getattr(cfg, "control_socket_disable", True):
             log.info("No control socket: its thread cannot run in an arbiter that preloads")
             cfg.set("control_socket_disable", True)
 
@@ -124,6 +97,15 @@ class Worker(GeventPyWSGIWorker):
         Worker._known_config = cfg
         self._stop_asked: Event | None = None
         self._quick = False
+        if self._speaks:
+            self._warn_of_settings()
+
+    def _warn_of_settings(self) -> None:
+        # Also after a reload, for which gunicorn does not call check_config.
+        for problem in gunicorn_settings.impossible(self.cfg):
+            self.log.error(problem)
+        for problem in gunicorn_settings.without_effect(self.cfg):
+            self.log.warning(problem)
 
     # Starting
 
@@ -132,14 +114,18 @@ class Worker(GeventPyWSGIWorker):
         # Until all is patched and loaded, the signals would go to the arbiter's own handlers, here
         # where no arbiter is: it would wait for this worker until it kills it.
         signal.signal(signal.SIGTERM, self.handle_exit)
+        self._patch()
+        reinit()
         super().init_process()
 
-    def patch(self) -> None:
-        """Patch the standard library."""
+    def _patch(self) -> None:
         with warnings.catch_warnings():
             # Where the arbiter preloads, a part is patched already.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
-            super().patch()
+            monkey.patch_all()
+        self.sockets = [
+            gevent_socket(one.FAMILY, SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
+        ]
 
     def run(self) -> None:
         """Serve until the worker is told to stop, or has served ``max_requests``."""
@@ -167,10 +153,10 @@ class Worker(GeventPyWSGIWorker):
         self._warn()
         self.process.start()
         self.process.listens(self.handoff.start())
+        self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.process.shared.limits.workers
-        application = Application(
-            self.wsgi, self.process.engine, self.handoff.hand_over, max_handshakes=workers
-        )
+        django, hand_over = self.hooks.around(self.wsgi, self.handoff.hand_over)
+        application = Application(django, self.process.engine, hand_over, max_handshakes=workers)
         self._servers = [
             self._serve(listener, number, application, attendants(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
@@ -199,6 +185,8 @@ class Worker(GeventPyWSGIWorker):
         )
         one.worker, one.number = self, number
         self.process.listens(listener.getsockname(), attendants)
+        one.hooks, one.forwarding = self.hooks, self.forwarding
+        one.head_limits = head_limits(self.cfg)
         one.start()
         one.watch(self.process.alarms, self.process.request_timeout)
         return one
@@ -213,6 +201,8 @@ class Worker(GeventPyWSGIWorker):
     def _beat(self) -> None:
         while True:
             self.notify()
+            if not self.alive:  # as the reloader has it, in a thread of its own
+                self.handle_exit(None, None)
             gevent.sleep(BEAT)
 
     def notify(self) -> None:
@@ -236,6 +226,10 @@ class Worker(GeventPyWSGIWorker):
         self.alive = False
         if self._stop_asked is not None:
             self._stop_asked.set()
+
+    def handle_usr1(self, sig: Any, frame: Any) -> None:
+        """Open log files again (SIGUSR1); the signal may have interrupted what writes to them."""
+        gevent.spawn(super().handle_usr1, sig, frame)
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
         """Stop without waiting for requests (SIGQUIT, SIGINT); sockets still end in order."""

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from http import HTTPStatus
 from io import BufferedReader
-
-MAX_FIELDS = 100
-MAX_SIZE = 65_536
-"""Bytes of all fields of a request: a socket keeps them as long as it lives."""
+from typing import NamedTuple
 
 # field-line = field-name ":" OWS field-value OWS, with what RFC 9110 (5.5, 5.6.2) lets them hold
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -19,7 +17,25 @@ _WITHOUT_PREFIX = ("content-type", "content-length")
 """Fields that WSGI has other keys for."""
 
 
-_TOO_MANY = f"a request with more than {MAX_FIELDS} header fields"
+class HeadLimits(NamedTuple):
+    """How large the head of a request may be."""
+
+    line: int = 8_190
+    """Bytes of the request line; pywsgi reads no more of it."""
+    fields: int = 100
+    """Header fields."""
+    field: int = 65_536
+    """Bytes of a header field, the end of its line included."""
+    size: int = 65_536
+    """Bytes of all header fields: a socket keeps them as long as it lives."""
+
+
+class HeadRefused(ValueError):
+    """A request is refused for its head, with a status of its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = HTTPStatus(status)
 
 
 SHORT = 40
@@ -70,6 +86,10 @@ class Fields:
         """Yield names and values."""
         return ((name, value) for name, values in self._values.items() for value in values)
 
+    def with_underscores(self) -> list[tuple[str, str]]:
+        """Return the fields with an underscore in their name, which ``environ`` leaves out."""
+        return [(name, value) for name, value in self.items() if "_" in name]
+
     def environ(self) -> Iterator[tuple[str, str]]:
         """Yield the fields as WSGI names them.
 
@@ -85,24 +105,24 @@ class Fields:
         return self.get("content-type")
 
 
-def read_fields(file: BufferedReader, lines: list[bytes]) -> Fields:
+def read_fields(file: BufferedReader, lines: list[bytes], limits: HeadLimits) -> Fields:
     """Read the fields of a request and the empty line after them; note each line in ``lines``.
 
     Raises:
-        ValueError: they are not what the specification allows, too many, or end too early.
+        HeadRefused: there are too many, or one is too long (RFC 6585, section 5).
+        ValueError: they are not what the specification allows, or end too early.
 
     """
     first = len(lines)
     if not _has_read_all(file, lines):
-        _read_lines(file, lines)
+        _read_lines(file, lines, limits)
     text = b"".join(lines[first:]).removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
     valid = _VALID.match(text)
     if valid is None or valid.end() != len(text):
         bad = text[valid.end() if valid else 0 :][:60]
         raise ValueError(f"a header field is a name, a colon and a value, not {bad!r}")
     found = _FIELD.findall(text)
-    if len(found) > MAX_FIELDS:
-        raise ValueError(_TOO_MANY)
+    _check_size(text, len(found), limits)
     fields = Fields()
     for name, value in found:
         fields.add(name, value.strip(" \t"))
@@ -119,16 +139,34 @@ def _has_read_all(file: BufferedReader, lines: list[bytes]) -> bool:
     return True
 
 
-def _read_lines(file: BufferedReader, lines: list[bytes]) -> None:
-    left = MAX_SIZE
-    for _ in range(MAX_FIELDS + 1):
-        line = file.readline(left + 1)
+def _check_size(text: str, fields: int, limits: HeadLimits) -> None:
+    if fields > limits.fields:
+        raise _too_many(limits)
+    # Most heads are smaller than a field may be.
+    if len(text) > limits.field and max(map(len, text.split("\n"))) >= limits.field:
+        raise _too_long(limits)
+
+
+def _too_many(limits: HeadLimits) -> HeadRefused:
+    return HeadRefused(431, f"a request with more than {limits.fields} header fields")
+
+
+def _too_long(limits: HeadLimits) -> HeadRefused:
+    return HeadRefused(431, f"a header field of more than {limits.field} bytes")
+
+
+def _read_lines(file: BufferedReader, lines: list[bytes], limits: HeadLimits) -> None:
+    left = limits.size
+    for _ in range(limits.fields + 1):
+        line = file.readline(min(limits.field, left) + 1)
         lines.append(line)
         if line in _ENDS:
             return
         left -= len(line)
         if left < 0:
-            raise ValueError(f"a request with more than {MAX_SIZE} bytes of header fields")
+            raise HeadRefused(431, f"a request with more than {limits.size} bytes of header fields")
+        if len(line) > limits.field:
+            raise _too_long(limits)
         if not line:
             raise ValueError("a request that ends within its header fields")
-    raise ValueError(_TOO_MANY)
+    raise _too_many(limits)

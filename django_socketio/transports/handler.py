@@ -14,7 +14,7 @@ from greenlet import getcurrent, greenlet
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.chunked import read_chunks
-from django_socketio.transports.fields import Fields, read_fields
+from django_socketio.transports.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.stream import Stream
 from django_socketio.transports.workers import Workers
@@ -140,6 +140,9 @@ class Handler(WSGIHandler):
             ValueError: it is no request; anything else, pywsgi would print with its traceback.
 
         """
+        limit = self.server.head_limits.line
+        if len(raw_requestline.rstrip("\r\n")) > limit:
+            raise HeadRefused(414, f"a request line of more than {limit} bytes")
         if _REQUEST_LINE.fullmatch(raw_requestline) is None:
             raise ValueError(
                 f"a request begins with method, target and HTTP/1.1, not {raw_requestline[:60]!r}"
@@ -171,9 +174,17 @@ class Handler(WSGIHandler):
 
     def MessageClass(self, rfile: Stream, *args: Any) -> Fields:  # noqa: N802
         """Read the header fields."""
-        fields = read_fields(rfile, self.head)
+        fields = read_fields(rfile, self.head, self.server.head_limits)
         self._check_fields(fields)
         return fields
+
+    def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
+        refusal: tuple[str, bytes] = super()._handle_client_error(error)
+        if isinstance(error, HeadRefused):
+            line = f"HTTP/1.1 {error.status.value} {error.status.phrase}\r\n"
+            fields = "Connection: close\r\nContent-Length: 0\r\n\r\n"
+            return str(error.status.value), (line + fields).encode()
+        return refusal
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         # pywsgi would take lines apart that were made for it from names and values.
@@ -218,6 +229,7 @@ class Listener(WSGIServer):
     """
 
     handler_class = Handler
+    head_limits = HeadLimits()
     max_accept = 16
     stopping = False
 

@@ -4,10 +4,11 @@ import re
 from io import BufferedReader, BytesIO, RawIOBase
 
 from django_socketio.transports.chunked import MAX_LINE, MAX_TRAILERS, read_chunks
-from django_socketio.transports.fields import MAX_FIELDS, MAX_SIZE, read_fields
+from django_socketio.transports.fields import HeadLimits, read_fields
 from tests.fuzz.target import Target
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+LIMITS = HeadLimits()
 REFUSED = None
 
 
@@ -43,7 +44,7 @@ def plain_fields(data: bytes) -> tuple[list[tuple[str, str]], bytes] | None:
         name, colon, value = text.partition(":")
         if not line.endswith(b"\n") or not colon or not TOKEN.fullmatch(name):
             return REFUSED
-        if len(fields) == MAX_FIELDS or size > MAX_SIZE or {"\0", "\r"} & set(value):
+        if len(fields) == LIMITS.fields or size > LIMITS.size or {"\0", "\r"} & set(value):
             return REFUSED
         fields.append((name.lower(), value.strip(" \t")))
     return REFUSED
@@ -55,7 +56,7 @@ def check_fields(data: bytes) -> None:
     for file in files(data):
         lines: list[bytes] = []
         try:
-            found = list(read_fields(file, lines).items())
+            found = list(read_fields(file, lines, LIMITS).items())
         except ValueError as error:
             assert expected is REFUSED, error
             assert str(error).isprintable(), error

@@ -19,9 +19,21 @@ def slow(request, seconds):
     return HttpResponse("slow")
 
 
+def environ(request):
+    """Answer with what the server says of the request."""
+    texts = {name: value for name, value in request.META.items() if isinstance(value, str)}
+    return JsonResponse({**texts, "scheme": request.scheme, "path": request.path})
+
+
+def fail(request):
+    raise ValueError("a view that fails")
+
+
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("seen/", lambda request: JsonResponse(seen(request))),
+    path("environ/", environ),
+    path("fail/", fail),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("digest/", lambda request: HttpResponse(in_thread(digest, "of a view"))),
     path("fork/<str:way>/", fork_in_view),

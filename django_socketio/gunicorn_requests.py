@@ -1,0 +1,196 @@
+"""Requests under gunicorn: its environ, its access log, its hooks."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gunicorn.config import PostRequest, PreRequest
+
+from django_socketio.forwarding import Forwarded, Forwarding
+from django_socketio.transports import takeover
+from django_socketio.transports.fields import HeadLimits
+from django_socketio.transports.handler import Handler as ConnectionHandler
+from django_socketio.transports.handler import Listener, mask_values
+from django_socketio.transports.http import Environ, Exchange
+
+if TYPE_CHECKING:
+    from django_socketio.gunicorn import Worker
+
+MAX_LINE = 8_190
+"""Bytes of a request line; gunicorn takes no more either."""
+
+MAX_FIELDS = 32_768
+"""Header fields where ``limit_request_fields`` is 0."""
+
+DEFAULT_FIELD = 8_190
+"""Bytes of a header field where ``limit_request_field_size`` is 0."""
+
+
+def head_limits(cfg: Any) -> HeadLimits:
+    """Return the limits that ``limit_request_line`` and its like set; 0 means gunicorn's own."""
+    return HeadLimits(
+        min(cfg.limit_request_line or MAX_LINE, MAX_LINE),
+        min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS),
+        cfg.limit_request_field_size or DEFAULT_FIELD,
+    )
+
+
+class Request(NamedTuple):
+    """A request, as ``pre_request`` and ``post_request`` get it."""
+
+    method: str
+    uri: str
+    """As it came."""
+    path: str
+    query: str
+    version: tuple[int, int]
+    headers: list[tuple[str, str]]
+    """Names in upper case, and values."""
+    scheme: str
+    peer_addr: Any
+    remote_addr: Any
+
+    @classmethod
+    def of(cls, handler: "Handler") -> "Request":
+        """Return the request that a handler has read."""
+        environ: Environ = handler.environ or {}
+        address = handler.client_address
+        path, _, query = handler.path.partition("?")
+        return cls(
+            environ["REQUEST_METHOD"],
+            handler.path,
+            path,
+            query,
+            (1, 0) if environ["SERVER_PROTOCOL"] == "HTTP/1.0" else (1, 1),
+            [(name.upper(), value) for name, value in handler.headers.items()],
+            environ["wsgi.url_scheme"],
+            address,
+            address,
+        )
+
+
+class Response:
+    """A response, as gunicorn's access log and ``post_request`` get it."""
+
+    headers_sent = True
+
+    def __init__(self, handler: "Handler") -> None:
+        status = handler.status
+        self.status: str = status.decode() if isinstance(status, bytes) else str(status)
+        code = self.status.partition(" ")[0]
+        self.status_code = int(code) if code.isdecimal() else 0
+        self.headers = handler.response_headers or []
+        self.sent: int = handler.response_length
+
+
+class Handler(ConnectionHandler):
+    """Reads, counts and logs requests as gunicorn's settings want it."""
+
+    server: "Server"
+    hooked: Request | None = None
+    """The request that ``pre_request`` was called with, until ``post_request`` is."""
+    forwarded: Forwarded
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Read the request's head, and what proxies say in it.
+
+        Raises:
+            ValueError: it is no request, or none that gunicorn's settings admit.
+
+        """
+        read = super().read_request(raw_requestline)
+        address = self.client_address
+        self.forwarded = self.server.forwarding.read(self.headers, address, self.path)
+        return read
+
+    def _headers(self) -> Any:
+        yield from super()._headers()
+        for name, value in self.forwarded.fields:
+            yield f"HTTP_{name.replace('-', '_').upper()}", value
+
+    def get_environ(self) -> Environ:
+        """Return the environ, with what gunicorn adds."""
+        environ = super().get_environ()
+        environ["gunicorn.sock"] = self.socket
+        environ["RAW_URI"] = self.path
+        scheme, script_name, path_info, _ = self.forwarded
+        if scheme is not None:
+            environ["wsgi.url_scheme"] = scheme
+        if path_info is not None:
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = script_name, path_info
+        return environ
+
+    def log_request(self) -> None:
+        """Count the request and log it as gunicorn does, without its sid."""
+        if self.handed_over:
+            return
+        self.server.worker.count_request()
+        response = Response(self)
+        duration = timedelta(seconds=max(self.time_finish - self.time_start, 0))
+        headers = mask_values(dict(self.headers.items()))
+        self.server.log.access(response, headers, self._logged_environ(), duration)
+        self.server.hooks.after(self, response)
+
+    def _logged_environ(self) -> Environ:
+        if self.environ is not None:
+            return mask_values(self.environ)
+        # It was no request that could be read: gunicorn's formats want these all the same.
+        words = [*(self.requestline or "").split(), "", "", ""]
+        names = ("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL")
+        address = str(self.client_address[0]) if self.client_address else ""
+        return mask_values({"REMOTE_ADDR": address, **dict(zip(names, words, strict=False))})
+
+
+class Hooks:
+    """Calls ``pre_request`` and ``post_request``, each once for a request that is answered here.
+
+    A request that is handed to another worker is one of that worker's.
+    """
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._pre, self._post = worker.cfg.pre_request, worker.cfg.post_request
+        defaults = (PreRequest.default, PostRequest.default)
+        # gunicorn's own pre_request writes to the log of debugging.
+        self._are_set = (self._pre, self._post) != defaults or worker.cfg.loglevel == "debug"
+
+    def around(self, django: Any, hand_over: Any) -> tuple[Any, Any]:
+        """Return Django's application and the function that hands requests over, with hooks."""
+        if not self._are_set:
+            return django, hand_over
+
+        def application(environ: Environ, start_response: Any) -> Any:
+            self._before(environ)
+            return django(environ, start_response)
+
+        def hand_over_or_begin(exchange: Exchange) -> bool:
+            if hand_over(exchange):
+                return True
+            self._before(exchange.environ)
+            return False
+
+        return application, hand_over_or_begin
+
+    def _before(self, environ: Environ) -> None:
+        handler: Handler = environ[takeover.KEY]
+        handler.hooked = Request.of(handler)
+        self._pre(self._worker, handler.hooked)
+
+    def after(self, handler: Handler, response: Response) -> None:
+        """Call ``post_request``, if ``pre_request`` was called."""
+        request, handler.hooked = handler.hooked, None
+        if request is None:
+            return
+        try:
+            self._post(self._worker, request, handler.environ, response)
+        except Exception:
+            self._worker.log.exception("Exception in post_request hook")
+
+
+class Server(Listener):
+    """Accepts connections on one of gunicorn's listeners."""
+
+    worker: "Worker"
+    forwarding: Forwarding
+    hooks: Hooks
+    number = 0
+    """Among the worker's listeners."""

@@ -1,0 +1,316 @@
+"""Settings of gunicorn: each is kept, or named when gunicorn starts."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+import websocket
+from gunicorn import config
+
+from django_socketio import gunicorn_settings
+from django_socketio.forwarding import Forwarding
+from django_socketio.gunicorn import Worker
+from django_socketio.transports.fields import Fields, HeadRefused
+from tests.clients import PollingClient, raw_request, response
+from tests.production.programs import GUNICORN
+from tests.production.test_gunicorn import HANDSHAKE, connected
+from tests.programs import Program
+from tests.test_bad_input import get
+from tests.waiting import wait_until
+
+
+def ask(server, *fields, path="/environ/"):
+    """Send a GET with header fields; return the status and the body, read as JSON if it is."""
+    head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *fields, "", ""])
+    connection = raw_request(server.port, head.encode())
+    status, body = response(connection)
+    connection.close()
+    return status, json.loads(body) if body.startswith("{") else body
+
+
+# SCRIPT_NAME
+
+
+def test_script_name_is_taken_off_the_path(gunicorn):
+    server = gunicorn(workers=1, SCRIPT_NAME="/a%20b/")
+    status, environ = ask(server, path="/a%20b/environ/?x=1")
+    assert status == 200
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/a%20b", "/environ/")
+    assert (environ["path"], environ["QUERY_STRING"]) == ("/a%20b/environ/", "x=1")
+    for path in ("/environ/", "/a%20bc/environ/", "/"):
+        assert ask(server, path=path) == (500, "")
+        server.wait_for(f"the path {path!r} is not below SCRIPT_NAME '/a%20b'")
+    url = f"ws://127.0.0.1:{server.port}/a%20b/socket.io/?EIO=4&transport=websocket"
+    socket = websocket.create_connection(url, timeout=10)
+    assert socket.recv().startswith("0{")
+    handshake = json.loads(get(server.port, f"/a%20b{HANDSHAKE}")[1][1:])
+    assert handshake["upgrades"] == ["websocket"]
+    session = f"/a%20b{HANDSHAKE}&sid={handshake['sid']}"
+    assert get(server.port, session, "POST", b"40") == (200, "ok")
+    assert get(server.port, session)[1].startswith("40{")
+    socket.close()
+
+
+# What proxies say
+
+
+@pytest.mark.parametrize(
+    ("fields", "scheme"),
+    [
+        ([], "http"),
+        (["X-Forwarded-Proto: https"], "https"),
+        (["X-Forwarded-Proto: http"], "http"),
+        (["X-Forwarded-Protocol: ssl", "X-Forwarded-Ssl: on"], "https"),
+    ],
+)
+def test_a_trusted_proxy_says_the_scheme(shared, fields, scheme):
+    assert ask(shared, *fields)[1]["scheme"] == scheme
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"],
+        ["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"],
+    ],
+)
+def test_schemes_that_contradict_each_other_are_refused(shared, fields):
+    assert ask(shared, *fields)[0] == 400
+    shared.wait_for("X-FORWARDED-PROTO, X-FORWARDED-SSL contradict each other")
+
+
+def test_fields_with_underscores_are_dropped_except_those_of_forwarders(shared):
+    path = "/prefix/environ/"
+    status, environ = ask(shared, "SCRIPT_NAME: /prefix", "X_Other: 1", "X-Kept: 2", path=path)
+    assert (status, environ["SCRIPT_NAME"], environ["path"]) == (200, "/prefix", path)
+    assert environ["HTTP_SCRIPT_NAME"] == "/prefix"
+    assert environ["HTTP_X_KEPT"] == "2"
+    assert "HTTP_X_OTHER" not in environ
+    assert ask(shared, "SCRIPT_NAME: /other", path=path)[0] == 500
+
+
+@pytest.mark.parametrize("header_map", ["refuse", "dangerous"])
+def test_nobody_else_says_anything(gunicorn, header_map):
+    arguments = ["--forwarded-allow-ips", "192.0.2.0/24", "--header-map", header_map]
+    server = gunicorn(*arguments, workers=1)
+    environ = ask(server, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off")[1]
+    assert environ["scheme"] == "http"
+    status, answer = ask(server, "SCRIPT_NAME: /environ", "Remote-User: a", "Remote_User: b")
+    if header_map == "refuse":
+        assert status == 400
+        server.wait_for("a header field with an underscore in its name: 'script_name'")
+    else:
+        assert (answer["HTTP_SCRIPT_NAME"], answer["HTTP_REMOTE_USER"]) == ("/environ", "a,b")
+        assert answer["SCRIPT_NAME"] == ""
+
+
+@pytest.mark.parametrize(
+    ("allowed", "address", "scheme"),
+    [
+        ("127.0.0.1,::1", ("127.0.0.1", 1), "https"),
+        ("127.0.0.1,::1", ("::1", 1, 0, 0), "https"),
+        ("127.0.0.1,::1", ("::ffff:127.0.0.1", 1, 0, 0), "https"),
+        ("127.0.0.1,::1", ("192.0.2.1", 1), None),
+        ("192.0.2.0/24,fe80::/10", ("192.0.2.1", 1), "https"),
+        ("192.0.2.0/24,fe80::/10", ("fe80::1%eth0", 1, 0, 2), "https"),
+        ("192.0.2.0/24,fe80::/10", ("198.51.100.1", 1), None),
+        ("*", ("198.51.100.1", 1), "https"),
+        ("", ("127.0.0.1", 1), None),
+        ("", "", "https"),  # a Unix socket
+    ],
+)
+def test_trusted_addresses(allowed, address, scheme):
+    cfg = config.Config()
+    cfg.set("forwarded_allow_ips", allowed)
+    fields = Fields()
+    fields.add("X-Forwarded-Proto", "https")
+    assert Forwarding(cfg).read(fields, address, "/").scheme == scheme
+
+
+def test_script_names_that_are_not_followed_by_a_slash_are_other_paths(monkeypatch):
+    monkeypatch.setenv("SCRIPT_NAME", "/a")
+    forwarding = Forwarding(config.Config())
+    assert forwarding.read(Fields(), "", "/a?/b").path_info == ""
+    assert forwarding.read(Fields(), "", "/a/%41%ff").path_info == "/A\xff"
+    with pytest.raises(HeadRefused) as refused:
+        forwarding.read(Fields(), "", "/ab")
+    assert refused.value.status == 500
+
+
+# Limits
+
+
+def test_limits_of_the_head(gunicorn):
+    limits = ["--limit-request-line", "40", "--limit-request-fields", "3"]
+    server = gunicorn(*limits, "--limit-request-field_size", "30", workers=1)
+    assert ask(server, "Aaa: 1", "Bbb: 2")[0] == 200
+    assert ask(server, "Aaa: 1", "Bbb: 2", "Ccc: 3")[0] == 431
+    assert ask(server, f"Aaa: {'x' * 23}")[0] == 200  # and the line's end
+    assert ask(server, f"Aaa: {'x' * 24}")[0] == 431
+    assert ask(server, path=f"/environ/?{'x' * 17}")[0] == 200
+    assert ask(server, path=f"/environ/?{'x' * 18}")[0] == 414
+    server.wait_for("a request line of more than 40 bytes")
+    server.wait_for("a request with more than 3 header fields")
+    server.wait_for("a header field of more than 30 bytes")
+
+
+def test_limits_of_gunicorn_hold_by_default(shared):
+    assert ask(shared, f"Aaa: {'x' * 8_180}")[0] == 200
+    assert ask(shared, f"Aaa: {'x' * 8_190}")[0] == 431
+    assert ask(shared, path=f"/environ/?{'x' * 4_000}")[0] == 200
+    assert ask(shared, path=f"/environ/?{'x' * 4_100}")[0] == 414
+
+
+# Hooks
+
+HOOKS = """
+import os
+
+def tell(worker, *words):
+    os.write(1, (" ".join(map(str, [*words, worker.pid])) + "\\n").encode())
+
+def pre_request(worker, req):
+    kept = dict(req.headers)["HOST"]
+    tell(worker, "before", req.method, req.path, req.version, kept, req.remote_addr[0])
+
+def post_request(worker, req, environ, resp):
+    tell(worker, "after", req.method, environ["PATH_INFO"], resp.status_code, resp.sent > 0)
+    if req.path == "/fail/":
+        raise ValueError("a hook that fails")
+"""
+
+
+def test_hooks_are_called_once_for_each_request(gunicorn, tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(HOOKS)
+    server = gunicorn("-c", str(path))
+    assert ask(server)[0] == 200
+    assert ask(server, path="/fail/")[0] == 500
+    assert response(raw_request(server.port, b"nonsense\r\n\r\n"))[0] == 400
+    sockets = [connected(server) for _ in range(3)]
+    for number in range(10):  # most of them on a connection that another worker accepts
+        polling = PollingClient(server.port)
+        polling.send("40")
+        assert polling.request("GET", polling.path)[1].startswith("40{"), number
+    for socket in sockets:
+        socket.close()
+    befores = server.wait_for(r"before (\w+) (\S+) \(1, 1\) \S+ 127.0.0.1 (\d+)", 35)
+    afters = server.wait_for(r"after (\w+) (\S+) (\d+) (\w+) (\d+)", 35)
+    assert sorted((one[1], one[2], one[3]) for one in befores) == sorted(
+        (one[1], one[2], one[5]) for one in afters
+    )
+    assert sorted(one[3] for one in afters) == ["101"] * 3 + ["200"] * 31 + ["500"]
+    server.wait_for("Exception in post_request hook")
+
+
+def test_a_pre_request_that_fails_is_answered_500(gunicorn, tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(
+        "def pre_request(worker, req): raise ValueError('refused by a hook')\n"
+        "def post_request(worker, req): print('after', req.path, flush=True)\n"
+    )
+    server = gunicorn("-c", str(path), workers=1)
+    assert ask(server)[0] == 500
+    server.wait_for("refused by a hook")
+    server.wait_for("after /environ/")
+
+
+# What cannot be kept
+
+KEPT = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    config wsgi_app bind backlog workers worker_class worker_connections max_requests
+    max_requests_jitter timeout graceful_timeout limit_request_line limit_request_fields
+    limit_request_field_size reload reload_engine reload_extra_files spew check_config print_config
+    preload_app reuse_port chdir daemon raw_env pidfile worker_tmp_dir user group umask initgroups
+    tmp_upload_dir secure_scheme_headers forwarded_allow_ips forwarder_headers header_map
+    accesslog disable_redirect_access_to_syslog access_log_format errorlog loglevel capture_output
+    logger_class logconfig logconfig_dict logconfig_json syslog_addr syslog syslog_prefix
+    syslog_facility enable_stdio_inheritance statsd_host dogstatsd_tags statsd_prefix
+    enable_backlog_metric proc_name default_proc_name pythonpath paste on_starting on_reload
+    when_ready pre_fork post_fork post_worker_init worker_int worker_abort pre_exec pre_request
+    post_request child_exit worker_exit nworkers_changed on_exit ssl_context keyfile certfile
+    ssl_version cert_reqs ca_certs ciphers raw_paste_global_conf control_socket control_socket_mode
+    control_socket_disable
+    """,
+    )
+)
+"""What gunicorn does around its workers, and what this worker does."""
+
+FOR_OTHERS = re.compile("asgi_|http2_|dirty_|on_dirty_|uwsgi_allow_ips|proxy_allow_ips")
+"""Settings that only mean something with other settings, which are named."""
+
+
+def test_every_setting_of_gunicorn_is_kept_or_named():
+    known = {one.name for one in config.KNOWN_SETTINGS if not FOR_OTHERS.match(one.name)}
+    named = {*gunicorn_settings.IMPOSSIBLE, *gunicorn_settings.WITHOUT_EFFECT}
+    assert known - named - KEPT == set()
+    assert named & KEPT == set()
+
+
+def configured(**settings):
+    cfg = config.Config()
+    for name, value in settings.items():
+        if name in cfg.settings:
+            cfg.set(name, value)
+    return cfg
+
+
+def test_defaults_are_not_complained_of():
+    assert list(gunicorn_settings.impossible(configured())) == []
+    assert list(gunicorn_settings.without_effect(configured())) == []
+
+
+def test_settings_that_cannot_be_kept_end_gunicorn(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text("proxy_protocol = True\n")
+    worker = ["-k", "django_socketio.gunicorn.Worker", "-b", "127.0.0.1:0"]
+    run = Program([GUNICORN, *worker, "-c", path, "tests.production.wsgi"])
+    assert run.wait() == 1
+    assert "cannot be used with django_socketio.gunicorn.Worker: connections begin" in run.output
+    assert "Traceback" not in run.output
+    run.end()
+
+
+@pytest.mark.skipif(
+    "http_protocols" not in config.Config().settings, reason="this gunicorn has no HTTP/2"
+)
+def test_http_2_is_refused():
+    with pytest.raises(RuntimeError, match=r"http_protocols = .* cannot be used"):
+        Worker.check_config(configured(http_protocols="h2,h1"), None)
+
+
+def test_settings_without_effect_are_named_once(gunicorn, tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text("keepalive = 5\nthreads = 2\nsendfile = True\n")
+    server = gunicorn("-c", str(path))
+    server.wait_for(r"\[WARNING\] keepalive = 5 has no effect with .*: connections stay open")
+    server.wait_for(r"\[WARNING\] threads = 2 has no effect")
+    server.wait_for(r"\[WARNING\] sendfile = True has no effect")
+    assert server.output.count("has no effect") == 3
+
+
+def test_changed_code_replaces_the_worker_and_ends_sockets_in_order(gunicorn, tmp_path):
+    watched = tmp_path / "watched.py"
+    watched.touch()
+    reload = ["--reload", "--reload-engine", "poll", "--reload-extra-file", str(watched)]
+    server = gunicorn(*reload, workers=1)
+    (first,) = server.pids
+    socket = connected(server)
+
+    def change():
+        later = watched.stat().st_mtime + 1
+        os.utime(watched, (later, later))
+        return "Worker reloading" in server.output
+
+    wait_until(change)  # the reloader may not have looked at the file before
+    assert socket.is_closed()
+    server.wait_for(f"finished: {first}")
+    server.wait_for("Worker ready", 2)
+    assert ask(server)[0] == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
