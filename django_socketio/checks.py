@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
-from django_socketio import admission, conf
+from django_socketio import admission, conf, relays
 from django_socketio.events import all_events
 from django_socketio.handlers import name_of
 from django_socketio.patterns import name_that_takes_long
@@ -20,9 +20,22 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Report ill-typed values (``django_socketio.E001``) and unknown names (``…W001``).
 
-    ``…E002``: a dotted path leads nowhere. ``…W002``: pages of unknown authors may connect.
+    ``…E002``: a dotted path leads nowhere. ``…E003``: redis-py is missing. ``…W002``: pages of
+    unknown authors may connect.
     """
-    return [*_bad_values(), *_bad_paths(), *_unknown_names(), *_open_doors()]
+    return [
+        *_bad_values(),
+        *_bad_paths(),
+        *_missing_packages(),
+        *_unknown_names(),
+        *_open_doors(),
+    ]
+
+
+def _missing_packages() -> list[CheckMessage]:
+    if conf.raw("RELAY_URL") is None or relays.has_redis():
+        return []
+    return [Error(relays.NO_REDIS, id="django_socketio.E003")]
 
 
 def check_patterns(

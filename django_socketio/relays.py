@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers.json import DjangoJSONEncoder
 
 from django_socketio import conf
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Envelope, Relay
 from django_socketio.relay.memory import MemoryRelay
+
+NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
 
 encode_default = DjangoJSONEncoder().default
 """Turns values into ones that JSON knows, as Django does."""
@@ -22,14 +26,12 @@ def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> 
     a topic of which messages were lost.
 
     Raises:
-        ImproperlyConfigured: a setting has a value that cannot be meant.
+        ImproperlyConfigured: a setting has a value that cannot be meant, or redis-py is missing.
 
     """
     if conf.get("RELAY_URL") is None:
         return MemoryRelay()
-    from django_socketio.relay.redis import RedisRelay
-
-    relay = RedisRelay(_options(), encode_default, schedule, lost)
+    relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
     relay.listen()
     return relay
 
@@ -40,6 +42,7 @@ def publish(envelope: Envelope) -> int:
     Raises:
         NoSocket: no relay is set, so no message leaves this process.
         RelayError: the relay did not take it.
+        ImproperlyConfigured: redis-py is missing.
 
     """
     if conf.get("RELAY_URL") is None:
@@ -51,13 +54,11 @@ def publish(envelope: Envelope) -> int:
 
 
 def _publisher() -> Relay:
-    from django_socketio.relay.redis import RedisRelay
-
     key = (os.getpid(), _options())
     relay = _publishers.get(key)
     if relay is None:
         # Of threads that come here at the same time, each gets a relay; one stays.
-        relay = RedisRelay(_options(), encode_default)
+        relay = _redis().RedisRelay(_options(), encode_default)
         _publishers.clear()
         _publishers[key] = relay
     return relay
@@ -81,6 +82,25 @@ def relay_status() -> dict[str, Any]:
     return _Watched.relay.status()
 
 
+def _redis() -> Any:
+    """Return the module of the relay by Redis.
+
+    Raises:
+        ImproperlyConfigured: redis-py is not installed.
+
+    """
+    if not has_redis():
+        raise ImproperlyConfigured(NO_REDIS)
+    from django_socketio.relay import redis
+
+    return redis
+
+
+def has_redis() -> bool:
+    """Return whether redis-py is installed."""
+    return find_spec("redis") is not None
+
+
 class _Watched:
     relay: Relay | None = None
 
@@ -94,9 +114,7 @@ _publishers: dict[Any, Relay] = {}
 
 
 def _options() -> Any:
-    from django_socketio.relay.redis import Options
-
-    return Options(
+    return _redis().Options(
         conf.get("RELAY_URL"),
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),

@@ -1,6 +1,8 @@
-"""The wheel and the sdist: what is in them, and that the quick start works with the wheel."""
+"""The wheel and the sdist: their files, and the documented commands with the wheel installed."""
 
 import importlib.metadata
+import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -10,9 +12,11 @@ from pathlib import Path
 import pytest
 
 import django_socketio
-from tests.clients import WebSocketClient
+from tests import wheels
+from tests.clients import WebSocketClient, close_all
+from tests.programs import ENVIRON, Program
+from tests.redis_server import RedisServer
 from tests.test_bad_input import get
-from tests.test_runserver import run  # noqa: F401  a fixture
 
 ROOT = Path(__file__).parent.parent
 
@@ -80,52 +84,219 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-@pytest.fixture
-def quick_start(built, tmp_path):
-    """A new Django project with the wheel installed, set up as README's quick start says."""
-    site = tmp_path / "site-packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site)]
-    subprocess.run([*pip, str(wheel(built))], check=True, capture_output=True)
-    subprocess.run(
-        [sys.executable, "-m", "django", "startproject", "mysite", str(tmp_path)], check=True
-    )
-    chat = tmp_path / "chat"
+EVENTS = """
+import django_socketio
+from django_socketio.events import on_message
+
+assert "site-packages" in django_socketio.__file__  # the wheel, not the checkout
+
+@on_message(channel="^room-")
+def say(request, socket, context, message):
+    socket.send_and_broadcast_channel(message)
+"""
+
+DOCUMENTED = [
+    "django-socketio",
+    "django-socketio[redis]",
+    "django-socketio[gunicorn]",
+    "django-socketio[gunicorn,redis]",
+]
+"""What the documentation says is to be installed."""
+
+
+def test_the_documentation_installs_what_is_tested_here():
+    pages = [ROOT / "README.rst", *(ROOT / "docs").glob("*.rst")]
+    found = {line for page in pages for line in re.findall("pip install (.*)", page.read_text())}
+    assert {line.strip("'") for line in found if "django" in line} == set(DOCUMENTED)
+
+
+@pytest.fixture(scope="module")
+def install(built, tmp_path_factory):
+    """Make an environment with what the wheel's metadata asks for: ``install("django-socketio")``.
+
+    It returns the environment's folder.
+    """
+    wheels.pack_installed(built)
+    plain = tmp_path_factory.mktemp("environment")
+    made = {"django-socketio": plain}
+    wheels.install(wheels.make_environment(plain), built, "django-socketio")
+
+    def make(requirement):
+        if requirement not in made:
+            made[requirement] = tmp_path_factory.mktemp("environments") / "copy"
+            python = wheels.copy_environment(plain, made[requirement])
+            wheels.install(python, built, requirement)
+        return made[requirement]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def project(install, tmp_path_factory):
+    """A new Django project, set up as README's quick start says."""
+    folder = tmp_path_factory.mktemp("project")
+    python = install("django-socketio") / "bin" / "python"
+    subprocess.run([python, "-m", "django", "startproject", "mysite", folder], check=True)
+    chat = folder / "chat"
     chat.mkdir()
     (chat / "__init__.py").touch()
-    (chat / "events.py").write_text(
-        "import django_socketio\n"
-        "from django_socketio.events import on_message\n\n"
-        "assert 'site-packages' in django_socketio.__file__  # the wheel, not the checkout\n\n"
-        '@on_message(channel="^room-")\n'
-        "def say(request, socket, context, message):\n"
-        "    socket.send_and_broadcast_channel(message)\n"
-    )
+    (chat / "events.py").write_text(EVENTS)
     edit(
-        tmp_path / "mysite" / "settings.py",
+        folder / "mysite" / "settings.py",
         "INSTALLED_APPS = [",
-        'INSTALLED_APPS = ["django_socketio", "chat",',
+        "import os\nSOCKETIO_RELAY_URL = os.environ.get('RELAY')\n"
+        "INSTALLED_APPS = ['django_socketio', 'chat',",
     )
     edit(
-        tmp_path / "mysite" / "urls.py",
+        folder / "mysite" / "urls.py",
         "urlpatterns = [",
         "from django.urls import include\nurlpatterns = ["
-        'path("", include("django_socketio.urls")),',
+        "path('', include('django_socketio.urls')),",
     )
-    return tmp_path
+    # Before environments are copied, with the bytecode of all that this imports.
+    subprocess.run([python, "manage.py", "check"], cwd=folder, env=ENVIRON, check=True)
+    return folder
 
 
-def test_the_quick_start_works_with_the_installed_wheel(quick_start, run):  # noqa: F811
-    server = run(
-        "0",
-        "--noreload",
-        python=(str(quick_start / "manage.py"),),
-        PYTHONPATH=f"{quick_start / 'site-packages'}:{quick_start}",
-        DJANGO_SETTINGS_MODULE="mysite.settings",
-    )
-    assert get(server.port, "/static/django_socketio/socketio.js")[0] == 200
-    first, second = WebSocketClient(server.port), WebSocketClient(server.port)
-    for client in (first, second):
+class Site:
+    """A project in an environment."""
+
+    def __init__(self, folder, programs, **environ):
+        self.folder = folder
+        self.python, self.gunicorn = str(programs / "python"), str(programs / "gunicorn")
+        self.environ = environ
+
+    def start(self, *command):
+        return Program(command, self.folder, **self.environ)
+
+    def manage(self, *arguments):
+        """Run a command to its end; return its status and all that it printed."""
+        return self.run(self.python, "manage.py", *arguments)
+
+    def run(self, *command):
+        environ = {**ENVIRON, **self.environ}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        run = subprocess.run(command, cwd=self.folder, env=environ, check=False, **options)
+        return run.returncode, run.stdout
+
+
+@pytest.fixture
+def site(project, install):
+    """Return the site in an environment: ``site("django-socketio[redis]", RELAY=url)``."""
+    return lambda requirement, **environ: Site(project, install(requirement) / "bin", **environ)
+
+
+@pytest.fixture
+def start():
+    """Start a program of a site; return it with the port that it prints."""
+    started = []
+
+    def run(site, *command, port, quickly=signal.SIGQUIT):
+        started.append(site.start(*command))
+        started[-1].quickly = quickly
+        started[-1].port = int(started[-1].wait_for(port)[0][1])
+        return started[-1]
+
+    yield run
+    close_all()
+    for one in started:
+        one.end()
+
+
+def runserver(site, start):
+    command = [site.python, "manage.py", "runserver_socketio", "0", "--noreload"]
+    return start(site, *command, port=r"at http://.*:(\d+)/", quickly=signal.SIGKILL)
+
+
+def gunicorn(site, start, workers):
+    worker = ["-k", "django_socketio.gunicorn.Worker", "-w", str(workers), "-b", "127.0.0.1:0"]
+    command = [site.gunicorn, *worker, "--no-control-socket", "mysite.wsgi"]
+    server = start(site, *command, port=r"Listening at: http://127.0.0.1:(\d+)")
+    server.wait_for("Worker ready", workers)
+    return server
+
+
+def join(server, clients=2):
+    """Return clients that are on a channel, after one has spoken there to all."""
+    clients = [WebSocketClient(server.port) for _ in range(clients)]
+    for client in clients:
         client.connect()
         client.subscribe("room-1")
-    first.emit("message", "hello")
-    assert first.event() == second.event() == ["message", "hello"]
+    clients[0].emit("message", "hello")
+    assert [client.event() for client in clients] == [["message", "hello"]] * len(clients)
+    return clients
+
+
+def test_the_quick_start_works_with_what_the_metadata_asks_for(site, start):
+    site = site("django-socketio")
+    server = runserver(site, start)
+    assert get(server.port, "/static/django_socketio/socketio.js")[0] == 200
+    join(server)
+    assert "Traceback" not in server.output
+
+
+def test_commands_without_redis_say_what_to_set(site):
+    site = site("django-socketio")
+    assert site.manage("check")[0] == 0
+    status, output = site.manage("socketio_send", "room-1", '"hello"')
+    assert (status, "once SOCKETIO_RELAY_URL is set" in output) == (1, True), output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["check"], ["socketio_send", "room-1", '"hello"'], ["runserver_socketio", "0", "--noreload"]],
+    ids=lambda command: command[0],
+)
+def test_a_relay_without_redis_py_says_what_to_install(site, command):
+    site = site("django-socketio", RELAY="redis://localhost:1/0")
+    status, output = site.manage(*command)
+    assert status == 1
+    assert "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'" in output
+    assert "Traceback" not in output or command[0] != "check", output
+
+
+def test_one_gunicorn_worker_needs_no_redis(site, start):
+    site = site("django-socketio[gunicorn]")
+    server = gunicorn(site, start, 1)
+    join(server)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "Traceback" not in server.output
+
+
+def test_gunicorn_workers_and_an_operator_by_redis(site, start, tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
+        site = site("django-socketio[gunicorn,redis]", RELAY=redis.url)
+        server = gunicorn(site, start, 2)
+        clients = join(server, 6)
+        status, output = site.manage("socketio_send", "room-1", '{"text": "hello"}')
+        assert (status, output.strip()) == (0, "Sent; received by 6.")
+        assert [client.event() for client in clients] == [["message", {"text": "hello"}]] * 6
+
+
+IMPORTED = """
+import importlib, os, pkgutil, django_socketio
+os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+import django
+django.setup()
+for module in pkgutil.walk_packages(django_socketio.__path__, "django_socketio."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        print(module.name, error.name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("requirement", "missing"),
+    [("django-socketio", {"gunicorn", "redis"}), ("django-socketio[gunicorn,redis]", set())],
+)
+def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, requirement, missing):
+    site = site(requirement)
+    status, output = site.run(site.python, "-W", "error", "-c", IMPORTED)
+    assert status == 0, output
+    lines = [line.split() for line in output.splitlines()]
+    assert {name for _, name in lines} == missing, output
+    parts = {module.split(".")[1] for module, _ in lines}
+    assert parts <= {"gunicorn", "gunicorn_requests", "relay"}

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_socketio import broadcasts
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(f"The message is not JSON: {error}") from None
         try:
             received = self._send(message, options)
-        except SocketIOError as error:
+        except (ImproperlyConfigured, SocketIOError) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(self.style.SUCCESS(f"Sent; received by {received}."))
 

@@ -1,0 +1,66 @@
+"""Virtual environments that hold what the metadata of a wheel asks for, and nothing else.
+
+pip resolves and installs as it does for a user. It finds the distributions that this environment
+has, packed into wheels again, so that nothing is downloaded.
+"""
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+
+TOOLS = {"mypy", "playwright", "pip"}
+"""Large, and nothing that a site needs: they are not packed."""
+
+
+def pack_installed(folder):
+    """Pack what is installed here into wheels."""
+    for distribution in importlib.metadata.distributions():
+        if distribution.name not in {"django-socketio", *TOOLS}:
+            with zipfile.ZipFile(folder / _wheel_name(distribution), "w") as wheel:
+                for file in filter(_is_packed, distribution.files):
+                    wheel.write(file.locate(), str(file))
+
+
+def _is_packed(file):
+    return ".." not in file.parts and "__pycache__" not in file.parts and file.locate().exists()
+
+
+def _wheel_name(distribution):
+    # One of its tags will do: that is the one for this interpreter and machine, or for any.
+    tags = [
+        line.removeprefix("Tag: ")
+        for line in distribution.read_text("WHEEL").splitlines()
+        if line.startswith("Tag: ")
+    ]
+    name = distribution.name.replace("-", "_").replace(".", "_")
+    return f"{name}-{distribution.version}-{tags[-1]}.whl"
+
+
+def make_environment(folder):
+    """Make a virtual environment that holds nothing; return its Python."""
+    venv.create(folder, symlinks=True)
+    return str(folder / "bin" / "python")
+
+
+def copy_environment(old, folder):
+    """Copy an environment with the bytecode that Python has made in it; return its Python."""
+    shutil.copytree(old, folder, symlinks=True)
+    return str(folder / "bin" / "python")
+
+
+def install(python, wheels, requirement):
+    """Install a requirement, with pip, into the environment of a Python.
+
+    Args:
+        wheels: the folder in which pip looks for everything.
+
+    """
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile"]
+    offline = ["--no-index", "--find-links", str(wheels), "--disable-pip-version-check", "--quiet"]
+    run = subprocess.run(
+        [*command, *offline, requirement], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
