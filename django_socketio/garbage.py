@@ -2,7 +2,9 @@
 
 import gc
 
-PYTHONS_OWN = (700, 10, 10)
+PYTHONS_OWN = {(700, 10, 10), (2_000, 10, 10), (2_000, 10, 0)}
+"""Thresholds that Python starts with: until 3.12, in 3.13 and in 3.14."""
+
 OURS = (5_000, 5, 2)
 """New objects before the youngest are looked at; and how often that is before older ones are.
 
@@ -16,7 +18,7 @@ def collect_less() -> None:
     A connection is a few hundred objects: with Python's own thresholds, a tenth of the time that it
     takes goes into looking at those of the others. Thresholds that a project has set stay.
     """
-    if gc.isenabled() and gc.get_threshold() == PYTHONS_OWN:
+    if gc.isenabled() and gc.get_threshold() in PYTHONS_OWN:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*OURS)

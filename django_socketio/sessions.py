@@ -37,7 +37,8 @@ def cookie_of(request: HttpRequest) -> str:
 
 def digest(key: str) -> str:
     """Return what processes call a session among themselves; its key would be a secret."""
-    return salted_hmac("django_socketio.sessions", key).hexdigest()[:32]
+    salt = "django_socketio.sessions"
+    return salted_hmac(salt, key, algorithm="sha256").hexdigest()[:32]
 
 
 def user_id(data: Data) -> str | None:

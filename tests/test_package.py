@@ -210,7 +210,7 @@ def runserver(site, start):
 
 def gunicorn(site, start, workers):
     worker = ["-k", "django_socketio.gunicorn.Worker", "-w", str(workers), "-b", "127.0.0.1:0"]
-    command = [site.gunicorn, *worker, "--no-control-socket", "mysite.wsgi"]
+    command = [site.gunicorn, *worker, "mysite.wsgi"]
     server = start(site, *command, port=r"Listening at: http://127.0.0.1:(\d+)")
     server.wait_for("Worker ready", workers)
     return server

@@ -12,6 +12,9 @@ Default = Callable[[Any], Any]
 
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME  # dates are written by `default`, as Django does
 
+MAX_DEPTH = 1024
+"""Levels that orjson reads. From Python 3.12 on, the standard library reads as many as come."""
+
 _write = partial(json.dumps, separators=(",", ":"), allow_nan=False)
 
 
@@ -59,13 +62,32 @@ def loads(text: str) -> Any:
     """Return the value of JSON text.
 
     Raises:
-        ValueError: the text is not JSON, or nested more deeply than Python's stack allows.
+        ValueError: the text is not JSON, or nested too deeply for orjson or for Python's stack.
 
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValueError("the JSON text is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+_TOO_DEEP = "the JSON text is nested too deeply"
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Return whether a value has more than ``MAX_DEPTH`` levels of lists and dictionaries."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, (list, dict))
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+    return bool(level)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,7 +8,12 @@ import socket
 import sys
 from pathlib import Path
 
+from gunicorn.config import Config
+
 from tests.programs import Program
+
+HAS_CONTROL_SOCKET = "control_socket_disable" in Config().settings
+"""Whether this gunicorn has one: since 25.1."""
 
 GUNICORN = Path(sys.executable).with_name("gunicorn")
 
@@ -26,7 +31,8 @@ class Gunicorn(Program):
             self.port = own.getsockname()[1]
             bind = ["--bind", f"fd://{own.fileno()}"]
             worker = ["-k", self.worker_class, "-w", str(workers)]
-            log = ["--access-logfile", "-", *([] if control else ["--no-control-socket"])]
+            off = ["--no-control-socket"] if HAS_CONTROL_SOCKET and not control else []
+            log = ["--access-logfile", "-", *off]
             command = [GUNICORN, *worker, *bind, *log, *arguments, "tests.production.wsgi"]
             super().__init__(command, pass_fds=[own.fileno()], **environ)
         try:

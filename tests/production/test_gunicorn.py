@@ -13,6 +13,7 @@ import pytest
 
 from django_socketio.garbage import OURS
 from tests.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.production.programs import HAS_CONTROL_SOCKET
 from tests.test_bad_input import get
 from tests.waiting import wait_until
 
@@ -355,6 +356,7 @@ def test_a_killed_arbiter_leaves_nothing_behind(gunicorn, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not HAS_CONTROL_SOCKET, reason="this gunicorn has no control socket")
 def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
     path = str(tmp_path / "control")
     config = tmp_path / "config.py"

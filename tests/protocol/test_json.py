@@ -147,6 +147,17 @@ def test_text_nested_beyond_the_stack_is_refused(opened):
         json.loads(opened * 100_000)
 
 
+@pytest.mark.parametrize("beside", ["1", str(2**70)])
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+def test_text_nested_more_deeply_than_orjson_reads_is_refused(beside, opened, closed):
+    def text(depth):
+        return f"[{beside},{opened * (depth - 1)}{closed * (depth - 1)}]".replace(":}", ":0}")
+
+    assert json.loads(text(900))[0] == int(beside)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        json.loads(text(1_100))
+
+
 def test_an_integer_of_very_many_digits_is_refused_or_read_but_never_rounded():
     try:
         value = json.loads("1" + "0" * 5000)

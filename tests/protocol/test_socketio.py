@@ -370,7 +370,9 @@ def test_deep_objects_come_back_with_bytes_at_their_bottom(depth):
 def test_nesting_beyond_the_stack_is_refused(depth, opened, closed):
     end = {"[": "]", '{"a":': "}"}[opened]
     payload = opened * depth + "1" + end * depth * closed
-    with pytest.raises(ProtocolError, match="nested too deeply"):
+    # Since Python 3.12 the end of a text may be reached before the end of the stack.
+    reason = "nested too deeply" if closed else "nested too deeply|not JSON"
+    with pytest.raises(ProtocolError, match=reason):
         decode(f'2["a",{payload}]')
 
 
