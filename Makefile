@@ -1,7 +1,8 @@
-# `make demo` serves the example chat, `make test` runs every test, `make bench` compares with other
-# servers and writes docs/benchmarks.rst, `make bench-quick` compares with Socket.IO on Node in two
-# minutes, `make bench-attackers` measures a victim beside attackers. Each installs what it needs on
-# a fresh Debian 12, as root.
+# `make demo` serves the example chat, `make test` runs every test, `make test-matrix` runs them with each
+# Python of this machine and each Django, `make bench` compares with other servers and writes
+# docs/benchmarks.rst, `make bench-quick` compares with Socket.IO on Node in two minutes,
+# `make bench-attackers` measures a victim beside attackers. Each installs what it needs on a fresh
+# Debian 12, as root.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-unit test-servers coverage soak fuzz audit lint bench bench-attackers \
+.PHONY: demo test test-unit test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
 	bench-quick clean
 
 demo: $(VENV)/run.installed
@@ -29,6 +30,11 @@ test-servers: $(VENV)/test.installed
 	for server in $(SERVERS); do \
 		TEST_RELAY_SERVER=$$server $(BIN)/python -m pytest tests/relay || exit 1; \
 	done
+
+# Every Python of this machine with every Django, and the oldest versions of all; or a part of it:
+# make test-matrix ONLY="Django 6.1"
+test-matrix: $(VENV)/test.installed
+	$(BIN)/python -m tests.matrix $(if $(ONLY),--only "$(ONLY)") --numprocesses 2 --dist loadfile
 
 # What needs neither root nor a Debian package; the path has only the environment's own programs.
 NOT_UNIT = $(addprefix tests/test_, benchmarks.py compiled.py package.py requirements.py runserver.py)

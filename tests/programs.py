@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent.parent
 MANAGE = str(ROOT / "tests" / "manage.py")
 TIMEOUT = 20
 
+WARNINGS = "error::DeprecationWarning,error::PendingDeprecationWarning"
+"""Use of what Python, Django or a library is going to remove is an error in servers as well."""
+
 ENVIRON = {name: os.environ[name] for name in os.environ if name != "DJANGO_SETTINGS_MODULE"}
 
 
@@ -34,7 +37,7 @@ class Program:
         self._more = threading.Condition()
         self.process = subprocess.Popen(
             command,
-            env={**ENVIRON, "PYTHONUNBUFFERED": "1", **environ},
+            env={**ENVIRON, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": WARNINGS, **environ},
             cwd=cwd,
             pass_fds=pass_fds,
             stdout=subprocess.PIPE,
