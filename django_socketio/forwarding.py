@@ -1,4 +1,4 @@
-"""What proxies in front of gunicorn say of a request, as far as gunicorn's settings trust them."""
+"""Header fields of proxies in front of gunicorn, as far as gunicorn's settings trust them."""
 
 import os
 from functools import lru_cache
@@ -10,7 +10,7 @@ from django_socketio.transports.fields import Fields, HeadRefused
 
 
 class Forwarded(NamedTuple):
-    """What the environ of a request gets from its proxies and from ``SCRIPT_NAME``."""
+    """Additions to the environ of a request, from its proxies and from ``SCRIPT_NAME``."""
 
     scheme: str | None
     """None: as the connection has it."""
@@ -39,7 +39,7 @@ class Forwarding:
         self._trusts_ip = lru_cache(1_000)(self._is_in_networks)
 
     def read(self, fields: Fields, address: object, target: str) -> Forwarded:
-        """Return what is to be put into the environ of a request.
+        """Return the additions to the environ of a request.
 
         Args:
             fields: its header fields.

@@ -16,7 +16,7 @@ IMPOSSIBLE = {
 _STRICT = "requests are read strictly"
 
 WITHOUT_EFFECT = {
-    "keepalive": "connections stay open as long as their clients, or the proxy, want",
+    "keepalive": "connections are closed after 75 seconds without a request",
     "threads": "greenlets take their place (worker_connections, SOCKETIO_WORKERS)",
     "sendfile": "files are read and sent",
     "websocket_max_message_size": "SOCKETIO_MAX_MESSAGE_SIZE limits messages",

@@ -29,7 +29,7 @@ LOWEST = "lowest"
 
 
 class Pair(NamedTuple):
-    """What the tests are run with."""
+    """A Python and a Django to run the tests with."""
 
     python: str
     django: str
@@ -41,7 +41,7 @@ class Pair(NamedTuple):
 
 
 def all_pairs() -> list[Pair]:
-    """Return what is supported."""
+    """Return all supported pairs."""
     pairs = [Pair(python, django) for python, djangos in PYTHONS.items() for django in djangos]
     return [Pair(min(PYTHONS), LOWEST), *pairs]
 
@@ -106,7 +106,7 @@ def make(pair: Pair, python: str, folder: Path) -> str:
 
 
 def main() -> int:
-    """Run what was asked for; return 0 if all tests passed that could be run."""
+    """Run the pairs that were asked for; return 0 if all that could be run passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, default=ROOT / ".venv" / "matrix")
     parser.add_argument("--only", help="part of a pair's name, such as 'Django 6.1'")

@@ -101,10 +101,10 @@ DOCUMENTED = [
     "django-socketio[gunicorn]",
     "django-socketio[gunicorn,redis]",
 ]
-"""What the documentation says is to be installed."""
+"""Requirements that the documentation names."""
 
 
-def test_the_documentation_installs_what_is_tested_here():
+def test_the_documentation_names_the_requirements_that_are_tested_here():
     pages = [ROOT / "README.rst", *(ROOT / "docs").glob("*.rst")]
     found = {line for page in pages for line in re.findall("pip install (.*)", page.read_text())}
     assert {line.strip("'") for line in found if "django" in line} == set(DOCUMENTED)

@@ -1,4 +1,4 @@
-"""What is installed is what is pinned, and fits together."""
+"""Requirements: installed as pinned, fitting together, and bounded by the tested versions."""
 
 import importlib.metadata
 import re
@@ -81,6 +81,6 @@ def test_classifiers_name_what_the_matrix_runs():
     begun = "Framework :: Django :: "
     djangos = {line.split()[-1] for line in PROJECT["classifiers"] if line.startswith(begun)}
     pairs = [pair for pair in matrix.all_pairs() if pair.django != matrix.LOWEST]
-    # Nobody has run it with 3.14 yet.
+    # Python 3.14 is in the matrix, and has not been run yet.
     assert pythons == {pair.python for pair in pairs} - {"3.14"}
     assert djangos == {pair.django for pair in pairs}

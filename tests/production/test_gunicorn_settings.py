@@ -53,7 +53,7 @@ def test_script_name_is_taken_off_the_path(gunicorn):
     socket.close()
 
 
-# What proxies say
+# Proxies
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_pre_request_that_fails_is_answered_500(gunicorn, tmp_path):
     server.wait_for("after /environ/")
 
 
-# What cannot be kept
+# Settings that cannot be kept
 
 KEPT = frozenset(
     re.findall(
@@ -239,7 +239,7 @@ KEPT = frozenset(
     """,
     )
 )
-"""What gunicorn does around its workers, and what this worker does."""
+"""Settings that gunicorn keeps around its workers, or this worker keeps."""
 
 FOR_OTHERS = re.compile("asgi_|http2_|dirty_|on_dirty_|uwsgi_allow_ips|proxy_allow_ips")
 """Settings that only mean something with other settings, which are named."""
@@ -288,7 +288,7 @@ def test_settings_without_effect_are_named_once(gunicorn, tmp_path):
     path = tmp_path / "config.py"
     path.write_text("keepalive = 5\nthreads = 2\nsendfile = True\n")
     server = gunicorn("-c", str(path))
-    server.wait_for(r"\[WARNING\] keepalive = 5 has no effect with .*: connections stay open")
+    server.wait_for(r"\[WARNING\] keepalive = 5 has no effect with .*: connections are closed")
     server.wait_for(r"\[WARNING\] threads = 2 has no effect")
     server.wait_for(r"\[WARNING\] sendfile = True has no effect")
     assert server.output.count("has no effect") == 3
