@@ -93,7 +93,7 @@ def test_fields_with_underscores_are_dropped_except_those_of_forwarders(shared):
 
 @pytest.mark.parametrize("header_map", ["refuse", "dangerous"])
 def test_nobody_else_says_anything(gunicorn, header_map):
-    arguments = ["--forwarded-allow-ips", "192.0.2.0/24", "--header-map", header_map]
+    arguments = ["--forwarded-allow-ips", "192.0.2.1", "--header-map", header_map]
     server = gunicorn(*arguments, workers=1)
     environ = ask(server, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off")[1]
     assert environ["scheme"] == "http"
@@ -123,6 +123,8 @@ def test_nobody_else_says_anything(gunicorn, header_map):
 )
 def test_trusted_addresses(allowed, address, scheme):
     cfg = config.Config()
+    if "/" in allowed and not hasattr(cfg, "forwarded_allow_networks"):
+        pytest.skip("gunicorn takes networks since version 25")
     cfg.set("forwarded_allow_ips", allowed)
     fields = Fields()
     fields.add("X-Forwarded-Proto", "https")
