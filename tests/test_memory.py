@@ -11,7 +11,7 @@ from django.test import RequestFactory
 
 from django_socketio.application import trim
 from django_socketio.handlers import REMEMBERED_BYTES, Handlers, Registration
-from django_socketio.transports.fields import read_fields
+from django_socketio.transports.fields import HeadLimits, read_fields
 from django_socketio.transports.rates import Buckets
 
 BOUND = REMEMBERED_BYTES + 1_000_000
@@ -34,7 +34,7 @@ def subscribe():
 def send_header_fields():
     def send(text):
         line = f"X-{text}: 1\r\n\r\n".encode()
-        dict(read_fields(BufferedReader(BytesIO(line)), []).environ())
+        dict(read_fields(BufferedReader(BytesIO(line)), [], HeadLimits()).environ())
         return len(line)
 
     return send
