@@ -20,17 +20,20 @@ from django_socketio.logs import get_logger
 from django_socketio.transports import takeover
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
+from django_socketio.transports.handler import mask_sids
 from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
+from django_socketio.transports.opaque import Opaque
 from django_socketio.transports.worker import Pooled
 from django_socketio.transports.workers import Workers
 
 logger = get_logger("django_socketio.security")
+disallowed_hosts = get_logger("django.security.DisallowedHost")
 
 ENGINE = "django_socketio.engine"
-"""Where in an environ the view finds the engine: only a server that holds sockets puts it there."""
+"""Where in an environ the view finds the engine, opaque; only a server of sockets has one."""
 
 HANDSHAKE = "django_socketio.handshake"
-"""Where in an environ the view finds its handshake."""
+"""Where in an environ the view finds its handshake, opaque."""
 
 ENDPOINT = "/socket.io"
 
@@ -93,6 +96,7 @@ class Application:
     ) -> None:
         self._django = django
         self._engine = engine
+        self._opaque_engine = Opaque(engine)
         self._hand_over_to_owner = hand_over or _keep
         self._handshakes = BoundedSemaphore(max_handshakes)
         self.open: Census[object] = Census()
@@ -100,7 +104,7 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
-        environ[ENGINE] = self._engine
+        environ[ENGINE] = self._opaque_engine
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
             return self._django(environ, start_response)
         exchange = Exchange.of(environ)
@@ -133,8 +137,7 @@ class Application:
         except origins.OriginRefused as error:
             answer, cors = refuse_origin(error), ()
         except DisallowedHost as error:
-            logger.warning("%s", error)
-            answer, cors = RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer(), ()
+            answer, cors = refuse_host(error), ()
         else:
             session = self._engine.sessions.get(exchange.sid)
             if following.admits(session, request):
@@ -148,11 +151,16 @@ class Application:
 
     def _shake_hands(self, exchange: Exchange, start_response: Any) -> Iterable[bytes]:
         environ = exchange.environ
-        handshake = environ[HANDSHAKE] = Handshake(exchange)
-        with self._handshakes:
-            response = WSGIAnswer(self._django, environ)
-            database.give_back()
-        del environ[HANDSHAKE]  # which refers to it
+        if exchange.sid:  # of a preflight; error reports would show it
+            _mask_sid(environ)
+        handshake = Handshake(exchange)
+        environ[HANDSHAKE] = Opaque(handshake)
+        try:
+            with self._handshakes:
+                response = WSGIAnswer(self._django, environ)
+                database.give_back()
+        finally:
+            del environ[HANDSHAKE]  # which refers to it
         answer = handshake.answer
         # Where middleware, or an error, had another answer, the handshake never happened.
         if answer is not None and response.status.startswith(str(answer.status)):
@@ -165,6 +173,12 @@ class Application:
             if answer.on_sent is not None:
                 answer.on_sent()
         return response.send(start_response)
+
+
+def _mask_sid(environ: Environ) -> None:
+    for key in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
+        if key in environ:
+            environ[key] = mask_sids(environ[key]).encode().decode("latin-1")  # PEP 3333
 
 
 _NOTHING: Any = LimitedStream(BytesIO(), 0)
@@ -239,6 +253,15 @@ def refuse_cookie(session: object) -> Answer:
     logger.warning("%r: a request refused: its cookie %r is another one, or missing", session, name)
     text = "Forbidden: the session belongs to another session cookie; connect again"
     return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()
+
+
+def refuse_host(error: DisallowedHost) -> Answer:
+    """Log that a Host is none of ``ALLOWED_HOSTS`` where Django does, and refuse it.
+
+    Without the request, and without the frames that show it: its URL holds the session's sid.
+    """
+    disallowed_hosts.error("%s", error, extra={"status_code": 400})
+    return RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer()
 
 
 def refuse_origin(error: origins.OriginRefused) -> Answer:

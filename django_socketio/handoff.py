@@ -134,7 +134,7 @@ class Handoff:
         owner = exchange.sid.rpartition(".")[2]
         if owner == self.key or not _KEY.fullmatch(owner):
             return False
-        handler = exchange.environ[takeover.KEY]
+        handler = takeover.handler_of(exchange.environ)
         try:
             with gevent.Timeout(TIMEOUT, TimeoutError):
                 connection = self._connect(owner)

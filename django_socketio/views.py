@@ -7,6 +7,7 @@ from django_socketio import origins
 from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_origin
 from django_socketio.logs import get_logger
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
+from django_socketio.transports.opaque import Opaque
 
 logger = get_logger("django_socketio.server")
 
@@ -24,8 +25,8 @@ def socketio(request: HttpRequest) -> HttpResponse:
         DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
 
     """
-    engine = request.META.get(ENGINE)
-    if engine is None:
+    kept = request.META.get(ENGINE)
+    if kept is None:
         logger.error(NO_SOCKETS.strip())
         return _response(Answer(501, NO_SOCKETS.encode()), ())
     try:
@@ -36,11 +37,16 @@ def socketio(request: HttpRequest) -> HttpResponse:
         return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
     if hasattr(request, "session"):
         request.session.keys()  # read here, where a view may wait for the database
-    # Where the view has a path of its own, nobody has made one yet.
-    handshake = request.META.get(HANDSHAKE) or Handshake(Exchange.of(request.META))
+    handshake = _handshake_of(request)
     handshake.request = request
-    handshake.answer = engine.handshake(handshake.exchange, request)
+    handshake.answer = kept.open().handshake(handshake.exchange, request)
     return _response(handshake.answer, cors)
+
+
+def _handshake_of(request: HttpRequest) -> Handshake:
+    kept: Opaque[Handshake] | None = request.META.get(HANDSHAKE)
+    # Where the view has a path of its own, nobody has made one yet.
+    return Handshake(Exchange.of(request.META)) if kept is None else kept.open()
 
 
 def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:

@@ -15,6 +15,7 @@ from django_socketio.transports import takeover
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.chunked import read_chunks
 from django_socketio.transports.fields import Fields, HeadLimits, HeadRefused, read_fields
+from django_socketio.transports.opaque import Opaque
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.stream import Stream
 from django_socketio.transports.workers import Workers
@@ -196,7 +197,7 @@ class Handler(WSGIHandler):
         self.wsgi_input.__class__ = Body
         if self.wsgi_input.chunked_input:
             self.wsgi_input.rfile = read_chunks(self.rfile)
-        environ[takeover.KEY] = self
+        environ[takeover.KEY] = Opaque(self)
         return environ
 
     def finalize_headers(self) -> None:

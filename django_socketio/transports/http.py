@@ -92,6 +92,10 @@ class Exchange(NamedTuple):
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
         return cls(environ["REQUEST_METHOD"], query, environ)
 
+    def __repr__(self) -> str:
+        # Error reports show the variables of each frame.
+        return f"<Exchange {self.method}>"
+
     @property
     def sid(self) -> str:
         """The session that the client names, empty for a handshake."""

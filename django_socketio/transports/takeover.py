@@ -9,14 +9,21 @@ from gevent import get_hub, monkey
 from gevent.pywsgi import Input, WSGIHandler
 
 from django_socketio.transports.http import Answer, Environ
+from django_socketio.transports.opaque import Opaque
 
 KEY = "django_socketio.connection"
-"""Where in an environ the pywsgi handler of its connection is found."""
+"""Where in an environ the pywsgi handler of its connection is found, opaque."""
 
 Socket: type[socket.socket] = monkey.get_original("socket", "socket")
 
 # These describe a body, and a 101 has none; middleware adds them all the same.
 _BODY_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding"})
+
+
+def handler_of(environ: Environ) -> WSGIHandler:
+    """Return the pywsgi handler that a request is read by."""
+    kept: Opaque[WSGIHandler] = environ[KEY]
+    return kept.open()
 
 
 def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) -> None:
@@ -26,7 +33,8 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
         headers: the header fields to send; middleware may have added to the answer's own.
 
     """
-    handler: WSGIHandler = environ.pop(KEY)
+    handler = handler_of(environ)
+    del environ[KEY]
     received = handler.rfile.read_ahead()
     # What pywsgi logs of the request, and will not send again.
     handler.status = "101 Switching Protocols"

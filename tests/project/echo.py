@@ -32,9 +32,9 @@ def echo(request):
     """Answer the handshake."""
     exchange = Exchange.of(request.META)
     try:
-        answer = request.META[ENGINE]._accept(exchange, Echo)
+        answer = request.META[ENGINE].open()._accept(exchange, Echo)
     except RequestError as error:
         answer = error.answer()
-    handshake = request.META[HANDSHAKE]
+    handshake = request.META[HANDSHAKE].open()
     handshake.answer, handshake.request = answer, request
     return _response(answer, ())
