@@ -1,5 +1,6 @@
 """The gunicorn worker that holds sockets: ``gunicorn -k django_socketio.gunicorn.Worker``."""
 
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from django_socketio import garbage, gunicorn_settings, handoff
 from django_socketio.forwarding import Forwarding
 from django_socketio.gunicorn_requests import Handler, Hooks, Server, head_limits
 from django_socketio.handoff import Handoff
+from django_socketio.logs import escape
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.passing import Passed
@@ -145,6 +147,7 @@ class Worker(base.Worker):
         from django_socketio.application import Application, attendants
         from django_socketio.process import Process
 
+        self._escape_logs()
         self.process = Process()
         self.process.signals_of = self
         self.handoff = Handoff(self._directory, self._adopt)
@@ -163,6 +166,13 @@ class Worker(base.Worker):
         ]
         garbage.collect_less()
         self.log.info("Worker ready (pid: %s, relay: %s)", self.pid, self.process.relay)
+
+    def _escape_logs(self) -> None:
+        """Keep clients from writing lines of gunicorn's own logs."""
+        for name in ("access_log", "error_log"):
+            logger = getattr(self.log, name, None)
+            if isinstance(logger, logging.Logger):
+                logger.addFilter(escape)
 
     def _warn(self) -> None:
         alone = isinstance(self.process.relay, MemoryRelay)

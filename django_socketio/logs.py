@@ -1,12 +1,111 @@
-"""The package's loggers, which do not exist before they are used.
+"""The package's loggers, and the one place through which foreign texts reach a log.
 
-A server's modules are imported before Django configures logging. ``dictConfig`` disables each
-logger that exists by then and is not named in ``LOGGING``, unless ``disable_existing_loggers`` is
-False.
+Loggers do not exist before they are used: a server's modules are imported before Django configures
+logging, and ``dictConfig`` disables each logger that exists by then and is not named in
+``LOGGING``, unless ``disable_existing_loggers`` is False.
+
+Clients choose texts that the log shows: query strings, header fields, messages, names. Control
+characters in them would begin lines of their own, or rule the terminal that shows the log.
 """
 
+import copy
 import logging
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
+
+
+class Lines(str):
+    """A text of several lines, made by the package or the project: its line ends stay."""
+
+    __slots__ = ()
+
+
+class _Escaped(str):
+    """An argument's text with escapes; its ``repr`` is the argument's own."""
+
+    __slots__ = ("shown",)
+
+    shown: str
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
+def printable(text: str) -> str:
+    """Return a text as one line of printable characters; escapes are those of ``repr``."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def escape(record: logging.LogRecord) -> bool:
+    """Escape what is not printable in a record's arguments and in its exceptions' texts.
+
+    A filter for loggers. The record's ``msg``, by which error trackers group, stays as it is, and
+    so does its ``exc_info``.
+    """
+    if isinstance(record.args, Mapping):
+        record.args = _escaped_mapping(record.args)
+    elif record.args:
+        record.args = tuple(map(_escaped, record.args))
+    if record.exc_info and record.exc_info[1] is not None:
+        _escape_traceback(record, record.exc_info)
+    return True
+
+
+def _escaped_mapping(args: Mapping[str, Any]) -> Mapping[str, Any]:
+    escaped: Any = copy.copy(args)
+    for name in args:
+        escaped[name] = _escaped(args[name])
+    return cast(Mapping[str, Any], escaped)
+
+
+def _escaped(value: Any) -> Any:
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, Lines):
+        return Lines(_printable_lines(value, "\n"))
+    text = _text(value)
+    if text.isprintable():
+        return value
+    escaped = _Escaped(printable(text))
+    escaped.shown = printable(repr(value))
+    return escaped
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return ""  # logging says so when it finds the same
+
+
+def _printable_lines(text: str, end: str) -> str:
+    return end.join(map(printable, text.split("\n")))
+
+
+INDENT = "\n    "
+"""Begins the second line, and all after it, of an exception's text: no entry of a log does so."""
+
+
+def _escape_traceback(record: logging.LogRecord, exc_info: Any) -> None:
+    texts = [text for text in map(_text, _chain(exc_info[1])) if not text.isprintable()]
+    if not texts:
+        return
+    traceback = logging.Formatter().formatException(exc_info) + "\n"
+    for text in texts:
+        traceback = traceback.replace(f": {text}\n", f": {_printable_lines(text, INDENT)}\n")
+    record.exc_text = _printable_lines(traceback.removesuffix("\n"), "\n")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that its traceback shows with it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
 
 
 class _LateLogger:
@@ -21,9 +120,10 @@ class _LateLogger:
     def __getattr__(self, attribute: str) -> Any:
         if self._logger is None:
             self._logger = logging.getLogger(self._name)
+            self._logger.addFilter(escape)
         return getattr(self._logger, attribute)
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger that is made once something is logged by it."""
+    """Return a logger that is made once something is logged by it; foreign texts are escaped."""
     return cast(logging.Logger, _LateLogger(name))

@@ -26,7 +26,7 @@ from django_socketio.channels import Channels
 from django_socketio.codec import Codec
 from django_socketio.events import all_handlers
 from django_socketio.following import Logins
-from django_socketio.logs import get_logger
+from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
 from django_socketio.repeated import RepeatedErrors
 from django_socketio.shared import LogMessage, Shared
@@ -168,9 +168,8 @@ def message_log() -> LogMessage | None:
     def log(request: Any, kind: str, message: Any) -> None:
         if message_logger.isEnabledFor(logging.INFO):
             now = datetime.now().replace(microsecond=0)
-            message, kind = _one_line(message), _one_line(kind)
-            values = _Missing(request.META, TIME=now, TYPE=kind, MESSAGE=message)
-            message_logger.info("%s", format % values)
+            values = _Values(request.META, TIME=now, TYPE=kind, MESSAGE=message)
+            message_logger.info("%s", Lines(format % values))
 
     return log
 
@@ -182,11 +181,14 @@ def _one_line(value: Any) -> str:
     except RecursionError:
         text = "(nested too deeply to be shown)"
     text = text[:MAX_LOGGED]
-    return text if text.isprintable() else repr(text)[1:-1]
+    return printable(text)
 
 
-class _Missing(dict[str, Any]):
-    """META with "-" for the keys that a request does not have."""
+class _Values(dict[str, Any]):
+    """META, each value fit for a line of the log, with "-" for keys that a request lacks."""
+
+    def __getitem__(self, key: str) -> str:
+        return _one_line(super().__getitem__(key))
 
     def __missing__(self, key: str) -> str:
         return "-"

@@ -14,7 +14,7 @@ from django_socketio.process import Process
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_sids
 
-access_logger = logging.getLogger("django.server")
+access_logger = get_logger("django.server")
 error_logger = get_logger("django_socketio.server")
 
 BACKLOG = 1024

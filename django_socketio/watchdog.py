@@ -12,7 +12,7 @@ from typing import Any
 from gevent import get_hub, monkey
 
 from django_socketio.handlers import name_of
-from django_socketio.logs import get_logger
+from django_socketio.logs import Lines, get_logger
 from django_socketio.transports.native import allocate_lock, get_ident
 
 logger = get_logger("django_socketio.server")
@@ -85,7 +85,7 @@ class Watchdog:
         try:
             frame = sys._current_frames().get(self._thread)
             if frame is not None and not _is_waiting(frame):
-                stack = "".join(traceback.format_stack(frame))
+                stack = Lines("".join(traceback.format_stack(frame)))
                 logger.error(HELD, held, self._culprit(frame), self._patience, stack)
         except Exception:
             logger.exception("The watchdog could not tell who holds the event loop up")

@@ -92,7 +92,7 @@ class Engine:
         if exchange.method != "GET":
             raise RequestError(
                 ErrorCode.BAD_HANDSHAKE_METHOD,
-                f"Bad handshake method: a session begins with GET, not {exchange.method}",
+                f"Bad handshake method: a session begins with GET, not {exchange.method:.20}",
             )
         if not self._accepting:
             raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
@@ -191,7 +191,7 @@ class Engine:
         if exchange.method == "POST":
             return self._post(exchange, session, session.transport)
         raise RequestError(
-            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {exchange.method}"
+            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {exchange.method:.20}"
         )
 
     def _find(self, sid: str) -> Session:
@@ -242,5 +242,6 @@ class Engine:
                 end = clock() + LONG
 
     def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
-        logger.info("Refused %s %s: %s", exchange.method, exchange.query.get("transport"), error)
+        transport = exchange.query.get("transport")
+        logger.info("Refused %.20s %.20s: %s", exchange.method, transport, error)
         return error.answer()

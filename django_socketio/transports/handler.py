@@ -11,6 +11,7 @@ from gevent import kill
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
+from django_socketio.logs import printable
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.chunked import read_chunks
@@ -217,7 +218,7 @@ class Handler(WSGIHandler):
 
     def log_error(self, msg: str, *args: object) -> None:
         """Log what was wrong with a request, without its sid."""
-        super().log_error(mask_sids(msg), *(mask_sids(str(arg)) for arg in args))
+        super().log_error(mask_sids(msg), *(printable(mask_sids(str(arg))) for arg in args))
 
 
 class Listener(WSGIServer):

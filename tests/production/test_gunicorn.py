@@ -1,5 +1,6 @@
 """The gunicorn worker: what gunicorn promises, it keeps with sockets as well."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -261,6 +262,20 @@ def test_a_blocked_worker_is_killed_and_one_with_idle_sockets_is_not(gunicorn):
     assert blocked.is_closed()
     assert pid_of(idle) == survivor
     assert f"TIMEOUT (pid:{survivor})" not in server.output
+
+
+def test_no_client_writes_lines_of_gunicorns_logs(gunicorn):
+    user = base64.b64encode(b"joe\nforged: user\x1b[2J:password").decode()
+    fields = f"Host: localhost\r\nAuthorization: Basic {user}\r\nReferer: \x1b[2J\x85\r\n"
+    server = gunicorn(workers=1)
+    for head in ("GET /?%0aforged HTTP/1.1", "GET /?\x85\x9b2J HTTP/1.1", "G\x1b[2J / HTTP/1.1"):
+        request = f"{head}\r\nX-Head: \x1b\r\n{fields}Connection: close\r\n\r\n"
+        with raw_request(server.port, request.encode("latin-1")) as connection:
+            response(connection)
+    server.wait_for(r"\[2J / HTTP/1.1. 400")
+    assert not [line for line in server.output.splitlines() if line.startswith("forged")]
+    assert "\x1b" not in server.output
+    assert "\x9b" not in server.output
 
 
 def test_access_log(gunicorn):
