@@ -4,7 +4,8 @@ A handshake goes through Django (its middleware, then ``views.socketio``); the r
 that exists go to the engine directly, so that a poll that waits holds nothing of Django's.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -16,8 +17,10 @@ from gevent.lock import BoundedSemaphore
 
 from django_socketio import database, following, origins
 from django_socketio.answers import WSGIAnswer
+from django_socketio.endpoints import Endpoints
 from django_socketio.logs import get_logger
 from django_socketio.transports import takeover
+from django_socketio.transports.alarms import clock
 from django_socketio.transports.census import Census
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.handler import mask_sids
@@ -65,6 +68,17 @@ def _keep(exchange: Exchange) -> bool:
     return False
 
 
+PATIENCE = 15.0
+"""Seconds that a handshake waits for its place; the official clients give up after 20."""
+
+COMPLAINT_INTERVAL = 10.0
+"""Seconds between two entries of the log about handshakes that found no place."""
+
+FULL = (
+    "Handshakes are refused (503), having waited %s seconds: %s others (SOCKETIO_WORKERS) are in "
+    "the site's middleware, which waits for something"
+)
+
 IDLE_ATTENDANTS = 100
 """Greenlets that wait for an HTTP connection to serve; what is more than that, ends."""
 
@@ -76,6 +90,9 @@ def attendants(size: int) -> Workers:
 
 class Application:
     """Wraps Django's WSGI application.
+
+    Attributes:
+        patience: seconds that a handshake waits for its place before it is refused.
 
     Args:
         django: the application that everything else is for.
@@ -98,7 +115,11 @@ class Application:
         self._engine = engine
         self._opaque_engine = Opaque(engine)
         self._hand_over_to_owner = hand_over or _keep
+        self._endpoints = Endpoints()
+        self._max_handshakes = max_handshakes
         self._handshakes = BoundedSemaphore(max_handshakes)
+        self._next_complaint = 0.0
+        self.patience = PATIENCE
         self.open: Census[object] = Census()
         """Requests of sessions that are not answered yet."""
 
@@ -156,9 +177,11 @@ class Application:
         handshake = Handshake(exchange)
         environ[HANDSHAKE] = Opaque(handshake)
         try:
-            with self._handshakes:
+            with self._place(environ):
                 response = WSGIAnswer(self._django, environ)
                 database.give_back()
+        except RequestError as error:
+            return _send(error.answer(), start_response)
         finally:
             del environ[HANDSHAKE]  # which refers to it
         answer = handshake.answer
@@ -173,6 +196,50 @@ class Application:
             if answer.on_sent is not None:
                 answer.on_sent()
         return response.send(start_response)
+
+    @contextmanager
+    def _place(self, environ: Environ) -> Iterator[None]:
+        """Have a place among the handshakes that are in Django, if the path is the view's.
+
+        Raises:
+            RequestError: the request has a body, for which a middleware would wait, or no place has
+                become free.
+
+        """
+        if not self._endpoints.has(environ):
+            yield  # a page, whatever its path looks like
+            return
+        if _has_body(environ):
+            raise _refused("A handshake has no body")
+        if not self._handshakes.acquire(timeout=self.patience):
+            self._say_full()
+            raise RequestError(ErrorCode.BAD_REQUEST, "Too many handshakes wait; try again", 503)
+        try:
+            yield
+        finally:
+            self._handshakes.release()
+
+    def _say_full(self) -> None:
+        now = clock()
+        if now >= self._next_complaint:
+            self._next_complaint = now + COMPLAINT_INTERVAL
+            logger.error(FULL, self.patience, self._max_handshakes)
+
+
+def _refused(problem: str) -> RequestError:
+    logger.info("Refused a handshake: %s", problem)
+    return RequestError(ErrorCode.BAD_REQUEST, problem)
+
+
+def _has_body(environ: Environ) -> bool:
+    length = environ.get("CONTENT_LENGTH") or "0"
+    return length.strip("0") != "" or "HTTP_TRANSFER_ENCODING" in environ
+
+
+def _send(answer: Answer, start_response: Any) -> list[bytes]:
+    length = ("Content-Length", str(len(answer.body)))
+    start_response(answer.status_line, [*answer.headers, length])
+    return [answer.body]
 
 
 def _mask_sid(environ: Environ) -> None:

@@ -5,6 +5,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import origins
 from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_origin
+from django_socketio.endpoints import MARK
 from django_socketio.logs import get_logger
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
 from django_socketio.transports.opaque import Opaque
@@ -41,6 +42,9 @@ def socketio(request: HttpRequest) -> HttpResponse:
     handshake.request = request
     handshake.answer = kept.open().handshake(handshake.exchange, request)
     return _response(handshake.answer, cors)
+
+
+setattr(socketio, MARK, True)
 
 
 def _handshake_of(request: HttpRequest) -> Handshake:

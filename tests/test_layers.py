@@ -41,6 +41,7 @@ LAYERS = [
         "sessions",
         "logins",
         "following",
+        "endpoints",
         "forking",
         "garbage",
         "signals",

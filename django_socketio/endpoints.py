@@ -1,0 +1,50 @@
+"""The paths of a site that lead to ``views.socketio``."""
+
+from django.conf import settings
+from django.core.handlers.wsgi import get_path_info
+from django.urls import resolve
+from django.utils import translation
+
+from django_socketio.transports.http import Environ
+
+MAX_PATHS = 1_000
+"""Paths that are remembered; a site may have one for each of its languages or customers."""
+
+MARK = "takes_handshakes"
+"""Attribute of the view; decorators made with ``functools.wraps`` hand it on."""
+
+
+class Endpoints:
+    """The paths that the URLconf has for the view, each found once."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def has(self, environ: Environ) -> bool:
+        """Return whether a request's path leads to the view.
+
+        A URLconf that a middleware sets for its request is not known here, nor a view that calls
+        ours.
+        """
+        path = get_path_info(environ)
+        if path in self._known:
+            return True
+        if not _leads_to_view(path):
+            return False
+        if len(self._known) >= MAX_PATHS:
+            self._known.clear()
+        self._known.add(path)
+        return True
+
+
+def _leads_to_view(path: str) -> bool:
+    try:
+        with translation.override(_language_of(path)):
+            return getattr(resolve(path).func, MARK, False) is True
+    except Exception:
+        return False  # it leads nowhere; what is wrong with the URLconf, Django reports
+
+
+def _language_of(path: str) -> str:
+    """Return the language in which ``LocaleMiddleware`` resolves a path of ``i18n_patterns``."""
+    return translation.get_language_from_path(path) or settings.LANGUAGE_CODE
