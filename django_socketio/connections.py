@@ -21,7 +21,6 @@ class Connection:
     """One session: its packets, taken to the client of the namespace that they name.
 
     Attributes:
-        stop_waiting: called once ``check_connected`` need not be.
         when_over: called once the session is over and the last handler has run.
 
     """
@@ -36,8 +35,8 @@ class Connection:
         "_session",
         "_shared",
         "_size",
+        "_stop_waiting",
         "login",
-        "stop_waiting",
         "when_over",
     )
 
@@ -54,12 +53,18 @@ class Connection:
         """Bytes of the packet that is coming."""
         self._closed = False
         self.login = login
-        self.stop_waiting: Callable[[], object] | None = None
         self.when_over: Callable[[], object] | None = None
+        self._stop_waiting: Callable[[], object] | None = None
+        self._wait_for_connect()
 
-    def check_connected(self, now: float) -> None:
-        """Close the session of a client that never sent a CONNECT."""
-        if not self._namespaces and not self._left:
+    def _wait_for_connect(self) -> None:
+        """Give the client, which is in no namespace, its time to send a CONNECT."""
+        self._has_decided()
+        self._stop_waiting = self._shared.connect_deadline(self._check_connected)
+
+    def _check_connected(self, now: float) -> None:
+        self._stop_waiting = None
+        if not self._namespaces:
             self._session.close(Reason.NEVER_CONNECTED)
 
     def received(self, data: str | bytes) -> None:
@@ -122,7 +127,7 @@ class Connection:
         return newest is client and client.socket.disconnect_reason != Reason.CLIENT_LEFT
 
     def _has_decided(self) -> None:
-        stop_waiting, self.stop_waiting = self.stop_waiting, None
+        stop_waiting, self._stop_waiting = self._stop_waiting, None
         if stop_waiting is not None:
             stop_waiting()
 
@@ -151,6 +156,8 @@ class Connection:
         if self._namespaces.get(client.socket.namespace) is client:
             del self._namespaces[client.socket.namespace]
             self._left |= {client.socket.namespace}
+            if not self._namespaces and not self._closed:
+                self._wait_for_connect()
 
     def moved(self) -> None:
         """Have the sockets send by the session's new transport."""
@@ -159,9 +166,9 @@ class Connection:
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the clients of all namespaces."""
+        self._closed = True
         for client in list(self._namespaces.values()):
             client.end(reason, error)
         self._request = None
         self._has_decided()
-        self._closed = True
         self._check_over()

@@ -173,14 +173,6 @@ class FollowedConnection:
         logins.add(login)
         connection.when_over = partial(logins.discard, login)
 
-    def check_connected(self, now: float) -> None:
-        """Close the session of a client that never sent a CONNECT."""
-        self._connection.check_connected(now)
-
-    def when_connected(self, call: Callable[[], object]) -> None:
-        """Have ``call`` called once ``check_connected`` need not be."""
-        self._connection.stop_waiting = call
-
     def moved(self) -> None:
         """Have the sockets send by the session's new transport."""
         self._connection.moved()

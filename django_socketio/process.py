@@ -94,6 +94,7 @@ class Process:
         )
         if settings.DEBUG:
             self.shared.unhandled = Unhandled()
+        self.shared.connect_deadline = self._connect_deadline
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
@@ -102,11 +103,11 @@ class Process:
         self.engine.welcome = self.floodgate.welcome
 
     def _connect(self, session: Session, request: Any) -> following.FollowedConnection:
-        connection = following.follow(self.shared, session, request, self.logins, self.floodgate)
-        deadline = clock() + self.shared.limits.connect_timeout
-        alarm = self.alarms.set(deadline, connection.check_connected)
-        connection.when_connected(partial(self.alarms.cancel, alarm))
-        return connection
+        return following.follow(self.shared, session, request, self.logins, self.floodgate)
+
+    def _connect_deadline(self, check: Callable[[float], None]) -> Callable[[], object]:
+        alarm = self.alarms.set(clock() + self.shared.limits.connect_timeout, check)
+        return partial(self.alarms.cancel, alarm)
 
     def _publish(self, envelope: Envelope) -> int:
         """Publish in the event loop, for whichever native thread calls this."""

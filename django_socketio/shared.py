@@ -52,6 +52,15 @@ def _leave(request: Any, error: BaseException | None) -> None:
     """Do nothing after a handler."""
 
 
+def _no_deadline(check: Callable[[float], None]) -> Callable[[], object]:
+    """Never have it checked whether a client has sent a CONNECT."""
+    return _nothing
+
+
+def _nothing() -> None:
+    """Have nothing to cancel."""
+
+
 @dataclass(slots=True)
 class Shared:
     """What all clients of a process share.
@@ -78,6 +87,9 @@ class Shared:
 
     unhandled: Callable[[Any, str], None] = log_for_debugging
     """Hears of an event that no handler takes: its socket and its name."""
+
+    connect_deadline: Callable[[Callable[[float], None]], Callable[[], object]] = _no_deadline
+    """Has its argument called once a client's time to CONNECT is over; returns what cancels it."""
 
     living: Census[Any] = field(default_factory=Census)
     """The clients whose last handler has not run yet."""

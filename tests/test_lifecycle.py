@@ -399,3 +399,63 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     assert set(server.process.relay._subscriptions) == {"logins"}
     assert len(server.process.logins) == 0
     assert server.process.logins.touched == {}
+
+
+def test_a_refused_client_that_stays_is_closed(serve, connect):
+    @on_connect
+    def refuse(request, socket, context):
+        raise PermissionDenied("not you")
+
+    client = connect(serve(CONNECT_TIMEOUT=0.3), join=False)
+    client.send("40")
+    assert client.receive() == '44{"message":"not you"}'
+    assert client.is_closed()
+
+
+def test_so_is_one_that_is_refused_again_and_again_once_it_stops(serve, connect):
+    client = connect(serve(CONNECT_TIMEOUT=0.3), join=False)
+    client.send("40/nowhere,")
+    assert client.receive() == '44/nowhere,{"message":"Invalid namespace"}'
+    assert client.is_closed()
+
+
+def test_a_client_that_has_left_all_namespaces_is_closed(serve, connect, ends):
+    client = connect(serve(CONNECT_TIMEOUT=0.3))
+    client.send("41")
+    assert client.is_closed()
+    assert ends == [("disconnect", "client namespace disconnect", []), ("finish", [])]
+
+
+def test_a_client_that_the_server_has_disconnected_is_closed(serve, connect):
+    @on_message
+    def leave(request, socket, context, message):
+        socket.disconnect()
+
+    client = connect(serve(CONNECT_TIMEOUT=0.3))
+    client.emit("message", "leave")
+    assert client.receive() == "41"
+    assert client.is_closed()
+
+
+def test_a_client_that_keeps_a_namespace_lives(serve, connect):
+    on_event("any", namespace="/other")(lambda request, socket, context: None)
+    server = serve(CONNECT_TIMEOUT=0.2)
+    client, other = connect(server), connect(server)
+    client.connect("/other")
+    client.send("41")
+    client.emit("message", "to a namespace that it has left")
+    other.send("41")
+    assert other.is_closed()  # the time is over
+    assert client.ask("any", namespace="/other") == [None]
+
+
+def test_a_client_that_comes_back_in_time_lives(serve, connect):
+    on_message(lambda request, socket, context, message: message)
+    server = serve(CONNECT_TIMEOUT=0.4)
+    client, other = connect(server), connect(server)
+    for one in (client, other):
+        one.send("41")
+    client.connect()
+    assert other.is_closed()  # the time is over
+    assert client.ask("message", 1) == [1]
+    assert len(server.process.engine.sessions) == 1
