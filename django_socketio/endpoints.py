@@ -10,6 +10,9 @@ from django_socketio.transports.http import Environ
 MAX_PATHS = 1_000
 """Paths that are remembered; a site may have one for each of its languages or customers."""
 
+MAX_LENGTH = 200
+"""Characters of a path that is remembered; a longer one is looked up each time."""
+
 MARK = "takes_handshakes"
 """Attribute of the view; decorators made with ``functools.wraps`` hand it on."""
 
@@ -31,10 +34,14 @@ class Endpoints:
             return True
         if not _leads_to_view(path):
             return False
+        if len(path) <= MAX_LENGTH:
+            self._remember(path)
+        return True
+
+    def _remember(self, path: str) -> None:
         if len(self._known) >= MAX_PATHS:
             self._known.clear()
         self._known.add(path)
-        return True
 
 
 def _leads_to_view(path: str) -> bool:

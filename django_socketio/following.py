@@ -30,6 +30,9 @@ SLOTS = 60
 BATCH = 100
 """Sessions that are read with one query."""
 
+MAX_PARSED = 100
+"""Cookies, and parameters of the query, that a socket's request keeps parsed."""
+
 RACE = 5.0
 """Seconds in which a handshake may have read a session before it ended, and come after it."""
 
@@ -187,12 +190,23 @@ def follow(
 ) -> FollowedConnection:
     """Return what hears of a new session's messages, and counts them if there are limits."""
     login = Login(request, session, logins.touched)
+    _forget_parsed(request)
     followed = FollowedConnection(Connection(shared, session, request, login), login, logins)
     meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
     if meters:
         followed.extra_received = partial(_count, session, meters)
         followed.received = partial(_metered, followed.received, followed.extra_received)
     return followed
+
+
+def _forget_parsed(request: HttpRequest) -> None:
+    """Have what came in great numbers parsed again by handlers that use it.
+
+    Of a few bytes in the head, each entry makes a hundred, which a socket would keep.
+    """
+    for name in ("COOKIES", "GET"):
+        if len(request.__dict__.get(name, ())) > MAX_PARSED:
+            del request.__dict__[name]
 
 
 def _count(session: Session, meters: tuple[Meter, ...], messages: int, size: int) -> None:

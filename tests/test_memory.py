@@ -3,16 +3,21 @@
 import gc
 import re
 import tracemalloc
+from contextlib import closing
 from io import BufferedReader, BytesIO
 from itertools import count
 
 import pytest
+import websocket
+from django.conf import settings
 from django.test import RequestFactory
 
 from django_socketio.application import trim
+from django_socketio.events import on_connect
 from django_socketio.handlers import REMEMBERED_BYTES, Handlers, Registration
 from django_socketio.transports.fields import HeadLimits, read_fields
 from django_socketio.transports.rates import Buckets
+from tests.waiting import wait_until
 
 BOUND = REMEMBERED_BYTES + 1_000_000
 """Bytes that may be left; what is sent in each case is ten times as much."""
@@ -74,3 +79,54 @@ def test_names_that_clients_choose_do_not_fill_the_memory(kind):
     finally:
         tracemalloc.stop()
     assert left < BOUND
+
+
+def parse(get_response):
+    """Look at cookies and parameters, as many middlewares do, and leave something there."""
+
+    def middleware(request):
+        request.COOKIES["left"] = request.GET.get("room", "")
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.fixture
+def kept(serve):
+    """Open a WebSocket; return what its request keeps parsed, and what a handler then reads."""
+    server = serve(django={"MIDDLEWARE": [*settings.MIDDLEWARE, "tests.test_memory.parse"]})
+    found = []
+
+    @on_connect
+    def look(request, socket, context):
+        parsed = {name for name in ("COOKIES", "GET") if name in vars(request)}
+        found.append((parsed, dict(request.COOKIES), request.GET.dict()))
+
+    def connected(query="", cookie=""):
+        url = f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket{query}"
+        with closing(websocket.create_connection(url, timeout=5, cookie=cookie)) as client:
+            client.send("40")
+            wait_until(lambda: found)
+        return found.pop()
+
+    return connected
+
+
+def test_a_socket_keeps_few_cookies_and_parameters_as_middlewares_left_them(kept):
+    parsed, cookies, parameters = kept("&room=1", "a=1")
+    assert parsed == {"COOKIES", "GET"}
+    assert cookies == {"a": "1", "left": "1"}
+    assert parameters["room"] == "1"
+
+
+def test_a_socket_does_not_keep_thousands_of_small_cookies_parsed(kept):
+    many = {f"c{n}": "" for n in range(8_000)}
+    parsed, cookies, _ = kept("", ";".join(f"{name}=" for name in many))
+    assert "COOKIES" not in parsed
+    assert cookies == many
+
+
+def test_nor_parameters(kept):
+    parsed, _, parameters = kept("".join(f"&c{n}=" for n in range(900)))
+    assert "GET" not in parsed
+    assert len(parameters) == 902
