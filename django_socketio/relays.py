@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers.json import DjangoJSONEncoder
 
@@ -119,5 +120,13 @@ def _options() -> Any:
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),
         conf.get("RELAY_LOG"),
+        conf.get("RELAY_LOG_BYTES"),
         conf.get("RELAY_LOG_SECONDS"),
+        _signing_keys() if conf.get("RELAY_SIGNING") else (),
     )
+
+
+def _signing_keys() -> tuple[bytes, ...]:
+    from django_socketio.relay.signing import derived_key
+
+    return tuple(map(derived_key, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)))

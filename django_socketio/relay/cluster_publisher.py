@@ -60,10 +60,13 @@ class ClusterPublisher:
         self._timeout = timeout
         self._publishers: dict[Node, Publisher] = {}
 
-    def publish(self, topics: Sequence[str], message: bytes) -> int:
+    def publish(self, topics: Sequence[str], message: bytes, id: str = "") -> int:
         """Hand a message on; return how many processes received it, for each topic.
 
-        The topics of a slot get it in one step, one slot after the other.
+        The topics of a slot get it in one step, one slot after the other, and share it.
+
+        Args:
+            id: of the message; without one, its topics do not share it.
 
         Raises:
             RelayError: the cluster did not take it in time, or refused it. Its text says so where
@@ -75,7 +78,7 @@ class ClusterPublisher:
         received = 0
         for done, (slot, group) in enumerate(slots.items()):
             try:
-                received += self._hand_on(slot, group, message, until)
+                received += self._hand_on(slot, group, message, id, until)
             except RedisError as error:
                 part = f" for {', '.join(group)}, after {done} of {len(slots)} slots had"
                 raise RelayError(
@@ -89,12 +92,12 @@ class ClusterPublisher:
             slots.setdefault(slot_of(self._names.channel(topic)), []).append(topic)
         return slots
 
-    def _hand_on(self, slot: int, topics: list[str], message: bytes, until: float) -> int:
+    def _hand_on(self, slot: int, topics: list[str], message: bytes, id: str, until: float) -> int:
         def attempt(publisher: Publisher) -> int:
             _reach(publisher)
             # A connection that breaks from here on leaves open whether the node has done it:
             # trying again could deliver twice.
-            received = publisher.send(topics, message)
+            received = publisher.send(topics, message, id)
             if not received and self._topology.moved_lately(slot):
                 # What nobody received is not kept, so it can be tried again.
                 raise Unheard
@@ -114,16 +117,30 @@ class ClusterPublisher:
         """
         return self._ask(topic, lambda publisher, asking: publisher.position(topic, asking))
 
-    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+    def log(self, topic: str, after: int, count: int | None = None) -> list[tuple[int, bytes]]:
         """Return the messages of a topic's log after a number, with their numbers.
 
         Raises:
             RedisError: the cluster cannot be asked.
 
         """
-        return self._ask(topic, lambda publisher, asking: publisher.log(topic, after, asking))
+        return self._ask(
+            topic, lambda publisher, asking: publisher.log(topic, after, count, asking)
+        )
+
+    def shared(self, key: str) -> bytes | None:
+        """Return a message that several topics share; None if it is not kept.
+
+        Raises:
+            RedisError: the cluster cannot be asked.
+
+        """
+        return self._ask_slot(slot_of(key), lambda publisher, asking: publisher.shared(key, asking))
 
     def _ask(self, topic: str, read: Callable[[Publisher, bool], Result]) -> Result:
+        return self._ask_slot(slot_of(self._names.channel(topic)), read)
+
+    def _ask_slot(self, slot: int, read: Callable[[Publisher, bool], Result]) -> Result:
         def attempt(publisher: Publisher) -> Result:
             try:
                 return read(publisher, False)
@@ -134,7 +151,6 @@ class ClusterPublisher:
             except (ConnectionError, TimeoutError) as error:
                 raise _unreachable(error) from error
 
-        slot = slot_of(self._names.channel(topic))
         return self._try(slot, attempt, time.monotonic() + self._timeout)
 
     def _try(self, slot: int, attempt: Callable[[Publisher], Result], until: float) -> Result:

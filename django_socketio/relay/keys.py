@@ -34,3 +34,12 @@ class Names:
     def keys(self, topic: str) -> tuple[str, str]:
         """Return the keys of a topic's position and of its log."""
         return f"{self._before}{topic}}}:position", f"{self._before}{topic}}}:log"
+
+    def shared(self, topic: str, id: str) -> str:
+        """Return the key of a message that several topics share, in the slot of one of them."""
+        return f"{self._before}{topic}}}:message:{id}"
+
+    def id_of_shared(self, key: str) -> str | None:
+        """Return the id of a shared message by its key; None if it is no such key of this site."""
+        before, mark, id = key.rpartition("}:message:")
+        return id if mark and before.startswith(self._before) else None

@@ -50,4 +50,5 @@ class Track:
 
     def move(self, position: Position) -> None:
         """Note that the message at this position has been delivered."""
-        self.position = position
+        if position.epoch != NO_LOG:
+            self.position = position

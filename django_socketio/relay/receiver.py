@@ -1,6 +1,7 @@
 """What comes from Redis, put in order: nothing twice, holes filled from the log, losses told."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,14 +10,16 @@ from redis.exceptions import RedisError
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
-from django_socketio.relay import wire
-from django_socketio.relay.base import Deliver, Envelope, channel_of
+from django_socketio.relay.base import Deliver, channel_of
+from django_socketio.relay.keys import Names
+from django_socketio.relay.messages import Gone, Messages
 from django_socketio.relay.positions import Position, Track, Verdict
+from django_socketio.relay.signing import Signing
 
 logger = get_logger("django_socketio.relay")
 
-SEEN = 10_000
-"""Envelopes for several topics that are remembered, not to be delivered twice."""
+QUIET = 10.0
+"""Seconds between two lines of the log about messages that were ignored."""
 
 Schedule = Callable[..., object]
 """Has a function called with arguments in the event loop, in the order of the calls."""
@@ -31,8 +34,11 @@ class Keeps(Protocol):
     def position(self, topic: str) -> tuple[str, int] | None:
         """Return the epoch and the number of a topic's last message."""
 
-    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+    def log(self, topic: str, after: int, count: int | None = None) -> list[tuple[int, bytes]]:
         """Return the messages of a topic's log after a number."""
+
+    def shared(self, key: str) -> bytes | None:
+        """Return a message that several topics share; None if it is not kept."""
 
 
 @dataclass(slots=True)
@@ -47,8 +53,11 @@ class Subscription:
     taking: threading.Lock = field(default_factory=threading.Lock)
     """Held by who delivers: in a cluster, a topic may go from one node's reader to another's."""
 
-    last: int | None = None
-    """The hash of the last message that came, as a check on what Redis has in its place."""
+    last: str | None = None
+    """The id of the last message that came, as a check on what Redis has in its place."""
+
+    sure: int = 0
+    """The number up to which Redis has confirmed what came in this epoch."""
 
     doubtful: bool | None = None
     """Whether Redis may have forgotten messages without a trace; False: surely not."""
@@ -64,18 +73,26 @@ class Receiver:
 
     Args:
         publisher: what asks Redis for positions and logs.
+        names: know the keys of shared messages.
+        signing: checks messages; None takes all.
         schedule: how ``deliver`` and ``lost`` are called.
 
     """
 
-    def __init__(self, publisher: Keeps, schedule: Schedule, lost: Lost) -> None:
+    def __init__(
+        self,
+        publisher: Keeps,
+        names: Names,
+        schedule: Schedule,
+        lost: Lost,
+        signing: Signing | None = None,
+    ) -> None:
         self._publisher = publisher
         self._schedule = schedule
         self._lost = lost
         self._subscriptions: dict[str, Subscription] = {}
-        self._malformed_seen = False
-        self._seen: dict[str, None] = {}
-        self._seeing = threading.Lock()
+        self._ignored, self._next_line = 0, 0.0
+        self._messages = Messages(publisher.shared, names, signing)
 
     def add(self, topic: str, deliver: Deliver) -> bool:
         """Want a topic; False if it was wanted already."""
@@ -115,21 +132,61 @@ class Receiver:
             epoch, number, message = data.split(b" ", 2)
             position = Position(epoch.decode(), int(number))
         except ValueError as error:
-            return self._ignore(error)
+            return self._ignore(topic, data, error)
         with subscription.taking:
             self._arrive(topic, subscription, position, message)
 
     def _arrive(
         self, topic: str, subscription: Subscription, position: Position, message: bytes
     ) -> None:
+        """Take a message that was just published.
+
+        Raises:
+            RedisError: Redis had to be asked, and cannot be; the message counts as missing.
+
+        """
         verdict = subscription.track.judge(position)
         if verdict is Verdict.OLD:
-            return
+            return self._check_old(topic, subscription, position)
+        if verdict is not Verdict.NEXT and not self._is_reached(topic, subscription, position):
+            return self._ignore(topic, message, f"Redis is not at {position.number:.0f} there")
         if verdict is Verdict.HOLE:
             self._fill(topic, subscription, position.number)
         elif verdict is Verdict.LOST:
             self._tell_lost(topic)
-        self._deliver(subscription, position, message)
+        try:
+            self._deliver(topic, subscription, position, message)
+        except ProtocolError as error:
+            # Its place in the topic is not believed either: what Redis has there may be another.
+            self._ignore(topic, message, error)
+
+    def _is_reached(self, topic: str, subscription: Subscription, position: Position) -> bool:
+        """Whether Redis has given out a position that does not follow on the last one.
+
+        If not, the message is forged, or Redis has forgotten it: the sockets are told.
+        """
+        now = self._now(topic)
+        if now is not None and now.epoch == position.epoch and now.number >= position.number:
+            return True
+        self._tell_lost(topic)
+        return False
+
+    def _check_old(self, topic: str, subscription: Subscription, position: Position) -> None:
+        """Drop a message that came before, unless a forged one had taken its place."""
+        if position.number <= subscription.sure:
+            return
+        now = self._now(topic)
+        if now is None or now.epoch != position.epoch:
+            return
+        track = subscription.track
+        if self._is_rewound(topic, subscription, now):
+            track.position = Position(now.epoch, min(position.number, now.number) - 1)
+            self._fill(topic, subscription, now.number + 1)
+        subscription.sure = track.position.number if track.position is not None else 0
+
+    def _now(self, topic: str) -> Position | None:
+        found = self._publisher.position(topic)
+        return None if found is None else Position(*found)
 
     def _fill(self, topic: str, subscription: Subscription, until: int) -> None:
         """Deliver what the log has of the messages before number ``until``.
@@ -146,7 +203,16 @@ class Receiver:
         if len(missing) < until - position.number - 1:
             self._tell_lost(topic)
         for number, message in missing:
-            self._deliver(subscription, Position(position.epoch, number), message)
+            self._deliver_kept(topic, subscription, Position(position.epoch, number), message)
+
+    def _deliver_kept(
+        self, topic: str, subscription: Subscription, position: Position, message: bytes
+    ) -> None:
+        try:
+            self._deliver(topic, subscription, position, message)
+        except ProtocolError as error:
+            self._ignore(topic, message, error)
+            self._move(subscription, position, None)
 
     def left(self, topic: str, doubtful: bool) -> None:
         """Note how a topic left its node: if in doubt, a loss is told when it is caught up with."""
@@ -171,8 +237,7 @@ class Receiver:
                     self._catch_up(topic, subscription)
 
     def _catch_up(self, topic: str, subscription: Subscription) -> None:
-        found = self._publisher.position(topic)
-        now = Position(*found) if found is not None else None
+        now = self._now(topic)
         track = subscription.track
         if not subscription.located:
             # It was subscribed to while Redis was away: its messages begin now, but others may have
@@ -196,6 +261,7 @@ class Receiver:
         if now is not None:
             track.position = track.position or Position(now.epoch, 0)
             self._fill(topic, subscription, now.number + 1)
+            subscription.sure = now.number
 
     def _is_rewound(self, topic: str, subscription: Subscription, now: Position) -> bool:
         """Whether Redis has forgotten messages that came, and given their numbers to others.
@@ -207,38 +273,52 @@ class Receiver:
             return position is not None
         if subscription.last is None:
             return False
-        kept = self._publisher.log(topic, position.number - 1)[:1]
+        kept = self._publisher.log(topic, position.number - 1, 1)
         return any(
-            number == position.number and hash(message) != subscription.last
+            number == position.number and self._messages.id_of(message) != subscription.last
             for number, message in kept
         )
 
-    def _deliver(self, subscription: Subscription, position: Position, message: bytes) -> None:
-        subscription.track.move(position)
-        subscription.last = hash(message)
+    def _deliver(
+        self, topic: str, subscription: Subscription, position: Position, message: bytes
+    ) -> None:
+        """Deliver a message, unless it came on another of its topics; note its position.
+
+        Raises:
+            ProtocolError: it is no message of this relay for this topic.
+            RedisError: Redis had to be asked, and cannot be.
+
+        """
         try:
-            envelope = wire.decode(message)
-        except ProtocolError as error:
-            return self._ignore(error)
-        if not self._came_before(envelope):
+            id, envelope = self._messages.open(topic, message)
+        except Gone:
+            self._tell_lost(topic)
+            return self._move(subscription, position, self._messages.id_of(message))
+        self._move(subscription, position, id)
+        if envelope is not None:
             self._schedule(subscription.deliver, envelope)
 
-    def _came_before(self, envelope: Envelope) -> bool:
-        """Whether it came on another of its topics: that delivery was for all of them."""
-        if len(envelope.topics) == 1:
-            return False
-        with self._seeing:
-            if envelope.id in self._seen:
-                return True
-            self._seen[envelope.id] = None
-            if len(self._seen) > SEEN:
-                del self._seen[next(iter(self._seen))]
-            return False
+    def _move(self, subscription: Subscription, position: Position, id: str | None) -> None:
+        track = subscription.track
+        if track.position is None or position.epoch != track.position.epoch:
+            subscription.sure = 0
+        track.move(position)
+        subscription.last = id
 
-    def _ignore(self, error: Exception) -> None:
-        if not self._malformed_seen:
-            self._malformed_seen = True
-            logger.warning("Ignored a foreign message from Redis (and any more of them): %s", error)
+    def _ignore(self, topic: str, data: bytes, fault: object) -> None:
+        """Say what was ignored, in one line every ten seconds at most."""
+        self._ignored += 1
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + QUIET
+            count, self._ignored = self._ignored, 0
+            logger.warning(
+                "Ignored %s foreign or malformed messages from Redis; the last came for %s and "
+                "begins with %r: %s",
+                count,
+                topic,
+                data[:60],
+                fault,
+            )
 
     def _tell_lost(self, topic: str) -> None:
         logger.error("Messages of %s were lost, or may be: the relay's log lacks them", topic)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django_socketio.exceptions import RelayError
@@ -17,6 +17,7 @@ from django_socketio.relay.publisher import Publisher
 from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Reader
 from django_socketio.relay.receiver import Lost, Receiver, Schedule
+from django_socketio.relay.signing import Signing
 from django_socketio.relay.topology import Node, Topology
 from django_socketio.relay.url import RelayURL
 
@@ -26,13 +27,18 @@ AnyReader = Reader | ClusterReader
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a relay uses Redis. Times are in seconds."""
+    """How a relay uses Redis. Times are in seconds.
 
-    url: str
+    ``signing_keys`` sign messages (the first one) and are accepted; without any, nothing is signed.
+    """
+
+    url: str = field(repr=False)
     prefix: str = "socketio"
     timeout: float = 2.0
     log_size: int = 1000
+    log_bytes: int = 1_000_000
     log_seconds: float = 60.0
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def _call(function: Any, *args: Any) -> None:
@@ -73,7 +79,9 @@ class RedisRelay(Relay):
             self._publisher, self._reader = self._of_cluster()
         else:
             self._publisher, self._reader = self._of_one()
-        self._receiver = Receiver(self._publisher, schedule, lost)
+        keys = options.signing_keys
+        self._signing = Signing(keys, options.log_seconds) if keys else None
+        self._receiver = Receiver(self._publisher, self._names, schedule, lost, self._signing)
 
     def _of_one(self) -> tuple[AnyPublisher, AnyReader]:
         timeout = self._options.timeout
@@ -97,7 +105,8 @@ class RedisRelay(Relay):
         return publisher, ClusterReader(topology, self, new_pulse, timeout)
 
     def _publisher_by(self, client: Any, timeout: float, command: str = "PUBLISH") -> Publisher:
-        log = (self._options.log_size, self._options.log_seconds)
+        options = self._options
+        log = (options.log_size, options.log_bytes, options.log_seconds)
         return Publisher(client, self._names, *log, timeout, command)
 
     def __str__(self) -> str:
@@ -105,7 +114,10 @@ class RedisRelay(Relay):
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many processes received it, for each topic."""
-        received = self._publisher.publish(envelope.topics, wire.encode(envelope, self._default))
+        message = wire.encode(envelope, self._default)
+        if self._signing is not None:
+            message = self._signing.sign(message)
+        received = self._publisher.publish(envelope.topics, message, envelope.id)
         if not received and self._hears_any(envelope.topics):
             raise RelayError("the relay did not take the message: this process does not hear it")
         return received

@@ -3,7 +3,8 @@
 from base64 import b64decode, b64encode
 from typing import Any
 
-from django_socketio.exceptions import ProtocolError
+from django_socketio.exceptions import EventError, ProtocolError
+from django_socketio.names import check_event
 from django_socketio.protocol import json, socketio
 from django_socketio.protocol.socketio import Decoder, Packet, PacketType
 from django_socketio.relay.base import Envelope
@@ -12,16 +13,25 @@ VERSION = 1
 MAX_ATTACHMENTS = 1_000_000_000
 """Of an envelope: what a server sends is limited by nobody but itself."""
 
+MAX_DEPTH = 250
+"""Levels of lists and objects in an event: JSON's writers write as many on whichever stack."""
+
 
 def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
     """Return an envelope as bytes; ``default`` turns values into ones that JSON knows.
 
+    Refuses what ``decode`` would refuse.
+
     Raises:
-        TypeError, ValueError: an argument cannot be written as JSON.
+        EventError: the event or the namespace cannot have its name.
+        TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
+    check_event(envelope.event)
+    _check_namespace(envelope.namespace)
     event = Packet(PacketType.EVENT, envelope.namespace, [envelope.event, *envelope.args])
     packet, *attachments = socketio.encode(event, default)
+    _check_depth(packet)  # type: ignore[arg-type]
     content = {
         "version": VERSION,
         "id": envelope.id,
@@ -60,6 +70,37 @@ def _envelope(content: dict[str, Any]) -> Envelope:
     return Envelope(tuple(topics), packet.namespace, event, tuple(args), exclude, id)
 
 
+def _check_namespace(namespace: str) -> None:
+    if not isinstance(namespace, str) or namespace[:1] != "/" or "," in namespace:
+        raise EventError(
+            f"a namespace begins with a slash and holds no comma; got {namespace!r:.100}"
+        )
+
+
+def _check_depth(text: str) -> None:
+    """Check that a packet's text is not nested too deeply to be written again.
+
+    Raises:
+        ProtocolError: it is, or it is no JSON.
+
+    """
+    # Few texts have so many brackets, and are walked through.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise ProtocolError(f"an event is nested more than {MAX_DEPTH} levels deep")
+
+
+def _depth(text: str) -> int:
+    depth, level = 0, [json.loads(text[text.index("[") :])]
+    while level := [value for value in level if isinstance(value, (list, dict))]:
+        depth += 1
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    return depth
+
+
 def _check_types(values: tuple[Any, ...], expected: type) -> None:
     for value in values:
         if type(value) is not expected:
@@ -68,6 +109,7 @@ def _check_types(values: tuple[Any, ...], expected: type) -> None:
 
 def _packet(text: str, attachments: list[str]) -> Packet:
     decoder = Decoder(MAX_ATTACHMENTS)
+    _check_depth(text)
     packet = decoder.feed(text)
     for attachment in attachments:
         packet = decoder.feed(b64decode(attachment, validate=True))

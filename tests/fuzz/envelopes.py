@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
+from django_socketio.relay.keys import Names
 from django_socketio.relay.receiver import Receiver
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.packets import is_finite
@@ -47,17 +48,21 @@ class Log:
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._numbers = sorted(numbers)
+        self.at: tuple[str, int] | None = None
 
-    def position(self, topic: str) -> None:
+    def position(self, topic: str) -> tuple[str, int] | None:
+        return self.at
+
+    def shared(self, key: str) -> None:
         return None
 
-    def log(self, topic: str, after: int) -> list[tuple[int, bytes]]:
+    def log(self, topic: str, after: int, count: int | None = None) -> list[tuple[int, bytes]]:
         return [(number, envelope_of(number)) for number in self._numbers if number > after]
 
 
 def envelope_of(number: int) -> bytes:
     """Return the envelope of a numbered message."""
-    return wire.encode(Envelope((TOPIC,), "/", "message", (number,)))
+    return wire.encode(Envelope((TOPIC,), "/", "message", (number,), id=f"{number}"))
 
 
 def message(epoch: str, number: int) -> bytes:
@@ -66,9 +71,10 @@ def message(epoch: str, number: int) -> bytes:
 
 
 class CountingReceiver(Receiver):
-    """Counts what is told to be lost."""
+    """Counts what is told to be lost; knows the log."""
 
     losses = 0
+    log: Log
 
     def _count(self, topic: str) -> None:
         self.losses += 1
@@ -76,8 +82,10 @@ class CountingReceiver(Receiver):
 
 def receiver(deliver: Callable[[Envelope], object], logged: Iterable[int] = ()) -> CountingReceiver:
     """Return the receiver of a process that has just subscribed."""
-    receiver = CountingReceiver(Log(logged), lambda call, *args: call(*args), lambda topic: None)
-    receiver._lost = receiver._count
+    names = Names("socketio")
+    log = Log(logged)
+    receiver = CountingReceiver(log, names, lambda call, *args: call(*args), lambda topic: None)
+    receiver._lost, receiver.log = receiver._count, log
     receiver.add(TOPIC, deliver)
     receiver.locate(TOPIC, has_past=False)
     return receiver
