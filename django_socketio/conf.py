@@ -90,7 +90,12 @@ def _is_relay_url(value: Any) -> bool:
 
 
 def _explain_relay_url(value: Any) -> str | None:
-    return _problem_of_url(value) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return _problem_of_url(value)
+    return f"must be {_A_RELAY_URL}, not a value of type {type(value).__name__}"
+
+
+_A_RELAY_URL = f'a URL such as "redis://localhost:6379/0" ({", ".join(SCHEMES)})'
 
 
 def _is_origins(value: Any) -> bool:
@@ -178,7 +183,7 @@ SETTINGS = {
     "RELAY_URL": Setting(
         None,
         _is_relay_url,
-        f'a URL such as "redis://localhost:6379/0" ({", ".join(SCHEMES)})',
+        _A_RELAY_URL,
         explain=_explain_relay_url,
     ),
     "RELAY_PREFIX": Setting(
@@ -228,7 +233,9 @@ def get(name: str) -> Any:
     setting = SETTINGS[name]
     value = raw(name)
     if not setting.valid(value):
-        raise ImproperlyConfigured(problem(name, value))
+        error = ImproperlyConfigured(problem(name, value))
+        del value  # error reports show the variables of frames; this one may hold a password
+        raise error
     return value
 
 

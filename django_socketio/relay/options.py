@@ -180,6 +180,11 @@ def option(name: str, value: str, scheme: str) -> Any:
         raise ValueError(f"its option {name!r} must be {usable.expected}{came}") from None
 
 
+def is_known(name: str) -> bool:
+    """Return whether any URL may have an option, or is told why it may not."""
+    return name in USABLE or name in UNUSABLE
+
+
 def options_of(scheme: str) -> list[str]:
     """Return the names of the options that a URL of a scheme may have."""
     return [name for name, usable in USABLE.items() if scheme in (usable.schemes or (scheme,))]

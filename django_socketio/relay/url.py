@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from django_socketio.relay.options import option
+from django_socketio.relay.options import is_known, option
 
 PORTS = {"redis+sentinel": 26379}
 """Default ports of schemes, where they are not Redis's own."""
@@ -39,8 +39,8 @@ class RelayURL:
     path: str = ""
     master: str = ""
     database: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-    sentinel_options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+    sentinel_options: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, url: str) -> "RelayURL":
@@ -96,11 +96,16 @@ def _split(url: str) -> SplitResult:
         raise ValueError(
             "its host, or its password, has a character that no URL can have"
         ) from None
-    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    unquoted = scheme != "unix" and "@" in "".join([parts.path, *names])
-    if parts.fragment or unquoted:
+    if parts.fragment or (scheme != "unix" and "@" in _beyond_login(parts)):
         raise ValueError("'/', '?' and '#' in a user's name or a password must be percent-encoded")
     return parts
+
+
+def _beyond_login(parts: SplitResult) -> str:
+    """Return what holds no "@", unless a part of a password is taken for it."""
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    unknown = [value for name, value in query if not is_known(name)]
+    return "".join([parts.path, *(name for name, _ in query), *unknown])
 
 
 def _options(parts: SplitResult) -> Iterator[tuple[str, Any]]:
@@ -131,7 +136,10 @@ def _path_of(parts: SplitResult, database: int | None) -> dict[str, Any]:
 
 
 def _database(scheme: str, given: str, other: int | None) -> int:
-    number = option("db", given, scheme) if given else None
+    try:
+        number = option("db", given, scheme) if given else None
+    except ValueError:
+        raise ValueError("its path must be the number of a database") from None
     if None not in (number, other) and number != other:
         raise ValueError(f"it names two databases, {number} and {other}")
     database = number or other or 0
@@ -144,8 +152,9 @@ def _hosts(parts: SplitResult) -> tuple[Host, ...]:
     given = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         if given:
-            path = f"{given}{parts.path}"
-            raise ValueError(f"a socket's path must begin with a slash, as in unix:///{path}")
+            raise ValueError(
+                "a socket's path must begin with a slash, as in unix:///run/redis.sock"
+            )
         return ()
     if parts.scheme in ("redis", "rediss"):
         if "," in given:
@@ -161,9 +170,14 @@ def _host(address: str, port: int) -> Host:
     host, colon, given = address.rpartition(":")
     if not colon or given.endswith("]"):
         host, given = address, str(port)
-    name = unquote(host).removeprefix("[").removesuffix("]")
+    bracketed = host.startswith("[") and host.endswith("]")
+    name = unquote(host[1:-1] if bracketed else host)
     if not name and colon:
         name = "localhost"
-    if not name or not given.isdecimal() or not 0 < int(given) < 65_536:
-        raise ValueError(f"its hosts must be host:port, not {address!r}")
+    is_port = given.isascii() and given.isdecimal() and 0 < int(given[:6]) < 65_536
+    if not name or not is_port or (":" in name and not bracketed):
+        # Without an "@", what is meant as a password is taken for a port, or for a host.
+        raise ValueError(
+            "its hosts must be host:port, with a port from 1 to 65535; a login ends with '@'"
+        )
     return name, int(given)
