@@ -1,5 +1,6 @@
 """The logins of this process: which sockets end when a session, or a user's login, ends."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from django_socketio.protocol.session import Reason
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import Shared
 from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.transports import log
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
@@ -32,6 +34,9 @@ BATCH = 100
 
 MAX_PARSED = 100
 """Cookies, and parameters of the query, that a socket's request keeps parsed."""
+
+DIGEST = re.compile("[0-9a-f]{32}")
+"""What processes call a session."""
 
 RACE = 5.0
 """Seconds in which a handshake may have read a session before it ended, and come after it."""
@@ -98,13 +103,19 @@ class Logins:
 
     def received(self, envelope: Envelope) -> int:
         """End the sockets of a session, or look again at those of a user."""
-        (subject,) = envelope.args
-        if envelope.event == SESSION_ENDED:
+        subject = envelope.args[0] if len(envelope.args) == 1 else None
+        if not isinstance(subject, str):
+            log.warning("Ignored the end of a login from Redis that names none: %.100r", envelope)
+            return 0
+        if envelope.event == SESSION_ENDED and DIGEST.fullmatch(subject):
             self._end_session(subject)
         elif envelope.event == USER_CHANGED:
             self._check_soon(self._by_user.get(subject, ()))
         elif envelope.event == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
+        else:
+            log.warning("Ignored the end of a login from Redis of no known kind: %.100r", envelope)
+            return 0
         return 1
 
     def _end_session(self, digest: str) -> None:

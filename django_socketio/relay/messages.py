@@ -8,7 +8,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
 from django_socketio.relay.keys import Names
 from django_socketio.relay.publisher import REFERENCE
-from django_socketio.relay.signing import Signing
+from django_socketio.relay.signing import SIGNED, Signing
 
 SEEN = 10_000
 """Envelopes for several topics that are remembered, not to be delivered twice."""
@@ -79,7 +79,11 @@ class Messages:
             return None
 
     def _decode(self, message: bytes) -> Envelope:
-        return wire.decode(message if self._signing is None else self._signing.checked(message))
+        if self._signing is not None:
+            message = self._signing.checked(message)
+        elif message.startswith(SIGNED):
+            raise ProtocolError("it is signed, and SOCKETIO_RELAY_SIGNING is off here")
+        return wire.decode(message)
 
     def _came_before(self, envelope: Envelope) -> bool:
         """Whether it came on another of its topics: that delivery was for all of them.

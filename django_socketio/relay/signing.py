@@ -44,7 +44,7 @@ class Signing:
             raise ProtocolError("no signature (SOCKETIO_RELAY_SIGNING)")
         if not any(hmac.compare_digest(_signature(key, content), signature) for key in self._keys):
             raise ProtocolError("a signature by another key (SOCKETIO_RELAY_SIGNING, SECRET_KEY)")
-        signed_at, _, message = content.partition(b" ")
+        signed_at, _, message = content.partition(b" ")  # this site has written the time
         age = time.time() - float(signed_at)
         if not -SKEW <= age <= self._max_age:
             raise ProtocolError(f"a signature of {age:.0f} seconds ago (SOCKETIO_RELAY_SIGNING)")

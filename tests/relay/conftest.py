@@ -226,6 +226,7 @@ def new_cluster(cluster):
 KINDS = [
     "memory",
     *(f"redis {name}" for name in ALL),
+    f"signed {DEFAULT}",
     *(f"cluster {name}" for name in ALL if has(name, "shards")),
 ]
 """The relays that the contract is for."""
@@ -235,17 +236,18 @@ KINDS = [
 def server(request):
     """The server, or the cluster, that a kind of relay uses."""
     kind, _, name = request.param.partition(" ")
-    of_kind = {"redis": "shared_servers", "cluster": "clusters"}
+    of_kind = {"redis": "shared_servers", "signed": "shared_servers", "cluster": "clusters"}
     return request.getfixturevalue(of_kind[kind])(name) if name else None
 
 
 @pytest.fixture
-def new_relay(server):
+def new_relay(server, request):
     """Make relays on that server, each with an inbox."""
+    keys = (b"key",) if "signed" in request.node.callspec.params["server"] else ()
     if server is None:
         yield lambda: (MemoryRelay(), Inbox())
     else:
-        with relays_at(server.url, prefix=secrets.token_hex(4)) as new:
+        with relays_at(server.url, prefix=secrets.token_hex(4), signing_keys=keys) as new:
             yield new
 
 

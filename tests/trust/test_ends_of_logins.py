@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from django_socketio.relay import wire
+from django_socketio.relay.base import Envelope
 from tests.clients import PollingClient
 from tests.test_login import manage
 from tests.trust.conftest import Browser, ends_soon, logged_in
@@ -143,6 +145,23 @@ def test_redis_sees_no_keys_of_sessions_and_nothing_of_a_login_that_ends_none(si
         while not seen or "session ended" not in seen[-1]:
             seen.append(commands.next_command()["command"])
     assert not any(key in command or "user changed" in command for command in seen)
+
+
+FORGED = [(), (1,), (None,), ([],), ({},), ("x", "y"), ("no digest",), ("g" * 32,), ("é" * 32,)]
+
+
+def test_forged_ends_of_logins_are_ignored(site, redis, user):
+    browser = logged_in(site[0], user)
+    socket = browser.open(site[1])
+    for event in ("session ended", "user changed", "user logged out", "message"):
+        for args in FORGED:
+            envelope = wire.encode(Envelope(("logins",), "/", event, args))
+            assert redis.client.publish("socketio:{logins}", b"- 0 " + envelope) == 2
+    browser.get(site[0], "/log-out/")
+    assert ends_soon(socket)
+    site[1].wait_for("Ignored the end of a login")
+    for server in site:
+        assert "Traceback" not in server.output
 
 
 # What only time tells
