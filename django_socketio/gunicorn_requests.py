@@ -11,6 +11,7 @@ from django_socketio.transports.fields import HeadLimits
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_values
 from django_socketio.transports.http import Environ, Exchange
+from django_socketio.transports.opaque import Opaque
 
 if TYPE_CHECKING:
     from django_socketio.gunicorn import Worker
@@ -171,7 +172,8 @@ class Hooks:
         return application, hand_over_or_begin
 
     def _before(self, environ: Environ) -> None:
-        handler: Handler = environ[takeover.KEY]
+        kept: Opaque[Handler] = environ[takeover.KEY]
+        handler = kept.open()
         handler.hooked = Request.of(handler)
         self._pre(self._worker, handler.hooked)
 

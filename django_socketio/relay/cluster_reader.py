@@ -1,6 +1,5 @@
 """Listening to a Redis Cluster: a connection to each node that serves slots."""
 
-import random
 import secrets
 import threading
 import time
@@ -10,6 +9,7 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from django_socketio.logs import get_logger
+from django_socketio.relay.jitter import jitter
 from django_socketio.relay.pulse import Pulse
 from django_socketio.relay.reader import Listener
 from django_socketio.relay.shard_reader import ShardReader
@@ -163,7 +163,7 @@ class ClusterReader:
             except Exception:
                 logger.exception("The relay could not follow the cluster")
             pause = FIRST_PAUSE if self.alive else min(2 * pause, LONGEST_PAUSE)
-            self._wanted.wait(LOOK_INTERVAL if self.alive else pause * random.uniform(0.5, 1))  # noqa: S311
+            self._wanted.wait(LOOK_INTERVAL if self.alive else pause * jitter.uniform(0.5, 1))
 
     def _unreachable(self, error: Exception) -> None:
         if self._readers or self._unreachable_since is not None or self._stopped:

@@ -1,6 +1,5 @@
 """A connection on which a process hears from Redis."""
 
-import random
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.logs import get_logger
 from django_socketio.relay.connecting import descriptors, listening_connection
+from django_socketio.relay.jitter import jitter
 from django_socketio.relay.pulse import Pulse
 
 logger = get_logger("django_socketio.relay")
@@ -171,7 +171,7 @@ class Reader:
                 self._failed(error)
             self._disconnect()
             if not self._stopped:
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
+                time.sleep(pause * jitter.uniform(0.5, 1.0))
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     def _failed(self, error: Exception) -> None:

@@ -1,6 +1,5 @@
 """Which node of a Redis Cluster serves which slot."""
 
-import random
 import threading
 import time
 from binascii import crc_hqx
@@ -11,6 +10,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
 from django_socketio.relay.connecting import connect, descriptors
+from django_socketio.relay.jitter import jitter
 from django_socketio.relay.url import RelayURL
 
 SETTLING = 1.0
@@ -107,7 +107,7 @@ class Topology:
 
     def _ask(self, first: Node | None, until: float) -> list[Any]:
         others = [*{*self._seeds, *self._known} - {first}]
-        random.shuffle(others)
+        jitter.shuffle(others)
         error: RedisError = ClusterDownError("no node was asked in time")
         for node in [first, *others] if first is not None else others:
             try:
