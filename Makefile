@@ -13,7 +13,7 @@ BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-.PHONY: demo test test-unit test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
+.PHONY: demo test test-unit test-compiled test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
 	bench-quick clean
 
 demo: $(VENV)/run.installed
@@ -22,7 +22,11 @@ demo: $(VENV)/run.installed
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
 test: $(VENV)/test.installed lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --ignore tests/test_compiled.py
+
+# Compiles the package to C and runs the behaviour tests with it: a minute and a half.
+test-compiled: $(VENV)/test.installed
+	$(BIN)/python -m pytest tests/test_compiled.py
 
 # Every test of the relay, with every server that it is tested with: a quarter of an hour.
 SERVERS ?= system redis-6.2 redis-8.2 valkey-8.1 valkey-9.1
