@@ -150,8 +150,8 @@ class Client:
     # In a worker: one after the other
 
     def _connect(self) -> None:
-        if self._connection.login.over:
-            return
+        if self._connection.login.over or self.socket.disconnect_reason is not None:
+            return  # the login is over, or the client has left or connected again meanwhile
         try:
             self._send(events.on_connect.handlers)
             if self._connection.awaits(self):

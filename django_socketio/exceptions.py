@@ -48,6 +48,9 @@ class EventError(SocketIOError):
 class WrongArguments(SocketIOError, TypeError):
     """An event came with other arguments than its handler takes."""
 
+    handler: Any = None
+    """The function that takes others."""
+
 
 class ChannelError(SocketIOError, ValueError):
     """A channel's name is not allowed, or a socket is on too many channels."""

@@ -43,10 +43,12 @@ def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: i
     except ValueError:
         return  # a signature that cannot be known
     except TypeError as error:
-        raise WrongArguments(
+        wrong = WrongArguments(
             f"{name_of(function)}{inspect.signature(function)} does not take the {sent} "
             f"argument(s) that the client sent: {error}"
-        ) from None
+        )
+        wrong.handler = function
+        raise wrong from None
 
 
 def is_async(function: Callable[..., Any]) -> bool:

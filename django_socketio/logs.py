@@ -87,12 +87,16 @@ INDENT = "\n    "
 
 
 def _escape_traceback(record: logging.LogRecord, exc_info: Any) -> None:
-    texts = [text for text in map(_text, _chain(exc_info[1])) if not text.isprintable()]
-    if not texts:
+    chain = list(_chain(exc_info[1]))
+    texts = [(": ", text) for text in map(_text, chain)]
+    texts += [("\n", str(note)) for error in chain for note in getattr(error, "__notes__", ())]
+    foreign = [(before, text) for before, text in texts if not text.isprintable()]
+    if not foreign:
         return
     traceback = logging.Formatter().formatException(exc_info) + "\n"
-    for text in texts:
-        traceback = traceback.replace(f": {text}\n", f": {_printable_lines(text, INDENT)}\n")
+    for before, text in foreign:
+        shown = _printable_lines(text, INDENT)
+        traceback = traceback.replace(f"{before}{text}\n", f"{before}{shown}\n")
     record.exc_text = _printable_lines(traceback.removesuffix("\n"), "\n")
 
 

@@ -21,8 +21,9 @@ WRITTEN = 5
 MAX_PLACES = 1_000
 """Places that are told apart at the same time."""
 
-Place = tuple[type[BaseException], frozenset[tuple[str, int]]]
-"""The class of an error, and the lines of code that its traceback goes through."""
+Place = tuple[type[BaseException], frozenset[tuple[str, int]], object]
+"""The class of an error, the lines of code that its traceback goes through, and the handler whose
+arguments were wrong, if they were."""
 
 
 class RepeatedErrors:
@@ -57,7 +58,7 @@ class RepeatedErrors:
             log.error(text, more, example, INTERVAL, to=logger)
 
 
-_ANYWHERE: Place = (BaseException, frozenset())
+_ANYWHERE: Place = (BaseException, frozenset(), None)
 """The place of all errors past ``MAX_PLACES``."""
 
 
@@ -66,4 +67,4 @@ def _place(error: BaseException) -> Place:
     while traceback is not None:
         lines.add((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
         traceback = traceback.tb_next
-    return type(error), frozenset(lines)
+    return type(error), frozenset(lines), getattr(error, "handler", None)

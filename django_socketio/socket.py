@@ -1,5 +1,6 @@
 """The object that handlers get: one client's connection to one namespace."""
 
+import sys
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +18,13 @@ from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.threads import refuse, running
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
+
+
+def has_running_loop() -> bool:
+    """Return whether a coroutine of asyncio calls this."""
+    events = sys.modules.get("asyncio.events")  # imported late: gevent has to patch it first
+    return events is not None and events._get_running_loop() is not None
+
 
 CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
@@ -136,11 +144,17 @@ class Socket(Member):
             CallTimeout: no answer came in time, the client left, or more handlers wait for answers
                 than ``SOCKETIO_MAX_WAITING_CALLS`` allows.
             EventError, TypeError, ValueError: as ``emit``.
+            RuntimeError: a coroutine calls it.
 
         """
         if running:
             refuse("socket.call")
         check_event(event)
+        if has_running_loop():
+            raise RuntimeError(
+                "socket.call waits, and would hold up the coroutine that calls it; write "
+                "`await sync_to_async(socket.call)(…)`"
+            )
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
         if self._held is not None:

@@ -14,6 +14,7 @@ from django_socketio.events import (
     on_unsubscribe,
 )
 from tests.clients import PollingClient
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -459,3 +460,23 @@ def test_a_client_that_comes_back_in_time_lives(serve, connect):
     assert other.is_closed()  # the time is over
     assert client.ask("message", 1) == [1]
     assert len(server.process.engine.sessions) == 1
+
+
+def test_sockets_that_were_replaced_before_their_turn_run_no_handlers(serve, connect):
+    """A client that repeats its CONNECT takes one worker after the other no longer."""
+    begun, go = [], gevent.event.Event()
+
+    @on_connect
+    def wait(request, socket, context):
+        begun.append(socket)
+        go.wait(5)
+
+    server = serve(WORKERS=1)
+    client = connect(server, join=False)
+    for _ in range(20):
+        client.send("40")
+    wait_until(lambda: begun)
+    client.send("40")
+    server.call(go.set)
+    assert client.receive().startswith("40{")
+    assert len(begun) <= 3

@@ -175,3 +175,10 @@ def test_a_mapping_keeps_its_class(caplog):
 
     logs.get_logger("django_socketio.tests").error("%(a)s %(b)s", Atoms(a="x\ny"))
     assert caplog.messages == [r"x\ny -"]
+
+
+def test_notes_of_an_exception_write_no_line(lines):
+    error = ValueError("plain")
+    error.add_note(EVIL)
+    logs.get_logger("django_socketio.tests").error("It failed", exc_info=error)
+    check(lines())

@@ -123,6 +123,21 @@ def test_other_arguments_than_the_handler_takes_are_told_in_a_line(client, caplo
     assert size_of(caplog) < 5_000
 
 
+def test_wrong_arguments_of_one_handler_do_not_hide_those_of_another(client, caplog):
+    @on_event("first")
+    def first(request, socket, context):
+        pass
+
+    @on_event("second")
+    def second(request, socket, context):
+        pass
+
+    make_fail(client, "first", 1)
+    make_fail(client, "second", 1)
+    for name in ("first", "second"):
+        assert caplog.text.count(f"<locals>.{name}(") == repeated.WRITTEN
+
+
 def test_an_answer_with_other_arguments_is_told_in_a_line(client, caplog):
     @on_event("ask me")
     def ask(request, socket, context):

@@ -56,6 +56,24 @@ def test_a_body_that_stops_is_given_up_also_if_its_session_has_ended(server, len
     wait_until(lambda: connections(server) == 0)
 
 
+def test_a_body_that_comes_byte_by_byte_is_given_up(server):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
+    connection = raw_request(server.port, head.encode())
+    begun = time.monotonic()
+    with pytest.raises(ConnectionError):
+        while time.monotonic() - begun < 20:
+            connection.sendall(b"4")
+            time.sleep(TIMEOUT / 10)
+    wait_until(lambda: connections(server) == 0)
+
+
+def test_half_a_head_behind_a_whole_request_is_given_up(server):
+    connection = raw_request(server.port, HEAD + b"\r\n" + HEAD)
+    assert response(connection)[0] == 200
+    assert ends(connection).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_body_that_comes_slowly_is_read(serve):
     server = serve(REQUEST_TIMEOUT=1.0)
     client = PollingClient(server.port)

@@ -19,6 +19,7 @@ from django_socketio.transports.fields import Fields, HeadLimits, HeadRefused, r
 from django_socketio.transports.opaque import Opaque
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.stream import Stream
+from django_socketio.transports.turns import Turns
 from django_socketio.transports.workers import Workers
 
 IDLE = 0.5
@@ -26,6 +27,9 @@ IDLE = 0.5
 
 LONGEST_PAUSE = 5.0
 """Seconds between two looks at clients that take too long."""
+
+SLOWEST = 1_000.0
+"""Bytes a second that a body may come at, in the long run, while it is waited for."""
 
 IDLE_TIMEOUT = 75.0
 """Seconds without a request, after which a connection is closed; proxies keep theirs for less."""
@@ -94,13 +98,14 @@ class Handler(WSGIHandler):
     """The lines that were read of the current request, as they came."""
 
     def __init__(self, sock: Any, address: Any, server: "Listener", received: bytes = b"") -> None:
-        super().__init__(sock, address, server, Stream(sock, received))
+        super().__init__(sock, address, server, Stream(sock, received, server.turns))
         self._waits_since: float | None = None
         self._reads_head = False
 
     def read_requestline(self) -> str:
         """Wait for a request."""
         self.environ = None
+        self.rfile.give_turn()
         self._waits_since = clock()
         self._reads_head = True
         self.rfile.begin()
@@ -123,13 +128,15 @@ class Handler(WSGIHandler):
 
         """
         since = None if self.rfile.closed else self.rfile.waits_since()
-        if since is None:
-            return
+        if since is not None and self._is_overdue(now, since, timeout):
+            self._end_reading()
+
+    def _is_overdue(self, now: float, since: float, timeout: float) -> bool:
         if self._reads_head:
             began = self.rfile.began()
-            since, timeout = (since, IDLE_TIMEOUT) if began is None else (began, timeout)
-        if now - since >= timeout:
-            self._end_reading()
+            return now - since >= IDLE_TIMEOUT if began is None else now - began >= timeout
+        waited, size = self.rfile.counted()
+        return now - since >= timeout or waited + now - since >= timeout + size / SLOWEST
 
     def _end_reading(self) -> None:
         with suppress(OSError), takeover.Socket(fileno=os.dup(self.socket.fileno())) as sock:
@@ -152,6 +159,7 @@ class Handler(WSGIHandler):
         self.head = [raw_requestline.encode("latin-1")]
         read: bool = super().read_request(raw_requestline)
         self._reads_head = False
+        self.rfile.count()
         return read
 
     def _check_fields(self, fields: Fields) -> None:
@@ -239,6 +247,7 @@ class Listener(WSGIServer):
         super().__init__(*args, **options)
         self._attendants = attendants
         self.connections: dict[Handler, greenlet] = {}
+        self.turns = Turns()
 
     def set_listener(self, listener: Any) -> None:
         """Listen on a socket; the connections that it accepts send what they have at once."""

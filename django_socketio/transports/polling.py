@@ -14,6 +14,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import engineio
 from django_socketio.protocol.engineio import Packet, PacketType
 from django_socketio.protocol.session import Reason
+from django_socketio.transports.alarms import clock
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing, one
 
@@ -22,6 +23,10 @@ MAX_PACKETS_OUT = 16
 
 NOOP = engineio.payload_part(engineio.encode(Packet(PacketType.NOOP)))
 CLOSE = one(PacketType.CLOSE)
+
+
+LONGEST_POST = 30.0
+"""Seconds for which a POST that comes puts off the end of a session without pongs."""
 
 
 class OverlapError(ProtocolError):
@@ -43,6 +48,7 @@ class PollingTransport:
     __slots__ = (
         "_max_unsent",
         "_posting",
+        "_posting_since",
         "_queue",
         "_refuses",
         "_unsent",
@@ -60,6 +66,7 @@ class PollingTransport:
         self._max_unsent = max_unsent_bytes
         self._waiting: Event | None = None
         self._posting = False
+        self._posting_since = 0.0
         self._refuses = False
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
@@ -108,8 +115,8 @@ class PollingTransport:
 
     @property
     def has_unread(self) -> bool:
-        """Whether a POST is being read or taken."""
-        return self._posting
+        """Whether a POST is being read or taken that may hold a pong, unless it takes too long."""
+        return self._posting and clock() - self._posting_since < LONGEST_POST
 
     @property
     def polled(self) -> bool:
@@ -151,6 +158,7 @@ class PollingTransport:
         if self._posting:
             raise OverlapError("a POST came while another one was being read")
         self._posting = True
+        self._posting_since = clock()
         try:
             yield
         finally:

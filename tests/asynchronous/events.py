@@ -58,9 +58,18 @@ async def several(request, socket, context, *args):
 
 @on_event("send", namespace="/async")
 async def send(request, socket, context):
-    """Call what may wait: the loop waits with it, others go on."""
+    """Call what waits: in the greenlet of the handler, which then leaves its worker."""
     socket.emit("sent", 1)
-    return socket.call("question", timeout=5)
+    return await sync_to_async(socket.call)("question", timeout=5)
+
+
+@on_event("call at once", namespace="/async")
+async def call_at_once(request, socket, context):
+    """Call what waits, where it would hold up the coroutine and keep the worker."""
+    try:
+        socket.call("question")
+    except RuntimeError as error:
+        return str(error)
 
 
 class Adder:

@@ -54,6 +54,11 @@ def test_an_async_handler_sends_and_calls(server):
     assert client.receive() == '43/async,1["here"]'
 
 
+def test_a_call_that_would_hold_up_a_coroutine_is_refused(server):
+    (told,) = server.join("/async").ask("call at once", namespace="/async")
+    assert "await sync_to_async(socket.call)" in told
+
+
 def test_an_async_callback_gets_the_answer_of_a_client(server):
     client = server.join("/async")
     client.emit("ask", namespace="/async")

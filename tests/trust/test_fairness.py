@@ -5,8 +5,10 @@ of each turn of the event loop is measured, which does not depend on what else t
 """
 
 import gc
+import socket
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import gevent
 import pytest
@@ -114,6 +116,45 @@ def test_no_post_of_one_client_holds_the_event_loop(serve, name):
         session.post(ATTACKS[name].write, wait=False)
         longest = turns.watch(WATCHED)
     assert longest < LONGEST
+
+
+HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
+POLL = b"GET /socket.io/?EIO=4&transport=polling"
+WITHOUT_PAUSE = {
+    "pages": (b"GET /fields/" + HOST + b"\r\n") * 2_000,
+    "handshakes": (POLL + HOST + b"\r\n") * 1_500,
+    "unknown sids": (POLL + b"&sid=x" + HOST + b"\r\n") * 3_000,
+    "tiny chunks": b"POST /fields/" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    b"%s0\r\n\r\n" % (b"1\r\nx\r\n" * 300_000),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_PAUSE)
+def test_no_http_connection_holds_the_event_loop(serve, name):
+    server = serve()
+    turns = TurnsOf(server)
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        send = threading.Thread(
+            target=ignoring_errors, args=(connection.sendall, WITHOUT_PAUSE[name])
+        )
+        read = threading.Thread(target=ignoring_errors, args=(read_all, connection))
+        send.start()
+        read.start()
+        longest = turns.watch(WATCHED)
+        connection.shutdown(socket.SHUT_RDWR)
+        send.join()
+        read.join()
+    assert longest < LONGEST
+
+
+def ignoring_errors(function, *args):
+    with suppress(OSError):
+        function(*args)
+
+
+def read_all(connection):
+    while connection.recv(65_536):
+        pass
 
 
 # Nothing is lost, and nothing overtakes anything, where a write is taken in batches
