@@ -189,8 +189,10 @@ class Application:
         if answer is not None and response.status.startswith(str(answer.status)):
             trim(handshake.request)
             if answer.take_over is not None:
-                takeover.take_over(environ, answer, response.headers)
-                response.close()
+                try:
+                    takeover.take_over(environ, answer, response.headers)
+                finally:
+                    response.close()
                 return []
             environ.pop(takeover.KEY, None)
             if answer.on_sent is not None:

@@ -126,7 +126,10 @@ class Client:
             self._paused = True
             self._session.pause()
             self._mailbox.put(self.resume)
-        elif waiting > PATIENCE * self._shared.limits.max_waiting_events:
+        elif (
+            waiting > PATIENCE * self._shared.limits.max_waiting_events
+            or self._waiting_bytes > PATIENCE * self._shared.limits.max_message_size
+        ):
             self._session.close(Reason.TOO_MANY_EVENTS)
 
     def ack(self, packet: Packet) -> None:

@@ -39,7 +39,8 @@ def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: i
 
     """
     try:
-        inspect.signature(function).bind(*args)
+        # Of the function that is called: a decorator may hand other arguments to what it wraps.
+        inspect.signature(function, follow_wrapped=False).bind(*args)
     except ValueError:
         return  # a signature that cannot be known
     except TypeError as error:

@@ -10,7 +10,7 @@ characters in them would begin lines of their own, or rule the terminal that sho
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 
@@ -64,16 +64,16 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, Lines):
         return Lines(_printable_lines(value, "\n"))
     text = _text(value)
-    if text.isprintable():
+    if text.isprintable() and (isinstance(value, str) or _text(value, repr).isprintable()):
         return value
     escaped = _Escaped(printable(text))
-    escaped.shown = printable(repr(value))
+    escaped.shown = printable(_text(value, repr))
     return escaped
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, text: Callable[[Any], str] = str) -> str:
     try:
-        return str(value)
+        return text(value)
     except Exception:
         return ""  # logging says so when it finds the same
 

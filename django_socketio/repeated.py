@@ -18,6 +18,9 @@ INTERVAL = 10.0
 WRITTEN = 5
 """Errors of an interval that are written with their traceback."""
 
+SHOWN = 200
+"""Characters of an error that are kept as an example."""
+
 MAX_PLACES = 1_000
 """Places that are told apart at the same time."""
 
@@ -43,7 +46,7 @@ class RepeatedErrors:
         place = _place(error) if len(self._counts) < MAX_PLACES else _ANYWHERE
         count = self._counts[place] = self._counts.get(place, 0) + 1
         if count == 1:
-            self._alarms.set(clock() + INTERVAL, partial(self._end_interval, place, repr(error)))
+            self._alarms.set(clock() + INTERVAL, partial(self._end_interval, place, _shown(error)))
         return count <= WRITTEN
 
     def log(self, message: str, *args: object, error: BaseException) -> None:
@@ -54,12 +57,19 @@ class RepeatedErrors:
     def _end_interval(self, place: Place, example: str, now: float) -> None:
         more = self._counts.pop(place) - WRITTEN
         if more > 0:
-            text = "%s more errors like %.200s within %.0f s"
+            text = "%s more errors like %s within %.0f s"
             log.error(text, more, example, INTERVAL, to=logger)
 
 
 _ANYWHERE: Place = (BaseException, frozenset(), None)
 """The place of all errors past ``MAX_PLACES``."""
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return repr(error)[:SHOWN]
+    except Exception:
+        return type(error).__qualname__
 
 
 def _place(error: BaseException) -> Place:

@@ -182,3 +182,25 @@ def test_notes_of_an_exception_write_no_line(lines):
     error.add_note(EVIL)
     logs.get_logger("django_socketio.tests").error("It failed", exc_info=error)
     check(lines())
+
+
+class Shy:
+    """Has a text that is fit for a log, and a repr that is not, or none."""
+
+    def __init__(self, shown):
+        self._shown = shown
+
+    def __str__(self):
+        return "shy"
+
+    def __repr__(self):
+        if self._shown is None:
+            raise RuntimeError("on purpose")
+        return self._shown
+
+
+def test_what_a_repr_holds_writes_no_line_and_what_it_raises_harms_nobody(lines):
+    logger = logs.get_logger("django_socketio.tests")
+    logger.error("%r and %s", Shy(EVIL), Shy(EVIL))
+    logger.error("%s", Shy(None))
+    check(lines())

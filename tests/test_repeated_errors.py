@@ -2,6 +2,7 @@
 
 import logging
 import math
+from functools import wraps
 
 import pytest
 
@@ -158,3 +159,34 @@ def test_a_type_error_within_a_handler_is_an_error_of_the_handler(client, caplog
     assert client.ask("fail", 1) == [{"error": "Internal error"}]
     assert "has no len()" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_a_type_error_below_a_decorator_that_adds_an_argument_is_the_handlers(client, caplog):
+    def with_user(function):
+        @wraps(function)
+        def wrapper(request, socket, context, *args):
+            return function(request, socket, context, "user", *args)
+
+        return wrapper
+
+    @on_event("fail")
+    @with_user
+    def fail(request, socket, context, user, argument):
+        len(None)
+
+    assert client.ask("fail", 1) == [{"error": "Internal error"}]
+    assert "has no len()" in caplog.text
+
+
+def test_an_error_that_cannot_be_shown_is_answered_like_others(client):
+    class Unprintable(Exception):
+        def __repr__(self):
+            raise RuntimeError("on purpose")
+
+        __str__ = __repr__
+
+    @on_event("fail")
+    def fail(request, socket, context):
+        raise Unprintable
+
+    assert client.ask("fail") == [{"error": "Internal error"}]

@@ -5,7 +5,6 @@ connection. So whatever the grammar does not allow ends it.
 """
 
 import re
-from collections.abc import Iterator
 from io import BufferedReader, RawIOBase
 from typing import Any, Protocol
 
@@ -34,29 +33,31 @@ class _Chunks(RawIOBase):
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._pieces = self._read()
+        self._left = 0
+        """Bytes of the current chunk that have not been read."""
+        self._is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._wanted = len(buffer)
-        piece = next(self._pieces, b"")
+        if not self._left and not self._is_over:
+            self._left = self._size_of_chunk()
+            self._is_over = not self._left
+            if self._is_over:
+                self._skip_trailers()
+        piece = self._read(len(buffer)) if self._left else b""
         buffer[: len(piece)] = piece
         return len(piece)
 
-    def _read(self) -> Iterator[bytes]:
-        """Yield pieces of the content, none longer than is wanted at the time."""
-        while left := self._size_of_chunk():
-            while left:
-                piece = self._file.read(min(left, self._wanted))
-                if not piece:
-                    raise ValueError("a body that ends within a chunk")
-                left -= len(piece)
-                yield piece
-            if self._file.read(2) != b"\r\n":
-                raise ValueError("a chunk that is longer than it says")
-        self._skip_trailers()
+    def _read(self, wanted: int) -> bytes:
+        piece = self._file.read(min(self._left, wanted))
+        if not piece:
+            raise ValueError("a body that ends within a chunk")
+        self._left -= len(piece)
+        if not self._left and self._file.read(2) != b"\r\n":
+            raise ValueError("a chunk that is longer than it says")
+        return piece
 
     def _size_of_chunk(self) -> int:
         line = self._file.readline(MAX_LINE)

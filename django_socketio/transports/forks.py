@@ -11,7 +11,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
-from socket import AF_INET, SOCK_STREAM
 from typing import Any, NoReturn
 
 from gevent._greenlet_primitives import SwitchOutGreenletWithLoop
@@ -140,7 +139,7 @@ def _place(address: Any) -> Any:
 
 def _address(descriptor: int) -> Any:
     try:
-        sock = Socket(AF_INET, SOCK_STREAM, 0, descriptor)
+        sock = Socket(fileno=descriptor)  # which finds out its family: the address depends on it
     except OSError:
         return None
     try:

@@ -40,6 +40,8 @@ def exception(message: str, *args: Any, to: logging.Logger = logger) -> None:
 def _log(
     to: logging.Logger, level: int, message: str, args: tuple[Any, ...], **options: Any
 ) -> None:
+    if not to.isEnabledFor(level):
+        return
     if getcurrent() is gevent.get_hub():
         gevent.spawn(to.log, level, message, *args, **options)
     else:

@@ -4,9 +4,11 @@ import contextlib
 import os
 import signal
 import socket
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from django_socketio.transports import forks
 from tests.clients import PollingClient, WebSocketClient, raw_request, response
 from tests.programs import Runserver
 from tests.redis_server import RedisServer
@@ -169,3 +171,9 @@ def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
     os.kill(server.pids[0], signal.SIGKILL)
     wait_until(lambda: not before & listening(redis))  # no child keeps it
     server.wait_for("Worker ready", 2)
+
+
+def test_a_child_finds_the_unix_sockets_of_its_server():
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/a-name-that-is-longer-than-an-internet-address")
+        assert listener.fileno() in forks.descriptors_at([listener.getsockname()])
