@@ -21,8 +21,12 @@ demo: $(VENV)/run.installed
 	$(MANAGE) create_demo
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
+# Modules that take long begin first, or the last of them would run alone at the end.
+SLOW_FIRST = tests/test_package.py tests/production tests/browser tests/database tests/test_runserver.py \
+	tests/relay tests
 test: $(VENV)/test.installed lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --ignore tests/test_compiled.py
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		--ignore tests/test_compiled.py $(SLOW_FIRST)
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.
 test-compiled: $(VENV)/test.installed
