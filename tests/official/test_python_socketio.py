@@ -61,6 +61,8 @@ class PythonClient:
     def __init__(self, transport, namespaces=("/",), **options):
         self._options = {"transports": TRANSPORTS[transport], "namespaces": list(namespaces)}
         self.http = requests.Session()
+        # Its threads would look through the environment for proxies while pytest changes it.
+        self.http.trust_env = False
         options = {"reconnection": False, **options}
         self.client = ClientInOrder(http_session=self.http, **options)
         self.connected = Seen()
