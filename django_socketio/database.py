@@ -64,8 +64,10 @@ def _refuse(connection: BaseDatabaseWrapper) -> None:
         refuse(f"the database {connection.alias!r}")
     except ThreadError:
         connection.close()
+        if connection.connection is not None:
+            connection.connection.close()  # Django keeps SQLite's in memory open
         with suppress(AttributeError):  # it may be another thread's
-            del connections[connection.alias]  # closing is not enough: SQLite's may be in memory
+            del connections[connection.alias]
         raise
 
 
