@@ -204,6 +204,7 @@ class Receiver:
             self._tell_lost(topic)
         for number, message in missing:
             self._deliver_kept(topic, subscription, Position(position.epoch, number), message)
+            subscription.sure = number  # for Redis itself has it there
 
     def _deliver_kept(
         self, topic: str, subscription: Subscription, position: Position, message: bytes

@@ -390,6 +390,8 @@ def test_messages_before_the_end_of_a_session_are_fetched(new, server, seen):
 
     python = new(**COMES_BACK)
     python.connect(server)
+    assert python.connected.next()
+    server.call(wait_until_all_listen, server)
     python.client.send("end it")
     assert python.events.next() == ["message", "last words"]
     assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
