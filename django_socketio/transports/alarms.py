@@ -10,7 +10,6 @@ from gevent import get_hub
 
 from django_socketio.logs import get_logger
 from django_socketio.transports import log
-from django_socketio.transports.flusher import AFTER_READERS
 
 logger = get_logger("django_socketio.server")
 
@@ -21,6 +20,9 @@ clock = time.monotonic
 
 LATE = 0.1
 """Seconds after which an alarm that has not rung means that the process was held up."""
+
+AFTER_READERS = -1
+"""A watcher's priority: its turn comes when what the sockets brought has been read."""
 
 REPRIEVE = 0.25
 """Seconds that all alarms wait after that: what clients sent in time is read first."""

@@ -6,15 +6,13 @@ from typing import Any, Protocol
 from gevent import get_hub
 
 from django_socketio.transports import log
+from django_socketio.transports.alarms import AFTER_READERS
 
 MANY = 100
 """Flushes that take so long that it pays to look first for what else has come."""
 
 MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 """For ``send``, where there is such a flag (Linux): wait for what leaves in the same packet."""
-
-AFTER_READERS = -1
-"""A watcher's priority: its turn comes when what the sockets brought has been read."""
 
 
 class Flushable(Protocol):

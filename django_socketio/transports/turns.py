@@ -13,8 +13,7 @@ from gevent import get_hub
 from gevent.hub import Waiter
 
 from django_socketio.transports import log
-from django_socketio.transports.alarms import clock
-from django_socketio.transports.flusher import AFTER_READERS
+from django_socketio.transports.alarms import AFTER_READERS, clock
 
 SHARE = 0.003
 """Seconds of a turn that pieces may take, the last of them aside."""
