@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio.protocol.origin import fault as origin_fault
 from django_socketio.relay.url import SCHEMES, RelayURL
-from django_socketio.transports.limits import Limits
-from django_socketio.transports.rates import Rates
+from django_socketio.transports.limits import Limits, Rates
 
 PREFIX = "SOCKETIO_"
 

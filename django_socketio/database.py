@@ -18,8 +18,8 @@ from greenlet import getcurrent, greenlet
 
 from django_socketio import parking
 from django_socketio.exceptions import ThreadError
-from django_socketio.handlers import after_handler, name_of
-from django_socketio.logs import get_logger
+from django_socketio.handlers import after_handler
+from django_socketio.logs import get_logger, name_of
 from django_socketio.threads import refuse, running
 from django_socketio.transports.alarms import clock
 from django_socketio.transports.worker import Worker, forget_locals, linked

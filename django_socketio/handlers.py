@@ -10,6 +10,7 @@ from typing import Any
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
 from django_socketio.exceptions import WrongArguments
+from django_socketio.logs import name_of
 
 REMEMBERED_BYTES = 2_000_000
 """Memory of one event for the channels, and sets of channels, whose handlers are known."""
@@ -22,13 +23,6 @@ UNHANDLED: Any = object()
 
 after_handler: list[Callable[[Callable[..., Any]], None]] = []
 """Called with each function of the project's that has run; empty while there is no need."""
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """Return what the log calls a handler."""
-    function = inspect.unwrap(function)
-    name = getattr(function, "__qualname__", None)
-    return f"{function.__module__}.{name}" if name else repr(function)
 
 
 def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: int) -> None:

@@ -9,6 +9,7 @@ characters in them would begin lines of their own, or rule the terminal that sho
 """
 
 import copy
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
@@ -110,6 +111,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name that the log gives to a function of the project's."""
+    function = inspect.unwrap(function)
+    name = getattr(function, "__qualname__", None)
+    return f"{function.__module__}.{name}" if name else repr(function)
 
 
 class _LateLogger:

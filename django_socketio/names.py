@@ -1,25 +1,9 @@
-"""What events, channels and namespaces may be called."""
+"""Names of channels."""
 
-from django_socketio.exceptions import ChannelError, EventError
-from django_socketio.protocol.payloads import RESERVED_EVENTS
+from django_socketio.exceptions import ChannelError
 
 MAX_CHANNEL_LENGTH = 200
 """Characters of a channel's name."""
-
-
-def check_event(event: str) -> None:
-    """Check the name of an event that is to be sent.
-
-    Raises:
-        EventError: it is not a string, or reserved by Socket.IO.
-
-    """
-    if not isinstance(event, str):
-        raise EventError(f"an event's name is a string, not {event!r}")
-    if event in RESERVED_EVENTS:
-        raise EventError(
-            f"the event name {event!r} is reserved: official clients give it a meaning of their own"
-        )
 
 
 def check_channel(channel: str) -> str:
@@ -43,15 +27,3 @@ def check_channel(channel: str) -> str:
     if any(character < " " or "\x7f" <= character <= "\x9f" for character in channel):
         raise ChannelError(f"a channel's name has no control characters; got {channel!r}")
     return channel
-
-
-def check_namespace(namespace: str) -> str:
-    """Return the namespace as the protocol writes it, with its leading slash.
-
-    Raises:
-        EventError: it is not a string, or holds a comma or a control character.
-
-    """
-    if not isinstance(namespace, str) or not namespace.isprintable() or "," in namespace:
-        raise EventError(f"a namespace is a name like '/admin', without commas; got {namespace!r}")
-    return namespace if namespace.startswith("/") else f"/{namespace}"

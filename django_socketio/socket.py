@@ -12,7 +12,7 @@ from django_socketio.channels import Channels, Held
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.member import Member, PublicSession, drop
-from django_socketio.names import check_event
+from django_socketio.protocol.names import check_event
 from django_socketio.protocol.session import Reason
 from django_socketio.protocol.socketio import Packet, PacketType
 from django_socketio.threads import refuse, running

@@ -17,8 +17,7 @@ from gevent import monkey
 from gevent.threadpool import ThreadPool
 
 from django_socketio.exceptions import ThreadError
-from django_socketio.handlers import name_of
-from django_socketio.logs import get_logger
+from django_socketio.logs import get_logger, name_of
 from django_socketio.transports import log
 from django_socketio.transports.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
 

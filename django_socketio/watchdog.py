@@ -11,8 +11,7 @@ from typing import Any
 
 from gevent import get_hub, monkey
 
-from django_socketio.handlers import name_of
-from django_socketio.logs import Lines, get_logger
+from django_socketio.logs import Lines, get_logger, name_of
 from django_socketio.transports.native import allocate_lock, get_ident
 
 logger = get_logger("django_socketio.server")

@@ -39,3 +39,26 @@ class Limits:
 
     max_waiting_calls: int = 1_000
     """Handlers that wait at the same time for answers of clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What may come in a second; None is without a limit."""
+
+    address_connect_rate: float | None = None
+    """New sessions from one address."""
+
+    address_message_rate: float | None = None
+    """Messages from one address."""
+
+    address_byte_rate: float | None = None
+    """Bytes of messages from one address."""
+
+    client_message_rate: float | None = None
+    """Messages from one client."""
+
+    client_byte_rate: float | None = None
+    """Bytes of messages from one client."""
+
+    rate_burst: float = 10.0
+    """Seconds for which all of it may come at once."""

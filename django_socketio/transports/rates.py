@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django_socketio.exceptions import RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.transports.http import ErrorCode, Exchange, RequestError
+from django_socketio.transports.limits import Rates
 
 logger = get_logger("django_socketio.security")
 
@@ -23,29 +24,6 @@ NO_ADDRESS = (
     "A client has no address (REMOTE_ADDR is empty), so the limits for addresses do not hold for "
     "it. Behind a proxy, a middleware has to set REMOTE_ADDR; see docs/security.rst"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What may come in a second; None is without a limit."""
-
-    address_connect_rate: float | None = None
-    """New sessions from one address."""
-
-    address_message_rate: float | None = None
-    """Messages from one address."""
-
-    address_byte_rate: float | None = None
-    """Bytes of messages from one address."""
-
-    client_message_rate: float | None = None
-    """Messages from one client."""
-
-    client_byte_rate: float | None = None
-    """Bytes of messages from one client."""
-
-    rate_burst: float = 10.0
-    """Seconds for which all of it may come at once."""
 
 
 class Bucket:

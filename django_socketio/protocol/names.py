@@ -1,0 +1,31 @@
+"""Names of events and namespaces, as a server may use them."""
+
+from django_socketio.exceptions import EventError
+from django_socketio.protocol.payloads import RESERVED_EVENTS
+
+
+def check_event(event: str) -> None:
+    """Check the name of an event that is to be sent.
+
+    Raises:
+        EventError: it is not a string, or reserved by Socket.IO.
+
+    """
+    if not isinstance(event, str):
+        raise EventError(f"an event's name is a string, not {event!r}")
+    if event in RESERVED_EVENTS:
+        raise EventError(
+            f"the event name {event!r} is reserved: official clients give it a meaning of their own"
+        )
+
+
+def check_namespace(namespace: str) -> str:
+    """Return the namespace as the protocol writes it, with its leading slash.
+
+    Raises:
+        EventError: it is not a string, or holds a comma or a control character.
+
+    """
+    if not isinstance(namespace, str) or not namespace.isprintable() or "," in namespace:
+        raise EventError(f"a namespace is a name like '/admin', without commas; got {namespace!r}")
+    return namespace if namespace.startswith("/") else f"/{namespace}"
