@@ -14,8 +14,11 @@ from setuptools import setup
 # greenlet.
 COMPILED = """
     acknowledging acks channels clients codec connections handlers shared
-    protocol/engineio protocol/frames protocol/framing protocol/json
-    protocol/payloads protocol/session protocol/socketio protocol/utf8 protocol/websocket
+    protocol/json
+    protocol/engineio/heartbeat protocol/engineio/packets
+    protocol/socketio/packets protocol/socketio/payloads
+    protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
+    protocol/websocket/utf8
     transports/deflating transports/flusher transports/listener transports/mailbox
     transports/outgoing transports/polling transports/receiving transports/session
     transports/websocket transports/workers

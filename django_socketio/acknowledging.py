@@ -4,7 +4,7 @@ from typing import Any
 
 from django_socketio.codec import Codec
 from django_socketio.logs import get_logger
-from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.socket import Socket
 from django_socketio.transports import log
 

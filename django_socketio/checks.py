@@ -12,7 +12,7 @@ from django_socketio import admission, conf, relays
 from django_socketio.events import all_events
 from django_socketio.logs import name_of
 from django_socketio.patterns import name_that_takes_long
-from django_socketio.protocol.origin import NULL
+from django_socketio.protocol.http.origin import NULL
 
 
 def check_settings(

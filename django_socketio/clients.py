@@ -12,8 +12,8 @@ from django_socketio import acknowledging, events
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.handlers import UNHANDLED, call
 from django_socketio.logs import get_logger
-from django_socketio.protocol.session import Reason
-from django_socketio.protocol.socketio import Packet
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.shared import (
     FAILURES,
     INTERNAL_ERROR,

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django_socketio.protocol import engineio, socketio
+from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
-from django_socketio.protocol.socketio import Packet
+from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.transports.outgoing import Outgoing
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_socketio.protocol.origin import fault as origin_fault
+from django_socketio.protocol.http.origin import fault as origin_fault
 from django_socketio.relay.url import SCHEMES, RelayURL
 from django_socketio.transports.limits import Limits, Rates
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 
 from django_socketio.exceptions import EventError
 from django_socketio.handlers import Handlers, Registration
-from django_socketio.protocol.names import check_namespace
+from django_socketio.protocol.socketio.names import check_namespace
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

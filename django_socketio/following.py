@@ -14,7 +14,7 @@ from django_socketio.connections import Connection
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logins import Login, Touched
 from django_socketio.logs import get_logger
-from django_socketio.protocol.session import Reason
+from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import Shared
 from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from django_socketio.transports.fields import Fields, HeadRefused
+from django_socketio.protocol.http.fields import Fields, HeadRefused
 
 
 class Forwarded(NamedTuple):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gunicorn.config import PostRequest, PreRequest
 
 from django_socketio.forwarding import Forwarded, Forwarding
+from django_socketio.protocol.http.fields import HeadLimits
 from django_socketio.transports import takeover
-from django_socketio.transports.fields import HeadLimits
 from django_socketio.transports.handler import Handler as ConnectionHandler
 from django_socketio.transports.handler import Listener, mask_values
 from django_socketio.transports.http import Environ, Exchange

@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from django_socketio import sessions
 from django_socketio.logs import get_logger
-from django_socketio.protocol.session import Reason
+from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.security")

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from django_socketio import conf
-from django_socketio.protocol.origin import NULL, Origin, parse, parse_pattern
+from django_socketio.protocol.http.origin import NULL, Origin, parse, parse_pattern
 
 Headers = tuple[tuple[str, str], ...]
 

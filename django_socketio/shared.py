@@ -9,7 +9,7 @@ from django_socketio import events
 from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
-from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.repeated import RepeatedErrors
 from django_socketio.transports import workers
 from django_socketio.transports.census import Census

@@ -12,9 +12,9 @@ from django_socketio.channels import Channels, Held
 from django_socketio.codec import Codec
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.member import Member, PublicSession, drop
-from django_socketio.protocol.names import check_event
-from django_socketio.protocol.session import Reason
-from django_socketio.protocol.socketio import Packet, PacketType
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.socketio.names import check_event
+from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.threads import refuse, running
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session

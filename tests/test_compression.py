@@ -15,7 +15,7 @@ from websockets.sync.client import connect as websockets_connect
 import django_socketio
 from django_socketio import exceptions
 from django_socketio.events import on_disconnect, on_error, on_event
-from django_socketio.protocol.websocket import WebSocketProtocol, frame
+from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
 from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher

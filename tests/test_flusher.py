@@ -7,7 +7,7 @@ import pytest
 from gevent.event import Event
 from websocket import ABNF
 
-from django_socketio.protocol.websocket import CloseCode
+from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.flusher import MANY, Flusher
 from tests.clients import WebSocketClient
 

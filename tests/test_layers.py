@@ -14,6 +14,7 @@ LAYERS = [
     ["exceptions", "logs"],
     ["protocol"],
     [
+        "concurrency",
         "transports",
         "codec",
         "acks",
@@ -27,10 +28,11 @@ LAYERS = [
         "watchdog",
         "unhandled",
     ],
-    ["member", "socket", "broadcasts", "patterns"],
+    ["member", "socket", "broadcasts", "patterns", "sockets"],
     ["repeated", "shared", "acknowledging", "clients", "connections"],
     [
         "conf",
+        "security",
         "answers",
         "apps",
         "checks",
@@ -115,6 +117,7 @@ def test_transports_do_not_know_events():
         assert {parts[0] for parts in ours(path)} <= {
             "transports",
             "protocol",
+            "concurrency",
             "exceptions",
             "logs",
         }

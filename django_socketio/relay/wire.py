@@ -4,9 +4,10 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from django_socketio.exceptions import EventError, ProtocolError
-from django_socketio.protocol import json, socketio
-from django_socketio.protocol.names import check_event
-from django_socketio.protocol.socketio import Decoder, Packet, PacketType
+from django_socketio.protocol import json
+from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.names import check_event
+from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.relay.base import Envelope
 
 VERSION = 1

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from socket import socket
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol import opening
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.websocket import handshake as opening
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher

@@ -2,7 +2,7 @@
 
 from socket import socket
 
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing

@@ -10,8 +10,8 @@ from typing import Any
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
-from django_socketio.protocol import engineio
-from django_socketio.protocol.session import Reason, SessionProtocol, open_packet
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
 from django_socketio.transports.acceptor import Acceptor, Begin
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.crossing import Crossings

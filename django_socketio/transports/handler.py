@@ -12,10 +12,10 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
 from django_socketio.logs import printable
+from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.transports import takeover
 from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.chunked import read_chunks
-from django_socketio.transports.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.transports.opaque import Opaque
 from django_socketio.transports.passing import Passed
 from django_socketio.transports.stream import Stream

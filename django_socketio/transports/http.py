@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
-from django_socketio.protocol import engineio, json, opening
+from django_socketio.protocol import json
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.websocket import handshake as opening
 
 Environ = dict[str, Any]
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from django_socketio.protocol import engineio, websocket
-from django_socketio.protocol.session import PROBE
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.engineio.heartbeat import PROBE
+from django_socketio.protocol.websocket import connection as websocket
 
 
 class Outgoing:

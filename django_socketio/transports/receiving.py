@@ -5,8 +5,8 @@ from socket import socket
 
 from gevent import get_hub
 
-from django_socketio.protocol.session import Reason
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports import log
 from django_socketio.transports.hangup import has_hung_up, has_sent
 from django_socketio.transports.listener import Listener

@@ -5,8 +5,8 @@ from typing import Any
 
 from gevent import get_hub
 
-from django_socketio.protocol.session import Reason
-from django_socketio.protocol.websocket import CloseCode, WebSocketProtocol
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
 from django_socketio.transports.alarms import Alarm, Alarms, clock
 from django_socketio.transports.flusher import MORE_FOLLOWS, Flusher
 from django_socketio.transports.listener import Listener

@@ -4,7 +4,7 @@ import re
 from base64 import urlsafe_b64decode
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.engineio import (
+from django_socketio.protocol.engineio.packets import (
     Packet,
     PacketType,
     decode,

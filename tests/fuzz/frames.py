@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.target import Target
 

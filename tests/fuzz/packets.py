@@ -4,8 +4,8 @@ import json
 import math
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.payloads import RESERVED_EVENTS
-from django_socketio.protocol.socketio import Decoder, Packet, PacketType, encode
+from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType, encode
+from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.target import Target
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol import engineio, socketio
-from django_socketio.protocol.payloads import RESERVED_EVENTS
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
 from tests.fuzz import engineio as payloads

@@ -18,7 +18,7 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
-from django_socketio.protocol.session import Reason
+from django_socketio.protocol.engineio.heartbeat import Reason
 from tests.clients import WebSocketClient
 from tests.official.conftest import Seen
 from tests.official.node import TIMEOUT

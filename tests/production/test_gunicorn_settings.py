@@ -12,7 +12,7 @@ from gunicorn import config
 from django_socketio import gunicorn_settings
 from django_socketio.forwarding import Forwarding
 from django_socketio.gunicorn import Worker
-from django_socketio.transports.fields import Fields, HeadRefused
+from django_socketio.protocol.http.fields import Fields, HeadRefused
 from tests.clients import PollingClient, raw_request, response
 from tests.production.programs import GUNICORN
 from tests.production.test_gunicorn import HANDSHAKE, connected

@@ -13,9 +13,9 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol import opening
-from django_socketio.protocol.deflate import MAX_STREAMS
-from django_socketio.protocol.websocket import WebSocketProtocol, deflated_frame
+from django_socketio.protocol.websocket import handshake as opening
+from django_socketio.protocol.websocket.connection import WebSocketProtocol, deflated_frame
+from django_socketio.protocol.websocket.deflate import MAX_STREAMS
 from tests.protocol import test_websocket
 from tests.protocol.test_websocket import (
     BAD_TEXTS,

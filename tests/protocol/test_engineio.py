@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol import engineio
-from django_socketio.protocol.engineio import Packet, PacketType
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.engineio.packets import Packet, PacketType
 
 repeatable = settings(derandomize=True, max_examples=60, deadline=None, database=None)
 

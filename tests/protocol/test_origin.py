@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_socketio.protocol.origin import Origin, parse, parse_pattern
+from django_socketio.protocol.http.origin import Origin, parse, parse_pattern
 
 PORTS = {"http": 80, "https": 443}
 

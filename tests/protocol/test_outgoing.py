@@ -2,8 +2,8 @@ import base64
 
 import pytest
 
-from django_socketio.protocol import websocket
-from django_socketio.protocol.engineio import PacketType
+from django_socketio.protocol.engineio.packets import PacketType
+from django_socketio.protocol.websocket import connection as websocket
 from django_socketio.transports import outgoing
 from django_socketio.transports.outgoing import Outgoing
 

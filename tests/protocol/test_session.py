@@ -3,8 +3,8 @@ import json
 import pytest
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.engineio import Packet, PacketType
-from django_socketio.protocol.session import PING, Reason, SessionProtocol, open_packet
+from django_socketio.protocol.engineio.heartbeat import PING, Reason, SessionProtocol, open_packet
+from django_socketio.protocol.engineio.packets import Packet, PacketType
 
 PONG = Packet(PacketType.PONG)
 

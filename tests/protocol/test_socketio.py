@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
-from django_socketio.protocol import json, socketio
-from django_socketio.protocol.payloads import RESERVED_EVENTS
-from django_socketio.protocol.socketio import Decoder, Packet, PacketType
+from django_socketio.protocol import json
+from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
+from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 
 repeatable = settings(derandomize=True, max_examples=80, deadline=None, database=None)
 

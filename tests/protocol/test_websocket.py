@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol import opening
-from django_socketio.protocol.websocket import WebSocketProtocol, frame
+from django_socketio.protocol.websocket import handshake as opening
+from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
 
 repeatable = settings(derandomize=True, max_examples=60, deadline=None, database=None)
 

@@ -18,8 +18,8 @@ except ImportError:  # where it could not be compiled
     from websockets.utils import apply_mask
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.deflate import deflate, inflate
-from django_socketio.protocol.frames import BATCH, Frames, cost
+from django_socketio.protocol.websocket.deflate import deflate, inflate
+from django_socketio.protocol.websocket.frames import BATCH, Frames, cost
 
 __all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
 

@@ -14,9 +14,9 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
-from django_socketio.protocol.deflate import Inflation, max_deflated_size
-from django_socketio.protocol.framing import FrameBoundaries
-from django_socketio.protocol.utf8 import EarlyCheck
+from django_socketio.protocol.websocket.deflate import Inflation, max_deflated_size
+from django_socketio.protocol.websocket.framing import FrameBoundaries
+from django_socketio.protocol.websocket.utf8 import EarlyCheck
 
 # What `websockets` would log of every connection, the session logs once, with its reason.
 # Below no other logger: LOGGING cannot reset its level, which would have every frame logged.

@@ -7,7 +7,7 @@ try:
 except ImportError:  # where it could not be compiled
     from websockets.utils import apply_mask
 
-from django_socketio.protocol.framing import EXTENDED, LENGTH_BITS, MASK_SIZE
+from django_socketio.protocol.websocket.framing import EXTENDED, LENGTH_BITS, MASK_SIZE
 
 
 class EarlyCheck:

@@ -11,7 +11,7 @@ from websockets.headers import build_extension, parse_extension, parse_subprotoc
 from websockets.typing import ExtensionHeader, ExtensionParameter
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.deflate import NAME, WINDOW_BITS
+from django_socketio.protocol.websocket.deflate import NAME, WINDOW_BITS
 
 VERSION = "13"
 """Of the WebSocket protocol."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol import json
-from django_socketio.protocol.engineio import Packet, PacketType
+from django_socketio.protocol.engineio.packets import Packet, PacketType
 
 PROBE = "probe"
 PING = Packet(PacketType.PING)

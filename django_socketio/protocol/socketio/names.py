@@ -1,7 +1,7 @@
 """Names of events and namespaces, as a server may use them."""
 
 from django_socketio.exceptions import EventError
-from django_socketio.protocol.payloads import RESERVED_EVENTS
+from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 
 
 def check_event(event: str) -> None:

@@ -15,7 +15,7 @@ from websockets.extensions import Extension
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.typing import ExtensionName
 
-from django_socketio.protocol.framing import too_big
+from django_socketio.protocol.websocket.framing import too_big
 
 NAME = ExtensionName("permessage-deflate")
 

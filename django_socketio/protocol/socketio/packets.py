@@ -12,8 +12,8 @@ from typing import Any
 
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol import json, stdjson
-from django_socketio.protocol.attachments import attach, check_placeholders, detach_to
-from django_socketio.protocol.payloads import (
+from django_socketio.protocol.socketio.attachments import attach, check_placeholders, detach_to
+from django_socketio.protocol.socketio.payloads import (
     check_ack,
     check_connect,
     check_connect_error,

@@ -1,0 +1,1 @@
+"""Parts of HTTP that decide about safety: header fields and origins."""
