@@ -14,14 +14,14 @@ from setuptools import setup
 # greenlet.
 COMPILED = """
     acknowledging acks channels clients codec connections handlers shared
+    concurrency/mailbox concurrency/workers
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets
     protocol/socketio/packets protocol/socketio/payloads
     protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
     protocol/websocket/utf8
-    transports/deflating transports/flusher transports/listener transports/mailbox
-    transports/outgoing transports/polling transports/receiving transports/session
-    transports/websocket transports/workers
+    transports/deflating transports/flusher transports/listener transports/outgoing
+    transports/polling transports/receiving transports/session transports/websocket
 """
 
 

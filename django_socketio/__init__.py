@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(broadcasts, name)
     if name == "in_thread":
-        from django_socketio.threads import in_thread
+        from django_socketio.concurrency.threads import in_thread
 
         return in_thread
     if name == "relay_status":

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django_socketio.codec import Codec
+from django_socketio.concurrency import hub_log as log
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.socket import Socket
-from django_socketio.transports import log
 
 logger = get_logger("django_socketio.sockets")
 

@@ -18,7 +18,8 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
-        from django_socketio import broadcasts, conf, relays, signals, threads
+        from django_socketio import broadcasts, conf, relays, signals
+        from django_socketio.concurrency import threads
 
         register(check_settings)
         register(check_patterns)
@@ -26,7 +27,7 @@ class DjangoSocketIOConfig(AppConfig):
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
         if threads_are_greenlets():
-            from django_socketio.transports.running_loops import keep_loops_apart
+            from django_socketio.concurrency.running_loops import keep_loops_apart
 
             keep_loops_apart()
         autodiscover_modules("events")

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from django_socketio.concurrency.workers import Workers
 from django_socketio.exceptions import CallTimeout
-from django_socketio.transports.workers import Workers
 
 
 class Calls:

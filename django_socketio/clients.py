@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from django_socketio import acknowledging, events
+from django_socketio.concurrency.workers import Mailbox
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.handlers import UNHANDLED, call
 from django_socketio.logs import get_logger
@@ -25,7 +26,6 @@ from django_socketio.shared import (
 )
 from django_socketio.socket import Socket
 from django_socketio.transports.session import Session
-from django_socketio.transports.workers import Mailbox
 
 logger = get_logger("django_socketio.sockets")
 

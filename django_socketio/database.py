@@ -17,13 +17,13 @@ from django.db.backends.signals import connection_created
 from greenlet import getcurrent, greenlet
 
 from django_socketio import parking
+from django_socketio.concurrency.threads import refuse, running
+from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.worker import Worker, forget_locals, linked
+from django_socketio.concurrency.workers import Workers
 from django_socketio.exceptions import ThreadError
 from django_socketio.handlers import after_handler
 from django_socketio.logs import get_logger, name_of
-from django_socketio.threads import refuse, running
-from django_socketio.transports.alarms import clock
-from django_socketio.transports.worker import Worker, forget_locals, linked
-from django_socketio.transports.workers import Workers
 
 logger = get_logger("django_socketio.server")
 

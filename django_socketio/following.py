@@ -10,6 +10,9 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio import sessions
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.workers import Around, Mailbox, Workers
 from django_socketio.connections import Connection
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logins import Login, Touched
@@ -18,11 +21,8 @@ from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.base import Envelope
 from django_socketio.shared import Shared
 from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
-from django_socketio.transports import log
-from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
-from django_socketio.transports.workers import Around, Mailbox, Workers
 
 logger = get_logger("django_socketio.security")
 

@@ -19,14 +19,14 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers import base
 
 from django_socketio import garbage, gunicorn_settings, handoff
+from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.workers import Workers
 from django_socketio.forwarding import Forwarding
 from django_socketio.gunicorn_requests import Handler, Hooks, Server, head_limits
 from django_socketio.handoff import Handoff
 from django_socketio.logs import escape
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.transports.alarms import clock
 from django_socketio.transports.passing import Passed
-from django_socketio.transports.workers import Workers
 
 if TYPE_CHECKING:
     from django_socketio.process import Process

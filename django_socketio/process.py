@@ -24,19 +24,19 @@ from django_socketio import (
 from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
+from django_socketio.concurrency.native import get_ident, in_loop
+from django_socketio.concurrency.repeated import RepeatedErrors
+from django_socketio.concurrency.running_loops import end_loops
+from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
 from django_socketio.following import Logins
 from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
-from django_socketio.repeated import RepeatedErrors
 from django_socketio.shared import LogMessage, Shared
-from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.native import get_ident, in_loop
 from django_socketio.transports.rates import Floodgate
-from django_socketio.transports.running_loops import end_loops
 from django_socketio.transports.session import Session
-from django_socketio.transports.workers import Workers
 from django_socketio.unhandled import Unhandled
 from django_socketio.watchdog import Watchdog
 

@@ -9,13 +9,13 @@ from django_socketio import events
 from django_socketio.calls import Calls
 from django_socketio.channels import Channels
 from django_socketio.codec import Codec
+from django_socketio.concurrency import workers
+from django_socketio.concurrency.repeated import RepeatedErrors
+from django_socketio.concurrency.wait_set import Census
+from django_socketio.concurrency.workers import Workers
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.repeated import RepeatedErrors
-from django_socketio.transports import workers
-from django_socketio.transports.census import Census
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
-from django_socketio.transports.workers import Workers
 from django_socketio.unhandled import log_for_debugging
 
 LogMessage = Callable[[Any, str, Any], None]

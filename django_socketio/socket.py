@@ -10,12 +10,12 @@ from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.calls import Calls
 from django_socketio.channels import Channels, Held
 from django_socketio.codec import Codec
+from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.member import Member, PublicSession, drop
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.threads import refuse, running
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.session import Session
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from gevent import get_hub, monkey
 
+from django_socketio.concurrency.native import allocate_lock, get_ident
 from django_socketio.logs import Lines, get_logger, name_of
-from django_socketio.transports.native import allocate_lock, get_ident
 
 logger = get_logger("django_socketio.server")
 

@@ -14,13 +14,13 @@ from websockets.sync.client import connect as websockets_connect
 
 import django_socketio
 from django_socketio import exceptions
+from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.turns import Turns
 from django_socketio.events import on_disconnect, on_error, on_event
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
-from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
-from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 from tests.clients import TIMEOUT, PollingClient, raw_request, response
 from tests.live import LiveServer

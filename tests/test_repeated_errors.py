@@ -6,7 +6,7 @@ from functools import wraps
 
 import pytest
 
-from django_socketio import repeated
+from django_socketio.concurrency import repeated
 from django_socketio.events import on_error, on_event
 from tests.clients import WebSocketClient
 from tests.waiting import wait_until

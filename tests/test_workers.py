@@ -11,8 +11,8 @@ from gevent.event import Event
 from greenlet import getcurrent
 
 from django_socketio.application import attendants
-from django_socketio.transports.worker import Pooled
-from django_socketio.transports.workers import Mailbox, Workers
+from django_socketio.concurrency.worker import Pooled
+from django_socketio.concurrency.workers import Mailbox, Workers
 
 language = contextvars.ContextVar("language", default="en")
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from socket import socket
 
+from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.turns import Turns
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Limits
-from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 
 Begin = Callable[[WebSocketTransport, bytes], None]

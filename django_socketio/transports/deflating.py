@@ -2,11 +2,11 @@
 
 from socket import socket
 
+from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.alarms import Alarms
 from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.outgoing import Outgoing
-from django_socketio.transports.turns import Turns
 from django_socketio.transports.websocket import WebSocketTransport
 
 CHUNK = 4096

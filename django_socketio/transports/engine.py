@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
 from django_socketio.transports.acceptor import Acceptor, Begin
-from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.crossing import Crossings
 from django_socketio.transports.http import (
     WEBSOCKET,

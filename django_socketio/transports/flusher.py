@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from gevent import get_hub
 
-from django_socketio.transports import log
-from django_socketio.transports.alarms import AFTER_READERS
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import AFTER_READERS
 
 MANY = 100
 """Flushes that take so long that it pays to look first for what else has come."""

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 from gevent.event import Event
 
+from django_socketio.concurrency.timers import clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
-from django_socketio.transports.alarms import clock
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing, one
 

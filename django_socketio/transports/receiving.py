@@ -5,12 +5,12 @@ from socket import socket
 
 from gevent import get_hub
 
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports import log
 from django_socketio.transports.hangup import has_hung_up, has_sent
 from django_socketio.transports.listener import Listener
-from django_socketio.transports.turns import Turns
 
 READ = 1
 CHUNK = 65_536

@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from gevent.event import Event
 
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import Alarm, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports import log
-from django_socketio.transports.alarms import Alarm, clock
 from django_socketio.transports.outgoing import PING, Outgoing
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport

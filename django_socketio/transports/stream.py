@@ -5,8 +5,8 @@ from typing import Any
 
 from gevent import get_hub
 
-from django_socketio.transports.alarms import clock
-from django_socketio.transports.turns import Turns
+from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.turns import Turns
 
 LONG = 0.001
 """Seconds for which what has come on one connection may keep the event loop from its turn."""

@@ -1,12 +1,12 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
 from django_socketio.protocol.engineio.packets import Packet, PacketType
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports import log
-from django_socketio.transports.alarms import Alarms, clock
 from django_socketio.transports.outgoing import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session

@@ -5,14 +5,14 @@ from typing import Any
 
 from gevent import get_hub
 
+from django_socketio.concurrency.timers import Alarm, Alarms, clock
+from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
-from django_socketio.transports.alarms import Alarm, Alarms, clock
 from django_socketio.transports.flusher import MORE_FOLLOWS, Flusher
 from django_socketio.transports.listener import Listener
 from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.receiving import Receiver
-from django_socketio.transports.turns import Turns
 
 WRITE = 2
 

@@ -10,9 +10,9 @@ from django.urls import include, path
 from greenlet import greenlet
 
 import django_socketio
-from django_socketio import repeated
+from django_socketio.concurrency import repeated
+from django_socketio.concurrency.workers import Workers
 from django_socketio.process import Process
-from django_socketio.transports.workers import Workers
 from tests.faults import events
 
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds

@@ -6,9 +6,9 @@ of others.
 
 from functools import partial
 
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.logs import get_logger
-from django_socketio.transports import log
-from django_socketio.transports.alarms import Alarms, clock
 
 logger = get_logger("django_socketio.sockets")
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from gevent import get_hub
 from greenlet import getcurrent, greenlet
 
+from django_socketio.concurrency.mailbox import FAILURES, Mailbox
+from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.turns import Turns
+from django_socketio.concurrency.worker import Worker
 from django_socketio.logs import get_logger
-from django_socketio.transports.alarms import clock
-from django_socketio.transports.mailbox import FAILURES, Mailbox
-from django_socketio.transports.turns import Turns
-from django_socketio.transports.worker import Worker
 
 __all__ = ["FAILURES", "Mailbox", "Workers"]
 

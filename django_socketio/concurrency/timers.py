@@ -8,8 +8,8 @@ from itertools import count
 
 from gevent import get_hub
 
+from django_socketio.concurrency import hub_log as log
 from django_socketio.logs import get_logger
-from django_socketio.transports import log
 
 logger = get_logger("django_socketio.server")
 

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from gevent import GreenletExit, Timeout
 
+from django_socketio.concurrency.timers import clock
 from django_socketio.logs import get_logger
-from django_socketio.transports.alarms import clock
 
 logger = get_logger("django_socketio.server")
 

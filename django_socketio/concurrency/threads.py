@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from gevent import monkey
 from gevent.threadpool import ThreadPool
 
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
-from django_socketio.transports import log
-from django_socketio.transports.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
 
 logger = get_logger("django_socketio.server")
 

@@ -12,8 +12,8 @@ from typing import Any
 from gevent import get_hub
 from gevent.hub import Waiter
 
-from django_socketio.transports import log
-from django_socketio.transports.alarms import AFTER_READERS, clock
+from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency.timers import AFTER_READERS, clock
 
 SHARE = 0.003
 """Seconds of a turn that pieces may take, the last of them aside."""
