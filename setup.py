@@ -20,8 +20,8 @@ COMPILED = """
     protocol/socketio/packets protocol/socketio/payloads
     protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
     protocol/websocket/utf8
-    transports/deflating transports/flusher transports/listener transports/outgoing
-    transports/polling transports/receiving transports/session transports/websocket
+    transports/deflating transports/encoded transports/interfaces transports/polling
+    transports/receiving transports/session transports/websocket transports/write_batch
 """
 
 

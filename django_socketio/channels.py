@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from django_socketio.concurrency.workers import FAILURES
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope, Relay, channel_of
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 
 logger = get_logger("django_socketio.relay")
 

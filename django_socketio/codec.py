@@ -6,7 +6,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 
 
 class Codec:

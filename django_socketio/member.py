@@ -9,7 +9,7 @@ from django_socketio.exceptions import ChannelError
 from django_socketio.names import check_channel
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 
 
 class PublicSession(NamedTuple):

@@ -16,7 +16,7 @@ from django_socketio.member import Member, PublicSession, drop
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.session import Session
 
 

@@ -19,9 +19,9 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.events import on_disconnect, on_error, on_event
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
 from django_socketio.transports.deflating import DeflatingTransport
-from django_socketio.transports.flusher import Flusher
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.websocket import WebSocketTransport
+from django_socketio.transports.write_batch import Flusher
 from tests.clients import TIMEOUT, PollingClient, raw_request, response
 from tests.live import LiveServer
 from tests.protocol.test_deflate import RSV1, compressed, inflated

@@ -8,7 +8,7 @@ from gevent.event import Event
 from websocket import ABNF
 
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.flusher import MANY, Flusher
+from django_socketio.transports.write_batch import MANY, Flusher
 from tests.clients import WebSocketClient
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from django_socketio.events import on_connect, on_event, on_message
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import HANDSHAKE, get
 

@@ -5,9 +5,9 @@ from socket import socket
 from django_socketio.concurrency.timers import Alarms
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.flusher import Flusher
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.websocket import WebSocketTransport
+from django_socketio.transports.write_batch import Flusher
 
 CHUNK = 4096
 """Bytes read at once: they may become a thousand times as many before any of it is handled."""

@@ -13,8 +13,9 @@ from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
-from django_socketio.transports.acceptor import Acceptor, Begin
+from django_socketio.transports.accept import Acceptor, Begin
 from django_socketio.transports.crossing import Crossings
+from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
@@ -23,7 +24,6 @@ from django_socketio.transports.http import (
     RequestError,
 )
 from django_socketio.transports.limits import Limits
-from django_socketio.transports.outgoing import Outgoing
 from django_socketio.transports.polling import NOOP, EndedError, OverlapError, PollingTransport
 from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import TAKEN, Upgrade

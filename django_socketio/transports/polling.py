@@ -15,8 +15,8 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
-from django_socketio.transports.listener import Listener
-from django_socketio.transports.outgoing import Outgoing, one
+from django_socketio.transports.encoded import Outgoing, one
+from django_socketio.transports.interfaces import Listener
 
 MAX_PACKETS_OUT = 16
 """In one answer: some clients drop the connection at more."""

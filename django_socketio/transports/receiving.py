@@ -9,8 +9,8 @@ from django_socketio.concurrency import hub_log as log
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.hangup import has_hung_up, has_sent
-from django_socketio.transports.listener import Listener
+from django_socketio.transports.interfaces import Listener
+from django_socketio.transports.peer_closed import has_hung_up, has_sent
 
 READ = 1
 CHUNK = 65_536

@@ -11,7 +11,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.outgoing import PING, Outgoing
+from django_socketio.transports.encoded import PING, Outgoing
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
 

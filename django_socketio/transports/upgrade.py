@@ -7,7 +7,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
 from django_socketio.protocol.engineio.packets import Packet, PacketType
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.outgoing import PROBE_ANSWER
+from django_socketio.transports.encoded import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
 from django_socketio.transports.websocket import WebSocketTransport

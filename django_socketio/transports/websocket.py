@@ -9,10 +9,10 @@ from django_socketio.concurrency.timers import Alarm, Alarms, clock
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
-from django_socketio.transports.flusher import MORE_FOLLOWS, Flusher
-from django_socketio.transports.listener import Listener
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.interfaces import Listener
 from django_socketio.transports.receiving import Receiver
+from django_socketio.transports.write_batch import MORE_FOLLOWS, Flusher
 
 WRITE = 2
 

@@ -5,8 +5,8 @@ Engine.IO: what comes, text or binary, goes back in one frame.
 """
 
 from django_socketio.application import ENGINE, HANDSHAKE
+from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.http import Exchange, RequestError
-from django_socketio.transports.outgoing import Outgoing
 from django_socketio.views import _response
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from django_socketio.protocol.engineio.packets import PacketType
 from django_socketio.protocol.websocket import connection as websocket
-from django_socketio.transports import outgoing
-from django_socketio.transports.outgoing import Outgoing
+from django_socketio.transports import encoded as outgoing
+from django_socketio.transports.encoded import Outgoing
 
 TEXT = '42["ü"]'
 BINARY = b"\x00\xff"

@@ -9,10 +9,10 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.deflating import DeflatingTransport
-from django_socketio.transports.flusher import Flusher
 from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.websocket import WebSocketTransport
+from django_socketio.transports.write_batch import Flusher
 
 Begin = Callable[[WebSocketTransport, bytes], None]
 """Gets a connection that was accepted, and what the client has sent on it so far."""
