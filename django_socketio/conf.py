@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio.protocol.http.origin import fault as origin_fault
-from django_socketio.relay.url import SCHEMES, RelayURL
+from django_socketio.relay.redis.url import SCHEMES, RelayURL
 from django_socketio.transports.limits import Limits, Rates
 
 PREFIX = "SOCKETIO_"

@@ -92,7 +92,7 @@ def _redis() -> Any:
     """
     if not has_redis():
         raise ImproperlyConfigured(NO_REDIS)
-    from django_socketio.relay import redis
+    from django_socketio.relay.redis import relay as redis
 
     return redis
 

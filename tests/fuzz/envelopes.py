@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
-from django_socketio.relay.keys import Names
-from django_socketio.relay.receiver import Receiver
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.sequencer import Receiver
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.packets import is_finite
 from tests.fuzz.target import Target

@@ -11,7 +11,7 @@ import pytest
 from django_socketio import RelayError
 from django_socketio.relay.base import Envelope, channel_topic
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.redis import Options, RedisRelay
+from django_socketio.relay.redis.relay import Options, RedisRelay
 from tests.redis_server import ALL, DEFAULT, RedisServer, has, program
 from tests.relay.cluster import RedisCluster
 from tests.waiting import wait_until

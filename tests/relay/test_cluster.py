@@ -9,7 +9,7 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.base import channel_topic
-from django_socketio.relay.redis import Options, RedisRelay
+from django_socketio.relay.redis.relay import Options, RedisRelay
 from tests.clients import WebSocketClient
 from tests.relay.cluster import RedisCluster, free_ports
 from tests.relay.conftest import (
@@ -182,8 +182,8 @@ def test_nothing_is_told_of_an_idle_channel_whose_slot_moves(cluster, new_cluste
 
 
 def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_cluster, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.05)
-    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.02)
+    monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_cluster(timeout=0.5)
     source, target, _ = cluster.nodes
     (reader,) = [r for node, r in relay._reader._readers.items() if node.port == source.port]
@@ -247,8 +247,8 @@ def test_a_message_for_several_slots_is_delivered_once(cluster, new_cluster):
 
 
 def test_a_node_that_hangs_is_found_and_the_others_go_on(cluster, new_cluster, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.2)
-    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.05)
     relay, inbox = new_cluster(timeout=0.4)
     hanging, *others = cluster.nodes
     here, there = (topic_of(cluster, relay, node) for node in (hanging, others[0]))

@@ -8,7 +8,7 @@ import redis
 
 from django_socketio.events import on_finish
 from django_socketio.relay.base import channel_topic
-from django_socketio.relay.connecting import listening_connection
+from django_socketio.relay.redis.client import listening_connection
 from tests.clients import WebSocketClient
 from tests.production.programs import Gunicorn
 from tests.relay.conftest import A, B, message

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from django_socketio.relay import wire
-from django_socketio.relay.receiver import QUIET
+from django_socketio.relay.redis.sequencer import QUIET
 from tests.relay.conftest import A, B, message
 
 HUGE = 10**30

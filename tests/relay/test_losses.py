@@ -73,7 +73,7 @@ def subscribers(redis_server, new_redis, monkeypatch):
     """Relays as of two processes, each on all channels, with journals."""
     monkeypatch.setattr("tests.relay.conftest.Inbox", Journal)
     # Whoever is cut off from Redis stays so long enough to miss something.
-    monkeypatch.setattr("django_socketio.relay.reader.FIRST_PAUSE", 0.4)
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.FIRST_PAUSE", 0.4)
     pairs = [new_redis() for _ in range(2)]
     for relay, journal in pairs:
         for topic in CHANNELS:

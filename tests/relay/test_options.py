@@ -9,7 +9,7 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay import wire
-from django_socketio.relay.options import USABLE
+from django_socketio.relay.redis.options import USABLE
 from tests.production.documented import blocks
 from tests.programs import free_port
 from tests.redis_server import RedisServer

@@ -142,8 +142,8 @@ def test_a_new_subscriber_gets_nothing_from_before_it_came(redis_server, listeni
 
 
 def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.2)
-    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.05)
     relay, inbox = new_redis(timeout=0.4)
     relay.subscribe(A, inbox.deliver)
     redis_server.pause()
@@ -155,8 +155,8 @@ def test_a_deaf_relay_is_found_by_its_own_messages(redis_server, new_redis, monk
 
 
 def test_a_living_relay_is_left_in_peace(redis_server, new_redis, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.pulse.CHECK_INTERVAL", 0.05)
-    monkeypatch.setattr("django_socketio.relay.reader.POLL", 0.02)
+    monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_redis(timeout=0.5)
     pulse = relay._reader._pulse
     heard = pulse.heard

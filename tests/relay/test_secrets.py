@@ -12,8 +12,8 @@ from django.test import override_settings
 from django.views.debug import ExceptionReporter
 
 from django_socketio import conf, relay_status
-from django_socketio.relay.redis import Options
-from django_socketio.relay.url import RelayURL
+from django_socketio.relay.redis.relay import Options
+from django_socketio.relay.redis.url import RelayURL
 from tests.programs import MANAGE, ROOT, Program
 
 SECRET = "s3cr3t"

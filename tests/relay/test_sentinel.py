@@ -6,7 +6,7 @@ import threading
 import pytest
 import redis
 
-from django_socketio.relay import reader
+from django_socketio.relay.redis import subscriber as reader
 from tests.programs import free_port
 from tests.redis_server import program
 from tests.relay.conftest import A, message, publisher_works

@@ -8,7 +8,7 @@ from django.test import override_settings
 from django_socketio import conf, relays
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
-from django_socketio.relay.redis import RedisRelay
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.signing import SKEW, Signing, derived_key
 from tests.relay.conftest import A, B, Inbox, each_server, message
 from tests.waiting import wait_until

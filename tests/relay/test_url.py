@@ -12,10 +12,10 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from django_socketio import conf
-from django_socketio.relay.keys import Names
-from django_socketio.relay.options import UNUSABLE, USABLE
-from django_socketio.relay.redis import Options, RedisRelay
-from django_socketio.relay.url import RelayURL
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.options import UNUSABLE, USABLE
+from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.url import RelayURL
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
-from django_socketio.relay.keys import Names
+from django_socketio.relay.redis.keys import Names
 
 logger = get_logger("django_socketio.relay")
 

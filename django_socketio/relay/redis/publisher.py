@@ -9,9 +9,9 @@ import redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
-from django_socketio.relay.connecting import descriptors
-from django_socketio.relay.keys import Names
-from django_socketio.relay.script import PUBLISH
+from django_socketio.relay.redis.client import descriptors
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.script import PUBLISH
 
 LATELY = 1000
 """Messages of a log among which one is looked for whose answer was lost."""

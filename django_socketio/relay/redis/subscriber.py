@@ -10,9 +10,9 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.logs import get_logger
-from django_socketio.relay.connecting import descriptors, listening_connection
-from django_socketio.relay.jitter import jitter
-from django_socketio.relay.pulse import Pulse
+from django_socketio.relay.redis.client import descriptors, listening_connection
+from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.jitter import jitter
 
 logger = get_logger("django_socketio.relay")
 

@@ -9,17 +9,17 @@ from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
-from django_socketio.relay.cluster_publisher import ClusterPublisher
-from django_socketio.relay.cluster_reader import ClusterReader
-from django_socketio.relay.connecting import connect
-from django_socketio.relay.keys import Names
-from django_socketio.relay.publisher import Publisher
-from django_socketio.relay.pulse import Pulse
-from django_socketio.relay.reader import Reader
-from django_socketio.relay.receiver import Lost, Receiver, Schedule
+from django_socketio.relay.cluster.publisher import ClusterPublisher
+from django_socketio.relay.cluster.subscriber import ClusterReader
+from django_socketio.relay.cluster.topology import Node, Topology
+from django_socketio.relay.redis.client import connect
+from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.publisher import Publisher
+from django_socketio.relay.redis.sequencer import Lost, Receiver, Schedule
+from django_socketio.relay.redis.subscriber import Reader
+from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
-from django_socketio.relay.topology import Node, Topology
-from django_socketio.relay.url import RelayURL
 
 AnyPublisher = Publisher | ClusterPublisher
 AnyReader = Reader | ClusterReader

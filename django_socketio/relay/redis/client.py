@@ -7,7 +7,7 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from django_socketio.relay.url import RelayURL
+from django_socketio.relay.redis.url import RelayURL
 
 POOL_SIZE = 10
 """Connections for publishing in a process, unless the URL says otherwise."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from django_socketio.relay.options import is_known, option
+from django_socketio.relay.redis.options import is_known, option
 
 PORTS = {"redis+sentinel": 26379}
 """Default ports of schemes, where they are not Redis's own."""

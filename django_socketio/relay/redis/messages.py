@@ -6,8 +6,8 @@ from collections.abc import Callable
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
-from django_socketio.relay.keys import Names
-from django_socketio.relay.publisher import REFERENCE
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.publisher import REFERENCE
 from django_socketio.relay.signing import SIGNED, Signing
 
 SEEN = 10_000

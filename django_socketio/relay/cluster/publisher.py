@@ -16,9 +16,9 @@ from redis.exceptions import (
 )
 
 from django_socketio.exceptions import RelayError
-from django_socketio.relay.keys import Names
-from django_socketio.relay.publisher import Publisher
-from django_socketio.relay.topology import Node, Topology, slot_of
+from django_socketio.relay.cluster.topology import Node, Topology, slot_of
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.publisher import Publisher
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.1
 """Seconds between attempts."""

@@ -11,9 +11,9 @@ from redis.exceptions import RedisError
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Deliver, channel_of
-from django_socketio.relay.keys import Names
-from django_socketio.relay.messages import Gone, Messages
-from django_socketio.relay.positions import Position, Track, Verdict
+from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.messages import Gone, Messages
+from django_socketio.relay.redis.positions import Position, Track, Verdict
 from django_socketio.relay.signing import Signing
 
 logger = get_logger("django_socketio.relay")

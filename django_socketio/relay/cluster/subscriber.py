@@ -9,11 +9,11 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from django_socketio.logs import get_logger
-from django_socketio.relay.jitter import jitter
-from django_socketio.relay.pulse import Pulse
-from django_socketio.relay.reader import Listener
-from django_socketio.relay.shard_reader import ShardReader
-from django_socketio.relay.topology import Node, Topology, slot_of
+from django_socketio.relay.cluster.shard import ShardReader
+from django_socketio.relay.cluster.topology import Node, Topology, slot_of
+from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.subscriber import Listener
 
 logger = get_logger("django_socketio.relay")
 

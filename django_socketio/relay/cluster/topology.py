@@ -9,9 +9,9 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
-from django_socketio.relay.connecting import connect, descriptors
-from django_socketio.relay.jitter import jitter
-from django_socketio.relay.url import RelayURL
+from django_socketio.relay.redis.client import connect, descriptors
+from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.url import RelayURL
 
 SETTLING = 1.0
 """Seconds after which those that listened to a slot have followed it to another node."""

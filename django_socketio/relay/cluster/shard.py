@@ -8,9 +8,9 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import MovedError
 
-from django_socketio.relay.pulse import Pulse
-from django_socketio.relay.reader import Listener, Reader, Words
-from django_socketio.relay.topology import Node, slot_of
+from django_socketio.relay.cluster.topology import Node, slot_of
+from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.subscriber import Listener, Reader, Words
 
 SHARDED = Words("SSUBSCRIBE", "SUNSUBSCRIBE", b"ssubscribe", b"sunsubscribe", b"smessage")
 

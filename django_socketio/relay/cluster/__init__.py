@@ -1,0 +1,1 @@
+"""The parts of the Redis relay that differ in a Redis Cluster."""

@@ -1,0 +1,1 @@
+"""The relay over one Redis, or over the primary that Sentinels name."""
