@@ -13,7 +13,8 @@ from setuptools import setup
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    acknowledging acks channels clients codec connections handlers shared
+    acknowledging acks clients codec connections handlers shared
+    channels/registry
     concurrency/mailbox concurrency/workers
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets

@@ -50,7 +50,7 @@ _BROADCASTS = ("broadcast", "broadcast_channel", "send")
 def __getattr__(name: str) -> Any:
     # Late, so that reading the version or catching NoSocket does not import gevent.
     if name in _BROADCASTS:
-        from django_socketio import broadcasts
+        from django_socketio.channels import publish as broadcasts
 
         return getattr(broadcasts, name)
     if name == "in_thread":

@@ -18,7 +18,8 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
-        from django_socketio import broadcasts, conf, relays, signals
+        from django_socketio import conf, relays, signals
+        from django_socketio.channels import publish as broadcasts
         from django_socketio.concurrency import threads
 
         register(check_settings)

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django_socketio import broadcasts, database, relays
+from django_socketio import database, relays
+from django_socketio.channels import publish as broadcasts
 from django_socketio.concurrency import threads
 from django_socketio.exceptions import NoSocket
 from django_socketio.handlers import after_handler

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django_socketio.channels import Channels
+from django_socketio.channels.names import check_channel
+from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import ChannelError
-from django_socketio.names import check_channel
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 from django_socketio.transports.encoded import Outgoing

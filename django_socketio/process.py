@@ -11,18 +11,10 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
-from django_socketio import (
-    admission,
-    broadcasts,
-    conf,
-    database,
-    following,
-    forking,
-    relays,
-    signals,
-)
+from django_socketio import admission, conf, database, following, forking, relays, signals
 from django_socketio.calls import Calls
-from django_socketio.channels import Channels
+from django_socketio.channels import publish as broadcasts
+from django_socketio.channels.registry import Channels
 from django_socketio.codec import Codec
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.repeated import RepeatedErrors

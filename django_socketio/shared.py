@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from django_socketio import events
 from django_socketio.calls import Calls
-from django_socketio.channels import Channels
+from django_socketio.channels.registry import Channels
 from django_socketio.codec import Codec
 from django_socketio.concurrency import workers
 from django_socketio.concurrency.repeated import RepeatedErrors

@@ -8,7 +8,7 @@ from gevent.event import AsyncResult
 
 from django_socketio.acks import Acks, Callback, unpack
 from django_socketio.calls import Calls
-from django_socketio.channels import Channels, Held
+from django_socketio.channels.registry import Channels, Held
 from django_socketio.codec import Codec
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import CallTimeout, RelayGap

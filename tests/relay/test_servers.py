@@ -149,7 +149,7 @@ def test_servers_go_on_while_redis_is_away_and_meet_again(redis_server, servers)
 
 def test_out_of_band_functions_reach_other_processes(redis_server, servers, settings_with_relay):
     import django_socketio
-    from django_socketio import broadcasts
+    from django_socketio.channels import publish as broadcasts
 
     client = join(servers[1], "a")
     # What a process that is no server does: a WSGI worker, a Celery task, a shell.

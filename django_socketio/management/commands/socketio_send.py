@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from django_socketio import broadcasts
+from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import SocketIOError
 from django_socketio.protocol import json
 

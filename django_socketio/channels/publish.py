@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
 from django_socketio.exceptions import NoSocket
-from django_socketio.names import check_channel
 from django_socketio.protocol.socketio.names import check_event, check_namespace
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 

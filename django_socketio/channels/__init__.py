@@ -1,0 +1,1 @@
+"""Channels: their names, their members in this process, and publishing to them."""
