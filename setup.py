@@ -13,9 +13,10 @@ from setuptools import setup
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    acknowledging acks clients codec connections handlers shared
+    acknowledging acks clients codec connections shared
     channels/registry
     concurrency/mailbox concurrency/workers
+    events/handlers
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets
     protocol/socketio/packets protocol/socketio/payloads

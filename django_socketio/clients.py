@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from django_socketio import acknowledging, events
 from django_socketio.concurrency.workers import Mailbox
+from django_socketio.events.handlers import UNHANDLED, call
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
-from django_socketio.handlers import UNHANDLED, call
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet

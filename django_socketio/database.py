@@ -21,8 +21,8 @@ from django_socketio.concurrency.threads import refuse, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.worker import Worker, forget_locals, linked
 from django_socketio.concurrency.workers import Workers
+from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import ThreadError
-from django_socketio.handlers import after_handler
 from django_socketio.logs import get_logger, name_of
 
 logger = get_logger("django_socketio.server")

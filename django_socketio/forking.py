@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django_socketio import database, relays
 from django_socketio.channels import publish as broadcasts
 from django_socketio.concurrency import threads
+from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import NoSocket
-from django_socketio.handlers import after_handler
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.transports import forks
 from django_socketio.transports.handler import Handler

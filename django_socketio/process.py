@@ -22,6 +22,7 @@ from django_socketio.concurrency.running_loops import end_loops
 from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
+from django_socketio.events.unhandled import Unhandled
 from django_socketio.following import Logins
 from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
@@ -29,7 +30,6 @@ from django_socketio.shared import LogMessage, Shared
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
-from django_socketio.unhandled import Unhandled
 from django_socketio.watchdog import Watchdog
 
 logger = get_logger("django_socketio.server")

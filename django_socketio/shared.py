@@ -13,10 +13,10 @@ from django_socketio.concurrency import workers
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.wait_set import Census
 from django_socketio.concurrency.workers import Workers
+from django_socketio.events.unhandled import log_for_debugging
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
-from django_socketio.unhandled import log_for_debugging
 
 LogMessage = Callable[[Any, str, Any], None]
 """Logs what a client sent: its request, the kind (message, subscribe, …), the content."""

@@ -14,7 +14,7 @@ from django.test import RequestFactory
 
 from django_socketio.application import trim
 from django_socketio.events import on_connect
-from django_socketio.handlers import REMEMBERED_BYTES, Handlers, Registration
+from django_socketio.events.handlers import REMEMBERED_BYTES, Handlers, Registration
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
 from django_socketio.transports.rates import Buckets
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
-from django_socketio.handlers import Handlers, Registration
+from django_socketio.events.handlers import Handlers, Registration
 
 
 def handler(request, socket, context, *args):

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
+from django_socketio.events.handlers import Handlers, Registration
 from django_socketio.exceptions import EventError
-from django_socketio.handlers import Handlers, Registration
 from django_socketio.protocol.socketio.names import check_namespace
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
