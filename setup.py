@@ -9,11 +9,10 @@ import os
 
 from setuptools import setup
 
-# What every message passes. What users call, subclass or patch stays Python. So does what calls
+# What every message passes. What users call, subclass or patch stays Python. So does what sockets/calls
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    acknowledging acks clients codec connections shared
     channels/registry
     concurrency/mailbox concurrency/workers
     events/handlers
@@ -22,6 +21,8 @@ COMPILED = """
     protocol/socketio/packets protocol/socketio/payloads
     protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
     protocol/websocket/utf8
+    sockets/acknowledging sockets/acks sockets/client sockets/encoder sockets/lifecycle
+    sockets/services
     transports/deflating transports/encoded transports/interfaces transports/polling
     transports/receiving transports/session transports/websocket transports/write_batch
 """

@@ -13,14 +13,14 @@ from django_socketio import sessions
 from django_socketio.concurrency import hub_log as log
 from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
-from django_socketio.connections import Connection
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logins import Login, Touched
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.base import Envelope
-from django_socketio.shared import Shared
 from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.sockets.client import Connection
+from django_socketio.sockets.services import Shared
 from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
 

@@ -12,10 +12,8 @@ from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
 from django_socketio import admission, conf, database, following, forking, relays, signals
-from django_socketio.calls import Calls
 from django_socketio.channels import publish as broadcasts
 from django_socketio.channels.registry import Channels
-from django_socketio.codec import Codec
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.running_loops import end_loops
@@ -26,7 +24,9 @@ from django_socketio.events.unhandled import Unhandled
 from django_socketio.following import Logins
 from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
-from django_socketio.shared import LogMessage, Shared
+from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.services import LogMessage, Shared
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django_socketio.codec import Codec
 from django_socketio.concurrency import hub_log as log
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.socket import Socket
+from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.socket import Socket
 
 logger = get_logger("django_socketio.sockets")
 

@@ -6,16 +6,16 @@ from typing import Any, Protocol
 
 from gevent.event import AsyncResult
 
-from django_socketio.acks import Acks, Callback, unpack
-from django_socketio.calls import Calls
 from django_socketio.channels.registry import Channels, Held
-from django_socketio.codec import Codec
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import CallTimeout, RelayGap
-from django_socketio.member import Member, PublicSession, drop
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
+from django_socketio.sockets.acks import Acks, Callback, unpack
+from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.subscriptions import Member, PublicSession, drop
 from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.session import Session
 

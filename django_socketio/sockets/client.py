@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from django_socketio import acknowledging, events
-from django_socketio.clients import Client, Login
+from django_socketio import events
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
-from django_socketio.shared import Shared, refuse
+from django_socketio.sockets import acknowledging
+from django_socketio.sockets.lifecycle import Client, Login
+from django_socketio.sockets.services import Shared, refuse
 from django_socketio.transports.session import Session
 
 CONNECT, EVENT = PacketType.CONNECT, PacketType.EVENT

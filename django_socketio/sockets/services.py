@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from django_socketio import events
-from django_socketio.calls import Calls
 from django_socketio.channels.registry import Channels
-from django_socketio.codec import Codec
 from django_socketio.concurrency import workers
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.wait_set import Census
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events.unhandled import log_for_debugging
 from django_socketio.protocol.socketio.packets import Packet, PacketType
+from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.encoder import Codec
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
 

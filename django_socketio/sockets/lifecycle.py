@@ -8,14 +8,15 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from django_socketio import acknowledging, events
+from django_socketio import events
 from django_socketio.concurrency.workers import Mailbox
 from django_socketio.events.handlers import UNHANDLED, call
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.shared import (
+from django_socketio.sockets import acknowledging
+from django_socketio.sockets.services import (
     FAILURES,
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
@@ -24,7 +25,7 @@ from django_socketio.shared import (
     refusal_text,
     refuse,
 )
-from django_socketio.socket import Socket
+from django_socketio.sockets.socket import Socket
 from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.sockets")

@@ -1,0 +1,1 @@
+"""The Socket.IO server: clients, their sockets, and events in both directions."""
