@@ -9,7 +9,7 @@ import os
 
 from setuptools import setup
 
-# What every message passes. What users call, subclass or patch stays Python. So does what sockets/calls
+# What every message passes. What users call, subclass or patch stays Python. So does what calls
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """

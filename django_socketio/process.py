@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
-from django_socketio import admission, conf, database, following, forking, relays, signals
+from django_socketio import conf, database, forking, relays
 from django_socketio.channels import publish as broadcasts
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.native import get_ident, in_loop
@@ -21,14 +21,17 @@ from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
 from django_socketio.events.unhandled import Unhandled
-from django_socketio.following import Logins
 from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
+from django_socketio.security import login_registry as following
+from django_socketio.security import permissions as admission
+from django_socketio.security import signals
+from django_socketio.security.login_registry import Logins
+from django_socketio.security.throttling import Floodgate
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Codec
 from django_socketio.sockets.services import LogMessage, Shared
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.rates import Floodgate
 from django_socketio.transports.session import Session
 from django_socketio.watchdog import Watchdog
 

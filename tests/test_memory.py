@@ -16,7 +16,7 @@ from django_socketio.application import trim
 from django_socketio.events import on_connect
 from django_socketio.events.handlers import REMEMBERED_BYTES, Handlers, Registration
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
-from django_socketio.transports.rates import Buckets
+from django_socketio.security.throttling import Buckets
 from tests.waiting import wait_until
 
 BOUND = REMEMBERED_BYTES + 1_000_000

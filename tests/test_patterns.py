@@ -6,7 +6,7 @@ import pytest
 
 from django_socketio.checks import check_patterns
 from django_socketio.events import on_message, on_subscribe
-from django_socketio.patterns import name_that_takes_long
+from django_socketio.security.patterns import name_that_takes_long
 
 HARMLESS = [
     "",

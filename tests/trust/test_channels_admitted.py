@@ -5,9 +5,9 @@ import logging
 import pytest
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
-from django_socketio import admission
 from django_socketio.checks import check_settings
 from django_socketio.events import on_subscribe, on_unsubscribe
+from django_socketio.security import permissions as admission
 
 DENIED = {"error": "Permission denied"}
 HERE = "tests.trust.test_channels_admitted."

@@ -9,19 +9,19 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from gevent import get_hub
 
-from django_socketio import sessions
 from django_socketio.concurrency import hub_log as log
 from django_socketio.concurrency.timers import Alarms, clock
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
 from django_socketio.exceptions import ProtocolError, RateExceeded
-from django_socketio.logins import Login, Touched
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.base import Envelope
-from django_socketio.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.security import sessions
+from django_socketio.security.login import Login, Touched
+from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.security.throttling import Floodgate, Meter
 from django_socketio.sockets.client import Connection
 from django_socketio.sockets.services import Shared
-from django_socketio.transports.rates import Floodgate, Meter
 from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.security")

@@ -10,9 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
 
-from django_socketio import sessions
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.security import sessions
 from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.security")

@@ -10,11 +10,11 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models.signals import post_delete, post_save
 
-from django_socketio import sessions
 from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import NoSocket, RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
+from django_socketio.security import sessions
 
 logger = get_logger("django_socketio.security")
 

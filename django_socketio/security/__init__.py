@@ -1,0 +1,1 @@
+"""Access: origins, permissions, logins and rates."""
