@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
         return in_thread
     if name == "relay_status":
-        from django_socketio.relays import relay_status
+        from django_socketio.server.relays import relay_status
 
         return relay_status
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,10 +18,11 @@ class DjangoSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Import ``events.py`` of every installed app; an error inside one is raised."""
-        from django_socketio import conf, relays
+        from django_socketio import conf
         from django_socketio.channels import publish as broadcasts
         from django_socketio.concurrency import threads
         from django_socketio.security import signals
+        from django_socketio.server import relays
 
         register(check_settings)
         register(check_patterns)

@@ -8,12 +8,13 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
-from django_socketio import conf, relays
+from django_socketio import conf
 from django_socketio.events import all_events
 from django_socketio.logs import name_of
 from django_socketio.protocol.http.origin import NULL
 from django_socketio.security import permissions as admission
 from django_socketio.security.patterns import name_that_takes_long
+from django_socketio.server import relays
 
 
 def check_settings(

@@ -2,6 +2,6 @@
 
 from django.urls import re_path
 
-from django_socketio.views import socketio
+from django_socketio.server.view import socketio
 
 urlpatterns = [re_path(r"^socket\.io/?$", socketio, name="socketio")]

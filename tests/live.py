@@ -23,7 +23,7 @@ class LiveServer:
     def _run(self):
         import gevent
 
-        from django_socketio.server import Server
+        from django_socketio.server.dev import Server
 
         try:
             self._hub = gevent.get_hub()

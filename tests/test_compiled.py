@@ -49,7 +49,8 @@ def compiled(tmp_path_factory):
 
 
 def test_the_message_path_is_compiled_and_behaves_the_same(compiled):
-    files = "import django_socketio.clients as a, django_socketio.transports.session as b; "
+    files = "from django_socketio.sockets import lifecycle as a; "
+    files += "from django_socketio.transports import session as b; "
     where = run(sys.executable, "-c", files + "print(a.__file__, b.__file__)", cwd=compiled)
     assert all(path.startswith(str(compiled)) for path in where.split())
     assert all(path.endswith(".so") for path in where.split())

@@ -147,7 +147,7 @@ def test_nothing_of_the_server_is_in_the_way_of_a_walk(site, url):
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
 def test_the_servers_objects_are_not_copied(how):
-    from django_socketio.transports.opaque import Opaque
+    from django_socketio.server.opaque import Opaque
 
     kept = Opaque({"sid": "secret"})
     assert how({"key": kept})["key"] is kept

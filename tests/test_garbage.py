@@ -4,7 +4,7 @@ import gc
 import subprocess
 import sys
 
-from django_socketio.garbage import OURS, PYTHONS_OWN, collect_less
+from django_socketio.server.garbage import OURS, PYTHONS_OWN, collect_less
 
 
 def printed(code):
@@ -15,7 +15,7 @@ def printed(code):
 
 def test_it_leaves_out_what_was_loaded_and_runs_less_often():
     frozen, *thresholds = printed(
-        "import gc; from django_socketio.garbage import collect_less\n"
+        "import gc; from django_socketio.server.garbage import collect_less\n"
         "before = gc.get_freeze_count(); collect_less()\n"
         "print(gc.get_freeze_count() - before, *gc.get_threshold())"
     )
@@ -41,7 +41,7 @@ def test_what_a_project_has_set_stays():
 
 def test_it_stays_off_where_a_project_has_switched_it_off():
     assert printed(
-        "import gc; from django_socketio.garbage import collect_less\n"
+        "import gc; from django_socketio.server.garbage import collect_less\n"
         "before = gc.get_freeze_count(); gc.disable(); collect_less()\n"
         "print(gc.isenabled(), gc.get_freeze_count() - before)"
     ) == ["False", "0"]

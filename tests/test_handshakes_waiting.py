@@ -12,7 +12,9 @@ from django.urls import include, path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from django_socketio import endpoints, urls, views
+from django_socketio import urls
+from django_socketio.server import endpoints
+from django_socketio.server import view as views
 from tests.clients import PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import HANDSHAKE, get
 from tests.waiting import wait_until

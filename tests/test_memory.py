@@ -12,11 +12,11 @@ import websocket
 from django.conf import settings
 from django.test import RequestFactory
 
-from django_socketio.application import trim
 from django_socketio.events import on_connect
 from django_socketio.events.handlers import REMEMBERED_BYTES, Handlers, Registration
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
 from django_socketio.security.throttling import Buckets
+from django_socketio.server.wsgi import trim
 from tests.waiting import wait_until
 
 BOUND = REMEMBERED_BYTES + 1_000_000

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_socketio.transports import handler
+from django_socketio.server import pywsgi as handler
 from tests.clients import PollingClient, raw_request, response
 from tests.waiting import wait_until
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from django_socketio.garbage import OURS
+from django_socketio.server.garbage import OURS
 from tests.clients import WebSocketClient, close_all
 from tests.programs import Runserver, free_port
 from tests.test_bad_input import get

@@ -6,8 +6,8 @@ from django.template import Context, Template
 from django.test import RequestFactory, override_settings
 
 from django_socketio import conf
-from django_socketio.application import ENGINE
 from django_socketio.checks import check_settings
+from django_socketio.server.wsgi import ENGINE
 from django_socketio.transports.limits import Limits
 
 

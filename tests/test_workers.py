@@ -10,9 +10,9 @@ import pytest
 from gevent.event import Event
 from greenlet import getcurrent
 
-from django_socketio.application import attendants
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Mailbox, Workers
+from django_socketio.server.wsgi import attendants
 
 language = contextvars.ContextVar("language", default="en")
 

@@ -8,7 +8,7 @@ from django.template import Library
 from django.urls import NoReverseMatch, reverse
 
 from django_socketio import conf
-from django_socketio.application import ENGINE
+from django_socketio.server.wsgi import ENGINE
 
 register = Library()
 

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.test.utils import override_settings
 
-from django_socketio.server import Server
+from django_socketio.server.dev import Server
 from tests.browser.site import Door
 from tests.live import LiveServer
 
@@ -148,7 +148,7 @@ def start_at(port):
     def make(django, host, _):
         return Server(django, host, port)
 
-    with mock.patch("django_socketio.server.Server", make):
+    with mock.patch("django_socketio.server.dev.Server", make):
         return LiveServer()
 
 

@@ -8,8 +8,9 @@ from asgiref.sync import sync_to_async
 from django.db import connection, connections, transaction
 from gevent import monkey
 
-from django_socketio import database, in_thread
+from django_socketio import in_thread
 from django_socketio.events import on_error, on_event, on_message
+from django_socketio.server import database
 
 if "TEST_IDLE_TIME" in os.environ:
     database.IDLE_TIME = float(os.environ["TEST_IDLE_TIME"])

@@ -12,7 +12,7 @@ from greenlet import greenlet
 import django_socketio
 from django_socketio.concurrency import repeated
 from django_socketio.concurrency.workers import Workers
-from django_socketio.process import Process
+from django_socketio.server.bootstrap import Process
 from tests.faults import events
 
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds

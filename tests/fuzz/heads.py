@@ -4,7 +4,7 @@ import re
 from io import BufferedReader, BytesIO, RawIOBase
 
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
-from django_socketio.transports.chunked import MAX_LINE, MAX_TRAILERS, read_chunks
+from django_socketio.server.chunked import MAX_LINE, MAX_TRAILERS, read_chunks
 from tests.fuzz.target import Target
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from django_socketio.transports import forks
+from django_socketio.server import forks
 from tests.clients import PollingClient, WebSocketClient, raw_request, response
 from tests.programs import Runserver
 from tests.redis_server import RedisServer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from django_socketio.garbage import OURS
+from django_socketio.server.garbage import OURS
 from tests.clients import PollingClient, WebSocketClient, raw_request, response
 from tests.production.programs import HAS_CONTROL_SOCKET
 from tests.test_bad_input import get

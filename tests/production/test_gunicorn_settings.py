@@ -9,10 +9,10 @@ import pytest
 import websocket
 from gunicorn import config
 
-from django_socketio import gunicorn_settings
-from django_socketio.forwarding import Forwarding
-from django_socketio.gunicorn import Worker
 from django_socketio.protocol.http.fields import Fields, HeadRefused
+from django_socketio.server.gunicorn import settings as gunicorn_settings
+from django_socketio.server.gunicorn.forwarding import Forwarding
+from django_socketio.server.gunicorn.worker import Worker
 from tests.clients import PollingClient, raw_request, response
 from tests.production.programs import GUNICORN
 from tests.production.test_gunicorn import HANDSHAKE, connected

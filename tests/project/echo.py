@@ -4,10 +4,10 @@ It is reached as the sockets are (Django, the engine's handshake, the event loop
 Engine.IO: what comes, text or binary, goes back in one frame.
 """
 
-from django_socketio.application import ENGINE, HANDSHAKE
+from django_socketio.server.view import _response
+from django_socketio.server.wsgi import ENGINE, HANDSHAKE
 from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.http import Exchange, RequestError
-from django_socketio.views import _response
 
 
 class Echo:

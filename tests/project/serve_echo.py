@@ -16,7 +16,7 @@ def main(port):
     from django.conf import settings
     from django.core.handlers.wsgi import WSGIHandler
 
-    from django_socketio.server import Server
+    from django_socketio.server.dev import Server
 
     settings.SOCKETIO_MAX_MESSAGE_SIZE = settings.SOCKETIO_MAX_UNSENT_BYTES = LIMIT
     settings.SOCKETIO_COMPRESSION_THRESHOLD = 1

@@ -168,7 +168,7 @@ def test_out_of_band_functions_reach_other_processes(redis_server, servers, sett
 def settings_with_relay(redis_server):
     from django.test import override_settings
 
-    from django_socketio import relays
+    from django_socketio.server import relays
 
     with override_settings(SOCKETIO_RELAY_URL=redis_server.url):
         yield

@@ -5,11 +5,12 @@ import time
 import pytest
 from django.test import override_settings
 
-from django_socketio import conf, relays
+from django_socketio import conf
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.signing import SKEW, Signing, derived_key
+from django_socketio.server import relays
 from tests.relay.conftest import A, B, Inbox, each_server, message
 from tests.waiting import wait_until
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
-from django_socketio.relays import encode_default
+from django_socketio.server.relays import encode_default
 from django_socketio.sockets.encoder import Codec
 from tests.relay.conftest import A, message
 

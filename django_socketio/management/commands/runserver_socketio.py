@@ -16,8 +16,9 @@ from django.core.management.commands.runserver import naiveip_re
 from django.db import connections
 from django.utils import autoreload
 
-from django_socketio import __version__, conf, garbage
-from django_socketio.management import supervisor
+from django_socketio import __version__, conf
+from django_socketio.server import garbage
+from django_socketio.server.reloader import supervisor
 
 INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
 
@@ -96,7 +97,7 @@ class Command(RunServer):
         autoreload.raise_last_exception()
         self._check(options)
         handler = self._handler(options)  # configures logging again: loggers must be made after it
-        from django_socketio.server import ERRORS, Server
+        from django_socketio.server.dev import ERRORS, Server
 
         show_messages()
         try:

@@ -3,12 +3,12 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from django_socketio.application import ENGINE, HANDSHAKE, Handshake, refuse_origin
-from django_socketio.endpoints import MARK
 from django_socketio.logs import get_logger
 from django_socketio.security import origins
+from django_socketio.server.endpoints import MARK
+from django_socketio.server.opaque import Opaque
+from django_socketio.server.wsgi import ENGINE, HANDSHAKE, Handshake, refuse_origin
 from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
-from django_socketio.transports.opaque import Opaque
 
 logger = get_logger("django_socketio.server")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from gevent import socket
 
-from django_socketio.application import Application, attendants
 from django_socketio.logs import get_logger
-from django_socketio.process import Process
-from django_socketio.transports.handler import Handler as ConnectionHandler
-from django_socketio.transports.handler import Listener, mask_sids
+from django_socketio.server.bootstrap import Process
+from django_socketio.server.pywsgi import Handler as ConnectionHandler
+from django_socketio.server.pywsgi import Listener, mask_sids
+from django_socketio.server.wsgi import Application, attendants
 
 access_logger = get_logger("django.server")
 error_logger = get_logger("django_socketio.server")

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from gevent import monkey
 
-from django_socketio import conf, database, forking, relays
+from django_socketio import conf
 from django_socketio.channels import publish as broadcasts
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.native import get_ident, in_loop
@@ -28,12 +28,13 @@ from django_socketio.security import permissions as admission
 from django_socketio.security import signals
 from django_socketio.security.login_registry import Logins
 from django_socketio.security.throttling import Floodgate
+from django_socketio.server import database, forking, relays
+from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Codec
 from django_socketio.sockets.services import LogMessage, Shared
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Session
-from django_socketio.watchdog import Watchdog
 
 logger = get_logger("django_socketio.server")
 message_logger = get_logger("django_socketio.messages")

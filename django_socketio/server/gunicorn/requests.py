@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.config import PostRequest, PreRequest
 
-from django_socketio.forwarding import Forwarded, Forwarding
 from django_socketio.protocol.http.fields import HeadLimits
-from django_socketio.transports import takeover
-from django_socketio.transports.handler import Handler as ConnectionHandler
-from django_socketio.transports.handler import Listener, mask_values
+from django_socketio.server import hijack as takeover
+from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
+from django_socketio.server.opaque import Opaque
+from django_socketio.server.pywsgi import Handler as ConnectionHandler
+from django_socketio.server.pywsgi import Listener, mask_values
 from django_socketio.transports.http import Environ, Exchange
-from django_socketio.transports.opaque import Opaque
 
 if TYPE_CHECKING:
-    from django_socketio.gunicorn import Worker
+    from django_socketio.server.gunicorn.worker import Worker
 
 MAX_LINE = 8_190
 """Bytes of a request line; gunicorn takes no more either."""

@@ -18,7 +18,7 @@ from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
-from django_socketio.transports.takeover import Socket
+from django_socketio.server.hijack import Socket
 
 DESCRIPTORS = "/dev/fd"
 """The folder in which Linux, macOS and the BSDs list the descriptors of a process."""

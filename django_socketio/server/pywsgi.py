@@ -16,11 +16,11 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import printable
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
-from django_socketio.transports import takeover
-from django_socketio.transports.chunked import read_chunks
-from django_socketio.transports.opaque import Opaque
-from django_socketio.transports.passing import Passed
-from django_socketio.transports.stream import Stream
+from django_socketio.server import hijack as takeover
+from django_socketio.server.chunked import read_chunks
+from django_socketio.server.handoff.descriptors import Passed
+from django_socketio.server.opaque import Opaque
+from django_socketio.server.stream import Stream
 
 IDLE = 0.5
 """Seconds without a request, after which ``close_if_idle`` closes a connection."""

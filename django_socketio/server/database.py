@@ -16,7 +16,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from greenlet import getcurrent, greenlet
 
-from django_socketio import parking
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.worker import Worker, forget_locals, linked
@@ -24,6 +23,7 @@ from django_socketio.concurrency.workers import Workers
 from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
+from django_socketio.server import parking
 
 logger = get_logger("django_socketio.server")
 

@@ -26,9 +26,10 @@ from gevent.socket import socket as gevent_socket
 from gevent.socket import socketpair
 
 from django_socketio.logs import get_logger
-from django_socketio.transports import passing, takeover
+from django_socketio.server import hijack as takeover
+from django_socketio.server.handoff import descriptors as passing
+from django_socketio.server.handoff.descriptors import Passed
 from django_socketio.transports.http import Exchange
-from django_socketio.transports.passing import Passed
 
 logger = get_logger("django_socketio.server")
 

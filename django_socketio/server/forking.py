@@ -11,17 +11,16 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django_socketio import database, relays
 from django_socketio.channels import publish as broadcasts
 from django_socketio.concurrency import threads
 from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Deliver, Envelope, Relay
-from django_socketio.transports import forks
-from django_socketio.transports.handler import Handler
+from django_socketio.server import database, forks, relays
+from django_socketio.server.pywsgi import Handler
 
 if TYPE_CHECKING:
-    from django_socketio.process import Process
+    from django_socketio.server.bootstrap import Process
 
 FORKED = (
     "This process was forked from a server, and holds none of its sockets. Send from the parent; "

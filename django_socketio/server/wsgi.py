@@ -15,21 +15,21 @@ from django.core.handlers.wsgi import LimitedStream, WSGIRequest
 from django.urls import ResolverMatch
 from gevent.lock import BoundedSemaphore
 
-from django_socketio import database
-from django_socketio.answers import WSGIAnswer
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.wait_set import Census
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
-from django_socketio.endpoints import Endpoints
 from django_socketio.logs import get_logger
 from django_socketio.security import login_registry as following
 from django_socketio.security import origins
-from django_socketio.transports import takeover
+from django_socketio.server import database
+from django_socketio.server import hijack as takeover
+from django_socketio.server.answers import WSGIAnswer
+from django_socketio.server.endpoints import Endpoints
+from django_socketio.server.opaque import Opaque
+from django_socketio.server.pywsgi import mask_sids
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.handler import mask_sids
 from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
-from django_socketio.transports.opaque import Opaque
 
 logger = get_logger("django_socketio.security")
 disallowed_hosts = get_logger("django.security.DisallowedHost")

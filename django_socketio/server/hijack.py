@@ -8,8 +8,8 @@ from http import HTTPStatus
 from gevent import get_hub, monkey
 from gevent.pywsgi import Input, WSGIHandler
 
+from django_socketio.server.opaque import Opaque
 from django_socketio.transports.http import Answer, Environ
-from django_socketio.transports.opaque import Opaque
 
 KEY = "django_socketio.connection"
 """Where in an environ the pywsgi handler of its connection is found, opaque."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils import autoreload
 
-from django_socketio.management import patched
+from django_socketio.server.reloader import patched
 
 CODE_CHANGED = 3
 """The status with which Django's reloader ends a child."""

@@ -1,0 +1,1 @@
+"""The server: HTTP, WSGI and Django meet the Engine.IO server here."""

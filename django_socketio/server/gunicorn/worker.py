@@ -1,0 +1,275 @@
+"""The worker class itself; gunicorn finds it as ``django_socketio.gunicorn.Worker``."""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from socket import SOCK_STREAM
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import gunicorn
+from gevent import monkey
+from gevent.event import Event
+from gevent.hub import reinit
+from gevent.socket import socket as gevent_socket
+from gunicorn.http.wsgi import base_environ
+from gunicorn.sock import ssl_context
+from gunicorn.workers import base
+
+from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.workers import Workers
+from django_socketio.logs import escape
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.server import garbage
+from django_socketio.server.gunicorn import settings as gunicorn_settings
+from django_socketio.server.gunicorn.forwarding import Forwarding
+from django_socketio.server.gunicorn.requests import Handler, Hooks, Server, head_limits
+from django_socketio.server.handoff import router as handoff
+from django_socketio.server.handoff.descriptors import Passed
+from django_socketio.server.handoff.router import Handoff
+
+if TYPE_CHECKING:
+    from django_socketio.server.bootstrap import Process
+
+VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
+
+BEAT = 1.0
+"""Seconds between two signs of life to the arbiter."""
+
+TURN = 0.05
+"""Seconds between two looks at what is still open when the worker stops."""
+
+QUICK = 0.5
+"""Seconds that requests have on SIGQUIT and SIGINT; last handlers have ``STOP_TIMEOUT`` more."""
+
+NO_RELAY = (
+    "%s workers, and no relay between them: a message reaches only the sockets of the worker that "
+    "sends it. Set SOCKETIO_RELAY_URL, or start one worker."
+)
+
+NO_WEBSOCKETS = (
+    "gunicorn ends TLS itself (certfile), so sockets stay on long-polling. For WebSockets, let a "
+    "proxy such as nginx end TLS."
+)
+
+
+class Worker(base.Worker):
+    """A gunicorn worker that serves Django and holds sockets."""
+
+    _patched_for_preload = False
+    _known_config: Any = None
+
+    process: "Process"
+    sockets: list[Any]
+
+    @classmethod
+    def setup(cls) -> None:
+        """Patch, in the arbiter, before ``preload_app`` loads Django there."""
+        # What Django makes while it is loaded, such as its connections, must be made for greenlets.
+        # gunicorn calls this from its configuration, and does not hand it in.
+        config = sys._getframe(1).f_locals.get("self")
+        if getattr(config, "preload_app", False) and not cls._patched_for_preload:
+            cls._patched_for_preload = True
+            # The rest would get in the arbiter's way; workers patch it.
+            monkey.patch_all(os=False, signal=False, subprocess=False, queue=False)
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Say what does not go together; gunicorn calls it once.
+
+        Raises:
+            RuntimeError: with these settings the worker could serve nobody; gunicorn ends.
+
+        """
+        for problem in gunicorn_settings.impossible(cfg):
+            raise RuntimeError(problem)
+        if cfg.is_ssl:
+            log.warning(NO_WEBSOCKETS)
+        # Before gunicorn 25.1 there was no control socket.
+        if cls._patched_for_preload and not getattr(cfg, "control_socket_disable", True):
+            log.info("No control socket: its thread cannot run in an arbiter that preloads")
+            cfg.set("control_socket_disable", True)
+
+    def __init__(self, age: int, ppid: int, sockets: Any, app: Any, *args: Any) -> None:
+        super().__init__(age, ppid, sockets, app, *args)  # in the arbiter, before the fork
+        cfg = self.cfg
+        self._directory = handoff.make_directory(cfg.worker_tmp_dir, cfg.uid, cfg.gid)
+        # Of the workers that one configuration starts, the first speaks for all.
+        self._speaks = Worker._known_config is not cfg
+        Worker._known_config = cfg
+        self._stop_asked: Event | None = None
+        self._quick = False
+        if self._speaks:
+            self._warn_of_settings()
+
+    def _warn_of_settings(self) -> None:
+        # Also after a reload, for which gunicorn does not call check_config.
+        for problem in gunicorn_settings.impossible(self.cfg):
+            self.log.error(problem)
+        for problem in gunicorn_settings.without_effect(self.cfg):
+            self.log.warning(problem)
+
+    # Starting
+
+    def init_process(self) -> None:
+        """Become a worker; told to stop meanwhile, do so as soon as that is possible."""
+        # Until all is patched and loaded, the signals would go to the arbiter's own handlers, here
+        # where no arbiter is: it would wait for this worker until it kills it.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        self._patch()
+        reinit()
+        super().init_process()
+
+    def _patch(self) -> None:
+        with warnings.catch_warnings():
+            # Where the arbiter preloads, a part is patched already.
+            warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
+            monkey.patch_all()
+        self.sockets = [
+            gevent_socket(one.FAMILY, SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
+        ]
+
+    def run(self) -> None:
+        """Serve until the worker is told to stop, or has served ``max_requests``."""
+        self._stop_asked = Event()
+        beat = gevent.spawn(self._beat)
+        self._start()
+        try:
+            if self.alive:
+                self._stop_asked.wait()
+            self._stop()
+        finally:
+            self.handoff.stop()
+            beat.kill()
+
+    def _start(self) -> None:
+        # Django is imported here, after gevent patched: its connections are one per greenlet then.
+        from django_socketio.server.bootstrap import Process
+        from django_socketio.server.wsgi import Application, attendants
+
+        self._escape_logs()
+        self.process = Process()
+        self.process.signals_of = self
+        self.handoff = Handoff(self._directory, self._adopt)
+        self.process.engine.can_upgrade = not self.cfg.is_ssl
+        self.process.engine.owner = self.handoff.key
+        self._warn()
+        self.process.start()
+        self.process.listens(self.handoff.start())
+        self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
+        workers = self.process.shared.limits.workers
+        django, hand_over = self.hooks.around(self.wsgi, self.handoff.hand_over)
+        application = Application(django, self.process.engine, hand_over, max_handshakes=workers)
+        self._servers = [
+            self._serve(listener, number, application, attendants(self.cfg.worker_connections))
+            for number, listener in enumerate(self.sockets)
+        ]
+        garbage.collect_less()
+        self.log.info("Worker ready (pid: %s, relay: %s)", self.pid, self.process.relay)
+
+    def _escape_logs(self) -> None:
+        """Keep clients from writing lines of gunicorn's own logs."""
+        for name in ("access_log", "error_log"):
+            logger = getattr(self.log, name, None)
+            if isinstance(logger, logging.Logger):
+                logger.addFilter(escape)
+
+    def _warn(self) -> None:
+        alone = isinstance(self.process.relay, MemoryRelay)
+        if self._speaks and alone and self.cfg.workers > 1:
+            self.log.warning(NO_RELAY, self.cfg.workers)
+
+    def _serve(self, listener: Any, number: int, application: Any, attendants: Workers) -> Server:
+        listener.setblocking(1)
+        environ = base_environ(self.cfg)
+        environ.update({"wsgi.multithread": True, "SERVER_SOFTWARE": VERSION})
+        one = Server(
+            listener,
+            application=application,
+            attendants=attendants,
+            log=self.log,
+            error_log=self.log,
+            handler_class=Handler,
+            environ=environ,
+            **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
+        )
+        one.worker, one.number = self, number
+        self.process.listens(listener.getsockname(), attendants)
+        one.hooks, one.forwarding = self.hooks, self.forwarding
+        one.head_limits = head_limits(self.cfg)
+        one.start()
+        one.watch(self.process.alarms, self.process.request_timeout)
+        return one
+
+    def _adopt(self, passed: Passed) -> None:
+        # Of several listeners, the one that accepted it; only after a reload may there be others.
+        one = self._servers[min(passed.listener, len(self._servers) - 1)]
+        one.spawn(passed)
+
+    # Living
+
+    def _beat(self) -> None:
+        while True:
+            self.notify()
+            if not self.alive:  # as the reloader has it, in a thread of its own
+                self.handle_exit(None, None)
+            gevent.sleep(BEAT)
+
+    def notify(self) -> None:
+        """Tell the arbiter that the event loop turns."""
+        self.tmp.notify()
+        if self.alive and self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.handle_exit(None, None)
+
+    def count_request(self) -> None:
+        """Count an HTTP request towards ``max_requests``."""
+        self.nr += 1
+        if self.alive and self.nr >= self.max_requests:
+            self.log.info("Autorestarting worker after current request.")
+            self.handle_exit(None, None)
+
+    # Stopping
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """Stop gracefully (SIGTERM)."""
+        self.alive = False
+        if self._stop_asked is not None:
+            self._stop_asked.set()
+
+    def handle_usr1(self, sig: Any, frame: Any) -> None:
+        """Open log files again (SIGUSR1); the signal may have interrupted what writes to them."""
+        gevent.spawn(super().handle_usr1, sig, frame)
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """Stop without waiting for requests (SIGQUIT, SIGINT); sockets still end in order."""
+        self._quick = True
+        gevent.spawn(self.cfg.worker_int, self)
+        self.handle_exit(sig, frame)
+
+    def _stop(self) -> None:
+        """Stop accepting, end all sockets, answer the last requests."""
+        begun = clock()
+        for one in self._servers:
+            one.close()
+        self.process.engine.stop()
+        while self._is_busy():
+            if clock() - begun > self._patience():
+                self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+                break
+            gevent.sleep(TURN)
+        self.process.stop()
+        for one in self._servers:
+            one.stop(timeout=0)
+
+    def _patience(self) -> float:
+        # The arbiter kills after graceful_timeout; the last handlers may need STOP_TIMEOUT of it.
+        graceful = float(self.cfg.graceful_timeout)
+        return QUICK if self._quick else max(graceful - 2, graceful / 2)
+
+    def _is_busy(self) -> bool:
+        for one in self._servers:
+            one.close_idle()
+        return any(one.connections for one in self._servers) or bool(self.process.shared.living)

@@ -1,0 +1,1 @@
+"""The handoff of a connection to the worker process that holds its session."""

@@ -1,0 +1,1 @@
+"""The processes of ``runserver_socketio``, which starts again when code changes."""
