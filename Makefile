@@ -127,6 +127,10 @@ benchmarks/.venv/compiled/installed: benchmarks/.venv/installed setup.py $(shell
 	rm -rf build
 	touch $@
 
+# The picture of the rooms in docs/architecture.rst; a test compares it with the source.
+docs/rooms.svg: $(VENV)/unit.installed $(shell find django_socketio -name "*.py")
+	$(BIN)/python -m tests.rooms --svg
+
 $(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
 	touch $@

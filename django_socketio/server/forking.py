@@ -9,29 +9,40 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from django_socketio.channels import publish as broadcasts
 from django_socketio.concurrency import threads
+from django_socketio.concurrency.workers import Workers
 from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import Handler
-
-if TYPE_CHECKING:
-    from django_socketio.server.bootstrap import Process
+from django_socketio.sockets.services import Shared
 
 FORKED = (
     "This process was forked from a server, and holds none of its sockets. Send from the parent; "
     "broadcast(), broadcast_channel() and send() work here where SOCKETIO_RELAY_URL is set"
 )
 
-_servers: "list[Process]" = []
+
+class Server(Protocol):
+    """The server of a process, as far as its children must let go of it."""
+
+    hub: Any
+    addresses: list[Any]
+    crews: list[Workers]
+    relay: Relay
+    shared: Shared
+    signals_of: Any
+
+
+_servers: list[Server] = []
 """The servers of this process; a child has none."""
 
 
-def watch(process: "Process") -> None:
+def watch(process: Server) -> None:
     """Have children of this process begin without the sockets of a server."""
     if not _Hook.is_registered:
         _Hook.is_registered = True
@@ -41,7 +52,7 @@ def watch(process: "Process") -> None:
     _servers.append(process)
 
 
-def unwatch(process: "Process") -> None:
+def unwatch(process: Server) -> None:
     """Undo ``watch``, once the server has stopped."""
     if process in _servers:
         _servers.remove(process)
@@ -78,7 +89,7 @@ def _forked() -> None:
         _let_signals_come()
 
 
-def _begin_anew(process: "Process") -> None:
+def _begin_anew(process: Server) -> None:
     forks.keep(process, database.forget(), relays.forget())
     threads.running.clear()  # the child has no other thread
     grave = forks.bury(process.hub)
@@ -105,7 +116,7 @@ def _leave_unanswered(handler: Handler, data: bytes) -> NoReturn:
     forks.leave(SystemExit(int(has_failed)))
 
 
-def _refuse_to_send(process: "Process") -> None:
+def _refuse_to_send(process: Server) -> None:
     broadcasts.publish_with(None)
     relays.watch(None)
     process.shared.channels.use(_NoRelay())

@@ -14,7 +14,7 @@ from django_socketio.server.pywsgi import Listener, mask_values
 from django_socketio.transports.http import Environ, Exchange
 
 if TYPE_CHECKING:
-    from django_socketio.server.gunicorn.worker import Worker
+    from gunicorn.workers.base import Worker
 
 MAX_LINE = 8_190
 """Bytes of a request line; gunicorn takes no more either."""
