@@ -114,7 +114,11 @@ class Unit(Program):
         """Return a connection to the socket."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(10)
-        connection.connect(self.path)
+        try:
+            connection.connect(self.path)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def end(self):
