@@ -20,7 +20,7 @@ from django_socketio.security import sessions
 from django_socketio.security.login import Login, Touched
 from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
 from django_socketio.security.throttling import Floodgate, Meter
-from django_socketio.sockets.client import Connection
+from django_socketio.sockets.client import Client
 from django_socketio.sockets.services import Shared
 from django_socketio.transports.session import Session
 
@@ -179,7 +179,7 @@ class FollowedConnection:
 
     __slots__ = ("_connection", "extra_received", "login", "received")
 
-    def __init__(self, connection: Connection, login: Login, logins: Logins) -> None:
+    def __init__(self, connection: Client, login: Login, logins: Logins) -> None:
         self._connection = connection
         self.login = login
         self.received: Callable[[str | bytes], None] = connection.received
@@ -202,7 +202,7 @@ def follow(
     """Return what hears of a new session's messages, and counts them if there are limits."""
     login = Login(request, session, logins.touched)
     _forget_parsed(request)
-    followed = FollowedConnection(Connection(shared, session, request, login), login, logins)
+    followed = FollowedConnection(Client(shared, session, request, login), login, logins)
     meters = floodgate.meters(request.META.get("REMOTE_ADDR") or "")
     if meters:
         followed.extra_received = partial(_count, session, meters)

@@ -1,7 +1,7 @@
-"""One socket's lifecycle: what its client does, turned into events, in one place.
+"""The lifecycle of one socket, from its CONNECT to its last handler.
 
-What happens is put into the client's mailbox; in a worker, the mailbox calls the handlers, one
-after the other.
+The event loop puts each packet of the client, and the end, into the mailbox of the socket. A worker
+runs the mailbox, which calls the handlers one after the other.
 """
 
 import secrets
@@ -31,37 +31,47 @@ from django_socketio.transports.session import Session
 logger = get_logger("django_socketio.sockets")
 
 PATIENCE = 10
-"""How many times the limit of waiting events a client may send while a handler waits for it."""
+"""Factor by which a client may exceed the limits of waiting events while a handler waits for its
+answer in ``socket.call``."""
 
 
 class Login(Protocol):
-    """The login that a connection began with."""
+    """The login that a client connected with."""
 
     over: bool
     """Whether the login has ended: nothing that waits to be handled may act in its name."""
 
 
-class Owner(Protocol):
-    """The connection that a client is one of."""
+class ClientOfSockets(Protocol):
+    """The part of a ``Client`` that the lifecycles of its sockets use."""
 
     login: Login
 
-    def forget(self, client: "Client") -> None:
-        """Take no more packets to the client."""
+    def forget(self, lifecycle: "SocketLifecycle") -> None:
+        """Dispatch no more packets to this lifecycle."""
 
     def finished(self) -> None:
-        """Take note that the last handler of the client has run."""
+        """Count one socket less: its last handler has run."""
 
-    def awaits(self, client: "Client") -> bool:
-        """Return whether the other side still waits for the answer to the client's CONNECT."""
+    def awaits(self, lifecycle: "SocketLifecycle") -> bool:
+        """Return whether the other side still waits for the answer to this CONNECT."""
 
 
-class Client:
-    """One socket with its request, context and lifecycle."""
+class SocketLifecycle:
+    """The lifecycle of one socket: its CONNECT, events and end, with their request and context.
+
+    Args:
+        shared: what all sockets of the process use.
+        session: the session that carries the socket's packets.
+        request: the request of the handshake, as handlers get it.
+        packet: the CONNECT.
+        client: the client that the socket is one of.
+
+    """
 
     __slots__ = (
         "_accepted",
-        "_connection",
+        "_client",
         "_mailbox",
         "_paused",
         "_session",
@@ -78,11 +88,11 @@ class Client:
         session: Session,
         request: Any,
         packet: Packet,
-        connection: Owner,
+        client: ClientOfSockets,
     ) -> None:
         self._shared = shared
         self._session = session
-        self._connection = connection
+        self._client = client
         self._waiting_bytes = 0
         self._mailbox = Mailbox(shared.workers)
         self._accepted = False
@@ -98,21 +108,22 @@ class Client:
             codec=shared.codec,
             max_channels=shared.limits.max_channels,
             calls=shared.calls,
-            owner=self,
+            lifecycle=self,
         )
 
-    # In the event loop: what happens is put into the mailbox, in its order
+    # In the event loop: each method puts a job into the mailbox
 
     def connect(self) -> None:
-        """Have the connection accepted or refused."""
+        """Have ``on_connect`` accept or refuse the socket."""
         self._shared.living.add(self)
         self._mailbox.put(self._connect)
 
     def event(self, packet: Packet, size: int) -> None:
         """Have an event of ``size`` bytes handled.
 
-        Past the limit of waiting ones, no more is read until they are: but for a handler that waits
-        for the client's answer, which comes behind them.
+        Past the limits of waiting events, the session is paused until all of them are handled. It
+        is not paused while a handler waits for an answer of the client: that answer comes behind
+        the events.
         """
         limits = self._shared.limits
         waiting = self._mailbox.put(self._event, packet, size)
@@ -134,48 +145,48 @@ class Client:
             self._session.close(Reason.TOO_MANY_EVENTS)
 
     def ack(self, packet: Packet) -> None:
-        """Take an answer; who waits for it in a handler is woken at once, not after the handler."""
+        """Take an ACK: wake ``socket.call`` at once, or have the callback called in the mailbox."""
         callback = self.socket.acks.resolve(packet.id, packet.data)
         if callback is not None:
             self._mailbox.put(self._answered, callback, packet.data)
 
     def end(self, reason: str, error: ProtocolError | None = None) -> None:
-        """End the socket, once what it sent before has been handled."""
+        """End the socket; its last handlers run after all jobs that wait in the mailbox."""
         if self.socket.disconnect_reason is not None:
             return
         self.socket.end(reason)
-        self._connection.forget(self)
+        self._client.forget(self)
         self._mailbox.put(self._end, error)
 
     def report(self, error: Exception) -> None:
-        """Have the handlers of ``on_error`` called with what was lost."""
+        """Have the handlers of ``on_error`` called with an error that no handler raised."""
         self._mailbox.put(self._lost, error)
 
-    # In a worker: one after the other
+    # In a worker: the jobs of the mailbox, one after the other
 
     def _connect(self) -> None:
-        if self._connection.login.over or self.socket.disconnect_reason is not None:
+        if self._client.login.over or self.socket.disconnect_reason is not None:
             return  # the login is over, or the client has left or connected again meanwhile
         try:
             self._send(events.on_connect.handlers)
-            if self._connection.awaits(self):
+            if self._client.awaits(self):
                 self.socket.open()
             self._accepted = True
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
         except FAILURES as error:
-            # An on_connect that fails has admitted nobody.
+            # A socket whose on_connect failed is not admitted.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
 
     def _refuse(self, message: str) -> None:
-        if self._connection.awaits(self):
+        if self._client.awaits(self):
             refuse(self._session, self._shared.codec, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 
     def _event(self, packet: Packet, size: int) -> None:
         self._waiting_bytes -= size
-        if not self._accepted or self._connection.login.over:
+        if not self._accepted or self._client.login.over:
             return
         name, args = packet.data[0], packet.data[1:]
         try:
@@ -195,11 +206,14 @@ class Client:
             self.socket.admit(args[0])
 
     def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
-        if not self._connection.login.over:
+        if not self._client.login.over:
             self._guarded(call, callback, *args)
 
     def _handle(self, name: str, args: list[Any]) -> Any:
-        """Run what an event asks for; return the answer to it, or ``UNHANDLED``."""
+        """Call the handlers of an event, or subscribe, or unsubscribe; return the answer.
+
+        Returns ``UNHANDLED`` where nothing handles the event.
+        """
         if self._shared.log_message is not None:
             self._shared.log_message(self.request, name, args[0] if args else None)
         event = events.on_event.get(name)
@@ -240,13 +254,13 @@ class Client:
             )
 
     def resume(self) -> None:
-        """Read the client again, if it is not read."""
+        """Resume the session, if ``_hold_back`` has paused it."""
         if self._paused:
             self._paused = False
             self._session.resume()
 
     def _end(self, error: ProtocolError | None) -> None:
-        """Run the last handlers, each exactly once, and let go of everything."""
+        """Run the last handlers, each exactly once, and release the socket."""
         try:
             if self._accepted:
                 self._say_goodbye(error)
@@ -256,7 +270,7 @@ class Client:
                 self.socket.finish()
             finally:
                 self._shared.living.discard(self)
-                self._connection.finished()
+                self._client.finished()
 
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:
@@ -272,7 +286,7 @@ class Client:
         return self._call(handlers, self.socket.channel_names, args)
 
     def _send_of(self, channel: str, handlers: Sends) -> Any:
-        """Call the handlers of what concerns one channel: their patterns are matched with it."""
+        """Call the handlers without a pattern, and those whose pattern matches this channel."""
         return self._call(handlers, (channel,), (channel,))
 
     def _call(self, handlers: Sends, channels: tuple[str, ...], args: tuple[Any, ...]) -> Any:

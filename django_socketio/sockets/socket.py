@@ -30,17 +30,17 @@ CALL_TIMEOUT = 10.0
 """Seconds that ``socket.call`` waits, unless told otherwise."""
 
 
-class Owner(Protocol):
-    """What owns a socket, and hears of what becomes of it."""
+class Lifecycle(Protocol):
+    """The part of a ``SocketLifecycle`` that its socket uses."""
 
     def end(self, reason: str) -> None:
-        """It has left."""
+        """End the socket: it left its namespace."""
 
     def report(self, error: Exception) -> None:
-        """Handlers of ``on_error`` shall get an error."""
+        """Have the handlers of ``on_error`` called."""
 
     def resume(self) -> None:
-        """A handler waits for the client's answer."""
+        """Resume the session: a handler waits for the client's answer."""
 
 
 class Socket(Member):
@@ -55,7 +55,7 @@ class Socket(Member):
         codec: what encodes its packets.
         max_channels: on how many channels it may be.
         calls: the handlers of this process that wait for answers of clients.
-        owner: hears of what becomes of it.
+        lifecycle: ends the socket and calls its handlers.
 
     """
 
@@ -65,7 +65,7 @@ class Socket(Member):
         "_calls",
         "_codec",
         "_held",
-        "_owner",
+        "_lifecycle",
         "_session",
         "auth",
         "disconnect_reason",
@@ -82,7 +82,7 @@ class Socket(Member):
         codec: Codec,
         max_channels: int,
         calls: Calls,
-        owner: Owner,
+        lifecycle: Lifecycle,
     ) -> None:
         super().__init__(id, namespace, channels, max_channels)
         self.auth = auth
@@ -91,7 +91,7 @@ class Socket(Member):
         self._session = session
         self._codec = codec
         self._calls = calls
-        self._owner = owner
+        self._lifecycle = lifecycle
         self._acks: Acks | None = None
         self._held: Held | None = Held(channels.max_held_bytes)
         self.deliver = self._hold
@@ -162,7 +162,7 @@ class Socket(Member):
         self._calls.admit(event)
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
-        self._owner.resume()
+        self._lifecycle.resume()
         return self._wait(event, answer, timeout)
 
     def _ask(self, event: str, args: tuple[Any, ...], answer: Callback | AsyncResult) -> bool:
@@ -208,7 +208,7 @@ class Socket(Member):
         if running:
             refuse("socket.disconnect")
         if self.deliver(self._codec.packet(Packet(PacketType.DISCONNECT, self.namespace))):
-            self._owner.end(Reason.SERVER_LEFT)
+            self._lifecycle.end(Reason.SERVER_LEFT)
 
     def open(self) -> None:
         """Tell the client that it is connected, then what was held back; be reachable by all."""
@@ -228,7 +228,7 @@ class Socket(Member):
 
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
-        self._owner.report(RelayGap(channel))
+        self._lifecycle.report(RelayGap(channel))
 
     def overflow(self) -> None:
         """Cut the client off: too much waits for the end of ``on_connect`` or ``on_subscribe``."""
@@ -242,13 +242,13 @@ class Socket(Member):
             self._acks.cancel()
 
     def finish(self) -> None:
-        """Leave all channels, and let go of who owned it: the last thing that a socket does."""
+        """Leave all channels and release the lifecycle: the last thing that a socket does."""
         self.leave_all()
-        self._owner = _NOBODY
+        self._lifecycle = _ENDED
 
 
-class _Nobody:
-    """Owns sockets that are over."""
+class _Ended:
+    """The lifecycle of sockets that have ended."""
 
     def end(self, reason: str) -> None:
         """Do nothing."""
@@ -260,4 +260,4 @@ class _Nobody:
         """Do nothing."""
 
 
-_NOBODY = _Nobody()
+_ENDED = _Ended()
