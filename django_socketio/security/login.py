@@ -1,8 +1,8 @@
-"""Who a connection belongs to, and what its handlers see of it: never older than their event."""
+"""The login of one client: the lazy ``user`` and ``session`` of its request, and its end."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from weakref import proxy, ref
 
 from django.contrib.sessions.backends.base import UpdateError
@@ -26,29 +26,42 @@ NO_COOKIE = (
 Reference = Callable[[], Any]
 """To an object that somebody else keeps; None once nobody does."""
 
-Touched = dict[Any, "Login"]
-"""Requests of which a handler has used the user or the session, until that is settled."""
+
+class Registry(Protocol):
+    """The part of a ``LoginRegistry`` that its logins use."""
+
+    touched: dict[Any, "Login"]
+    """Requests whose user or session a handler has read, until they are settled."""
+
+    def discard(self, login: "Login") -> None:
+        """Forget a login."""
 
 
 class Login:
-    """The login of one connection, and its request's lazy ``user`` and ``session``.
+    """The login of one client, and the lazy ``user`` and ``session`` of its request.
 
-    They are read when a handler uses them, and again when the next event's handler does.
+    Both are read when a handler uses them, and anew when a handler of the next event does: no
+    handler sees a user or a session that is older than its event.
 
     Args:
-        request: the connection's request; its session has been loaded.
-        session: what ends when the login does.
-        touched: where it notes that something is to be settled after a handler.
+        request: the request of the handshake; its Django session has been loaded.
+        session: the Engine.IO session, which is closed when the login ends.
+        registry: knows the login until ``release``.
+
+    Attributes:
+        over: whether the login has ended, before its client.
+        user_id: the user's primary key as a text; None for an anonymous user.
+        digest: names the Django session to other processes; None without a session.
 
     """
 
     __slots__ = (
         "_has_user",
         "_read_user",
+        "_registry",
         "_request",
         "_session",
         "_store",
-        "_touched",
         "_user",
         "cookie",
         "digest",
@@ -58,14 +71,13 @@ class Login:
         "user_id",
     )
 
-    def __init__(self, request: HttpRequest, session: Session, touched: Touched) -> None:
+    def __init__(self, request: HttpRequest, session: Session, registry: Registry) -> None:
         # Weakly, as to its user and session: they refer to this, and what refers to itself is not
         # freed at once, when its socket ends.
         self._request = ref(request)
-        self._touched = touched
+        self._registry = registry
         self.transport_session = session
         self.over = False
-        """Whether it has ended before its connection."""
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
         self.session_key: str | None = None if store is None else store.session_key or None
@@ -96,7 +108,7 @@ class Login:
         """Have the request settled after the handler; None if user or session have outlived it."""
         request = self._request()
         if request is not None:
-            self._touched[request] = self
+            self._registry.touched[request] = self
         return request
 
     def _open_session(self) -> Any:
@@ -162,12 +174,17 @@ class Login:
             self.over = True
             self.transport_session.close(Reason.SESSION_ENDED)
 
+    def release(self) -> None:
+        """Leave the registry: the last handler of the client has run."""
+        self._registry.discard(self)
+
     # Requests
 
-    def admits(self, request: HttpRequest) -> bool:
-        """Return whether a request of the connection comes from the browser that began it.
+    def belongs_to(self, request: HttpRequest) -> bool:
+        """Return whether a later request has the session cookie of the handshake.
 
-        Where sessions are in cookies, which change with their content, the user is compared.
+        A cookie that holds the Django session itself changes with its content: there the users
+        are compared.
         """
         cookie = sessions.cookie_of(request)
         if cookie == self.cookie or (self.session_key and cookie == self.session_key):

@@ -8,10 +8,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from django_socketio.exceptions import RateExceeded
+from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.sockets.client import Client
 from django_socketio.transports.http import ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Rates
+from django_socketio.transports.session import Delegate, Session
 
 logger = get_logger("django_socketio.security")
 
@@ -179,3 +182,56 @@ class Floodgate:
 def _problem(whose: str, unit: str, rate: float) -> str:
     setting = f"SOCKETIO_{whose.upper()}_{unit}_RATE"
     return f"more than {rate:g} {unit.lower()}s a second from one {whose} ({setting})"
+
+
+class ThrottledClient:
+    """A client whose messages are counted against limits before the client gets them.
+
+    Args:
+        client: gets the messages.
+        session: the client's session, closed when a limit is exceeded.
+        meters: count each message; one for each limit.
+
+    """
+
+    __slots__ = ("_client", "_meters", "_session", "login", "moved")
+
+    def __init__(self, client: Client, session: Session, meters: tuple[Meter, ...]) -> None:
+        self._client = client
+        self._session = session
+        self._meters = meters
+        self.login = client.login
+        self.moved = client.moved
+
+    def received(self, data: str | bytes) -> None:
+        """Count a message, then hand it to the client.
+
+        Raises:
+            RateExceeded: a limit is exceeded; the session is closed.
+
+        """
+        self.extra_received(1, len(data))
+        self._client.received(data)
+
+    def extra_received(self, count: int, size: int) -> None:
+        """Count frames and packets that hold no message.
+
+        Raises:
+            RateExceeded: a limit is exceeded; the session is closed.
+
+        """
+        try:
+            for meter in self._meters:
+                meter.count(count, size)
+        except RateExceeded as error:
+            self._session.close(Reason.TOO_FAST, error)
+            raise  # the POST of a client on long-polling is answered with the error
+
+    def closed(self, reason: str, error: ProtocolError | None) -> None:
+        """End the sockets of the client."""
+        self._client.closed(reason, error)
+
+
+def throttled(client: Client, session: Session, meters: tuple[Meter, ...]) -> Delegate:
+    """Return the client, or what counts its messages if there are meters."""
+    return ThrottledClient(client, session, meters) if meters else client

@@ -23,18 +23,18 @@ from django_socketio.events import all_handlers
 from django_socketio.events.unhandled import Unhandled
 from django_socketio.logs import Lines, get_logger, printable
 from django_socketio.relay.base import Envelope
-from django_socketio.security import login_registry as following
 from django_socketio.security import permissions as admission
 from django_socketio.security import signals
-from django_socketio.security.login_registry import Logins
-from django_socketio.security.throttling import Floodgate
+from django_socketio.security.login_registry import LoginRegistry
+from django_socketio.security.throttling import Floodgate, throttled
 from django_socketio.server import database, forking, relays
 from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.client import Client
 from django_socketio.sockets.encoder import Codec
 from django_socketio.sockets.services import LogMessage, Shared
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.session import Session
+from django_socketio.transports.session import Delegate, Session
 
 logger = get_logger("django_socketio.server")
 message_logger = get_logger("django_socketio.messages")
@@ -76,7 +76,7 @@ class Process:
         )
         self.crews = [workers]
         interval = conf.get("LOGIN_CHECK_INTERVAL")
-        self.logins = Logins(self.alarms, interval, database.around_turn)
+        self.logins = LoginRegistry(self.alarms, interval, database.around_turn)
         self._loop, self._thread = gevent.get_hub().loop, get_ident()
         self.shared = Shared(
             channels,
@@ -98,8 +98,10 @@ class Process:
         self.floodgate = Floodgate(conf.rates(), clock)
         self.engine.welcome = self.floodgate.welcome
 
-    def _connect(self, session: Session, request: Any) -> following.FollowedConnection:
-        return following.follow(self.shared, session, request, self.logins, self.floodgate)
+    def _connect(self, session: Session, request: Any) -> Delegate:
+        client = Client(self.shared, session, request, self.logins.begin(session, request))
+        meters = self.floodgate.meters(request.META.get("REMOTE_ADDR") or "")
+        return throttled(client, session, meters)
 
     def _connect_deadline(self, check: Callable[[float], None]) -> Callable[[], object]:
         alarm = self.alarms.set(clock() + self.shared.limits.connect_timeout, check)

@@ -20,8 +20,7 @@ from django_socketio.concurrency.wait_set import Census
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import get_logger
-from django_socketio.security import login_registry as following
-from django_socketio.security import origins
+from django_socketio.security import login_registry, origins
 from django_socketio.server import database
 from django_socketio.server import hijack as takeover
 from django_socketio.server.answers import WSGIAnswer
@@ -163,7 +162,7 @@ class Application:
             answer, cors = refuse_host(error), ()
         else:
             session = self._engine.sessions.get(exchange.sid)
-            if following.admits(session, request):
+            if login_registry.belongs_to(request, session):
                 answer = self._engine.respond(exchange)
             else:
                 answer = refuse_cookie(session)

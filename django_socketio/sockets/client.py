@@ -23,7 +23,6 @@ class Client:
 
     Attributes:
         login: the login that the client connected with.
-        when_over: called once the session is over and the last handler has run.
 
     """
 
@@ -39,7 +38,6 @@ class Client:
         "_stop_waiting",
         "_unfinished",
         "login",
-        "when_over",
     )
 
     def __init__(self, shared: Shared, session: Session, request: Any, login: Login) -> None:
@@ -49,13 +47,12 @@ class Client:
         self._decoder = Decoder(shared.limits.max_attachments)
         self._lifecycles: dict[str, SocketLifecycle] = {}
         self._left: frozenset[str] = frozenset()
-        self._unfinished = 0
-        """Sockets whose last handler has not run. They may be several in one namespace."""
+        self._unfinished = 1
+        """The session, until it is closed, and the sockets whose last handler has not run."""
         self._size = 0
         """Bytes received of a packet that is not complete yet."""
         self._closed = False
         self.login = login
-        self.when_over: Callable[[], object] | None = None
         self._stop_waiting: Callable[[], object] | None = None
         self._wait_for_connect()
 
@@ -104,7 +101,7 @@ class Client:
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace
-        if self._unfinished >= MAX_SOCKETS:
+        if self._unfinished > MAX_SOCKETS:
             raise ProtocolError(f"more than {MAX_SOCKETS} sockets on one session")
         if not events.has_namespace(name):
             return refuse(self._session, self._shared.codec, name, "Invalid namespace")
@@ -140,14 +137,10 @@ class Client:
             stop_waiting()
 
     def finished(self) -> None:
-        """Count one socket less: its last handler has run."""
+        """Count the session, or a socket whose last handler has run, as finished."""
         self._unfinished -= 1
-        self._check_over()
-
-    def _check_over(self) -> None:
-        if self._closed and not self._unfinished and self.when_over is not None:
-            self.when_over()
-            self.when_over = None
+        if not self._unfinished:
+            self.login.release()
 
     def _dispatch(self, lifecycle: SocketLifecycle, packet: Packet, size: int) -> None:
         if packet.type is EVENT:
@@ -167,6 +160,9 @@ class Client:
             if not self._lifecycles and not self._closed:
                 self._wait_for_connect()
 
+    def extra_received(self, count: int, size: int) -> None:
+        """Ignore frames and packets that hold no message."""
+
     def moved(self) -> None:
         """Have all sockets send over the session's new transport."""
         for lifecycle in self._lifecycles.values():
@@ -179,4 +175,4 @@ class Client:
             lifecycle.end(reason, error)
         self._request = None
         self._has_decided()
-        self._check_over()
+        self.finished()

@@ -39,7 +39,10 @@ class Login(Protocol):
     """The login that a client connected with."""
 
     over: bool
-    """Whether the login has ended: nothing that waits to be handled may act in its name."""
+    """Whether the login has ended: no waiting event may be handled in its name."""
+
+    def release(self) -> None:
+        """Note that the client is over, and its last handler has run."""
 
 
 class ClientOfSockets(Protocol):

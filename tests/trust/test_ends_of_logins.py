@@ -195,7 +195,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django_socketio import sessions
+from django_socketio.security import sessions
 def log_in(number):
     user, session = User.objects.create(username=f"counted-{number}"), SessionStore()
     session["_auth_user_id"] = str(user.pk)
