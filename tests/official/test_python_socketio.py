@@ -86,13 +86,21 @@ class PythonClient:
     def close(self):
         """Disconnect without waiting for its threads, and close what this client leaves open."""
         self.client.reconnection = False
-        if self.client._reconnect_abort is not None:
-            self.client._reconnect_abort.set()
+        self._end_reconnecting()
         self.client.eio.disconnect(abort=True)
         self.client.eio.queue.put(None)  # else the thread that writes would stay
         self.http.close()
         if self.client.eio.ws is not None:
             self.client.eio.ws.shutdown()
+
+    def _end_reconnecting(self):
+        """End the thread that would try again for good, and use ``random`` beside other tests."""
+        thread = self.client._reconnect_task
+        while thread is not None and thread.is_alive():
+            # The thread makes or clears its event when it begins.
+            if self.client._reconnect_abort is not None:
+                self.client._reconnect_abort.set()
+            thread.join(0.01)
 
     def ask(self, event, data=None, namespace=None):
         return self.client.call(event, data, namespace=namespace, timeout=TIMEOUT)
