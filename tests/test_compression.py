@@ -14,7 +14,7 @@ from websockets.sync.client import connect as websockets_connect
 
 import django_socketio
 from django_socketio import exceptions
-from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.events import on_disconnect, on_error, on_event
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
@@ -296,7 +296,7 @@ def stuck():
         with suppress(BlockingIOError):
             while True:
                 ours.send(b"x" * 1000)
-        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Turns(), Alarms(), 10_000, *args)
+        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Turns(), Timers(), 10_000, *args)
 
     yield make
     for ours, theirs in pairs:

@@ -33,12 +33,12 @@ def make_fail(client, *event):
 
 
 def end_interval(server):
-    """Ring all alarms, as if their time had come; those of sessions would end them."""
+    """Call all timers, as if their time had come; those of sessions would end them."""
 
     def ring():
-        for _, _, alarm in sorted(server.process.alarms._heap):
-            if getattr(alarm.ring, "func", None) == server.process.shared.errors._end_interval:
-                server.process.alarms._call(alarm, math.inf)
+        for _, _, timer in sorted(server.process.timers._heap):
+            if getattr(timer.callback, "func", None) == server.process.shared.errors._end_interval:
+                server.process.timers._call(timer, math.inf)
 
     server.call(ring)
 

@@ -89,7 +89,7 @@ def test_a_ping_leaves_before_what_holds_the_server_up(serve):
     def block(now):
         time.sleep(0.8)
 
-    server.call(server.process.alarms.set, session.protocol.deadline + 1e-6, block)
+    server.call(server.process.timers.set, session.protocol.deadline + 1e-6, block)
     asked = time.monotonic()
     assert raw(client) == "2"
     assert time.monotonic() - asked < 0.7

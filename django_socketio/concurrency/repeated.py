@@ -7,7 +7,7 @@ of others.
 from functools import partial
 
 from django_socketio.concurrency import hub_log as log
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.sockets")
@@ -33,12 +33,12 @@ class RepeatedErrors:
     """Writes errors to the log; of those that repeat, their number every ten seconds.
 
     Args:
-        alarms: call back at the end of each interval.
+        timers: call back at the end of each interval.
 
     """
 
-    def __init__(self, alarms: Alarms) -> None:
-        self._alarms = alarms
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._counts: dict[Place, int] = {}
 
     def is_new(self, error: BaseException) -> bool:
@@ -46,7 +46,7 @@ class RepeatedErrors:
         place = _place(error) if len(self._counts) < MAX_PLACES else _ANYWHERE
         count = self._counts[place] = self._counts.get(place, 0) + 1
         if count == 1:
-            self._alarms.set(clock() + INTERVAL, partial(self._end_interval, place, _shown(error)))
+            self._timers.set(clock() + INTERVAL, partial(self._end_interval, place, _shown(error)))
         return count <= WRITTEN
 
     def log(self, message: str, *args: object, error: BaseException) -> None:

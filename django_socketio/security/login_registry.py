@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio.concurrency import hub_log as log
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
@@ -41,7 +41,7 @@ class LoginRegistry:
     """The logins of a server's clients, by Django session and by user.
 
     Args:
-        alarms: the timers of the server.
+        timers: the timers of the server.
         interval: seconds within which each login is checked once against the database.
         around: runs around each function that queries the database.
 
@@ -50,8 +50,8 @@ class LoginRegistry:
 
     """
 
-    def __init__(self, alarms: Alarms, interval: float, around: Around) -> None:
-        self._alarms = alarms
+    def __init__(self, timers: Timers, interval: float, around: Around) -> None:
+        self._timers = timers
         self._pause = interval / SLOTS
         self._by_digest: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
         self._by_user: dict[str, list[Login]] = {}
@@ -67,7 +67,7 @@ class LoginRegistry:
 
     def start(self) -> None:
         """Begin to check all logins against the database, a part of them at a time."""
-        self._alarms.set(clock() + self._pause, self._look)
+        self._timers.set(clock() + self._pause, self._look)
 
     def settle(self, request: Any, error: BaseException | None) -> None:
         """Save the session that a handler has changed, and forget what the handler has read."""

@@ -17,7 +17,7 @@ from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.running_loops import end_loops
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
 from django_socketio.events.unhandled import Unhandled
@@ -68,7 +68,7 @@ class Process:
         self.addresses: list[Any] = []
         self.signals_of: Any = None
         self.relay = relays.for_server(_scheduler(), self._lost)
-        self.alarms = Alarms()
+        self.timers = Timers()
         codec = Codec(relays.encode_default)
         channels = Channels(self.relay, codec.event, limits.max_unsent_bytes)
         workers = Workers(
@@ -76,7 +76,7 @@ class Process:
         )
         self.crews = [workers]
         interval = conf.get("LOGIN_CHECK_INTERVAL")
-        self.logins = LoginRegistry(self.alarms, interval, database.around_turn)
+        self.logins = LoginRegistry(self.timers, interval, database.around_turn)
         self._loop, self._thread = gevent.get_hub().loop, get_ident()
         self.shared = Shared(
             channels,
@@ -84,7 +84,7 @@ class Process:
             workers,
             Calls(workers, limits.max_waiting_calls),
             limits,
-            RepeatedErrors(self.alarms),
+            RepeatedErrors(self.timers),
             PermissionDenied,
             message_log(),
         )
@@ -94,7 +94,7 @@ class Process:
         self.shared.on_subscribe = admission.from_settings()
         self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
-        self.engine = Engine(self._connect, limits, self.alarms)
+        self.engine = Engine(self._connect, limits, self.timers)
         self.floodgate = Floodgate(conf.rates(), clock)
         self.engine.welcome = self.floodgate.welcome
 
@@ -104,8 +104,8 @@ class Process:
         return throttled(client, session, meters)
 
     def _connect_deadline(self, check: Callable[[float], None]) -> Callable[[], object]:
-        alarm = self.alarms.set(clock() + self.shared.limits.connect_timeout, check)
-        return partial(self.alarms.cancel, alarm)
+        timer = self.timers.set(clock() + self.shared.limits.connect_timeout, check)
+        return partial(self.timers.cancel, timer)
 
     def _publish(self, envelope: Envelope) -> int:
         """Publish in the event loop, for whichever native thread calls this."""
@@ -133,7 +133,7 @@ class Process:
         self.logins.start()
         self._watchdog.start()
         idle = database.IdleConnections(self.shared.workers)
-        self.alarms.set(clock(), idle.close)
+        self.timers.set(clock(), idle.close)
 
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""
@@ -145,7 +145,7 @@ class Process:
         broadcasts.publish_with(None)
         relays.watch(None)
         self.engine.flush()
-        self.alarms.stop()
+        self.timers.stop()
         self.relay.close()
         forking.unwatch(self)
 

@@ -11,7 +11,7 @@ from gevent import kill
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.turns import Turns
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import printable
@@ -297,11 +297,11 @@ class Listener(WSGIServer):
         for attendant in self.connections.values():
             kill(attendant)
 
-    def watch(self, alarms: Alarms, timeout: float) -> None:
+    def watch(self, timers: Timers, timeout: float) -> None:
         """Close, from now on, the connections of clients that take too long to send a request.
 
         Args:
-            alarms: call back when it is time to look.
+            timers: call back when it is time to look.
             timeout: see ``Handler.close_if_overdue``.
 
         """
@@ -312,7 +312,7 @@ class Listener(WSGIServer):
                 handler.close_if_overdue(now, timeout)
             return now + pause
 
-        alarms.set(clock() + pause, look)
+        timers.set(clock() + pause, look)
 
     def close_idle(self) -> None:
         """Close the connections that have carried no request for a while."""

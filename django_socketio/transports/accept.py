@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from socket import socket
 
-from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
@@ -23,13 +23,13 @@ class Acceptor:
 
     Args:
         limits: what clients may use.
-        alarms: calls back when deadlines are due.
+        timers: calls back when deadlines are due.
 
     """
 
-    def __init__(self, limits: Limits, alarms: Alarms) -> None:
+    def __init__(self, limits: Limits, timers: Timers) -> None:
         self._limits = limits
-        self._alarms = alarms
+        self._timers = timers
         self.flusher = Flusher()
         """Sends what its connections have to send."""
         self.turns = Turns()
@@ -73,7 +73,7 @@ class Acceptor:
     def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
-        how = sock, head, protocol, self.flusher, self.turns, self._alarms, limits.max_unsent_bytes
+        how = sock, head, protocol, self.flusher, self.turns, self._timers, limits.max_unsent_bytes
         if compression and threshold is not None:
             return DeflatingTransport(*how, threshold)
         return WebSocketTransport(*how)

@@ -2,7 +2,7 @@
 
 from socket import socket
 
-from django_socketio.concurrency.timers import Alarms
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.encoded import Outgoing
@@ -30,11 +30,11 @@ class DeflatingTransport(WebSocketTransport):
         protocol: WebSocketProtocol,
         flusher: Flusher,
         turns: Turns,
-        alarms: Alarms,
+        timers: Timers,
         max_unsent_bytes: int,
         threshold: int,
     ) -> None:
-        super().__init__(sock, head, protocol, flusher, turns, alarms, max_unsent_bytes)
+        super().__init__(sock, head, protocol, flusher, turns, timers, max_unsent_bytes)
         self._threshold = threshold
 
     def send(self, outgoing: Outgoing) -> bool:

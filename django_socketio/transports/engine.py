@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
@@ -44,7 +44,7 @@ class Engine:
     Args:
         connect: makes the delegate of each new session.
         limits: what clients may use.
-        alarms: calls back when deadlines are due.
+        timers: calls back when deadlines are due.
         can_upgrade: whether connections can be taken over for WebSocket.
 
     Attributes:
@@ -55,15 +55,15 @@ class Engine:
     """
 
     def __init__(
-        self, connect: Connect, limits: Limits, alarms: Alarms, can_upgrade: bool = True
+        self, connect: Connect, limits: Limits, timers: Timers, can_upgrade: bool = True
     ) -> None:
         self._connect = connect
         self._limits = limits
         self.can_upgrade = can_upgrade
         self.owner = ""
         self.welcome: Callable[[Exchange], None] | None = None
-        self._alarms = alarms
-        self._acceptor = Acceptor(limits, alarms)
+        self._timers = timers
+        self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
         self._accepting = True
         self._crossings = Crossings()
@@ -138,13 +138,13 @@ class Engine:
         session = Session(sid, protocol, transport, self._forget)
         self.sessions[sid] = session
         session.delegate = self._connect(session, owner)
-        session.alarm = self._alarms.set(protocol.deadline, session.wake)
+        session.timer = self._timers.set(protocol.deadline, session.wake)
         return session
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.sid, None)
-        if session.alarm is not None:
-            self._alarms.cancel(session.alarm)
+        if session.timer is not None:
+            self._timers.cancel(session.timer)
 
     # WebSocket
 
@@ -162,7 +162,7 @@ class Engine:
                 # The specification has such a connection closed, not refused.
                 websocket.start(session)
                 return websocket.close(reason=TAKEN)
-            upgrade = Upgrade(session, polling, websocket, self._alarms, self._limits.ping_timeout)
+            upgrade = Upgrade(session, polling, websocket, self._timers, self._limits.ping_timeout)
             websocket.start(upgrade)
             websocket.feed(received)
 
@@ -197,7 +197,7 @@ class Engine:
     def _find(self, sid: str) -> Session:
         session = self.sessions.get(sid)
         now = clock()
-        if session is not None and not self._alarms.is_behind(now):
+        if session is not None and not self._timers.is_behind(now):
             session.wake(now)  # a session is over to the millisecond
         if session is None or session.protocol.reason is not None:
             raise RequestError(

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from gevent.event import Event
 
 from django_socketio.concurrency import hub_log as log
-from django_socketio.concurrency.timers import Alarm, clock
+from django_socketio.concurrency.timers import Timer, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
@@ -57,11 +57,11 @@ class Session:
         "_forget",
         "_pauses",
         "_resumed",
-        "alarm",
         "delegate",
         "protocol",
         "send",
         "sid",
+        "timer",
         "transport",
     )
 
@@ -81,7 +81,7 @@ class Session:
         self._pauses = 0
         self._resumed: Event | None = None
         self.delegate: Delegate | None = None
-        self.alarm: Alarm | None = None
+        self.timer: Timer | None = None
         """What calls ``wake``."""
         transport.listener = self
 

@@ -1,7 +1,7 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
 from django_socketio.concurrency import hub_log as log
-from django_socketio.concurrency.timers import Alarms, clock
+from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
@@ -35,16 +35,16 @@ class Upgrade:
         session: Session,
         polling: PollingTransport,
         websocket: WebSocketTransport,
-        alarms: Alarms,
+        timers: Timers,
         timeout: float,
     ) -> None:
         self._session = session
         self._polling = polling
         self._websocket = websocket
         self._over = self._probed = False
-        self._alarms = alarms
+        self._timers = timers
         self._timeout = timeout
-        self._alarm = alarms.set(clock() + timeout, self._timed_out)
+        self._timer = timers.set(clock() + timeout, self._timed_out)
 
     def data_received(self, data: str | bytes) -> None:
         """Take probes, then an upgrade packet; anything else gives the upgrade up.
@@ -94,7 +94,7 @@ class Upgrade:
 
     def _end(self) -> None:
         self._over = True
-        self._alarms.cancel(self._alarm)
+        self._timers.cancel(self._timer)
 
     def _stop_probing(self) -> None:
         self._end()

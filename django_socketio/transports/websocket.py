@@ -5,7 +5,7 @@ from typing import Any
 
 from gevent import get_hub
 
-from django_socketio.concurrency.timers import Alarm, Alarms, clock
+from django_socketio.concurrency.timers import Timer, Timers, clock
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
@@ -34,7 +34,6 @@ class WebSocketTransport(Receiver):
 
     __slots__ = (
         "__weakref__",
-        "_alarms",
         "_closing",
         "_flusher",
         "_lingering",
@@ -42,6 +41,7 @@ class WebSocketTransport(Receiver):
         "_open",
         "_pending",
         "_queued",
+        "_timers",
         "_unsent",
         "_writer",
     )
@@ -55,19 +55,19 @@ class WebSocketTransport(Receiver):
         protocol: WebSocketProtocol,
         flusher: Flusher,
         turns: Turns,
-        alarms: Alarms,
+        timers: Timers,
         max_unsent_bytes: int,
     ) -> None:
         super().__init__(sock, protocol, turns)
         self._flusher = flusher
-        self._alarms = alarms
+        self._timers = timers
         self._max_unsent = max_unsent_bytes
         self._pending: list[bytes] = []
         self._unsent = 0
         self._queued = False
         self._write(head)
         self._open = self._closing = False
-        self._lingering: Alarm | None = None
+        self._lingering: Timer | None = None
         self._writer: Any = None
 
     def start(self, listener: Listener) -> None:
@@ -174,7 +174,7 @@ class WebSocketTransport(Receiver):
 
     def _linger(self) -> None:
         if self._lingering is None:
-            self._lingering = self._alarms.set(clock() + LINGER, self._give_up)
+            self._lingering = self._timers.set(clock() + LINGER, self._give_up)
 
     def _give_up(self, now: float) -> None:
         self._abort(Reason.TRANSPORT_CLOSE)
@@ -191,7 +191,7 @@ class WebSocketTransport(Receiver):
         self._socket.close()
         self._open, self._dead = False, True
         if self._lingering is not None:
-            self._alarms.cancel(self._lingering)
+            self._timers.cancel(self._lingering)
         self._pending, self._unsent = [], 0
         self._tell(reason)
 

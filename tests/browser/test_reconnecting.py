@@ -313,7 +313,7 @@ def test_a_quiet_connection_stays(serve, visit, transport):
 def silence(process):
     """Have the sockets that there are get no more pings."""
     for session in process.engine.sessions.values():
-        process.alarms.cancel(session.alarm)
+        process.timers.cancel(session.timer)
 
 
 def test_a_server_that_has_gone_silent_is_left(serve, visit, transport):

@@ -49,7 +49,7 @@ def census(request):
             "greenlets": sum(one not in idle for one in greenlets),
             "busy workers": workers._count - len(workers._idle),
             "descriptors": len(os.listdir("/proc/self/fd")),
-            "alarms": len(process.alarms),
+            "timers": len(process.timers),
             "sessions": len(process.engine.sessions),
             "living": len(process.shared.living),
             "channels": len(process.shared.channels),

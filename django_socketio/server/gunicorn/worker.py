@@ -200,7 +200,7 @@ class Worker(base.Worker):
         one.hooks, one.forwarding = self.hooks, self.forwarding
         one.head_limits = head_limits(self.cfg)
         one.start()
-        one.watch(self.process.alarms, self.process.request_timeout)
+        one.watch(self.process.timers, self.process.request_timeout)
         return one
 
     def _adopt(self, passed: Passed) -> None:
