@@ -8,7 +8,7 @@ from gevent.event import Event
 Member = TypeVar("Member")
 
 
-class Census(Generic[Member]):
+class WaitSet(Generic[Member]):
     """A set that one can wait for to be empty."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from django.urls import ResolverMatch
 from gevent.lock import BoundedSemaphore
 
 from django_socketio.concurrency.timers import clock
-from django_socketio.concurrency.wait_set import Census
+from django_socketio.concurrency.wait_set import WaitSet
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import get_logger
@@ -121,7 +121,7 @@ class Application:
         self._handshakes = BoundedSemaphore(max_handshakes)
         self._next_complaint = 0.0
         self.patience = PATIENCE
-        self.open: Census[object] = Census()
+        self.open: WaitSet[object] = WaitSet()
         """Requests of sessions that are not answered yet."""
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:

@@ -9,7 +9,7 @@ from django_socketio import events
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency import workers
 from django_socketio.concurrency.repeated import RepeatedErrors
-from django_socketio.concurrency.wait_set import Census
+from django_socketio.concurrency.wait_set import WaitSet
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events.unhandled import log_for_debugging
 from django_socketio.protocol.socketio.packets import Packet, PacketType
@@ -91,7 +91,7 @@ class Shared:
     connect_deadline: Callable[[Callable[[float], None]], Callable[[], object]] = _no_deadline
     """Has its argument called once a client's time to CONNECT is over; returns what cancels it."""
 
-    living: Census[Any] = field(default_factory=Census)
+    living: WaitSet[Any] = field(default_factory=WaitSet)
     """The clients whose last handler has not run yet."""
 
 
