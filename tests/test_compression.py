@@ -21,7 +21,7 @@ from django_socketio.protocol.websocket.connection import WebSocketProtocol, fra
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.websocket import WebSocketTransport
-from django_socketio.transports.write_batch import Flusher
+from django_socketio.transports.write_batch import WriteBatch
 from tests.clients import TIMEOUT, PollingClient, raw_request, response
 from tests.live import LiveServer
 from tests.protocol.test_deflate import RSV1, compressed, inflated
@@ -296,7 +296,9 @@ def stuck():
         with suppress(BlockingIOError):
             while True:
                 ours.send(b"x" * 1000)
-        return kind(ours, b"", WebSocketProtocol(1000), Flusher(), Turns(), Timers(), 10_000, *args)
+        return kind(
+            ours, b"", WebSocketProtocol(1000), WriteBatch(), Turns(), Timers(), 10_000, *args
+        )
 
     yield make
     for ours, theirs in pairs:

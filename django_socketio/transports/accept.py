@@ -12,7 +12,7 @@ from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.websocket import WebSocketTransport
-from django_socketio.transports.write_batch import Flusher
+from django_socketio.transports.write_batch import WriteBatch
 
 Begin = Callable[[WebSocketTransport, bytes], None]
 """Gets a connection that was accepted, and what the client has sent on it so far."""
@@ -30,7 +30,7 @@ class Acceptor:
     def __init__(self, limits: Limits, timers: Timers) -> None:
         self._limits = limits
         self._timers = timers
-        self.flusher = Flusher()
+        self.batch = WriteBatch()
         """Sends what its connections have to send."""
         self.turns = Turns()
         """Where what takes long to read goes on."""
@@ -73,7 +73,7 @@ class Acceptor:
     def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
-        how = sock, head, protocol, self.flusher, self.turns, self._timers, limits.max_unsent_bytes
+        how = sock, head, protocol, self.batch, self.turns, self._timers, limits.max_unsent_bytes
         if compression and threshold is not None:
             return DeflatingTransport(*how, threshold)
         return WebSocketTransport(*how)

@@ -7,7 +7,7 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.websocket import WebSocketTransport
-from django_socketio.transports.write_batch import Flusher
+from django_socketio.transports.write_batch import WriteBatch
 
 CHUNK = 4096
 """Bytes read at once: they may become a thousand times as many before any of it is handled."""
@@ -28,13 +28,13 @@ class DeflatingTransport(WebSocketTransport):
         sock: socket,
         head: bytes,
         protocol: WebSocketProtocol,
-        flusher: Flusher,
+        batch: WriteBatch,
         turns: Turns,
         timers: Timers,
         max_unsent_bytes: int,
         threshold: int,
     ) -> None:
-        super().__init__(sock, head, protocol, flusher, turns, timers, max_unsent_bytes)
+        super().__init__(sock, head, protocol, batch, turns, timers, max_unsent_bytes)
         self._threshold = threshold
 
     def send(self, outgoing: Outgoing) -> bool:

@@ -76,7 +76,7 @@ class Engine:
 
     def flush(self) -> None:
         """Send what waits for the end of a turn of the event loop."""
-        self._acceptor.flusher.flush()
+        self._acceptor.batch.flush()
 
     # Handshakes
 

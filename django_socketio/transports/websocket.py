@@ -12,7 +12,7 @@ from django_socketio.protocol.websocket.connection import CloseCode, WebSocketPr
 from django_socketio.transports.encoded import Outgoing
 from django_socketio.transports.interfaces import Listener
 from django_socketio.transports.receiving import Receiver
-from django_socketio.transports.write_batch import MORE_FOLLOWS, Flusher
+from django_socketio.transports.write_batch import MORE_FOLLOWS, WriteBatch
 
 WRITE = 2
 
@@ -34,8 +34,8 @@ class WebSocketTransport(Receiver):
 
     __slots__ = (
         "__weakref__",
+        "_batch",
         "_closing",
-        "_flusher",
         "_lingering",
         "_max_unsent",
         "_open",
@@ -53,13 +53,13 @@ class WebSocketTransport(Receiver):
         sock: socket,
         head: bytes,
         protocol: WebSocketProtocol,
-        flusher: Flusher,
+        batch: WriteBatch,
         turns: Turns,
         timers: Timers,
         max_unsent_bytes: int,
     ) -> None:
         super().__init__(sock, protocol, turns)
-        self._flusher = flusher
+        self._batch = batch
         self._timers = timers
         self._max_unsent = max_unsent_bytes
         self._pending: list[bytes] = []
@@ -99,7 +99,7 @@ class WebSocketTransport(Receiver):
         self._unsent += len(data)
         if not self._queued:
             self._queued = True
-            self._flusher.add(self)
+            self._batch.add(self)
 
     def flush(self) -> None:
         """Send what the kernel takes now; the rest when it takes more."""

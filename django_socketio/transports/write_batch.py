@@ -22,7 +22,7 @@ class Flushable(Protocol):
         """Send them; must not block."""
 
 
-class Flusher:
+class WriteBatch:
     """Flushes, at the end of a turn of the loop, all that asked for it during the turn.
 
     Where that is many (a broadcast), one more turn is taken before, without waiting in it: what has

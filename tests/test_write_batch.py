@@ -8,7 +8,7 @@ from gevent.event import Event
 from websocket import ABNF
 
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.write_batch import MANY, Flusher
+from django_socketio.transports.write_batch import MANY, WriteBatch
 from tests.clients import WebSocketClient
 
 
@@ -40,12 +40,12 @@ def broadcasts():
     second = Event()
 
     def run(count):
-        flusher, subscribers = Flusher(), [Subscriber() for _ in range(count)]
+        batch, subscribers = WriteBatch(), [Subscriber() for _ in range(count)]
 
         def broadcast():
             for subscriber in subscribers:
                 if not subscriber.pending:
-                    flusher.add(subscriber)
+                    batch.add(subscriber)
                 subscriber.pending += 1
 
         def read():
@@ -74,9 +74,9 @@ def test_many_get_what_has_come_meanwhile_in_the_same_send(broadcasts):
 
 
 def test_many_get_theirs_though_nothing_else_comes():
-    flusher, subscribers = Flusher(), [Subscriber() for _ in range(MANY)]
+    batch, subscribers = WriteBatch(), [Subscriber() for _ in range(MANY)]
     for subscriber in subscribers:
-        flusher.add(subscriber)
+        batch.add(subscriber)
     settle()
     assert [subscriber.sent for subscriber in subscribers] == [[0]] * MANY
 
@@ -86,9 +86,9 @@ def test_one_that_fails_is_logged_and_the_others_get_theirs(caplog):
         def flush(self):
             raise RuntimeError("broken")
 
-    flusher, subscribers = Flusher(), [Broken(), Subscriber()]
+    batch, subscribers = WriteBatch(), [Broken(), Subscriber()]
     for subscriber in subscribers:
-        flusher.add(subscriber)
+        batch.add(subscriber)
     settle()
     assert subscribers[1].sent == [0]
     assert "broken" in caplog.text
