@@ -19,7 +19,7 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.events import on_disconnect, on_error, on_event
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
 from django_socketio.transports.deflating import DeflatingTransport
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
 from tests.clients import TIMEOUT, PollingClient, raw_request, response
@@ -309,7 +309,7 @@ def stuck():
 def taken(transport, message):
     """Return how many messages wait for a client until it is cut off, 100 at most."""
     transport.start(None)
-    return [transport.send(Outgoing([message])) for _ in range(100)].count(True)
+    return [transport.send(EncodedPacket([message])) for _ in range(100)].count(True)
 
 
 def test_what_waits_for_a_client_is_counted_as_it_leaves(stuck):

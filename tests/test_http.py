@@ -9,7 +9,7 @@ import pytest
 
 from django_socketio.events import on_connect, on_event, on_message
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import HANDSHAKE, get
 
@@ -73,7 +73,7 @@ def end(server, client, *messages):
     def end():
         session = server.process.engine.sessions[client.sid]
         for message in messages:
-            assert session.send(Outgoing([message]))
+            assert session.send(EncodedPacket([message]))
         session.close(Reason.SESSION_ENDED)
         return True
 

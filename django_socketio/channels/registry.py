@@ -6,11 +6,11 @@ from typing import Any, Protocol
 from django_socketio.concurrency.workers import FAILURES
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope, Relay, channel_of
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 
 logger = get_logger("django_socketio.relay")
 
-Encode = Callable[[str, str, tuple[Any, ...]], Outgoing]
+Encode = Callable[[str, str, tuple[Any, ...]], EncodedPacket]
 """Makes an event of a namespace ready to be sent."""
 
 
@@ -19,7 +19,7 @@ class Subscriber(Protocol):
 
     id: str
 
-    def deliver(self, outgoing: Outgoing) -> bool:
+    def deliver(self, encoded: EncodedPacket) -> bool:
         """Send it; False if that is not possible any more."""
 
     def lost(self, channel: str) -> None:
@@ -42,12 +42,12 @@ class Held:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self.messages: list[Outgoing] = []
+        self.messages: list[EncodedPacket] = []
 
-    def hold(self, outgoing: Outgoing) -> bool:
+    def hold(self, encoded: EncodedPacket) -> bool:
         """Hold a message as well; False if that is too much."""
-        self._size += len(outgoing.frames)
-        self.messages.append(outgoing)
+        self._size += len(encoded.frames)
+        self.messages.append(encoded)
         return self._size <= self._limit or len(self.messages) == 1
 
 
@@ -103,8 +103,8 @@ class Channels:
         held = members.get(subscriber)
         if held is not None:
             members[subscriber] = None
-            for outgoing in held.messages:
-                subscriber.deliver(outgoing)
+            for encoded in held.messages:
+                subscriber.deliver(encoded)
 
     def remove(self, topic: str, subscriber: Subscriber) -> None:
         """Take a subscriber off a topic."""
@@ -146,15 +146,15 @@ class Channels:
         members = self._receivers(envelope.topics)
         if not members:
             return 0
-        outgoing = self._encode(envelope.namespace, envelope.event, envelope.args)
+        encoded = self._encode(envelope.namespace, envelope.event, envelope.args)
         exclude = envelope.exclude
         received = 0
         for subscriber, held in members:
             if exclude is not None and subscriber.id == exclude:
                 continue
             if held is None:
-                received += subscriber.deliver(outgoing)
-            elif held.hold(outgoing):
+                received += subscriber.deliver(encoded)
+            elif held.hold(encoded):
                 received += 1
             else:
                 subscriber.overflow()

@@ -6,7 +6,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 
 
 class Codec:
@@ -17,20 +17,20 @@ class Codec:
 
     def event(
         self, namespace: str, event: str, args: tuple[Any, ...], id: int | None = None
-    ) -> Outgoing:
+    ) -> EncodedPacket:
         """Return an EVENT, with an id if its receiver shall acknowledge it.
 
         Raises:
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
-        return _outgoing(socketio.encode_event(namespace, [event, *args], id, self._default))
+        return _encoded(socketio.encode_event(namespace, [event, *args], id, self._default))
 
-    def packet(self, packet: Packet) -> Outgoing:
+    def packet(self, packet: Packet) -> EncodedPacket:
         """Return any packet, ready to be sent."""
-        return _outgoing(socketio.encode(packet, self._default))
+        return _encoded(socketio.encode(packet, self._default))
 
 
-def _outgoing(contents: list[str | bytes]) -> Outgoing:
+def _encoded(contents: list[str | bytes]) -> EncodedPacket:
     contents[0] = engineio.encode_message(contents[0])  # binary is a message as it is
-    return Outgoing(contents)
+    return EncodedPacket(contents)

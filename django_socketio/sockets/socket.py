@@ -16,7 +16,7 @@ from django_socketio.sockets.acks import Acks, Callback, unpack
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Codec
 from django_socketio.sockets.subscriptions import Member, PublicSession, drop
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
 
 
@@ -194,9 +194,9 @@ class Socket(Member):
             self._acks = Acks()
         return self._acks
 
-    def _hold(self, outgoing: Outgoing) -> bool:
+    def _hold(self, encoded: EncodedPacket) -> bool:
         """Hold back what comes before the CONNECT is answered; False if that is too much."""
-        if self._held is None or self._held.hold(outgoing):
+        if self._held is None or self._held.hold(encoded):
             return True
         self.overflow()
         return False
@@ -218,8 +218,8 @@ class Socket(Member):
         self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._codec.packet(packet))
-        for outgoing in held:
-            self._session.send(outgoing)
+        for encoded in held:
+            self._session.send(encoded)
 
     def moved(self) -> None:
         """Send by the session's transport."""

@@ -9,7 +9,7 @@ from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import ChannelError
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 
 
 class PublicSession(NamedTuple):
@@ -18,7 +18,7 @@ class PublicSession(NamedTuple):
     session_id: str
 
 
-def drop(outgoing: Outgoing) -> bool:
+def drop(encoded: EncodedPacket) -> bool:
     """Be the ``deliver`` of a socket that has ended."""
     return False
 
@@ -45,7 +45,7 @@ class Member:
         "namespace",
     )
 
-    deliver: Callable[[Outgoing], bool]
+    deliver: Callable[[EncodedPacket], bool]
     """Sends what comes on a channel; False if that is not possible any more."""
 
     def __init__(self, id: str, namespace: str, registry: Channels, max_channels: int) -> None:

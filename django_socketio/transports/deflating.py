@@ -5,7 +5,7 @@ from socket import socket
 from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
 
@@ -37,9 +37,9 @@ class DeflatingTransport(WebSocketTransport):
         super().__init__(sock, head, protocol, batch, turns, timers, max_unsent_bytes)
         self._threshold = threshold
 
-    def send(self, outgoing: Outgoing) -> bool:
+    def send(self, encoded: EncodedPacket) -> bool:
         """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
-        return super().send(outgoing.deflated(self._threshold))
+        return super().send(encoded.deflated(self._threshold))
 
     def _start_reading(self) -> None:
         self._reader.start(self._read, CHUNK)

@@ -7,7 +7,7 @@ from django_socketio.protocol.engineio.heartbeat import PROBE
 from django_socketio.protocol.websocket import connection as websocket
 
 
-class Outgoing:
+class EncodedPacket:
     """Packets that travel together, with the bytes that each transport sends for them.
 
     Each form is made when the first receiver needs it, and serves all the others.
@@ -24,7 +24,7 @@ class Outgoing:
         self.framed: bytes | None = None
         """``frames``, once they have been asked for."""
         self._parts: list[bytes] | None = None
-        self._deflated: Outgoing | None = None
+        self._deflated: EncodedPacket | None = None
 
     @property
     def frames(self) -> bytes:
@@ -37,7 +37,7 @@ class Outgoing:
                 self.framed = b"".join(map(websocket.frame, contents))
         return self.framed
 
-    def deflated(self, threshold: int) -> "Outgoing":
+    def deflated(self, threshold: int) -> "EncodedPacket":
         """Return the same packets for clients that take compressed frames.
 
         Args:
@@ -45,7 +45,7 @@ class Outgoing:
 
         """
         if self._deflated is None:
-            self._deflated = Outgoing(self.contents)
+            self._deflated = EncodedPacket(self.contents)
             self._deflated.framed = self._deflated_frames(threshold)
         return self._deflated
 
@@ -64,9 +64,9 @@ class Outgoing:
         return self._parts
 
 
-def one(type: engineio.PacketType, data: str = "") -> Outgoing:
+def one(type: engineio.PacketType, data: str = "") -> EncodedPacket:
     """Return a single packet, ready to be sent."""
-    return Outgoing([engineio.encode(engineio.Packet(type, data))])
+    return EncodedPacket([engineio.encode(engineio.Packet(type, data))])
 
 
 PING = one(engineio.PacketType.PING)

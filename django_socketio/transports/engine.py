@@ -15,7 +15,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
 from django_socketio.transports.accept import Acceptor, Begin
 from django_socketio.transports.crossing import Crossings
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
@@ -123,11 +123,11 @@ class Engine:
         secret = secrets.token_urlsafe(15)
         return f"{secret}.{self.owner}" if self.owner else secret
 
-    def _open_packet(self, sid: str, upgrades: list[str]) -> Outgoing:
+    def _open_packet(self, sid: str, upgrades: list[str]) -> EncodedPacket:
         limits = self._limits
         times = limits.ping_interval, limits.ping_timeout
         packet = open_packet(sid, upgrades, *times, limits.max_message_size)
-        return Outgoing([engineio.encode(packet)])
+        return EncodedPacket([engineio.encode(packet)])
 
     def _begin(
         self, sid: str, transport: WebSocketTransport | PollingTransport, owner: Any

@@ -15,7 +15,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
-from django_socketio.transports.encoded import Outgoing, one
+from django_socketio.transports.encoded import EncodedPacket, one
 from django_socketio.transports.interfaces import Listener
 
 MAX_PACKETS_OUT = 16
@@ -73,16 +73,16 @@ class PollingTransport:
         self.closed = False
         self.listener: Listener | None = None
 
-    def send(self, outgoing: Outgoing) -> bool:
+    def send(self, encoded: EncodedPacket) -> bool:
         """Keep it for the next GET; False if that cannot be."""
         if self.closed:
             return False
-        parts = outgoing.parts
+        parts = encoded.parts
         size = sum(map(len, parts))
         if self._unsent and self._unsent + size > self._max_unsent:
             self._abort()
             return False
-        self._queue.extend(zip(parts, outgoing.contents, strict=True))
+        self._queue.extend(zip(parts, encoded.contents, strict=True))
         self._unsent += size
         self.release()
         return True
@@ -140,12 +140,12 @@ class PollingTransport:
         if self._waiting is not None:
             self._waiting.set()
 
-    def drain(self) -> Outgoing:
+    def drain(self) -> EncodedPacket:
         """Take all that was not fetched."""
         contents = [content for _, content in self._queue]
         self._queue.clear()
         self._unsent = 0
-        return Outgoing(contents)
+        return EncodedPacket(contents)
 
     @contextmanager
     def posting(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.encoded import PING, Outgoing
+from django_socketio.transports.encoded import PING, EncodedPacket
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
 
@@ -75,7 +75,7 @@ class Session:
         self.sid = sid
         self.protocol = protocol
         self.transport = transport
-        self.send: Callable[[Outgoing], bool] = transport.send
+        self.send: Callable[[EncodedPacket], bool] = transport.send
         """Sends to the client; False if the session is over. Another one once it has moved."""
         self._forget = forget
         self._pauses = 0

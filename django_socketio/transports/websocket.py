@@ -9,7 +9,7 @@ from django_socketio.concurrency.timers import Timer, Timers, clock
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.interfaces import Listener
 from django_socketio.transports.receiving import Receiver
 from django_socketio.transports.write_batch import MORE_FOLLOWS, WriteBatch
@@ -78,11 +78,11 @@ class WebSocketTransport(Receiver):
 
     # Sending
 
-    def send(self, outgoing: Outgoing) -> bool:
+    def send(self, encoded: EncodedPacket) -> bool:
         """Send it at the end of this turn of the loop; False if that cannot be."""
         if not self._open:
             return False
-        frames = outgoing.framed or outgoing.frames
+        frames = encoded.framed or encoded.frames
         if self._unsent + len(frames) > self._max_unsent and not self._has_room(len(frames)):
             self._abort(Reason.SLOW_CLIENT)
             return False

@@ -6,7 +6,7 @@ Engine.IO: what comes, text or binary, goes back in one frame.
 
 from django_socketio.server.view import _response
 from django_socketio.server.wsgi import ENGINE, HANDSHAKE
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.http import Exchange, RequestError
 
 
@@ -22,7 +22,7 @@ class Echo:
         """Count nothing."""
 
     def data_received(self, data):
-        self.transport.send(Outgoing([data]))
+        self.transport.send(EncodedPacket([data]))
 
     def transport_closed(self, reason, error):
         self.transport = None

@@ -58,8 +58,8 @@ envelopes = st.builds(
 
 def sent(envelope):
     """Return the packet that subscribers in this process get: its JSON, its binary."""
-    outgoing = Codec(encode_default).event(envelope.namespace, envelope.event, envelope.args)
-    text, *attachments = outgoing.contents
+    encoded = Codec(encode_default).event(envelope.namespace, envelope.event, envelope.args)
+    text, *attachments = encoded.contents
     begin = text.index("[")
     return text[:begin], json.loads(text[begin:]), attachments
 

@@ -4,8 +4,8 @@ import pytest
 
 from django_socketio.protocol.engineio.packets import PacketType
 from django_socketio.protocol.websocket import connection as websocket
-from django_socketio.transports import encoded as outgoing
-from django_socketio.transports.encoded import Outgoing
+from django_socketio.transports import encoded
+from django_socketio.transports.encoded import EncodedPacket
 
 TEXT = '42["ü"]'
 BINARY = b"\x00\xff"
@@ -13,60 +13,60 @@ LONG = '42["message","' + "x" * 1000 + '"]'
 
 
 def test_frames_are_the_websocket_frames_of_all_packets_in_their_order():
-    assert Outgoing([TEXT, BINARY]).frames == b'\x81\x0842["\xc3\xbc"]' + b"\x82\x02\x00\xff"
+    assert EncodedPacket([TEXT, BINARY]).frames == b'\x81\x0842["\xc3\xbc"]' + b"\x82\x02\x00\xff"
 
 
 def test_parts_are_the_packets_as_a_payload_holds_them():
-    assert Outgoing([TEXT, BINARY]).parts == [b'42["\xc3\xbc"]', b"bAP8="]
+    assert EncodedPacket([TEXT, BINARY]).parts == [b'42["\xc3\xbc"]', b"bAP8="]
 
 
 def test_compressed_frames_are_those_of_packets_that_become_smaller():
-    frames = Outgoing([TEXT, LONG, BINARY]).deflated(100).frames
+    frames = EncodedPacket([TEXT, LONG, BINARY]).deflated(100).frames
     compressed = websocket.deflated_frame(LONG, 100)
     assert frames == b'\x81\x0842["\xc3\xbc"]' + compressed + b"\x82\x02\x00\xff"
 
 
 def test_the_compressed_form_is_made_once_for_all_who_take_it():
-    sent = Outgoing([LONG])
+    sent = EncodedPacket([LONG])
     assert sent.deflated(100) is sent.deflated(100)
     assert sent.deflated(100).frames is sent.deflated(100).frames
 
 
 def test_who_takes_compressed_frames_shares_the_plain_ones_where_nothing_is_compressed():
-    sent = Outgoing([TEXT, LONG])
+    sent = EncodedPacket([TEXT, LONG])
     assert sent.deflated(10_000).frames is sent.frames
 
 
 def test_the_compressed_form_does_not_stand_in_for_the_others():
-    sent = Outgoing([LONG])
+    sent = EncodedPacket([LONG])
     assert sent.deflated(100).contents == [LONG]
     assert (sent.frames, sent.parts) == (websocket.frame(LONG), [LONG.encode()])
 
 
 @pytest.mark.parametrize("first", ["frames", "parts"])
 def test_the_form_made_first_does_not_stand_in_for_the_other(first):
-    sent = Outgoing([BINARY])
+    sent = EncodedPacket([BINARY])
     getattr(sent, first)
     assert (sent.frames, sent.parts) == (b"\x82\x02\x00\xff", [b"bAP8="])
 
 
 @pytest.mark.parametrize("form", ["frames", "parts"])
 def test_each_form_is_made_once_for_all_receivers(form):
-    sent = Outgoing([TEXT, BINARY])
+    sent = EncodedPacket([TEXT, BINARY])
     assert getattr(sent, form) is getattr(sent, form)
 
 
 def test_the_packets_stay_at_hand():
-    assert Outgoing([TEXT, BINARY]).contents == [TEXT, BINARY]
+    assert EncodedPacket([TEXT, BINARY]).contents == [TEXT, BINARY]
 
 
 def test_nothing_to_send_is_nothing_in_every_form():
-    assert (Outgoing([]).frames, Outgoing([]).parts) == (b"", [])
+    assert (EncodedPacket([]).frames, EncodedPacket([]).parts) == (b"", [])
 
 
 def test_100_kilobytes_of_binary_take_both_forms():
     content = bytes(range(256)) * 400
-    sent = Outgoing([content])
+    sent = EncodedPacket([content])
     assert sent.frames == b"\x82\x7f" + len(content).to_bytes(8, "big") + content
     assert sent.parts == [b"b" + base64.b64encode(content)]
 
@@ -74,11 +74,11 @@ def test_100_kilobytes_of_binary_take_both_forms():
 @pytest.mark.parametrize(
     ("sent", "frame", "part"),
     [
-        (outgoing.PING, b"\x81\x012", b"2"),
-        (outgoing.PROBE_ANSWER, b"\x81\x063probe", b"3probe"),
-        (outgoing.one(PacketType.NOOP), b"\x81\x016", b"6"),
-        (outgoing.one(PacketType.CLOSE), b"\x81\x011", b"1"),
-        (outgoing.one(PacketType.OPEN, "{}"), b"\x81\x030{}", b"0{}"),
+        (encoded.PING, b"\x81\x012", b"2"),
+        (encoded.PROBE_ANSWER, b"\x81\x063probe", b"3probe"),
+        (encoded.one(PacketType.NOOP), b"\x81\x016", b"6"),
+        (encoded.one(PacketType.CLOSE), b"\x81\x011", b"1"),
+        (encoded.one(PacketType.OPEN, "{}"), b"\x81\x030{}", b"0{}"),
     ],
 )
 def test_a_single_packet_is_ready_for_both_transports(sent, frame, part):
