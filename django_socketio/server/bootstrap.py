@@ -31,7 +31,7 @@ from django_socketio.server import database, forking, relays
 from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.client import Client
-from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.services import LogMessage, Shared
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Delegate, Session
@@ -69,8 +69,8 @@ class Process:
         self.signals_of: Any = None
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.timers = Timers()
-        codec = Codec(relays.encode_default)
-        channels = Channels(self.relay, codec.event, limits.max_unsent_bytes)
+        encoder = Encoder(relays.encode_default)
+        channels = Channels(self.relay, encoder.event, limits.max_unsent_bytes)
         workers = Workers(
             limits.workers, database.around_turn, give_back=database.give_back_of_worker
         )
@@ -80,7 +80,7 @@ class Process:
         self._loop, self._thread = gevent.get_hub().loop, get_ident()
         self.shared = Shared(
             channels,
-            codec,
+            encoder,
             workers,
             Calls(workers, limits.max_waiting_calls),
             limits,

@@ -5,26 +5,26 @@ from typing import Any
 from django_socketio.concurrency import hub_log as log
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.socket import Socket
 
 logger = get_logger("django_socketio.sockets")
 
 
-def acknowledge(socket: Socket, codec: Codec, id: int, args: list[Any]) -> None:
+def acknowledge(socket: Socket, encoder: Encoder, id: int, args: list[Any]) -> None:
     """Answer an event of the client with an ACK.
 
     Raises:
         TypeError, ValueError: an argument cannot be written as JSON.
 
     """
-    socket.deliver(codec.packet(Packet(PacketType.ACK, socket.namespace, args, id)))
+    socket.deliver(encoder.packet(Packet(PacketType.ACK, socket.namespace, args, id)))
 
 
-def refuse(socket: Socket, codec: Codec, packet: Packet, problem: str) -> None:
+def refuse(socket: Socket, encoder: Encoder, packet: Packet, problem: str) -> None:
     """Refuse an event, and say so in its ACK, or an answer of the client, which then is none."""
     if packet.type is PacketType.ACK:
         return log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
     log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
     if packet.id is not None:
-        acknowledge(socket, codec, packet.id, [{"error": problem}])
+        acknowledge(socket, encoder, packet.id, [{"error": problem}])

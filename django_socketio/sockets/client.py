@@ -95,7 +95,7 @@ class Client:
         self._size = 0
         lifecycle = self._lifecycles.get(error.packet.namespace)
         if lifecycle is not None:
-            acknowledging.refuse(lifecycle.socket, self._shared.codec, error.packet, str(error))
+            acknowledging.refuse(lifecycle.socket, self._shared.encoder, error.packet, str(error))
         elif error.packet.namespace not in self._left:
             raise error
 
@@ -104,7 +104,7 @@ class Client:
         if self._unfinished > MAX_SOCKETS:
             raise ProtocolError(f"more than {MAX_SOCKETS} sockets on one session")
         if not events.has_namespace(name):
-            return refuse(self._session, self._shared.codec, name, "Invalid namespace")
+            return refuse(self._session, self._shared.encoder, name, "Invalid namespace")
         self._replace(name)
         lifecycle = SocketLifecycle(self._shared, self._session, self._request, packet, self)
         self._lifecycles[name] = lifecycle

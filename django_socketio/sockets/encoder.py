@@ -9,7 +9,7 @@ from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.transports.encoded import EncodedPacket
 
 
-class Codec:
+class Encoder:
     """Encodes packets; ``default`` turns values that JSON does not know into ones that it knows."""
 
     def __init__(self, default: Default | None = None) -> None:

@@ -108,7 +108,7 @@ class SocketLifecycle:
             packet.data or {},
             session=session,
             channels=shared.channels,
-            codec=shared.codec,
+            encoder=shared.encoder,
             max_channels=shared.limits.max_channels,
             calls=shared.calls,
             lifecycle=self,
@@ -184,7 +184,7 @@ class SocketLifecycle:
 
     def _refuse(self, message: str) -> None:
         if self._client.awaits(self):
-            refuse(self._session, self._shared.codec, self.socket.namespace, message)
+            refuse(self._session, self._shared.encoder, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 
     def _event(self, packet: Packet, size: int) -> None:
@@ -249,11 +249,11 @@ class SocketLifecycle:
     def _answer(self, id: int, answer: Any) -> None:
         args = list(answer) if isinstance(answer, tuple) else [answer]
         try:
-            acknowledging.acknowledge(self.socket, self._shared.codec, id, args)
+            acknowledging.acknowledge(self.socket, self._shared.encoder, id, args)
         except (TypeError, ValueError) as error:
             self._failed(error)
             acknowledging.acknowledge(
-                self.socket, self._shared.codec, id, [{"error": INTERNAL_ERROR}]
+                self.socket, self._shared.encoder, id, [{"error": INTERNAL_ERROR}]
             )
 
     def resume(self) -> None:

@@ -14,7 +14,7 @@ from django_socketio.concurrency.workers import Workers
 from django_socketio.events.unhandled import log_for_debugging
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.calls import Calls
-from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.encoder import Encoder
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Session
 
@@ -69,7 +69,7 @@ class Shared:
     """
 
     channels: Channels
-    codec: Codec
+    encoder: Encoder
     workers: Workers
     calls: Calls
     limits: Limits
@@ -100,7 +100,7 @@ def refusal_text(refusal: Exception) -> str:
     return str(refusal) or "Permission denied"
 
 
-def refuse(session: Session, codec: Codec, namespace: str, message: str) -> None:
+def refuse(session: Session, encoder: Encoder, namespace: str, message: str) -> None:
     """Answer a CONNECT with a CONNECT_ERROR."""
     packet = Packet(PacketType.CONNECT_ERROR, namespace, {"message": message})
-    session.send(codec.packet(packet))
+    session.send(encoder.packet(packet))

@@ -14,7 +14,7 @@ from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import Acks, Callback, unpack
 from django_socketio.sockets.calls import Calls
-from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.subscriptions import Member, PublicSession, drop
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
@@ -52,7 +52,7 @@ class Socket(Member):
         auth: what the client sent with its CONNECT.
         session: what carries its packets.
         channels: the channels of this process.
-        codec: what encodes its packets.
+        encoder: what encodes its packets.
         max_channels: on how many channels it may be.
         calls: the handlers of this process that wait for answers of clients.
         lifecycle: ends the socket and calls its handlers.
@@ -63,7 +63,7 @@ class Socket(Member):
         "__weakref__",
         "_acks",
         "_calls",
-        "_codec",
+        "_encoder",
         "_held",
         "_lifecycle",
         "_session",
@@ -79,7 +79,7 @@ class Socket(Member):
         *,
         session: Session,
         channels: Channels,
-        codec: Codec,
+        encoder: Encoder,
         max_channels: int,
         calls: Calls,
         lifecycle: Lifecycle,
@@ -89,7 +89,7 @@ class Socket(Member):
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
         self._session = session
-        self._codec = codec
+        self._encoder = encoder
         self._calls = calls
         self._lifecycle = lifecycle
         self._acks: Acks | None = None
@@ -131,7 +131,7 @@ class Socket(Member):
         if self.disconnect_reason is not None:
             return False
         if callback is None:
-            return self.deliver(self._codec.event(self.namespace, event, args))
+            return self.deliver(self._encoder.event(self.namespace, event, args))
         return self._ask(event, args, callback)
 
     def call(self, event: str, *args: Any, timeout: float | None = CALL_TIMEOUT) -> Any:
@@ -168,7 +168,7 @@ class Socket(Member):
     def _ask(self, event: str, args: tuple[Any, ...], answer: Callback | AsyncResult) -> bool:
         id = self.acks.expect(answer)
         try:
-            return self.deliver(self._codec.event(self.namespace, event, args, id))
+            return self.deliver(self._encoder.event(self.namespace, event, args, id))
         except (TypeError, ValueError):
             self.acks.forget(answer)
             raise
@@ -207,7 +207,7 @@ class Socket(Member):
         """End the connection to this namespace; the client is told, and does not come back."""
         if running:
             refuse("socket.disconnect")
-        if self.deliver(self._codec.packet(Packet(PacketType.DISCONNECT, self.namespace))):
+        if self.deliver(self._encoder.packet(Packet(PacketType.DISCONNECT, self.namespace))):
             self._lifecycle.end(Reason.SERVER_LEFT)
 
     def open(self) -> None:
@@ -217,7 +217,7 @@ class Socket(Member):
         self._held = None
         self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
-        self._session.send(self._codec.packet(packet))
+        self._session.send(self._encoder.packet(packet))
         for encoded in held:
             self._session.send(encoded)
 

@@ -13,7 +13,7 @@ from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.base import Envelope
 from django_socketio.server.relays import encode_default
-from django_socketio.sockets.encoder import Codec
+from django_socketio.sockets.encoder import Encoder
 from tests.relay.conftest import A, message
 
 placeholder = st.just("_placeholder")
@@ -58,7 +58,7 @@ envelopes = st.builds(
 
 def sent(envelope):
     """Return the packet that subscribers in this process get: its JSON, its binary."""
-    encoded = Codec(encode_default).event(envelope.namespace, envelope.event, envelope.args)
+    encoded = Encoder(encode_default).event(envelope.namespace, envelope.event, envelope.args)
     text, *attachments = encoded.contents
     begin = text.index("[")
     return text[:begin], json.loads(text[begin:]), attachments
