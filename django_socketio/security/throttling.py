@@ -12,7 +12,7 @@ from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.sockets.client import Client
-from django_socketio.transports.http import ErrorCode, Exchange, RequestError
+from django_socketio.transports.http import ErrorCode, EngineRequest, RequestError
 from django_socketio.transports.limits import Rates
 from django_socketio.transports.session import Delegate, Session
 
@@ -136,14 +136,14 @@ class Floodgate:
     def _buckets(self, rate: float | None) -> Buckets | None:
         return Buckets(rate, self._rates.rate_burst, self._clock) if rate is not None else None
 
-    def welcome(self, exchange: Exchange) -> None:
+    def welcome(self, request: EngineRequest) -> None:
         """Count a handshake.
 
         Raises:
             RequestError: there were too many from its address.
 
         """
-        address = exchange.environ.get("REMOTE_ADDR") or ""
+        address = request.environ.get("REMOTE_ADDR") or ""
         if self._connections is None or not self._is_known(address):
             return
         wait = self._connections.of(address).take()

@@ -8,7 +8,7 @@ from django_socketio.security import origins
 from django_socketio.server.endpoints import MARK
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.wsgi import ENGINE, HANDSHAKE, Handshake, refuse_origin
-from django_socketio.transports.http import NOT_CACHED, Answer, Exchange
+from django_socketio.transports.http import NOT_CACHED, Answer, EngineRequest
 
 logger = get_logger("django_socketio.server")
 
@@ -40,7 +40,7 @@ def socketio(request: HttpRequest) -> HttpResponse:
         request.session.keys()  # read here, where a view may wait for the database
     handshake = _handshake_of(request)
     handshake.request = request
-    handshake.answer = kept.open().handshake(handshake.exchange, request)
+    handshake.answer = kept.open().handshake(handshake.engine_request, request)
     return _response(handshake.answer, cors)
 
 
@@ -50,7 +50,7 @@ setattr(socketio, MARK, True)
 def _handshake_of(request: HttpRequest) -> Handshake:
     kept: Opaque[Handshake] | None = request.META.get(HANDSHAKE)
     # Where the view has a path of its own, nobody has made one yet.
-    return Handshake(Exchange.of(request.META)) if kept is None else kept.open()
+    return Handshake(EngineRequest.of(request.META)) if kept is None else kept.open()
 
 
 def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:

@@ -28,7 +28,7 @@ from django_socketio.server.endpoints import Endpoints
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.pywsgi import mask_sids
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.http import Answer, Environ, ErrorCode, Exchange, RequestError
+from django_socketio.transports.http import Answer, Environ, ErrorCode, EngineRequest, RequestError
 
 logger = get_logger("django_socketio.security")
 disallowed_hosts = get_logger("django.security.DisallowedHost")
@@ -48,7 +48,7 @@ class Handshake:
     It is an object of its own because WSGI applications may give Django a copy of the environ.
 
     Args:
-        exchange: the request as the engine sees it.
+        engine_request: the request as the engine sees it.
 
     Attributes:
         answer: the engine's answer; None until the view has been reached.
@@ -56,16 +56,16 @@ class Handshake:
 
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+    def __init__(self, engine_request: EngineRequest) -> None:
+        self.engine_request = engine_request
         self.answer: Answer | None = None
         self.request: Any = None
 
 
-HandOver = Callable[[Exchange], bool]
+HandOver = Callable[[EngineRequest], bool]
 
 
-def _keep(exchange: Exchange) -> bool:
+def _keep(engine_request: EngineRequest) -> bool:
     return False
 
 
@@ -129,31 +129,31 @@ class Application:
         environ[ENGINE] = self._opaque_engine
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
             return self._django(environ, start_response)
-        exchange = Exchange.of(environ)
-        if exchange.sid and exchange.method != "OPTIONS":
-            if self._hand_over_to_owner(exchange):
+        engine_request = EngineRequest.of(environ)
+        if engine_request.sid and engine_request.method != "OPTIONS":
+            if self._hand_over_to_owner(engine_request):
                 return []
-            return self._respond(exchange, start_response)
-        return self._shake_hands(exchange, start_response)
+            return self._respond(engine_request, start_response)
+        return self._shake_hands(engine_request, start_response)
 
     # Requests of a session
 
-    def _respond(self, exchange: Exchange, start_response: Any) -> list[bytes]:
+    def _respond(self, engine_request: EngineRequest, start_response: Any) -> list[bytes]:
         database.give_back()  # what a view before it on this connection has kept
         token = object()
         self.open.add(token)
         try:
-            answer, headers = self._answer(exchange)
+            answer, headers = self._answer(engine_request)
         finally:
             self.open.discard(token)
         if answer.take_over is not None:
-            takeover.take_over(exchange.environ, answer, headers)
+            takeover.take_over(engine_request.environ, answer, headers)
             return []
         start_response(answer.status_line, headers)
         return [answer.body]
 
-    def _answer(self, exchange: Exchange) -> tuple[Answer, list[tuple[str, str]]]:
-        request = WSGIRequest(exchange.environ)
+    def _answer(self, engine_request: EngineRequest) -> tuple[Answer, list[tuple[str, str]]]:
+        request = WSGIRequest(engine_request.environ)
         try:
             cors = origins.check(request)
         except origins.OriginRefused as error:
@@ -161,9 +161,9 @@ class Application:
         except DisallowedHost as error:
             answer, cors = refuse_host(error), ()
         else:
-            session = self._engine.sessions.get(exchange.sid)
+            session = self._engine.sessions.get(engine_request.sid)
             if login_registry.belongs_to(request, session):
-                answer = self._engine.respond(exchange)
+                answer = self._engine.respond(engine_request)
             else:
                 answer = refuse_cookie(session)
         length = () if answer.status == 101 else (("Content-Length", str(len(answer.body))),)
@@ -171,11 +171,11 @@ class Application:
 
     # Handshakes
 
-    def _shake_hands(self, exchange: Exchange, start_response: Any) -> Iterable[bytes]:
-        environ = exchange.environ
-        if exchange.sid:  # of a preflight; error reports would show it
+    def _shake_hands(self, engine_request: EngineRequest, start_response: Any) -> Iterable[bytes]:
+        environ = engine_request.environ
+        if engine_request.sid:  # of a preflight; error reports would show it
             _mask_sid(environ)
-        handshake = Handshake(exchange)
+        handshake = Handshake(engine_request)
         environ[HANDSHAKE] = Opaque(handshake)
         try:
             with self._place(environ):

@@ -9,7 +9,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.deflating import DeflatingTransport
-from django_socketio.transports.http import Answer, ErrorCode, Exchange, RequestError
+from django_socketio.transports.http import Answer, EngineRequest, ErrorCode, RequestError
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
@@ -35,16 +35,16 @@ class Acceptor:
         self.turns = Turns()
         """Where what takes long to read goes on."""
 
-    def accept(self, exchange: Exchange, begin: Begin) -> Answer:
+    def accept(self, engine_request: EngineRequest, begin: Begin) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
 
         Raises:
             RequestError: it is no handshake as it should be.
 
         """
-        if exchange.method != "GET":
+        if engine_request.method != "GET":
             raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
-        request = exchange.opening_request()
+        request = engine_request.opening_request()
         try:
             headers = opening.accept(request)
             compression = self._agree_to_compression(request)

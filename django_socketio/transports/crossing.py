@@ -2,7 +2,7 @@
 
 from gevent.event import Event
 
-from django_socketio.transports.http import Exchange
+from django_socketio.transports.http import EngineRequest
 
 CROSSING_TIME = 0.05
 """Seconds that a POST which closes its session waits for a GET that was sent before it."""
@@ -18,10 +18,10 @@ class Crossings:
         """Whether the GET of a session is waited for."""
         return sid in self._closed
 
-    def end_with(self, exchange: Exchange) -> bool:
+    def end_with(self, request: EngineRequest) -> bool:
         """Return whether a request is the GET that is waited for; no other is from here on."""
-        crossed = self._closed.pop(exchange.sid, None)
-        if crossed is None or exchange.method != "GET":
+        crossed = self._closed.pop(request.sid, None)
+        if crossed is None or request.method != "GET":
             return False
         crossed.set()
         return True

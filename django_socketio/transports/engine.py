@@ -19,8 +19,8 @@ from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
+    EngineRequest,
     ErrorCode,
-    Exchange,
     RequestError,
 )
 from django_socketio.transports.limits import Limits
@@ -61,7 +61,7 @@ class Engine:
         self._limits = limits
         self.can_upgrade = can_upgrade
         self.owner = ""
-        self.welcome: Callable[[Exchange], None] | None = None
+        self.welcome: Callable[[EngineRequest], None] | None = None
         self._timers = timers
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
@@ -80,26 +80,26 @@ class Engine:
 
     # Handshakes
 
-    def handshake(self, exchange: Exchange, owner: Any) -> Answer:
+    def handshake(self, request: EngineRequest, owner: Any) -> Answer:
         """Answer a request that names no session; ``owner`` is handed to ``connect``."""
         try:
-            return self._handshake(exchange, owner)
+            return self._handshake(request, owner)
         except RequestError as error:
-            return self._refuse(exchange, error)
+            return self._refuse(request, error)
 
-    def _handshake(self, exchange: Exchange, owner: Any) -> Answer:
-        transport = exchange.transport()
-        if exchange.method != "GET":
+    def _handshake(self, request: EngineRequest, owner: Any) -> Answer:
+        transport = request.transport()
+        if request.method != "GET":
             raise RequestError(
                 ErrorCode.BAD_HANDSHAKE_METHOD,
-                f"Bad handshake method: a session begins with GET, not {exchange.method:.20}",
+                f"Bad handshake method: a session begins with GET, not {request.method:.20}",
             )
         if not self._accepting:
             raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
         if self.welcome is not None:
-            self.welcome(exchange)
+            self.welcome(request)
         if transport == WEBSOCKET:
-            return self._open_websocket(exchange, owner)
+            return self._open_websocket(request, owner)
         return self._open_polling(owner)
 
     def _open_polling(self, owner: Any) -> Answer:
@@ -109,7 +109,7 @@ class Engine:
         body = self._open_packet(sid, upgrades).parts[0]
         return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
 
-    def _open_websocket(self, exchange: Exchange, owner: Any) -> Answer:
+    def _open_websocket(self, request: EngineRequest, owner: Any) -> Answer:
         def begin(transport: WebSocketTransport, received: bytes) -> None:
             sid = self._new_sid()
             session = self._begin(sid, transport, owner)
@@ -117,7 +117,7 @@ class Engine:
             session.send(self._open_packet(sid, []))
             transport.feed(received)
 
-        return self._accept(exchange, begin)
+        return self._accept(request, begin)
 
     def _new_sid(self) -> str:
         secret = secrets.token_urlsafe(15)
@@ -148,14 +148,14 @@ class Engine:
 
     # WebSocket
 
-    def _accept(self, exchange: Exchange, begin: Begin) -> Answer:
+    def _accept(self, request: EngineRequest, begin: Begin) -> Answer:
         if not self.can_upgrade:
             raise RequestError(
                 ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
             )
-        return self._acceptor.accept(exchange, begin)
+        return self._acceptor.accept(request, begin)
 
-    def _upgrade(self, exchange: Exchange, session: Session) -> Answer:
+    def _upgrade(self, request: EngineRequest, session: Session) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
             polling = session.transport
             if not isinstance(polling, PollingTransport) or polling.probed:
@@ -166,32 +166,32 @@ class Engine:
             websocket.start(upgrade)
             websocket.feed(received)
 
-        return self._accept(exchange, begin)
+        return self._accept(request, begin)
 
     # Requests of a session
 
-    def respond(self, exchange: Exchange) -> Answer:
+    def respond(self, request: EngineRequest) -> Answer:
         """Answer a request that names a session; a GET waits until there is something to say."""
         try:
-            return self._respond(exchange)
+            return self._respond(request)
         except RequestError as error:
-            return self._refuse(exchange, error)
+            return self._refuse(request, error)
 
-    def _respond(self, exchange: Exchange) -> Answer:
-        transport = exchange.transport()
-        if self._crossings.end_with(exchange):
+    def _respond(self, request: EngineRequest) -> Answer:
+        transport = request.transport()
+        if self._crossings.end_with(request):
             return Answer(200, NOOP)
-        session = self._find(exchange.sid)
+        session = self._find(request.sid)
         if transport == WEBSOCKET:
-            return self._upgrade(exchange, session)
+            return self._upgrade(request, session)
         if not isinstance(session.transport, PollingTransport):
             raise RequestError(ErrorCode.BAD_REQUEST, "The session is on WebSocket by now")
-        if exchange.method == "GET":
+        if request.method == "GET":
             return self._get(session, session.transport)
-        if exchange.method == "POST":
-            return self._post(exchange, session, session.transport)
+        if request.method == "POST":
+            return self._post(request, session, session.transport)
         raise RequestError(
-            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {exchange.method:.20}"
+            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {request.method:.20}"
         )
 
     def _find(self, sid: str) -> Session:
@@ -216,11 +216,11 @@ class Engine:
             problem = f"Session ID unknown: the session is over ({session.protocol.reason})"
             raise RequestError(ErrorCode.UNKNOWN_SID, problem) from None
 
-    def _post(self, exchange: Exchange, session: Session, polling: PollingTransport) -> Answer:
+    def _post(self, request: EngineRequest, session: Session, polling: PollingTransport) -> Answer:
         polled = polling.polled
         try:
             with polling.posting():
-                self._feed(session, exchange.body(self._limits.max_message_size))
+                self._feed(session, request.body(self._limits.max_message_size))
         except MessageTooBig as error:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), 413) from None
@@ -241,7 +241,7 @@ class Engine:
                 self._acceptor.turns.wait()
                 end = clock() + LONG
 
-    def _refuse(self, exchange: Exchange, error: RequestError) -> Answer:
-        transport = exchange.query.get("transport")
-        logger.info("Refused %.20s %.20s: %s", exchange.method, transport, error)
+    def _refuse(self, request: EngineRequest, error: RequestError) -> Answer:
+        transport = request.query.get("transport")
+        logger.info("Refused %.20s %.20s: %s", request.method, transport, error)
         return error.answer()

@@ -81,7 +81,7 @@ class RequestError(Exception):
         return Answer(self.status, body, fields)
 
 
-class Exchange(NamedTuple):
+class EngineRequest(NamedTuple):
     """A request on the engine's path, read from a WSGI environ."""
 
     method: str
@@ -89,14 +89,14 @@ class Exchange(NamedTuple):
     environ: Environ
 
     @classmethod
-    def of(cls, environ: Environ) -> "Exchange":
-        """Return the exchange that a WSGI environ describes."""
+    def of(cls, environ: Environ) -> "EngineRequest":
+        """Return the request that a WSGI environ describes."""
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
         return cls(environ["REQUEST_METHOD"], query, environ)
 
     def __repr__(self) -> str:
         # Error reports show the variables of each frame.
-        return f"<Exchange {self.method}>"
+        return f"<EngineRequest {self.method}>"
 
     @property
     def sid(self) -> str:

@@ -167,7 +167,7 @@ def test_the_same_session_left_and_joined_again_and_again(lasting):
 
 
 AT_ONCE = [
-    *["Client", "Connection", "Exchange", "Mailbox", "PollingTransport", "Session", "Socket"],
+    *["Client", "Connection", "EngineRequest", "Mailbox", "PollingTransport", "Session", "Socket"],
     *["WebSocketProtocol", "WebSocketTransport", "requests of sockets"],
 ]
 

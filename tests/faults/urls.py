@@ -18,7 +18,16 @@ from tests.faults import events
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds
 
 LEFT = [
-    *["Acks", "Client", "Connection", "Exchange", "Held", "Mailbox", "PollingTransport", "Session"],
+    *[
+        "Acks",
+        "Client",
+        "Connection",
+        "EngineRequest",
+        "Held",
+        "Mailbox",
+        "PollingTransport",
+        "Session",
+    ],
     *["Socket", "Upgrade", "WebSocketProtocol", "WebSocketTransport", "WSGIRequest", "io"],
 ]
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
 from django_socketio.server.pywsgi import mask_sids
-from django_socketio.transports.http import Exchange, RequestError
+from django_socketio.transports.http import EngineRequest, RequestError
 from tests.fuzz.target import Target
 
 LIMIT = 50
@@ -14,11 +14,11 @@ LIMIT = 50
 def check_query(data: bytes) -> None:
     """Take a query string."""
     query = data.decode("latin-1")
-    exchange = Exchange.of({"REQUEST_METHOD": "GET", "QUERY_STRING": query})
-    assert type(exchange.sid) is str
+    request = EngineRequest.of({"REQUEST_METHOD": "GET", "QUERY_STRING": query})
+    assert type(request.sid) is str
     try:
-        assert exchange.transport() in ("polling", "websocket")
-        assert exchange.query["EIO"] == "4"
+        assert request.transport() in ("polling", "websocket")
+        assert request.query["EIO"] == "4"
     except RequestError as error:
         answer = error.answer()
         assert answer.status == 400
@@ -31,9 +31,9 @@ def check_body(data: bytes) -> None:
     """Take a Content-Length and a body, on a line each."""
     length, _, body = data.decode("latin-1").partition("\n")
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": length}
-    exchange = Exchange.of({**environ, "wsgi.input": BytesIO(body.encode("latin-1"))})
+    request = EngineRequest.of({**environ, "wsgi.input": BytesIO(body.encode("latin-1"))})
     try:
-        assert len(exchange.body(LIMIT)) <= LIMIT
+        assert len(request.body(LIMIT)) <= LIMIT
     except MessageTooBig:
         assert len(body) > LIMIT or int(length) > LIMIT
 

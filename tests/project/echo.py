@@ -7,7 +7,7 @@ Engine.IO: what comes, text or binary, goes back in one frame.
 from django_socketio.server.view import _response
 from django_socketio.server.wsgi import ENGINE, HANDSHAKE
 from django_socketio.transports.encoded import EncodedPacket
-from django_socketio.transports.http import Exchange, RequestError
+from django_socketio.transports.http import EngineRequest, RequestError
 
 
 class Echo:
@@ -30,9 +30,9 @@ class Echo:
 
 def echo(request):
     """Answer the handshake."""
-    exchange = Exchange.of(request.META)
+    engine_request = EngineRequest.of(request.META)
     try:
-        answer = request.META[ENGINE].open()._accept(exchange, Echo)
+        answer = request.META[ENGINE].open()._accept(engine_request, Echo)
     except RequestError as error:
         answer = error.answer()
     handshake = request.META[HANDSHAKE].open()

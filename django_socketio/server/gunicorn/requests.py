@@ -11,7 +11,7 @@ from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.pywsgi import Handler as ConnectionHandler
 from django_socketio.server.pywsgi import Listener, mask_values
-from django_socketio.transports.http import Environ, Exchange
+from django_socketio.transports.http import EngineRequest, Environ
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
@@ -163,10 +163,10 @@ class Hooks:
             self._before(environ)
             return django(environ, start_response)
 
-        def hand_over_or_begin(exchange: Exchange) -> bool:
-            if hand_over(exchange):
+        def hand_over_or_begin(request: EngineRequest) -> bool:
+            if hand_over(request):
                 return True
-            self._before(exchange.environ)
+            self._before(request.environ)
             return False
 
         return application, hand_over_or_begin

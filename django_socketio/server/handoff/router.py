@@ -29,7 +29,7 @@ from django_socketio.logs import get_logger
 from django_socketio.server import hijack as takeover
 from django_socketio.server.handoff import descriptors as passing
 from django_socketio.server.handoff.descriptors import Passed
-from django_socketio.transports.http import Exchange
+from django_socketio.transports.http import EngineRequest
 
 logger = get_logger("django_socketio.server")
 
@@ -125,24 +125,24 @@ class Handoff:
 
     # To the owner
 
-    def hand_over(self, exchange: Exchange) -> bool:
+    def hand_over(self, request: EngineRequest) -> bool:
         """Hand a request's connection to the worker that holds its session.
 
         Returns:
             Whether the connection is gone; if not, the session is ours or nobody's.
 
         """
-        owner = exchange.sid.rpartition(".")[2]
+        owner = request.sid.rpartition(".")[2]
         if owner == self.key or not _KEY.fullmatch(owner):
             return False
-        handler = takeover.handler_of(exchange.environ)
+        handler = takeover.handler_of(request.environ)
         try:
             with gevent.Timeout(TIMEOUT, TimeoutError):
                 connection = self._connect(owner)
             with connection:
                 go_on = _pass(connection, handler)
         except OSError:
-            logger.warning(UNKNOWN, exchange.sid[:4])
+            logger.warning(UNKNOWN, request.sid[:4])
             return False
         # From here on it is the other worker that answers, whatever fails.
         handler.handed_over = True
