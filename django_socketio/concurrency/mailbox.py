@@ -16,7 +16,7 @@ TURN = 16
 LONG_TURN = 0.001
 """Seconds after which a mailbox leaves its worker to others, however few jobs have run."""
 
-Job = tuple[Callable[..., None], tuple[Any, ...]]
+MailboxJob = tuple[Callable[..., None], tuple[Any, ...]]
 
 FAILURES = (Exception, Timeout, GreenletExit)
 """What a job may raise without harm to others. SystemExit is for the process: gunicorn raises it in
@@ -48,7 +48,7 @@ class Mailbox:
 
     def __init__(self, workers: Pool) -> None:
         self._workers = workers
-        self._jobs: list[Job] = _NO_JOBS
+        self._jobs: list[MailboxJob] = _NO_JOBS
         self._running = False
 
     @property
@@ -96,5 +96,5 @@ class Mailbox:
             self._jobs = _NO_JOBS
 
 
-_NO_JOBS: list[Job] = []
+_NO_JOBS: list[MailboxJob] = []
 """What all mailboxes have that wait: a list of their own would cost each of them memory."""

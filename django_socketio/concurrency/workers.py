@@ -30,7 +30,7 @@ def plainly(run: Callable[[], None]) -> None:
     run()
 
 
-class Errand(NamedTuple):
+class Job(NamedTuple):
     """A single job, for a worker that has nothing to do."""
 
     run: Callable[[], None]
@@ -78,7 +78,7 @@ class Workers:
         self.stepped_out = 0
         self._idle: list[greenlet] = []
         self._returning: deque[greenlet] = deque()
-        self._ready: deque[Mailbox | Errand] = deque()
+        self._ready: deque[Mailbox | Job] = deque()
         self._turns = Turns()
         self._starts = False
         """Whether ``_start`` is about to run."""
@@ -101,18 +101,18 @@ class Workers:
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
         """Call it in one of them, as ``gevent.spawn`` does in a new greenlet."""
-        self.schedule(Errand(partial(function, *args)))
+        self.schedule(Job(partial(function, *args)))
 
-    def schedule(self, mailbox: Mailbox | Errand) -> None:
+    def schedule(self, mailbox: Mailbox | Job) -> None:
         """Have a worker run the mailbox, in this turn of the event loop if one is free."""
         self._ready.append(mailbox)
         if not self._starts:
             self._starts = True
             self._hub.loop.run_callback(self._start)
 
-    def rouse(self, workers: Container[greenlet], job: Callable[[], None]) -> None:
+    def wake(self, workers: Container[greenlet], job: Callable[[], None]) -> None:
         """Have those of ``workers`` that wait run ``job``."""
-        self._hub.loop.run_callback(self._rouse, workers, Errand(job))
+        self._hub.loop.run_callback(self._wake, workers, Job(job))
 
     def disband(self, hub: Any) -> list[greenlet]:
         """Have no worker run again, in a forked process; return those that waited.
@@ -126,10 +126,10 @@ class Workers:
         idle, self._idle = self._idle, []
         return idle
 
-    def _rouse(self, workers: Container[greenlet], errand: Errand) -> None:
+    def _wake(self, workers: Container[greenlet], job: Job) -> None:
         for worker in [worker for worker in self._idle if worker in workers]:
             self._idle.remove(worker)
-            worker.switch(errand)
+            worker.switch(job)
 
     def step_out(self, wait: Callable[[], object]) -> None:
         """Call ``wait`` while another worker may take the place of this one.
@@ -212,7 +212,7 @@ class Workers:
         return worker
 
     def _work(self) -> None:
-        mailbox: Mailbox | Errand | None = self._hub.switch()
+        mailbox: Mailbox | Job | None = self._hub.switch()
         while mailbox is not None:
             self._run(mailbox)
             mailbox = None  # while it waits, it keeps nothing of a socket's
@@ -221,7 +221,7 @@ class Workers:
         self._count -= 1
         self._start_soon()
 
-    def _next(self) -> Mailbox | Errand | None:
+    def _next(self) -> Mailbox | Job | None:
         if self._returning:
             return None  # another has this one's place
         if self._ready:
@@ -243,7 +243,7 @@ class Workers:
             self._starts = True
             self._turns.add(self._start)
 
-    def _run(self, mailbox: Mailbox | Errand) -> None:
+    def _run(self, mailbox: Mailbox | Job) -> None:
         try:
             self._around(mailbox.run)
         except Exception:

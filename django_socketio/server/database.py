@@ -221,7 +221,7 @@ class IdleConnections:
         """Close those that have not been used for a while; return when to be called again."""
         idle = {worker for worker, used in _used.items() if now - used >= IDLE_TIME}
         if idle:
-            self._workers.rouse(idle, _close_unused)
+            self._workers.wake(idle, _close_unused)
         if _opened_in_threads:
             _opened_in_threads.clear()
             gevent.spawn(_close_of_asyncio)
