@@ -32,7 +32,7 @@ def join(server, *channels):
 
 
 def nothing_is_left(server):
-    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
     return len(server.process.shared.channels) == 0 and server.process.engine.sessions == {}
 
 
@@ -156,10 +156,10 @@ def test_a_client_that_hangs_up_while_it_is_not_read_ends(serve):
     for number in range(20):
         client.emit("message", number)
     client.abandon()
-    (living,) = server.process.shared.living._members
+    (served,) = server.process.shared.open_sockets._members
 
     def until_ended():
-        while living.socket.connected:
+        while served.socket.connected:
             gevent.sleep(0.01)
         return True
 
@@ -201,7 +201,7 @@ def test_joining_and_leaving_without_end_is_cut_off(server):
         for _ in range(200):
             client.send("41")
             client.connect()
-    assert len(server.process.shared.living) <= 101
+    assert len(server.process.shared.open_sockets) <= 101
     server.call(go.set)
     assert nothing_is_left(server)
 

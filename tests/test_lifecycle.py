@@ -38,7 +38,7 @@ def ends():
 
 
 def wait_until_all_have_ended(server):
-    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
 
 
 def in_order(reason):
@@ -306,7 +306,7 @@ def test_what_was_sent_to_a_replaced_socket_is_not_lost(server, connect, ends):
 
 def wait_until_all_are(number, server):
     def wait():
-        while len(server.process.shared.living) != number:
+        while len(server.process.shared.open_sockets) != number:
             gevent.sleep(0.001)
         return True
 

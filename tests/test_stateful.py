@@ -364,7 +364,7 @@ class Life(RuleBasedStateMachine):
         while self.transports:
             self.close(0, break_off=False)
         process = self.server.process
-        assert self.server.call(process.shared.living.wait_until_empty, 5)
+        assert self.server.call(process.shared.open_sockets.wait_until_empty, 5)
         assert len(process.shared.channels) == 0
         assert process.engine.sessions == {}
 

@@ -138,7 +138,7 @@ class Process:
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""
         self.engine.stop()
-        if not self.shared.living.wait_until_empty(STOP_TIMEOUT):
+        if not self.shared.open_sockets.wait_until_empty(STOP_TIMEOUT):
             logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
         end_loops(LOOPS_TIMEOUT)
         self._watchdog.stop()

@@ -120,7 +120,7 @@ def _refuse_to_send(process: Server) -> None:
     broadcasts.publish_with(None)
     relays.watch(None)
     process.shared.channels.use(_NoRelay())
-    for client in process.shared.living:
+    for client in process.shared.open_sockets:
         client.socket.deliver = _refuse
 
 

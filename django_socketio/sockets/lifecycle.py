@@ -118,7 +118,7 @@ class SocketLifecycle:
 
     def connect(self) -> None:
         """Have ``on_connect`` accept or refuse the socket."""
-        self._shared.living.add(self)
+        self._shared.open_sockets.add(self)
         self._mailbox.put(self._connect)
 
     def event(self, packet: Packet, size: int) -> None:
@@ -272,7 +272,7 @@ class SocketLifecycle:
             try:
                 self.socket.finish()
             finally:
-                self._shared.living.discard(self)
+                self._shared.open_sockets.discard(self)
                 self._client.finished()
 
     def _say_goodbye(self, error: ProtocolError | None) -> None:

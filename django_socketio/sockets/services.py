@@ -91,7 +91,7 @@ class Shared:
     connect_deadline: Callable[[Callable[[float], None]], Callable[[], object]] = _no_deadline
     """Has its argument called once a client's time to CONNECT is over; returns what cancels it."""
 
-    living: WaitSet[Any] = field(default_factory=WaitSet)
+    open_sockets: WaitSet[Any] = field(default_factory=WaitSet)
     """The clients whose last handler has not run yet."""
 
 

@@ -216,7 +216,7 @@ def test_connect_and_disconnect_inside_events(page, server):
       await until(() => count("disconnect") === 3);
       return [names(), socket.active]"""
     assert js(page, code) == [["connect", "disconnect"] * 3, False]
-    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
 
 
 # Messages

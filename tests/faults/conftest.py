@@ -48,7 +48,7 @@ def warm_up(site):
     now, same = None, 0
     while same < 8:
         before, now = now, site.get("/census/")
-        same = same + 1 if now == before and not now["living"] else 0
+        same = same + 1 if now == before and not now["open_sockets"] else 0
         time.sleep(0.1)
     return now
 

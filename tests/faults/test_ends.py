@@ -65,7 +65,7 @@ def test_clients_of_which_nothing_is_heard_any_more(impatient):
     for client in silent:
         client.subscribe("a")
     kept = [client.ws.sock for client in silent]
-    while site.get("/census/")["living"]:
+    while site.get("/census/")["open_sockets"]:
         site.get("/broadcast/?size=10&count=1")
     assert site.get("/ends/")["reasons"]["ping timeout"] == before + 10
     # Their connections may go on for as long as a closing handshake has.
@@ -176,7 +176,7 @@ AT_ONCE = [
 def test_nothing_of_a_socket_waits_for_the_garbage_collector(start, come):
     site = start()
     come(site).close()
-    wait_until(lambda: not site.get("/census/?uncollected")["living"])
+    wait_until(lambda: not site.get("/census/?uncollected")["open_sockets"])
     before = site.get("/census/")  # from here on nothing is collected, unless a census does
     for _ in range(5):
         client = come(site)

@@ -60,7 +60,7 @@ def census(request):
             "descriptors": len(os.listdir("/proc/self/fd")),
             "timers": len(process.timers),
             "sessions": len(process.engine.sessions),
-            "living": len(process.shared.living),
+            "open_sockets": len(process.shared.open_sockets),
             "channels": len(process.shared.channels),
         }
     )

@@ -83,7 +83,7 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, 
     monkeypatch.setattr(process.relay, "unsubscribe", fail)
     assert leaving.subscribe("own") is True
     leaving.close()
-    wait_until(lambda: len(process.shared.living) == 1)
+    wait_until(lambda: len(process.shared.open_sockets) == 1)
     assert finished == [["a", "own"]]
     channels = process.shared.channels
     assert channels.members(channel_topic("/", "own")) == []
@@ -101,7 +101,7 @@ def test_a_client_is_refused_where_its_socket_cannot_be_reached(redis_server, se
     client = WebSocketClient(server.port)
     client.send("40")
     assert client.receive() == '44{"message":"Internal error"}'
-    wait_until(lambda: len(server.process.shared.living) == 0)
+    wait_until(lambda: len(server.process.shared.open_sockets) == 0)
     assert len(server.process.shared.channels) == 0
 
 

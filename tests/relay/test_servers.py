@@ -88,7 +88,7 @@ def test_nobody_is_told_as_nobody(servers):
     client = join(servers[1], "a")
     client.ask("unsubscribe", "a")
     client.close()
-    assert servers[1].call(servers[1].process.shared.living.wait_until_empty, 5)
+    assert servers[1].call(servers[1].process.shared.open_sockets.wait_until_empty, 5)
     wait_until(lambda: publish(servers[0], channel_topic("/", "a"), "m") == 0)
 
 

@@ -31,11 +31,11 @@ def test_who_connects_as_the_session_ends_is_not_let_in(serve):
     wait_until(lambda: waiting)
     second.send('40{"too": "late"}')
     session = server.process.engine.sessions[second.sid]
-    wait_until(lambda: len(server.process.shared.living) == 2)
+    wait_until(lambda: len(server.process.shared.open_sockets) == 2)
     server.call(session.delegate.login.end)
     server.call(release.set)
     assert second.is_closed()
-    wait_until(lambda: len(server.process.shared.living) == 1)
+    wait_until(lambda: len(server.process.shared.open_sockets) == 1)
     assert seen == [{}]
 
 
@@ -50,7 +50,7 @@ def test_a_request_that_is_used_after_the_end_is_let_go(serve):
     client = WebSocketClient(server.port)
     client.connect()
     client.close()
-    assert server.call(server.process.shared.living.wait_until_empty, 5)
+    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
     touched = server.process.logins.touched
     assert server.call(lambda: (kept[0].session.get("x"), len(touched))) == (None, 1)
     wait_until(lambda: not touched)

@@ -272,4 +272,6 @@ class Worker(base.Worker):
     def _is_busy(self) -> bool:
         for one in self._servers:
             one.close_idle()
-        return any(one.connections for one in self._servers) or bool(self.process.shared.living)
+        return any(one.connections for one in self._servers) or bool(
+            self.process.shared.open_sockets
+        )
