@@ -26,33 +26,33 @@ class Subscriber(Protocol):
         """Hear that messages of a channel were lost."""
 
     def overflow(self) -> None:
-        """Hear that too much is held for it."""
+        """Hear that too much is buffered for it."""
 
 
-class Held:
-    """What is held for a subscriber until it is accepted.
+class Backlog:
+    """Packets for a receiver that cannot get them yet: buffered until admitted.
 
     Args:
-        limit: bytes that may be held; a single message always may.
+        limit: bytes that may be kept; a single packet always may.
 
     """
 
-    __slots__ = ("_limit", "_size", "messages")
+    __slots__ = ("_limit", "_size", "packets")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self.messages: list[EncodedPacket] = []
+        self.packets: list[EncodedPacket] = []
 
-    def hold(self, encoded: EncodedPacket) -> bool:
-        """Hold a message as well; False if that is too much."""
+    def add(self, encoded: EncodedPacket) -> bool:
+        """Keep a packet as well; False if that is too much."""
         self._size += len(encoded.frames)
-        self.messages.append(encoded)
-        return self._size <= self._limit or len(self.messages) == 1
+        self.packets.append(encoded)
+        return self._size <= self._limit or len(self.packets) == 1
 
 
-Members = dict[Subscriber, Held | None]
-"""Subscribers of a topic, in the order they came; those not yet accepted, with what they missed."""
+Members = dict[Subscriber, Backlog | None]
+"""Subscribers of a topic, in the order they came; those not yet admitted with their backlog."""
 
 
 class Channels:
@@ -61,12 +61,12 @@ class Channels:
     Args:
         relay: what brings the envelopes of other processes.
         encode: called once for an envelope, however many receive it.
-        max_held_bytes: that wait for a subscriber to be accepted.
+        max_buffered_bytes: that are buffered for a subscriber until it is admitted.
 
     """
 
-    def __init__(self, relay: Relay, encode: Encode, max_held_bytes: int) -> None:
-        self.max_held_bytes = max_held_bytes
+    def __init__(self, relay: Relay, encode: Encode, max_buffered_bytes: int) -> None:
+        self.max_buffered_bytes = max_buffered_bytes
         self._relay = relay
         self._encode = encode
         self._members: dict[str, Members] = {}
@@ -88,22 +88,22 @@ class Channels:
         """
         return self._relay.publish(envelope)
 
-    def add(self, topic: str, subscriber: Subscriber, hold: bool = False) -> None:
-        """Put a subscriber on a topic; ``hold`` its messages until ``accept``.
+    def add(self, topic: str, subscriber: Subscriber, pending: bool = False) -> None:
+        """Put a subscriber on a topic; while ``pending``, buffer its messages until ``admit``.
 
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
         members = self._members.setdefault(topic, {})
-        members[subscriber] = Held(self.max_held_bytes) if hold else None
+        members[subscriber] = Backlog(self.max_buffered_bytes) if pending else None
         self._relay.subscribe(topic, self.deliver)
 
-    def accept(self, topic: str, subscriber: Subscriber) -> None:
-        """Deliver what was held for a subscriber, and all that comes from now on."""
+    def admit(self, topic: str, subscriber: Subscriber) -> None:
+        """Deliver what was buffered for a subscriber, and all that comes from now on."""
         members = self._members.get(topic, {})
-        held = members.get(subscriber)
-        if held is not None:
+        backlog = members.get(subscriber)
+        if backlog is not None:
             members[subscriber] = None
-            for encoded in held.messages:
+            for encoded in backlog.packets:
                 subscriber.deliver(encoded)
 
     def remove(self, topic: str, subscriber: Subscriber) -> None:
@@ -149,26 +149,26 @@ class Channels:
         encoded = self._encode(envelope.namespace, envelope.event, envelope.args)
         exclude = envelope.exclude
         received = 0
-        for subscriber, held in members:
+        for subscriber, backlog in members:
             if exclude is not None and subscriber.id == exclude:
                 continue
-            if held is None:
+            if backlog is None:
                 received += subscriber.deliver(encoded)
-            elif held.hold(encoded):
+            elif backlog.add(encoded):
                 received += 1
             else:
                 subscriber.overflow()
         return received
 
-    def _receivers(self, topics: tuple[str, ...]) -> Iterable[tuple[Subscriber, Held | None]]:
+    def _receivers(self, topics: tuple[str, ...]) -> Iterable[tuple[Subscriber, Backlog | None]]:
         if len(topics) == 1:
             return self._members.get(topics[0], _NOBODY).items()
         union: Members = {}
         for topic in topics:
-            for subscriber, held in self._members.get(topic, _NOBODY).items():
-                # Held on one channel and accepted on another: it may get the message now.
-                if held is None or subscriber not in union:
-                    union[subscriber] = held
+            for subscriber, backlog in self._members.get(topic, _NOBODY).items():
+                # Pending on one channel and admitted on another: it may get the message now.
+                if backlog is None or subscriber not in union:
+                    union[subscriber] = backlog
         return union.items()
 
 

@@ -132,9 +132,9 @@ class SocketLifecycle:
         waiting = self._mailbox.put(self._event, packet, size)
         self._waiting_bytes += size
         if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
-            self._hold_back(waiting)
+            self._pause(waiting)
 
-    def _hold_back(self, waiting: int) -> None:
+    def _pause(self, waiting: int) -> None:
         if self._paused:
             return
         if not self.socket.is_calling:
@@ -232,7 +232,7 @@ class SocketLifecycle:
         return UNHANDLED
 
     def _subscribe(self, channel: Any = None) -> Any:
-        if not self.socket.join(channel, hold=True):
+        if not self.socket.join(channel, pending=True):
             return True
         try:
             self._send_of(channel, self._shared.on_subscribe)

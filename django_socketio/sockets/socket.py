@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from gevent.event import AsyncResult
 
-from django_socketio.channels.registry import Channels, Held
+from django_socketio.channels.registry import Backlog, Channels
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
@@ -62,9 +62,9 @@ class Socket(Member):
     __slots__ = (
         "__weakref__",
         "_acks",
+        "_backlog",
         "_calls",
         "_encoder",
-        "_held",
         "_lifecycle",
         "_session",
         "auth",
@@ -93,8 +93,8 @@ class Socket(Member):
         self._calls = calls
         self._lifecycle = lifecycle
         self._acks: Acks | None = None
-        self._held: Held | None = Held(channels.max_held_bytes)
-        self.deliver = self._hold
+        self._backlog: Backlog | None = Backlog(channels.max_buffered_bytes)
+        self.deliver = self._queue
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} {self.namespace}>"
@@ -157,7 +157,7 @@ class Socket(Member):
             )
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
-        if self._held is not None:
+        if self._backlog is not None:
             raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
         self._calls.admit(event)
         answer: AsyncResult = AsyncResult()
@@ -194,9 +194,9 @@ class Socket(Member):
             self._acks = Acks()
         return self._acks
 
-    def _hold(self, encoded: EncodedPacket) -> bool:
-        """Hold back what comes before the CONNECT is answered; False if that is too much."""
-        if self._held is None or self._held.hold(encoded):
+    def _queue(self, encoded: EncodedPacket) -> bool:
+        """Queue what comes before the CONNECT is answered; False if that is too much."""
+        if self._backlog is None or self._backlog.add(encoded):
             return True
         self.overflow()
         return False
@@ -211,19 +211,19 @@ class Socket(Member):
             self._lifecycle.end(Reason.SERVER_LEFT)
 
     def open(self) -> None:
-        """Tell the client that it is connected, then what was held back; be reachable by all."""
+        """Tell the client that it is connected, then send what was queued; be reachable by all."""
         self.become_reachable()
-        held = [] if self._held is None else self._held.messages
-        self._held = None
+        queued = [] if self._backlog is None else self._backlog.packets
+        self._backlog = None
         self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._encoder.packet(packet))
-        for encoded in held:
+        for encoded in queued:
             self._session.send(encoded)
 
     def moved(self) -> None:
         """Send by the session's transport."""
-        if self._held is None and self.disconnect_reason is None:
+        if self._backlog is None and self.disconnect_reason is None:
             self.deliver = self._session.send
 
     def lost(self, channel: str) -> None:

@@ -66,7 +66,7 @@ class Member:
         raise NotImplementedError
 
     def overflow(self) -> None:
-        """Hear that too much is held for it."""
+        """Hear that too much is buffered for it."""
         raise NotImplementedError
 
     @property
@@ -83,10 +83,10 @@ class Member:
         """
         if running:
             refuse("socket.subscribe")
-        return self.join(channel, hold=False)
+        return self.join(channel, pending=False)
 
-    def join(self, channel: str, hold: bool) -> bool:
-        """Put this socket on a channel; ``hold`` its messages until ``admit``."""
+    def join(self, channel: str, pending: bool) -> bool:
+        """Put this socket on a channel; while ``pending``, buffer its messages until ``admit``."""
         check_channel(channel)
         if channel in self.channel_names or self._has_left:
             return False
@@ -97,15 +97,15 @@ class Member:
             )
         self.channel_names += (channel,)
         try:
-            self._registry.add(channel_topic(self.namespace, channel), self, hold)
+            self._registry.add(channel_topic(self.namespace, channel), self, pending)
         except BaseException:
             self.unsubscribe(channel)
             raise
         return True
 
     def admit(self, channel: str) -> None:
-        """Deliver what was held back of a channel, and all that comes."""
-        self._registry.accept(channel_topic(self.namespace, channel), self)
+        """Deliver what was buffered of a channel, and all that comes."""
+        self._registry.admit(channel_topic(self.namespace, channel), self)
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; False if it was not on it. Runs no handlers."""

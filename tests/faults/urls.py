@@ -23,7 +23,7 @@ LEFT = [
         "Client",
         "Connection",
         "EngineRequest",
-        "Held",
+        "Backlog",
         "Mailbox",
         "PollingTransport",
         "Session",
