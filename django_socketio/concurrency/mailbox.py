@@ -10,10 +10,10 @@ from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.server")
 
-TURN = 16
+MAX_JOBS = 16
 """Jobs of a mailbox that run before those of others that wait."""
 
-LONG_TURN = 0.001
+MAX_SECONDS = 0.001
 """Seconds after which a mailbox leaves its worker to others, however few jobs have run."""
 
 MailboxJob = tuple[Callable[..., None], tuple[Any, ...]]
@@ -71,7 +71,7 @@ class Mailbox:
 
     def run(self) -> None:
         """Run some jobs, then let others have the worker, which may wait in one of them."""
-        jobs, turn, end = self._jobs, TURN, 0.0
+        jobs, turn, end = self._jobs, MAX_JOBS, 0.0
         try:
             while True:
                 job, args = jobs.pop(0)
@@ -82,7 +82,7 @@ class Mailbox:
                 if not jobs:
                     break
                 turn -= 1
-                end = end or min(self._workers.now + LONG_TURN, self._workers.end)
+                end = end or min(self._workers.now + MAX_SECONDS, self._workers.end)
                 if not turn or clock() >= end:
                     break
         finally:

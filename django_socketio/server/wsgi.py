@@ -69,7 +69,7 @@ def _keep(engine_request: EngineRequest) -> bool:
     return False
 
 
-PATIENCE = 15.0
+HANDSHAKE_TIMEOUT = 15.0
 """Seconds that a handshake waits for its place; the official clients give up after 20."""
 
 COMPLAINT_INTERVAL = 10.0
@@ -93,7 +93,7 @@ class Application:
     """Wraps Django's WSGI application.
 
     Attributes:
-        patience: seconds that a handshake waits for its place before it is refused.
+        handshake_timeout: seconds that a handshake waits for its place before it is refused.
 
     Args:
         django: the application that everything else is for.
@@ -120,7 +120,7 @@ class Application:
         self._max_handshakes = max_handshakes
         self._handshakes = BoundedSemaphore(max_handshakes)
         self._next_complaint = 0.0
-        self.patience = PATIENCE
+        self.handshake_timeout = HANDSHAKE_TIMEOUT
         self.open: WaitSet[object] = WaitSet()
         """Requests of sessions that are not answered yet."""
 
@@ -214,7 +214,7 @@ class Application:
             return
         if _has_body(environ):
             raise _refused("A handshake has no body")
-        if not self._handshakes.acquire(timeout=self.patience):
+        if not self._handshakes.acquire(timeout=self.handshake_timeout):
             self._say_full()
             raise RequestError(ErrorCode.BAD_REQUEST, "Too many handshakes wait; try again", 503)
         try:
@@ -226,7 +226,7 @@ class Application:
         now = clock()
         if now >= self._next_complaint:
             self._next_complaint = now + COMPLAINT_INTERVAL
-            logger.error(FULL, self.patience, self._max_handshakes)
+            logger.error(FULL, self.handshake_timeout, self._max_handshakes)
 
 
 def _refused(problem: str) -> RequestError:

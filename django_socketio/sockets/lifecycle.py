@@ -30,7 +30,7 @@ from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.sockets")
 
-PATIENCE = 10
+CALLING_FACTOR = 10
 """Factor by which a client may exceed the limits of waiting events while a handler waits for its
 answer in ``socket.call``."""
 
@@ -142,8 +142,8 @@ class SocketLifecycle:
             self._session.pause()
             self._mailbox.put(self.resume)
         elif (
-            waiting > PATIENCE * self._shared.limits.max_waiting_events
-            or self._waiting_bytes > PATIENCE * self._shared.limits.max_message_size
+            waiting > CALLING_FACTOR * self._shared.limits.max_waiting_events
+            or self._waiting_bytes > CALLING_FACTOR * self._shared.limits.max_message_size
         ):
             self._session.close(Reason.TOO_MANY_EVENTS)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 from django_socketio.exceptions import ProtocolError
 
 
-class Listener(Protocol):
+class TransportListener(Protocol):
     """What a transport tells, from the event loop or a greenlet. It must not block."""
 
     def data_received(self, data: str | bytes) -> None:

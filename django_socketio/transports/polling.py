@@ -16,7 +16,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
 from django_socketio.transports.encoded import EncodedPacket, one
-from django_socketio.transports.interfaces import Listener
+from django_socketio.transports.interfaces import TransportListener
 
 MAX_PACKETS_OUT = 16
 """In one answer: some clients drop the connection at more."""
@@ -71,7 +71,7 @@ class PollingTransport:
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
         self.closed = False
-        self.listener: Listener | None = None
+        self.listener: TransportListener | None = None
 
     def send(self, encoded: EncodedPacket) -> bool:
         """Keep it for the next GET; False if that cannot be."""

@@ -9,7 +9,7 @@ from django_socketio.concurrency import hub_log as log
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.interfaces import Listener
+from django_socketio.transports.interfaces import TransportListener
 from django_socketio.transports.peer_closed import has_hung_up, has_sent
 
 READ = 1
@@ -17,7 +17,7 @@ CHUNK = 65_536
 """Bytes read at once."""
 
 
-class Receiver:
+class WebSocketReader:
     """The receiving side of one WebSocket connection.
 
     One read may bring thousands of frames. A batch of them is handled at once. The socket is not
@@ -49,7 +49,7 @@ class Receiver:
         self._left: tuple[list[str | bytes], bytes, bool] | None = None
         """What ``_deliver`` was called with when it was paused, less what it has delivered."""
         self._reader = get_hub().loop.io(sock.fileno(), READ)
-        self.listener: Listener | None = None
+        self.listener: TransportListener | None = None
 
     def feed(self, received: bytes) -> None:
         """Take bytes that came with the handshake, before this transport could read them."""

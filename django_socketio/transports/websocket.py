@@ -10,8 +10,8 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
 from django_socketio.transports.encoded import EncodedPacket
-from django_socketio.transports.interfaces import Listener
-from django_socketio.transports.receiving import Receiver
+from django_socketio.transports.interfaces import TransportListener
+from django_socketio.transports.receiving import WebSocketReader
 from django_socketio.transports.write_batch import MORE_FOLLOWS, WriteBatch
 
 WRITE = 2
@@ -20,7 +20,7 @@ LINGER = 2.0
 """Seconds that the client has to close its side, after the server closed its own."""
 
 
-class WebSocketTransport(Receiver):
+class WebSocketTransport(WebSocketReader):
     """One accepted WebSocket connection.
 
     Args:
@@ -70,7 +70,7 @@ class WebSocketTransport(Receiver):
         self._lingering: Timer | None = None
         self._writer: Any = None
 
-    def start(self, listener: Listener) -> None:
+    def start(self, listener: TransportListener) -> None:
         """Listen to the client."""
         self.listener = listener
         self._open = True

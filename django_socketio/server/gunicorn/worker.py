@@ -38,7 +38,7 @@ VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
 BEAT = 1.0
 """Seconds between two signs of life to the arbiter."""
 
-TURN = 0.05
+LOOK_INTERVAL = 0.05
 """Seconds between two looks at what is still open when the worker stops."""
 
 QUICK = 0.5
@@ -259,7 +259,7 @@ class Worker(base.Worker):
             if clock() - begun > self._patience():
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
                 break
-            gevent.sleep(TURN)
+            gevent.sleep(LOOK_INTERVAL)
         self.process.stop()
         for one in self._servers:
             one.stop(timeout=0)
