@@ -6,7 +6,7 @@ of others.
 
 from functools import partial
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.logs import get_logger
 
@@ -58,7 +58,7 @@ class RepeatedErrors:
         more = self._counts.pop(place) - WRITTEN
         if more > 0:
             text = "%s more errors like %s within %.0f s"
-            log.error(text, more, example, INTERVAL, to=logger)
+            hub_log.error(text, more, example, INTERVAL, to=logger)
 
 
 _ANYWHERE: Place = (BaseException, frozenset(), None)

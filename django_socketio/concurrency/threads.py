@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from gevent import monkey
 from gevent.threadpool import ThreadPool
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
@@ -85,7 +85,7 @@ class Call:
     def tell(self, done: Any) -> None:
         """Log the exception of a function for which no greenlet waits any more."""
         if self._outcome.error is not None:
-            log.warning(
+            hub_log.warning(
                 "%s raised %r in a native thread; the greenlet that called in_thread had stopped "
                 "waiting for it",
                 self.name,
@@ -180,7 +180,7 @@ def _warn(name: str) -> None:
     """Log that a function has waited with gevent, once for each function."""
     if name not in _warned and len(_warned) < WARNINGS:
         _warned.add(name)
-        log.warning(WAITED, name, to=logger)
+        hub_log.warning(WAITED, name, to=logger)
 
 
 class _Local(ThreadLocal):

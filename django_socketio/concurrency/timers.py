@@ -8,7 +8,7 @@ from itertools import count
 
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.server")
@@ -121,7 +121,7 @@ class Timers:
         try:
             again = callback(now)
         except Exception:
-            log.exception("A timer failed", to=logger)
+            hub_log.exception("A timer failed", to=logger)
             return
         if again is not None and now < math.inf:
             timer.when, timer.callback = again, callback

@@ -12,7 +12,7 @@ from typing import Any
 from gevent import get_hub
 from gevent.hub import Waiter
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import AFTER_READERS, clock
 
 SHARE = 0.003
@@ -54,7 +54,7 @@ class Turns:
             try:
                 self._pieces.popleft()()
             except Exception:
-                log.exception("A piece of work failed")
+                hub_log.exception("A piece of work failed")
             if clock() >= end:
                 break
         if not self._pieces:

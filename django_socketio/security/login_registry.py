@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
 from django_socketio.logs import get_logger
@@ -110,7 +110,9 @@ class LoginRegistry:
         """Handle a message of ``signals``: end logins of a session or a user, or check a user's."""
         subject = envelope.args[0] if len(envelope.args) == 1 else None
         if not isinstance(subject, str):
-            log.warning("Ignored the end of a login from Redis that names none: %.100r", envelope)
+            hub_log.warning(
+                "Ignored the end of a login from Redis that names none: %.100r", envelope
+            )
             return 0
         if envelope.event == SESSION_ENDED and DIGEST.fullmatch(subject):
             self._end_session(subject)
@@ -119,7 +121,9 @@ class LoginRegistry:
         elif envelope.event == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
-            log.warning("Ignored the end of a login from Redis of no known kind: %.100r", envelope)
+            hub_log.warning(
+                "Ignored the end of a login from Redis of no known kind: %.100r", envelope
+            )
             return 0
         return 1
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.encoder import Encoder
@@ -24,7 +24,7 @@ def acknowledge(socket: Socket, encoder: Encoder, id: int, args: list[Any]) -> N
 def refuse(socket: Socket, encoder: Encoder, packet: Packet, problem: str) -> None:
     """Refuse an event, and say so in its ACK, or an answer of the client, which then is none."""
     if packet.type is PacketType.ACK:
-        return log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
-    log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
+        return hub_log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
+    hub_log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
     if packet.id is not None:
         acknowledge(socket, encoder, packet.id, [{"error": problem}])

@@ -5,7 +5,7 @@ from socket import socket
 
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
@@ -98,7 +98,7 @@ class WebSocketReader:
 
     def _failed(self) -> None:
         self._abort(Reason.TRANSPORT_ERROR)
-        log.exception("A WebSocket connection failed")
+        hub_log.exception("A WebSocket connection failed")
 
     def _read(self, size: int = CHUNK) -> None:
         try:

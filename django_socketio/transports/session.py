@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from gevent.event import Event
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timer, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
@@ -143,7 +143,7 @@ class Session:
         if delegate is not None:
             delegate.closed(self.protocol.reason or Reason.TRANSPORT_CLOSE, error)
         if error is not None:
-            log.warning("%r closed: %s", self, error)
+            hub_log.warning("%r closed: %s", self, error)
 
     def _close_transport(self, say_so: bool, problem: str) -> None:
         if isinstance(self.transport, PollingTransport):

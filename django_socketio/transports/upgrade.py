@@ -1,6 +1,6 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
@@ -88,7 +88,7 @@ class Upgrade:
 
     def _give_up(self, problem: str, code: int = CloseCode.NORMAL_CLOSURE) -> None:
         """Close the WebSocket, and say why to its client and to the log."""
-        log.warning("%r stays on its transport: %s", self._session, problem)
+        hub_log.warning("%r stays on its transport: %s", self._session, problem)
         self._websocket.close(code, problem)
         self._stop_probing()
 

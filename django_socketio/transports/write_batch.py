@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log as log
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import AFTER_READERS
 
 MANY = 100
@@ -62,7 +62,7 @@ class WriteBatch:
             try:
                 flushable.flush()
             except Exception:
-                log.exception("A transport could not be flushed")
+                hub_log.exception("A transport could not be flushed")
 
 
 def _nothing() -> None:
