@@ -12,7 +12,7 @@ from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.sockets.client import Client
-from django_socketio.transports.http import ErrorCode, EngineRequest, RequestError
+from django_socketio.transports.http import EngineRequest, ErrorCode, RequestError
 from django_socketio.transports.limits import Rates
 from django_socketio.transports.session import Delegate, Session
 

@@ -28,7 +28,7 @@ from django_socketio.server.endpoints import Endpoints
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.pywsgi import mask_sids
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.http import Answer, Environ, ErrorCode, EngineRequest, RequestError
+from django_socketio.transports.http import Answer, EngineRequest, Environ, ErrorCode, RequestError
 
 logger = get_logger("django_socketio.security")
 disallowed_hosts = get_logger("django.security.DisallowedHost")
