@@ -23,9 +23,6 @@ NO_COOKIE = (
     "cookies (SESSION_ENGINE is %r) cannot be changed by handlers at all."
 )
 
-Reference = Callable[[], Any]
-"""To an object that somebody else keeps; None once nobody does."""
-
 
 class Registry(Protocol):
     """The part of a ``LoginRegistry`` that its logins use."""
@@ -57,12 +54,11 @@ class Login:
 
     __slots__ = (
         "_has_user",
+        "_is_released",
         "_read_user",
         "_registry",
         "_request",
-        "_session",
         "_store",
-        "_user",
         "cookie",
         "digest",
         "over",
@@ -72,9 +68,8 @@ class Login:
     )
 
     def __init__(self, request: HttpRequest, session: Session, registry: Registry) -> None:
-        # Weakly, as to its user and session: they refer to this, and what refers to itself is not
-        # freed at once, when its socket ends.
-        self._request = ref(request)
+        self._request: Any = request  # which refers to this login: release() breaks the cycle
+        self._is_released = False
         self._registry = registry
         self.transport_session = session
         self.over = False
@@ -84,29 +79,24 @@ class Login:
         self.user_id = None if store is None else sessions.user_id(store)
         self.digest = sessions.digest(self.session_key) if self.session_key else None
         self._store: Any = None if store is None else type(store)
-        self._session: Reference = _nothing
-        self._user: Reference = _nothing
         self._has_user = hasattr(request, "user")
         self._read_user = self._way_to_read(request.user) if self._has_user else None
         self._restore(request)
-        _refer_weakly(request)
 
-    # Lazily
+    # The lazy user and session
 
     def _restore(self, request: Any) -> None:
-        """Have handlers read user and session anew, whatever they have put in their place."""
+        """Have the next handler read user and session anew, even if this one has replaced them."""
         if self._store is not None:
-            request.session = _unread(self._session, self._open_session)
-            self._session = ref(request.session)
+            _restore(request, "session", self._open_session)
         if self._has_user:
-            request.user = _unread(self._user, self._open_user)
-            self._user = ref(request.user)
+            _restore(request, "user", self._open_user)
         request.__dict__.pop("_cached_user", None)
         request.__dict__.pop("_acached_user", None)
 
     def _touch(self) -> Any:
-        """Have the request settled after the handler; None if user or session have outlived it."""
-        request = self._request()
+        """Have the request settled after the handler; return None if it is freed already."""
+        request = self._request() if self._is_released else self._request
         if request is not None:
             self._registry.touched[request] = self
         return request
@@ -136,7 +126,7 @@ class Login:
         if self.over and self.user_id:
             # For on_disconnect and on_finish: who it was.
             return _by_id(self.user_id) or AnonymousUser()
-        request = self._request()
+        request = self._touch()
         session = self._open_session() if request is None else request.session
         user = sessions.user_of(session)
         if self.user_id and (user is None or str(user.pk) != self.user_id):
@@ -151,7 +141,7 @@ class Login:
         A session is saved where the middleware would: not if the handler failed.
         """
         used: Any = None if self._store is None else request.session
-        if used is not None and used is self._session():
+        if _is_lazy(used, self._open_session):
             used = None if used._wrapped is empty else used._wrapped
         self._restore(request)
         if used is not None and used.modified and not self.over and _has_succeeded(error):
@@ -175,8 +165,12 @@ class Login:
             self.transport_session.close(Reason.SESSION_ENDED)
 
     def release(self) -> None:
-        """Leave the registry: the last handler of the client has run."""
+        """Leave the registry, and free the request: the last handler of the client has run."""
         self._registry.discard(self)
+        _refer_weakly(self._request)
+        # Weakly: a greenlet that a handler has spawned may still use the request.
+        self._request = ref(self._request)
+        self._is_released = True
 
     # Requests
 
@@ -194,21 +188,23 @@ class Login:
         return sessions.user_id(sessions.store_class()(cookie).load()) == self.user_id
 
 
-def _nothing() -> None:
-    """Refer to nothing."""
+def _restore(request: Any, name: str, read: Callable[[], Any]) -> None:
+    """Have an attribute of a request read anew; also where a handler has replaced it."""
+    lazy = request.__dict__.get(name)
+    if _is_lazy(lazy, read):
+        lazy._wrapped = empty  # the same object: a handler may have kept it
+    else:
+        setattr(request, name, SimpleLazyObject(read))
 
 
-def _unread(reference: Reference, read: Callable[[], Any]) -> SimpleLazyObject:
-    """Return the lazy object, as if it had not been read; another one if nobody has kept it."""
-    lazy: Any = reference()
-    if lazy is None:
-        return SimpleLazyObject(read)
-    lazy._wrapped = empty
-    return lazy
+def _is_lazy(value: Any, read: Callable[[], Any]) -> bool:
+    """Return whether a value is the lazy object that this function reads."""
+    # isinstance() would read the object: its class is that of what it stands for.
+    return type(value) is SimpleLazyObject and value.__dict__["_setupfunc"] == read
 
 
 def _refer_weakly(request: Any) -> None:
-    """Have Django's ``request.auser`` know its request without keeping it."""
+    """Have ``request.auser`` of Django's middleware refer to its request weakly."""
     auser = request.__dict__.get("auser")
     if isinstance(auser, partial) and auser.args == (request,):
         request.auser = partial(auser.func, proxy(request))

@@ -18,17 +18,9 @@ from tests.faults import events
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds
 
 LEFT = [
-    *[
-        "Acks",
-        "Client",
-        "Connection",
-        "EngineRequest",
-        "Backlog",
-        "Mailbox",
-        "PollingTransport",
-        "Session",
-    ],
-    *["Socket", "Upgrade", "WebSocketProtocol", "WebSocketTransport", "WSGIRequest", "io"],
+    *["Acks", "Backlog", "Client", "EngineRequest", "Login", "Mailbox", "PollingTransport"],
+    *["Session", "Socket", "SocketLifecycle", "Upgrade", "WebSocketProtocol"],
+    *["WebSocketTransport", "WSGIRequest", "io"],
 ]
 
 

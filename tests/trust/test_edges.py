@@ -1,5 +1,8 @@
 """What handlers that come late, or stay on, may still do."""
 
+import gc
+import weakref
+
 import gevent.event
 
 from django_socketio.events import on_connect, on_disconnect, on_event
@@ -54,3 +57,24 @@ def test_a_request_that_is_used_after_the_end_is_let_go(serve):
     touched = server.process.logins.touched
     assert server.call(lambda: (kept[0].session.get("x"), len(touched))) == (None, 1)
     wait_until(lambda: not touched)
+
+
+def test_a_request_is_freed_as_its_socket_ends_without_the_garbage_collector(serve):
+    server = serve()
+    requests = []
+
+    @on_connect
+    def use(request, socket, context):
+        context["user"] = request.user
+        requests.append((weakref.ref(request), request.user.pk, request.session.get("x")))
+
+    gc.collect()
+    gc.disable()
+    try:
+        client = WebSocketClient(server.port)
+        client.connect()
+        assert requests[0][0]() is not None
+        client.close()
+        wait_until(lambda: requests[0][0]() is None)
+    finally:
+        gc.enable()
