@@ -108,7 +108,7 @@ class Greenlets:
         """Return the state of the greenlet for which another one works, as SQLAlchemy's do."""
         above = target
         while not isinstance(above, Hub) and (above := above.parent) is not None:
-            state = getattr(above, _OWN, None)
+            state: ThreadState | None = getattr(above, _OWN, None)
             if state is not None:
                 return state
         return self._outside

@@ -38,4 +38,4 @@ class WaitSet(Generic[Member]):
 
     def wait_until_empty(self, timeout: float) -> bool:
         """Wait, at most ``timeout`` seconds; return whether nobody is there."""
-        return self._empty.wait(timeout)
+        return bool(self._empty.wait(timeout))

@@ -234,7 +234,8 @@ class Workers:
         self._idle.append(getcurrent())
         while True:
             try:
-                return self._hub.switch()
+                found: Mailbox | Job | None = self._hub.switch()
+                return found
             except BaseException:  # a timeout, say, that a handler started and never cancelled
                 logger.exception("Something was raised in a worker that had nothing to do")
 

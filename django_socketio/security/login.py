@@ -107,7 +107,9 @@ class Login:
 
     def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
         """Return what reads again whom a middleware has set; None if Django's session knows it."""
-        setup = user.__dict__.get("_setupfunc") if isinstance(user, SimpleLazyObject) else None
+        setup: Callable[[], Any] | None = None
+        if isinstance(user, SimpleLazyObject):
+            setup = user.__dict__.get("_setupfunc")
         if setup is not None and setup.__module__ != "django.contrib.auth.middleware":
             return setup
         if setup is not None or (self.user_id and str(user.pk) == self.user_id):

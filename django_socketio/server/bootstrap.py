@@ -155,7 +155,8 @@ def _scheduler() -> Callable[..., object]:
     loop = gevent.get_hub().loop
     # Where gevent has patched threads, the relay's is a greenlet of this very loop.
     patched = monkey.is_module_patched("threading")
-    return loop.run_callback if patched else loop.run_callback_threadsafe
+    run: Callable[..., object] = loop.run_callback if patched else loop.run_callback_threadsafe
+    return run
 
 
 def message_log() -> LogMessage | None:

@@ -176,10 +176,10 @@ def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     if driver is None or connection.in_atomic_block:
         return connection.in_atomic_block
     if connection.vendor == "postgresql":
-        return driver.info.transaction_status in IN_TRANSACTION
+        return bool(driver.info.transaction_status in IN_TRANSACTION)
     if connection.vendor == "sqlite":
-        return driver.in_transaction
-    return connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
+        return bool(driver.in_transaction)
+    return bool(connection.autocommit != connection.settings_dict["AUTOCOMMIT"])
 
 
 def _roll_back(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:

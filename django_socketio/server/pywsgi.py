@@ -198,7 +198,8 @@ class Handler(WSGIHandler):
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         # pywsgi would take lines apart that were made for it from names and values.
-        return self.headers.environ()
+        fields: Iterator[tuple[str, str]] = self.headers.environ()
+        return fields
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environ, from which the connection can be taken over."""

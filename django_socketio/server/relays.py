@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -34,7 +34,7 @@ def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> 
         return MemoryRelay()
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
     relay.listen()
-    return relay
+    return cast(Relay, relay)
 
 
 def publish(envelope: Envelope) -> int:

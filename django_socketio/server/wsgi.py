@@ -128,7 +128,8 @@ class Application:
         """Answer a request."""
         environ[ENGINE] = self._opaque_engine
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
-            return self._django(environ, start_response)
+            pages: Iterable[bytes] = self._django(environ, start_response)
+            return pages
         engine_request = EngineRequest.of(environ)
         if engine_request.sid and engine_request.method != "OPTIONS":
             if self._hand_over_to_owner(engine_request):

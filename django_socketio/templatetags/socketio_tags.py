@@ -20,8 +20,8 @@ def socketio(context: Any) -> dict[str, Any]:
     return {"nonce": _nonce(context, request), "port": _port(request), "path": _path()}
 
 
-def _nonce(context: Any, request: HttpRequest | None) -> str:
-    # Django 6 has it in the context, django-csp on the request.
+def _nonce(context: Any, request: HttpRequest | None) -> object:
+    # Django 6 has the nonce in the context, django-csp on the request. It is made when it is read.
     return context.get("csp_nonce") or getattr(request, "csp_nonce", "")
 
 

@@ -48,7 +48,7 @@ def connect(url: RelayURL, timeout: float) -> "redis.Redis":
     pool: redis.BlockingConnectionPool
     if url.scheme == "redis+sentinel":
         sentinel = Sentinel(url.hosts, sentinel_kwargs=times | url.sentinel_options)
-        pool = SentinelPool(url.master, sentinel, **options)
+        pool = SentinelPool(url.master, sentinel, **options)  # type: ignore[no-untyped-call]
     else:
         pool = redis.BlockingConnectionPool(
             connection_class=CONNECTIONS[url.scheme], **_place(url), **options
@@ -72,7 +72,8 @@ def listening_connection(client: "redis.Redis") -> ConnectionInterface:
     """
     pool = client.connection_pool
     options = {**pool.connection_kwargs, "health_check_interval": 0, "redis_connect_func": _Once()}
-    return pool.connection_class(**options)
+    connection: ConnectionInterface = pool.connection_class(**options)
+    return connection
 
 
 class _Once:

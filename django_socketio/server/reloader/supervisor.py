@@ -68,7 +68,7 @@ def is_patched() -> bool:
     """Return whether gevent patched this process before it did anything else."""
     from gevent import monkey
 
-    return monkey.is_module_patched("socket") and monkey.is_module_patched("threading")
+    return all(map(monkey.is_module_patched, ("socket", "threading")))
 
 
 def start_again_patched() -> None:
