@@ -1,4 +1,4 @@
-"""Taking a connection over from gevent's pywsgi, which would otherwise read HTTP from it again."""
+"""Hijacking a connection from gevent's pywsgi, which would otherwise read HTTP from it again."""
 
 import os
 import socket
@@ -26,8 +26,8 @@ def handler_of(environ: Environ) -> WSGIHandler:
     return kept.open()
 
 
-def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) -> None:
-    """Hand the connection to ``answer.take_over``, which sends the 101; pywsgi lets go of it.
+def hijack(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) -> None:
+    """Give the connection up to ``answer.hijack``, which sends the 101.
 
     Args:
         headers: the header fields to send; middleware may have added to the answer's own.
@@ -43,9 +43,9 @@ def take_over(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) 
     accepted = handler.socket
     sock = Socket(accepted.family, accepted.type, accepted.proto, accepted.detach())
     sock.setblocking(False)
-    _let_go(handler)
-    if answer.take_over is not None:
-        answer.take_over(sock, _head(headers), received)
+    _detach(handler)
+    if answer.hijack is not None:
+        answer.hijack(sock, _head(headers), received)
 
 
 def release(handler: WSGIHandler) -> None:
@@ -56,10 +56,10 @@ def release(handler: WSGIHandler) -> None:
     handler.rfile.close()
     _unregister(handler.socket.fileno())
     handler.socket.close()
-    _let_go(handler)
+    _detach(handler)
 
 
-def _let_go(handler: WSGIHandler) -> None:
+def _detach(handler: WSGIHandler) -> None:
     handler.socket = None
     handler.close_connection = True
     handler.headers_sent = True

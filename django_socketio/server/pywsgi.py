@@ -1,4 +1,4 @@
-"""gevent's pywsgi, reading HTTP requests from connections that may be taken away from it."""
+"""gevent's pywsgi, reading HTTP requests from connections that may be hijacked from it."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import printable
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
-from django_socketio.server import hijack as takeover
+from django_socketio.server import hijack
 from django_socketio.server.chunked import read_chunks
 from django_socketio.server.handoff.descriptors import Passed
 from django_socketio.server.opaque import Opaque
@@ -87,7 +87,7 @@ class Body(Input):
 
 
 class Handler(WSGIHandler):
-    """Reads the HTTP requests of one connection, until it is taken over or handed over."""
+    """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     close_connection: bool
     handed_over = False
@@ -139,7 +139,7 @@ class Handler(WSGIHandler):
         return now - since >= timeout or waited + now - since >= timeout + size / SLOWEST
 
     def _end_reading(self) -> None:
-        with suppress(OSError), takeover.Socket(fileno=os.dup(self.socket.fileno())) as sock:
+        with suppress(OSError), hijack.Socket(fileno=os.dup(self.socket.fileno())) as sock:
             sock.shutdown(SHUT_RD)  # pywsgi finds its end
 
     def read_request(self, raw_requestline: str) -> bool:
@@ -202,12 +202,12 @@ class Handler(WSGIHandler):
         return fields
 
     def get_environ(self) -> dict[str, Any]:
-        """Return the environ, from which the connection can be taken over."""
+        """Return the environ, from which the connection can be hijacked."""
         environ: dict[str, Any] = super().get_environ()
         self.wsgi_input.__class__ = Body
         if self.wsgi_input.chunked_input:
             self.wsgi_input.rfile = read_chunks(self.rfile)
-        environ[takeover.KEY] = Opaque(self)
+        environ[hijack.KEY] = Opaque(self)
         return environ
 
     def finalize_headers(self) -> None:

@@ -21,8 +21,7 @@ from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import get_logger
 from django_socketio.security import login_registry, origins
-from django_socketio.server import database
-from django_socketio.server import hijack as takeover
+from django_socketio.server import database, hijack
 from django_socketio.server.answers import WSGIAnswer
 from django_socketio.server.endpoints import Endpoints
 from django_socketio.server.opaque import Opaque
@@ -147,8 +146,8 @@ class Application:
             answer, headers = self._answer(engine_request)
         finally:
             self.open.discard(token)
-        if answer.take_over is not None:
-            takeover.take_over(engine_request.environ, answer, headers)
+        if answer.hijack is not None:
+            hijack.hijack(engine_request.environ, answer, headers)
             return []
         start_response(answer.status_line, headers)
         return [answer.body]
@@ -190,13 +189,13 @@ class Application:
         # Where middleware, or an error, had another answer, the handshake never happened.
         if answer is not None and response.status.startswith(str(answer.status)):
             trim(handshake.request)
-            if answer.take_over is not None:
+            if answer.hijack is not None:
                 try:
-                    takeover.take_over(environ, answer, response.headers)
+                    hijack.hijack(environ, answer, response.headers)
                 finally:
                     response.close()
                 return []
-            environ.pop(takeover.KEY, None)
+            environ.pop(hijack.KEY, None)
             if answer.on_sent is not None:
                 answer.on_sent()
         return response.send(start_response)
@@ -267,7 +266,7 @@ _OF_THE_CONNECTION = frozenset(
         "wsgi.errors",
         "wsgi.file_wrapper",
         "wsgi.input_terminated",
-        takeover.KEY,
+        hijack.KEY,
     }
 )
 """What an environ holds of the connection and the server, not of the request."""

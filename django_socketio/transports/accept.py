@@ -53,10 +53,10 @@ class Acceptor:
             spoken = ("Sec-WebSocket-Version", opening.VERSION)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
-        def take_over(sock: socket, head: bytes, received: bytes) -> None:
+        def hijack(sock: socket, head: bytes, received: bytes) -> None:
             begin(self._transport(sock, head, bool(compression)), received)
 
-        return Answer(101, b"", (*headers, *compression), take_over)
+        return Answer(101, b"", (*headers, *compression), hijack)
 
     def _agree_to_compression(self, request: opening.Request) -> tuple[tuple[str, str], ...]:
         """Return the header field that says so, if the settings want it and the client offers it.

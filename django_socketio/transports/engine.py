@@ -45,7 +45,7 @@ class Engine:
         connect: makes the delegate of each new session.
         limits: what clients may use.
         timers: calls back when deadlines are due.
-        can_upgrade: whether connections can be taken over for WebSocket.
+        can_upgrade: whether connections can be hijacked for WebSocket.
 
     Attributes:
         owner: ends the sids of this process, after a dot, where several share an address: their

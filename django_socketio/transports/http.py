@@ -21,8 +21,8 @@ PLAIN = "text/plain; charset=UTF-8"
 NOT_CACHED = ("Cache-Control", "private, no-store")
 """Of every answer. Django's per-site cache went by "private" only, until it knew "no-store" too."""
 
-TakeOver = Callable[[socket, bytes, bytes], None]
-"""Takes a connection that is upgraded, the head of the answer, which it sends, and the bytes that
+Hijack = Callable[[socket, bytes, bytes], None]
+"""Gets a hijacked connection, the head of the answer, which it sends, and the bytes that
 the client sent after its handshake."""
 
 
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), NOT_CACHED)
-    take_over: TakeOver | None = None
+    hijack: Hijack | None = None
     """Of a 101: what goes on with the connection."""
 
     on_sent: Callable[[], object] | None = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gunicorn.config import PostRequest, PreRequest
 
 from django_socketio.protocol.http.fields import HeadLimits
-from django_socketio.server import hijack as takeover
+from django_socketio.server import hijack
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.pywsgi import Handler as ConnectionHandler
@@ -172,7 +172,7 @@ class Hooks:
         return application, hand_over_or_begin
 
     def _before(self, environ: Environ) -> None:
-        kept: Opaque[Handler] = environ[takeover.KEY]
+        kept: Opaque[Handler] = environ[hijack.KEY]
         handler = kept.open()
         handler.hooked = Request.of(handler)
         self._pre(self._worker, handler.hooked)

@@ -26,7 +26,7 @@ from gevent.socket import socket as gevent_socket
 from gevent.socket import socketpair
 
 from django_socketio.logs import get_logger
-from django_socketio.server import hijack as takeover
+from django_socketio.server import hijack
 from django_socketio.server.handoff import descriptors as passing
 from django_socketio.server.handoff.descriptors import Passed
 from django_socketio.transports.http import EngineRequest
@@ -135,7 +135,7 @@ class Handoff:
         owner = request.sid.rpartition(".")[2]
         if owner == self.key or not _KEY.fullmatch(owner):
             return False
-        handler = takeover.handler_of(request.environ)
+        handler = hijack.handler_of(request.environ)
         try:
             with gevent.Timeout(TIMEOUT, TimeoutError):
                 connection = self._connect(owner)
@@ -147,12 +147,12 @@ class Handoff:
         # From here on it is the other worker that answers, whatever fails.
         handler.handed_over = True
         go_on()
-        takeover.release(handler)
+        hijack.release(handler)
         return True
 
     def _connect(self, owner: str) -> Any:
         path = self._path(owner)
-        connection = takeover.Socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = hijack.Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
         while code := connection.connect_ex(str(path)):
             if code != errno.EAGAIN:  # that is a full backlog
