@@ -93,7 +93,7 @@ def _begin_anew(process: Server) -> None:
     forks.keep(process, database.forget(), relays.forget())
     threads.running.clear()  # the child has no other thread
     grave = forks.bury(process.hub)
-    forks.let_go([*forks.descriptors_at(process.addresses), *process.relay.descriptors()])
+    forks.abandon([*forks.descriptors_at(process.addresses), *process.relay.descriptors()])
     forks.reset_signals(process.signals_of)
     for crew in process.crews:
         forks.keep(crew.disband(grave))

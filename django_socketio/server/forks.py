@@ -150,7 +150,7 @@ def _address(descriptor: int) -> Any:
         sock.detach()
 
 
-def let_go(descriptors: Iterable[int]) -> None:
+def abandon(descriptors: Iterable[int]) -> None:
     """Give up connections, of which the parent's copies stay open.
 
     The numbers stay taken: an object that still has one reaches nothing of the child's by it.

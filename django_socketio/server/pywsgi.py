@@ -18,7 +18,7 @@ from django_socketio.logs import printable
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.server import hijack
 from django_socketio.server.chunked import read_chunks
-from django_socketio.server.handoff.descriptors import Passed
+from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.stream import Stream
 
@@ -90,7 +90,7 @@ class Handler(WSGIHandler):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     close_connection: bool
-    handed_over = False
+    handed_off = False
     """Whether another process goes on with the connection, and answers the request."""
     once = False
     """Whether the connection is closed after this request."""
@@ -268,15 +268,15 @@ class Listener(WSGIServer):
         """Serve a connection that was accepted here."""
         self._serve(self.handler_class(sock, address, self))
 
-    def spawn(self, passed: Passed) -> None:
+    def spawn_handed(self, handed: HandedConnection) -> None:
         """Have a connection served that another process accepted."""
-        self._attendants.spawn(self.adopt, passed)
+        self._attendants.spawn(self.serve_handed, handed)
 
-    def adopt(self, passed: Passed) -> None:
+    def serve_handed(self, handed: HandedConnection) -> None:
         """Serve a connection that another process accepted."""
-        with passed.socket as sock:
-            handler = self.handler_class(sock, passed.address, self, passed.received)
-            handler.once = passed.once
+        with handed.socket as sock:
+            handler = self.handler_class(sock, handed.address, self, handed.received)
+            handler.once = handed.once
             self._serve(handler)
 
     def _serve(self, handler: Handler) -> None:

@@ -61,7 +61,7 @@ class Handshake:
         self.request: Any = None
 
 
-HandOver = Callable[[EngineRequest], bool]
+HandOff = Callable[[EngineRequest], bool]
 
 
 def _keep(engine_request: EngineRequest) -> bool:
@@ -97,7 +97,7 @@ class Application:
     Args:
         django: the application that everything else is for.
         engine: the sessions of this process.
-        hand_over: called first with each request of a session; true where another process of this
+        hand_off: called first with each request of a session; true where another process of this
             host has taken its connection, so that nothing is left to answer.
         max_handshakes: how many may be in Django at the same time, so that a thousand clients that
             come back at once do not open a thousand database connections.
@@ -108,13 +108,13 @@ class Application:
         self,
         django: Any,
         engine: Engine,
-        hand_over: HandOver | None = None,
+        hand_off: HandOff | None = None,
         max_handshakes: int = 100,
     ) -> None:
         self._django = django
         self._engine = engine
         self._opaque_engine = Opaque(engine)
-        self._hand_over_to_owner = hand_over or _keep
+        self._hand_off = hand_off or _keep
         self._endpoints = Endpoints()
         self._max_handshakes = max_handshakes
         self._handshakes = BoundedSemaphore(max_handshakes)
@@ -131,7 +131,7 @@ class Application:
             return pages
         engine_request = EngineRequest.of(environ)
         if engine_request.sid and engine_request.method != "OPTIONS":
-            if self._hand_over_to_owner(engine_request):
+            if self._hand_off(engine_request):
                 return []
             return self._respond(engine_request, start_response)
         return self._shake_hands(engine_request, start_response)

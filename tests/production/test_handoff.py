@@ -146,7 +146,7 @@ def test_requests_that_follow_at_once_are_not_lost(shared):
     assert received.count(b"HTTP/1.1 200 ") == len(requests)
 
 
-def test_large_and_odd_heads_are_handed_over_as_they_came(shared):
+def test_large_and_odd_heads_are_handed_off_as_they_came(shared):
     connection = Raw(shared.port)
     fields = [f"X-Field-{number}: {'y' * 6_000}" for number in range(10)]
     for session in sessions_of_all_workers(shared):
@@ -261,7 +261,7 @@ def leave_one_descriptor(pid):
 
 
 def take(listener):
-    """Take a connection that a worker hands over, as its owner; return the descriptor."""
+    """Take a connection that a worker hands off, as its owner; return the descriptor."""
     connection, _ = listener.accept()
     with connection:
         _, (descriptor,), _, _ = socket.recv_fds(connection, 4, 1)
@@ -270,7 +270,7 @@ def take(listener):
     return socket.socket(fileno=descriptor)
 
 
-def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_over(gunicorn, tmp_path):
+def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_off(gunicorn, tmp_path):
     server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
     connection = Raw(server.port)
     assert connection.get("/seen/")[0] == 200  # which it has accepted

@@ -93,7 +93,7 @@ def test_a_session_in_a_cookie_may_change_but_not_its_user(start, user):
         assert refusals(client, headers) == [403, 403, 403]
 
 
-def test_a_connection_that_was_handed_over_is_judged_by_the_worker_that_holds_the_session(
+def test_a_connection_that_was_handed_off_is_judged_by_the_worker_that_holds_the_session(
     database, user
 ):
     gunicorn = Gunicorn(workers=2, **database, TEST_SESSIONS="db")

@@ -122,7 +122,7 @@ class Handler(ConnectionHandler):
 
     def log_request(self) -> None:
         """Count the request and log it as gunicorn does, without its sid."""
-        if self.handed_over:
+        if self.handed_off:
             return
         self.server.worker.count_request()
         response = Response(self)
@@ -154,22 +154,22 @@ class Hooks:
         # gunicorn's own pre_request writes to the log of debugging.
         self._are_set = (self._pre, self._post) != defaults or worker.cfg.loglevel == "debug"
 
-    def around(self, django: Any, hand_over: Any) -> tuple[Any, Any]:
+    def around(self, django: Any, hand_off: Any) -> tuple[Any, Any]:
         """Return Django's application and the function that hands requests over, with hooks."""
         if not self._are_set:
-            return django, hand_over
+            return django, hand_off
 
         def application(environ: Environ, start_response: Any) -> Any:
             self._before(environ)
             return django(environ, start_response)
 
-        def hand_over_or_begin(request: EngineRequest) -> bool:
-            if hand_over(request):
+        def hand_off_or_begin(request: EngineRequest) -> bool:
+            if hand_off(request):
                 return True
             self._before(request.environ)
             return False
 
-        return application, hand_over_or_begin
+        return application, hand_off_or_begin
 
     def _before(self, environ: Environ) -> None:
         kept: Opaque[Handler] = environ[hijack.KEY]

@@ -27,7 +27,7 @@ from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.requests import Handler, Hooks, Server, head_limits
 from django_socketio.server.handoff import router as handoff
-from django_socketio.server.handoff.descriptors import Passed
+from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.router import Handoff
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Worker(base.Worker):
         self._escape_logs()
         self.process = Process()
         self.process.signals_of = self
-        self.handoff = Handoff(self._directory, self._adopt)
+        self.handoff = Handoff(self._directory, self._serve_handed)
         self.process.engine.can_upgrade = not self.cfg.is_ssl
         self.process.engine.owner = self.handoff.key
         self._warn()
@@ -160,8 +160,8 @@ class Worker(base.Worker):
         self.process.listens(self.handoff.start())
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.process.shared.limits.workers
-        django, hand_over = self.hooks.around(self.wsgi, self.handoff.hand_over)
-        application = Application(django, self.process.engine, hand_over, max_handshakes=workers)
+        django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
+        application = Application(django, self.process.engine, hand_off, max_handshakes=workers)
         self._servers = [
             self._serve(listener, number, application, attendants(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
@@ -203,10 +203,10 @@ class Worker(base.Worker):
         one.watch(self.process.timers, self.process.request_timeout)
         return one
 
-    def _adopt(self, passed: Passed) -> None:
+    def _serve_handed(self, handed: HandedConnection) -> None:
         # Of several listeners, the one that accepted it; only after a reload may there be others.
-        one = self._servers[min(passed.listener, len(self._servers) - 1)]
-        one.spawn(passed)
+        one = self._servers[min(handed.listener, len(self._servers) - 1)]
+        one.spawn_handed(handed)
 
     # Living
 

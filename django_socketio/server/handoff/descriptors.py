@@ -1,4 +1,4 @@
-"""A connection, passed from one process to another with what was read from it.
+"""A connection, handed from one process to another with what was read from it.
 
 Over a Unix socket go: the size of what follows, with the connection's descriptor beside it
 (``SCM_RIGHTS``, unix(7)); details as JSON, a newline, and the bytes read. One byte comes back once
@@ -25,7 +25,7 @@ _TAKEN = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class HandedConnection:
     """A connection that another process accepted."""
 
     socket: Any
@@ -39,16 +39,16 @@ class Passed:
     """Whether it carries one request only."""
 
 
-def offer(connection: Any, passed: Passed) -> None:
+def send(connection: Any, handed: HandedConnection) -> None:
     """Pass a connection to the process at the other end; it stays open here, too.
 
     Raises:
         OSError: the other process did not take it.
 
     """
-    details = {"address": passed.address, "listener": passed.listener, "once": passed.once}
-    payload = json.dumps(details).encode() + b"\n" + passed.received
-    descriptors = array.array("i", [passed.socket.fileno()])
+    details = {"address": handed.address, "listener": handed.listener, "once": handed.once}
+    payload = json.dumps(details).encode() + b"\n" + handed.received
+    descriptors = array.array("i", [handed.socket.fileno()])
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
     connection.sendmsg([_SIZE.pack(len(payload))], rights)
     connection.sendall(payload)
@@ -56,24 +56,24 @@ def offer(connection: Any, passed: Passed) -> None:
         raise ConnectionRefusedError("the other process did not take the connection")
 
 
-def take(connection: Any) -> Passed:
-    """Take what ``offer`` passes.
+def receive(connection: Any) -> HandedConnection:
+    """Take what ``send`` passes.
 
     Raises:
         ValueError: it is something else.
         OSError: the other process went away, or the client.
 
     """
-    passed = _read(connection)
+    handed = _read(connection)
     try:
         connection.sendall(_TAKEN)
     except BaseException:
-        passed.socket.close()
+        handed.socket.close()
         raise
-    return passed
+    return handed
 
 
-def _read(connection: Any) -> Passed:
+def _read(connection: Any) -> HandedConnection:
     space = socket.CMSG_LEN(array.array("i").itemsize)
     head, ancillary, flags, _ = connection.recvmsg(_SIZE.size, space, socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
@@ -84,7 +84,7 @@ def _read(connection: Any) -> Passed:
         address, listener, once = _checked(json.loads(details))
         if len(descriptors) != 1 or flags & socket.MSG_CTRUNC:
             raise ValueError("there must be one descriptor")
-        return Passed(_client(descriptors), address, listener, received, once)
+        return HandedConnection(_client(descriptors), address, listener, received, once)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)

@@ -27,8 +27,8 @@ from gevent.socket import socketpair
 
 from django_socketio.logs import get_logger
 from django_socketio.server import hijack
-from django_socketio.server.handoff import descriptors as passing
-from django_socketio.server.handoff.descriptors import Passed
+from django_socketio.server.handoff import descriptors
+from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.transports.http import EngineRequest
 
 logger = get_logger("django_socketio.server")
@@ -49,7 +49,7 @@ _MAX_PATH = 107 - len("/01234567")
 """Bytes of a Unix socket's path (``sun_path``), less its name."""
 
 
-Adopt = Callable[[Passed], None]
+ServeHanded = Callable[[HandedConnection], None]
 
 
 # The directory that the workers share
@@ -91,14 +91,14 @@ class Handoff:
 
     Args:
         directory: where the workers' Unix sockets are.
-        adopt: called, in a greenlet, with each connection of another worker.
+        serve: called, in a greenlet, with each connection of another worker.
 
     """
 
-    def __init__(self, directory: Path, adopt: Adopt) -> None:
+    def __init__(self, directory: Path, serve: ServeHanded) -> None:
         self.key = secrets.token_hex(4)
         self._directory = directory
-        self._adopt = adopt
+        self._serve = serve
         self._server: StreamServer | None = None
 
     def start(self) -> str:
@@ -125,7 +125,7 @@ class Handoff:
 
     # To the owner
 
-    def hand_over(self, request: EngineRequest) -> bool:
+    def hand_off(self, request: EngineRequest) -> bool:
         """Hand a request's connection to the worker that holds its session.
 
         Returns:
@@ -145,7 +145,7 @@ class Handoff:
             logger.warning(UNKNOWN, request.sid[:4])
             return False
         # From here on it is the other worker that answers, whatever fails.
-        handler.handed_over = True
+        handler.handed_off = True
         go_on()
         hijack.release(handler)
         return True
@@ -168,10 +168,10 @@ class Handoff:
     def _receive(self, connection: Any, _address: Any) -> None:
         try:
             with connection, gevent.Timeout(TIMEOUT, TimeoutError):
-                passed = passing.take(connection)
+                handed = descriptors.receive(connection)
         except (OSError, ValueError) as error:
-            return logger.warning("A connection that was handed over cannot be used: %s", error)
-        self._adopt(passed)
+            return logger.warning("A connection that was handed off cannot be used: %s", error)
+        self._serve(handed)
 
 
 # Between the two
@@ -220,7 +220,7 @@ def _offer(connection: Any, handler: Any, sock: Any, once: bool) -> None:
     received = b"".join(handler.head) + handler.rfile.read_ahead()
     try:
         with gevent.Timeout(TIMEOUT, TimeoutError):
-            passing.offer(connection, Passed(sock, address, listener, received, once))
+            descriptors.send(connection, HandedConnection(sock, address, listener, received, once))
     except TimeoutError:
         # The other worker may take it yet: an answer from here as well would mix the two.
         logger.warning("Another worker is too busy: a connection is closed")
