@@ -12,7 +12,7 @@ from greenlet import getcurrent
 
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Mailbox, Workers
-from django_socketio.server.wsgi import attendants
+from django_socketio.server.wsgi import http_workers
 
 language = contextvars.ContextVar("language", default="en")
 
@@ -180,13 +180,13 @@ def test_only_some_wait_for_something_to_do():
     assert len(greenlets) == 20
 
 
-def test_attendants_do_not_know_the_context_of_the_connection_before(run):
+def test_http_workers_do_not_know_the_context_of_the_connection_before(run):
     def translate():
         before = language.get()
         language.set("de")
         return before, getcurrent()
 
-    (first, one), (second, other) = run(attendants(10), translate, translate)
+    (first, one), (second, other) = run(http_workers(10), translate, translate)
     assert (first, second) == ("en", "en")
     assert one is other
     assert type(one) is Pooled

@@ -12,7 +12,7 @@ from django_socketio.logs import get_logger
 from django_socketio.server.bootstrap import Process
 from django_socketio.server.pywsgi import Handler as ConnectionHandler
 from django_socketio.server.pywsgi import Listener, mask_sids
-from django_socketio.server.wsgi import Application, attendants
+from django_socketio.server.wsgi import Application, http_workers
 
 access_logger = get_logger("django.server")
 error_logger = get_logger("django_socketio.server")
@@ -65,13 +65,13 @@ class Server:
             OSError: it cannot listen on the address.
 
         """
-        listener, crew = self._listen(), attendants(sys.maxsize)
+        listener, crew = self._listen(), http_workers(sys.maxsize)
         environ = {"wsgi.multithread": True}
         self._wsgi = Listener(
             listener,
             self.application,
             handler_class=Handler,
-            attendants=crew,
+            http_workers=crew,
             log=access_logger,
             error_log=error_logger,
             environ=environ,

@@ -234,7 +234,7 @@ class Listener(WSGIServer):
     """Accepts connections, and knows which of them are open.
 
     Args:
-        attendants: the greenlets that serve connections, each one after the other: a new greenlet
+        http_workers: the greenlets that serve connections, each one after the other: a new greenlet
             would take longer to make than some requests take to be answered.
 
     """
@@ -244,9 +244,9 @@ class Listener(WSGIServer):
     max_accept = 16
     stopping = False
 
-    def __init__(self, *args: Any, attendants: Workers, **options: Any) -> None:
+    def __init__(self, *args: Any, http_workers: Workers, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._attendants = attendants
+        self._http_workers = http_workers
         self.connections: dict[Handler, greenlet] = {}
         self.turns = Turns()
 
@@ -258,11 +258,11 @@ class Listener(WSGIServer):
 
     def full(self) -> bool:
         """Return whether there are as many connections as can be served."""
-        return self._attendants.are_busy
+        return self._http_workers.are_busy
 
     def do_handle(self, sock: Any, address: Any) -> None:
         """Have a connection served that was accepted here."""
-        self._attendants.spawn(self._handle, sock, address)
+        self._http_workers.spawn(self._handle, sock, address)
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve a connection that was accepted here."""
@@ -270,7 +270,7 @@ class Listener(WSGIServer):
 
     def spawn_handed(self, handed: HandedConnection) -> None:
         """Have a connection served that another process accepted."""
-        self._attendants.spawn(self.serve_handed, handed)
+        self._http_workers.spawn(self.serve_handed, handed)
 
     def serve_handed(self, handed: HandedConnection) -> None:
         """Serve a connection that another process accepted."""
@@ -295,8 +295,8 @@ class Listener(WSGIServer):
     def stop(self, timeout: float | None = None) -> None:
         """Stop accepting, and serving."""
         super().stop(timeout)
-        for attendant in self.connections.values():
-            kill(attendant)
+        for worker in self.connections.values():
+            kill(worker)
 
     def watch(self, timers: Timers, timeout: float) -> None:
         """Close, from now on, the connections of clients that take too long to send a request.

@@ -79,13 +79,13 @@ FULL = (
     "the site's middleware, which waits for something"
 )
 
-IDLE_ATTENDANTS = 100
+IDLE_HTTP_WORKERS = 100
 """Greenlets that wait for an HTTP connection to serve; what is more than that, ends."""
 
 
-def attendants(size: int) -> Workers:
+def http_workers(size: int) -> Workers:
     """Return greenlets for HTTP connections, ``size`` at the same time."""
-    return Workers(size, database.around_connection, IDLE_ATTENDANTS, Pooled)
+    return Workers(size, database.around_connection, IDLE_HTTP_WORKERS, Pooled)
 
 
 class Application:

@@ -296,7 +296,7 @@ def test_access_log(gunicorn):
     assert '" 101 ' in line[0]
     assert polling.sid not in server.output
     assert polling.sid[5:] not in server.output
-    assert len(server.wait_for(f'"GET .*%73id={polling.sid[:4]}…')) == 1  # also if handed over
+    assert len(server.wait_for(f'"GET .*%73id={polling.sid[:4]}…')) == 1  # also if handed off
     assert "Traceback" not in server.output
 
 

@@ -78,7 +78,7 @@ def test_one_connection_speaks_to_sessions_of_all_workers(shared):
             "scheme": "http",
         }
     assert connection.get("/seen/")[0] == 200
-    assert "handed over cannot be used" not in shared.output
+    assert "handed off cannot be used" not in shared.output
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "close"])

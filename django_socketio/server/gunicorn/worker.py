@@ -147,7 +147,7 @@ class Worker(base.Worker):
     def _start(self) -> None:
         # Django is imported here, after gevent patched: its connections are one per greenlet then.
         from django_socketio.server.bootstrap import Process
-        from django_socketio.server.wsgi import Application, attendants
+        from django_socketio.server.wsgi import Application, http_workers
 
         self._escape_logs()
         self.process = Process()
@@ -163,7 +163,7 @@ class Worker(base.Worker):
         django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
         application = Application(django, self.process.engine, hand_off, max_handshakes=workers)
         self._servers = [
-            self._serve(listener, number, application, attendants(self.cfg.worker_connections))
+            self._serve(listener, number, application, http_workers(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
         ]
         garbage.collect_less()
@@ -181,14 +181,14 @@ class Worker(base.Worker):
         if self._speaks and alone and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
-    def _serve(self, listener: Any, number: int, application: Any, attendants: Workers) -> Server:
+    def _serve(self, listener: Any, number: int, application: Any, http_workers: Workers) -> Server:
         listener.setblocking(1)
         environ = base_environ(self.cfg)
         environ.update({"wsgi.multithread": True, "SERVER_SOFTWARE": VERSION})
         one = Server(
             listener,
             application=application,
-            attendants=attendants,
+            http_workers=http_workers,
             log=self.log,
             error_log=self.log,
             handler_class=Handler,
@@ -196,7 +196,7 @@ class Worker(base.Worker):
             **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
         )
         one.worker, one.number = self, number
-        self.process.listens(listener.getsockname(), attendants)
+        self.process.listens(listener.getsockname(), http_workers)
         one.hooks, one.forwarding = self.hooks, self.forwarding
         one.head_limits = head_limits(self.cfg)
         one.start()
