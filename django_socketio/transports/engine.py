@@ -48,8 +48,8 @@ class Engine:
         can_upgrade: whether connections can be hijacked for WebSocket.
 
     Attributes:
-        owner: ends the sids of this process, after a dot, where several share an address: their
-            requests may come to any of them. Empty where this process is alone.
+        worker_id: suffix of every sid issued here (``<secret>.<worker_id>``), so that other workers
+            can hand requests of the session off to this process. Empty where there is only one.
         welcome: called with each handshake; refuses it with a ``RequestError``.
 
     """
@@ -60,7 +60,7 @@ class Engine:
         self._connect = connect
         self._limits = limits
         self.can_upgrade = can_upgrade
-        self.owner = ""
+        self.worker_id = ""
         self.welcome: Callable[[EngineRequest], None] | None = None
         self._timers = timers
         self._acceptor = Acceptor(limits, timers)
@@ -121,7 +121,7 @@ class Engine:
 
     def _new_sid(self) -> str:
         secret = secrets.token_urlsafe(15)
-        return f"{secret}.{self.owner}" if self.owner else secret
+        return f"{secret}.{self.worker_id}" if self.worker_id else secret
 
     def _open_packet(self, sid: str, upgrades: list[str]) -> EncodedPacket:
         limits = self._limits

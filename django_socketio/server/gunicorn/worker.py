@@ -154,7 +154,7 @@ class Worker(base.Worker):
         self.process.signals_of = self
         self.handoff = Handoff(self._directory, self._serve_handed)
         self.process.engine.can_upgrade = not self.cfg.is_ssl
-        self.process.engine.owner = self.handoff.key
+        self.process.engine.worker_id = self.handoff.worker_id
         self._warn()
         self.process.start()
         self.process.listens(self.handoff.start())

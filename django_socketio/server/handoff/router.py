@@ -1,7 +1,7 @@
 """Requests for sessions of another worker: their connection is handed to that worker.
 
 The workers of one gunicorn share their listeners, so any of them may accept any request. A sid ends
-with the key of the worker that holds its session. A worker that reads a request for a session of
+with the id of the worker that holds its session. A worker that reads a request for a session of
 another one passes the connection's descriptor, and what it has read, over a Unix socket; the other
 goes on as if it had accepted the connection itself.
 """
@@ -34,7 +34,7 @@ from django_socketio.transports.http import EngineRequest
 logger = get_logger("django_socketio.server")
 
 TIMEOUT = 10.0
-"""Seconds that the owner has to take a connection."""
+"""Seconds that another worker has to take a connection."""
 
 BACKLOG = 1024
 CHUNK = 65_536
@@ -44,7 +44,7 @@ UNKNOWN = (
     "hosts, all requests of a session must reach the same one."
 )
 
-_KEY = re.compile(r"[0-9a-f]{8}")
+_WORKER_ID = re.compile(r"[0-9a-f]{8}")
 _MAX_PATH = 107 - len("/01234567")
 """Bytes of a Unix socket's path (``sun_path``), less its name."""
 
@@ -96,7 +96,7 @@ class Handoff:
     """
 
     def __init__(self, directory: Path, serve: ServeHanded) -> None:
-        self.key = secrets.token_hex(4)
+        self.worker_id = secrets.token_hex(4)
         self._directory = directory
         self._serve = serve
         self._server: StreamServer | None = None
@@ -104,26 +104,26 @@ class Handoff:
     def start(self) -> str:
         """Take connections from now on; return at which path."""
         listener = gevent_socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self._path(self.key)))
+        listener.bind(str(self._path(self.worker_id)))
         listener.listen(BACKLOG)
         self._server = StreamServer(listener, handle=self._receive)
         self._server.start()
-        return str(self._path(self.key))
+        return str(self._path(self.worker_id))
 
     def stop(self) -> None:
         """Take no connection any more."""
         if self._server is not None:
-            self._path(self.key).unlink(missing_ok=True)
+            self._path(self.worker_id).unlink(missing_ok=True)
             self._server.stop(timeout=0)
         with suppress(OSError):
             # Where the arbiter was killed, the last worker cleans up.
             if os.getppid() not in _directories:
                 self._directory.rmdir()
 
-    def _path(self, key: str) -> Path:
-        return self._directory / key
+    def _path(self, worker_id: str) -> Path:
+        return self._directory / worker_id
 
-    # To the owner
+    # To another worker
 
     def hand_off(self, request: EngineRequest) -> bool:
         """Hand a request's connection to the worker that holds its session.
@@ -132,13 +132,13 @@ class Handoff:
             Whether the connection is gone; if not, the session is ours or nobody's.
 
         """
-        owner = request.sid.rpartition(".")[2]
-        if owner == self.key or not _KEY.fullmatch(owner):
+        worker_id = request.sid.rpartition(".")[2]
+        if worker_id == self.worker_id or not _WORKER_ID.fullmatch(worker_id):
             return False
         handler = hijack.handler_of(request.environ)
         try:
             with gevent.Timeout(TIMEOUT, TimeoutError):
-                connection = self._connect(owner)
+                connection = self._connect(worker_id)
             with connection:
                 go_on = _pass(connection, handler)
         except OSError:
@@ -150,8 +150,8 @@ class Handoff:
         hijack.release(handler)
         return True
 
-    def _connect(self, owner: str) -> Any:
-        path = self._path(owner)
+    def _connect(self, worker_id: str) -> Any:
+        path = self._path(worker_id)
         connection = hijack.Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
         while code := connection.connect_ex(str(path)):
