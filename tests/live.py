@@ -23,14 +23,14 @@ class LiveServer:
     def _run(self):
         import gevent
 
-        from django_socketio.server.dev import Server
+        from django_socketio.server.dev import DevelopmentServer
 
         try:
             self._hub = gevent.get_hub()
             self._stopping = self._hub.loop.async_()
             self._stop_asked = gevent.event.Event()
             self._stopping.start(self._stop_asked.set)
-            self.server = Server(self._application, "127.0.0.1", 0)
+            self.server = DevelopmentServer(self._application, "127.0.0.1", 0)
             self.server.start()
         except Exception as failure:
             self._failure = failure

@@ -10,9 +10,8 @@ from gevent import socket
 
 from django_socketio.logs import get_logger
 from django_socketio.server.bootstrap import Process
-from django_socketio.server.pywsgi import Handler as ConnectionHandler
-from django_socketio.server.pywsgi import Listener, mask_sids
-from django_socketio.server.wsgi import Application, http_workers
+from django_socketio.server.pywsgi import HTTPServer, RequestHandler, mask_sids
+from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
 
 access_logger = get_logger("django.server")
 error_logger = get_logger("django_socketio.server")
@@ -20,7 +19,7 @@ error_logger = get_logger("django_socketio.server")
 BACKLOG = 1024
 
 
-class Handler(ConnectionHandler):
+class DevelopmentHandler(RequestHandler):
     """Logs requests as Django's own development server does."""
 
     def log_request(self) -> None:
@@ -33,7 +32,7 @@ class Handler(ConnectionHandler):
         access_logger.info('"%s" %s %s', line, status, self.response_length, extra=extra)
 
 
-class Server:
+class DevelopmentServer:
     """Serves Django and the sockets of this process on one address.
 
     Args:
@@ -48,10 +47,10 @@ class Server:
         self._address = (host, port)
         self._ipv6 = ipv6
         self.process = Process()
-        self.application = Application(
+        self.application = SocketIOMiddleware(
             django, self.process.engine, max_handshakes=self.process.shared.limits.workers
         )
-        self._wsgi: Listener | None = None
+        self._wsgi: HTTPServer | None = None
 
     @property
     def port(self) -> int:
@@ -67,10 +66,10 @@ class Server:
         """
         listener, crew = self._listen(), http_workers(sys.maxsize)
         environ = {"wsgi.multithread": True}
-        self._wsgi = Listener(
+        self._wsgi = HTTPServer(
             listener,
             self.application,
-            handler_class=Handler,
+            handler_class=DevelopmentHandler,
             http_workers=crew,
             log=access_logger,
             error_log=error_logger,

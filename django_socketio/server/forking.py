@@ -18,7 +18,7 @@ from django_socketio.events.handlers import after_handler
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.server import database, forks, relays
-from django_socketio.server.pywsgi import Handler
+from django_socketio.server.pywsgi import RequestHandler
 from django_socketio.sockets.services import Shared
 
 FORKED = (
@@ -27,7 +27,7 @@ FORKED = (
 )
 
 
-class Server(Protocol):
+class ForkingServer(Protocol):
     """The server of a process, as far as its children must let go of it."""
 
     hub: Any
@@ -38,11 +38,11 @@ class Server(Protocol):
     signals_of: Any
 
 
-_servers: list[Server] = []
+_servers: list[ForkingServer] = []
 """The servers of this process; a child has none."""
 
 
-def watch(process: Server) -> None:
+def watch(process: ForkingServer) -> None:
     """Have children of this process begin without the sockets of a server."""
     if not _Hook.is_registered:
         _Hook.is_registered = True
@@ -52,7 +52,7 @@ def watch(process: Server) -> None:
     _servers.append(process)
 
 
-def unwatch(process: Server) -> None:
+def unwatch(process: ForkingServer) -> None:
     """Undo ``watch``, once the server has stopped."""
     if process in _servers:
         _servers.remove(process)
@@ -89,7 +89,7 @@ def _forked() -> None:
         _let_signals_come()
 
 
-def _begin_anew(process: Server) -> None:
+def _begin_anew(process: ForkingServer) -> None:
     forks.keep(process, database.forget(), relays.forget())
     threads.running.clear()  # the child has no other thread
     grave = forks.bury(process.hub)
@@ -103,20 +103,20 @@ def _begin_anew(process: Server) -> None:
 
 def _end_with_handler() -> None:
     after_handler.insert(0, _leave)
-    Handler._sendall = _leave_unanswered
+    RequestHandler._sendall = _leave_unanswered
 
 
 def _leave(function: Callable[..., Any]) -> NoReturn:
     forks.leave(sys.exc_info()[1])
 
 
-def _leave_unanswered(handler: Handler, data: bytes) -> NoReturn:
+def _leave_unanswered(handler: RequestHandler, data: bytes) -> NoReturn:
     """End where a view's answer would be sent: the client gets that of the parent."""
     has_failed = bytes(handler.status or b"").startswith(b"5")
     forks.leave(SystemExit(int(has_failed)))
 
 
-def _refuse_to_send(process: Server) -> None:
+def _refuse_to_send(process: ForkingServer) -> None:
     broadcasts.publish_with(None)
     relays.watch(None)
     process.shared.channels.use(_NoRelay())

@@ -86,7 +86,7 @@ class Body(Input):
             raise _InvalidClientInput(str(error)) from None
 
 
-class Handler(WSGIHandler):
+class RequestHandler(WSGIHandler):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     close_connection: bool
@@ -97,7 +97,9 @@ class Handler(WSGIHandler):
     head: list[bytes]
     """The lines that were read of the current request, as they came."""
 
-    def __init__(self, sock: Any, address: Any, server: "Listener", received: bytes = b"") -> None:
+    def __init__(
+        self, sock: Any, address: Any, server: "HTTPServer", received: bytes = b""
+    ) -> None:
         super().__init__(sock, address, server, Stream(sock, received, server.turns))
         self._waits_since: float | None = None
         self._reads_head = False
@@ -230,7 +232,7 @@ class Handler(WSGIHandler):
         super().log_error(mask_sids(msg), *(printable(mask_sids(str(arg))) for arg in args))
 
 
-class Listener(WSGIServer):
+class HTTPServer(WSGIServer):
     """Accepts connections, and knows which of them are open.
 
     Args:
@@ -239,7 +241,7 @@ class Listener(WSGIServer):
 
     """
 
-    handler_class = Handler
+    handler_class = RequestHandler
     head_limits = HeadLimits()
     max_accept = 16
     stopping = False
@@ -247,7 +249,7 @@ class Listener(WSGIServer):
     def __init__(self, *args: Any, http_workers: Workers, **options: Any) -> None:
         super().__init__(*args, **options)
         self._http_workers = http_workers
-        self.connections: dict[Handler, greenlet] = {}
+        self.connections: dict[RequestHandler, greenlet] = {}
         self.turns = Turns()
 
     def set_listener(self, listener: Any) -> None:
@@ -279,7 +281,7 @@ class Listener(WSGIServer):
             handler.once = handed.once
             self._serve(handler)
 
-    def _serve(self, handler: Handler) -> None:
+    def _serve(self, handler: RequestHandler) -> None:
         self.connections[handler] = getcurrent()
         try:
             handler.handle()
@@ -303,7 +305,7 @@ class Listener(WSGIServer):
 
         Args:
             timers: call back when it is time to look.
-            timeout: see ``Handler.close_if_overdue``.
+            timeout: see ``RequestHandler.close_if_overdue``.
 
         """
         pause = min(timeout / 4, LONGEST_PAUSE)

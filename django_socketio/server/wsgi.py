@@ -88,7 +88,7 @@ def http_workers(size: int) -> Workers:
     return Workers(size, database.around_connection, IDLE_HTTP_WORKERS, Pooled)
 
 
-class Application:
+class SocketIOMiddleware:
     """Wraps Django's WSGI application.
 
     Attributes:

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.test.utils import override_settings
 
-from django_socketio.server.dev import Server
+from django_socketio.server.dev import DevelopmentServer
 from tests.browser.site import Door
 from tests.live import LiveServer
 
@@ -146,9 +146,9 @@ def start_at(port):
     """Start a server on a port."""
 
     def make(django, host, _):
-        return Server(django, host, port)
+        return DevelopmentServer(django, host, port)
 
-    with mock.patch("django_socketio.server.dev.Server", make):
+    with mock.patch("django_socketio.server.dev.DevelopmentServer", make):
         return LiveServer()
 
 

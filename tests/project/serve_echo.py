@@ -16,12 +16,12 @@ def main(port):
     from django.conf import settings
     from django.core.handlers.wsgi import WSGIHandler
 
-    from django_socketio.server.dev import Server
+    from django_socketio.server.dev import DevelopmentServer
 
     settings.SOCKETIO_MAX_MESSAGE_SIZE = settings.SOCKETIO_MAX_UNSENT_BYTES = LIMIT
     settings.SOCKETIO_COMPRESSION_THRESHOLD = 1
     django.setup()
-    server = Server(WSGIHandler(), "127.0.0.1", port)
+    server = DevelopmentServer(WSGIHandler(), "127.0.0.1", port)
     server.start()
     sys.stdout.write(f"ws://127.0.0.1:{server.port}/echo/socket.io\n")
     sys.stdout.flush()

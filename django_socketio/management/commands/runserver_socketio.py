@@ -97,11 +97,11 @@ class Command(RunServer):
         autoreload.raise_last_exception()
         self._check(options)
         handler = self._handler(options)  # configures logging again: loggers must be made after it
-        from django_socketio.server.dev import ERRORS, Server
+        from django_socketio.server.dev import ERRORS, DevelopmentServer
 
         show_messages()
         try:
-            self.server = Server(handler, self.addr, int(self.port), self.use_ipv6)
+            self.server = DevelopmentServer(handler, self.addr, int(self.port), self.use_ipv6)
             self.server.start()
             garbage.collect_less()
         except OSError as error:

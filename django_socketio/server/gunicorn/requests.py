@@ -9,8 +9,7 @@ from django_socketio.protocol.http.fields import HeadLimits
 from django_socketio.server import hijack
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.opaque import Opaque
-from django_socketio.server.pywsgi import Handler as ConnectionHandler
-from django_socketio.server.pywsgi import Listener, mask_values
+from django_socketio.server.pywsgi import HTTPServer, RequestHandler, mask_values
 from django_socketio.transports.http import EngineRequest, Environ
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Request(NamedTuple):
     remote_addr: Any
 
     @classmethod
-    def of(cls, handler: "Handler") -> "Request":
+    def of(cls, handler: "GunicornHandler") -> "Request":
         """Return the request that a handler has read."""
         environ: Environ = handler.environ or {}
         address = handler.client_address
@@ -74,7 +73,7 @@ class Response:
 
     headers_sent = True
 
-    def __init__(self, handler: "Handler") -> None:
+    def __init__(self, handler: "GunicornHandler") -> None:
         status = handler.status
         self.status: str = status.decode() if isinstance(status, bytes) else str(status)
         code = self.status.partition(" ")[0]
@@ -83,10 +82,10 @@ class Response:
         self.sent: int = handler.response_length
 
 
-class Handler(ConnectionHandler):
+class GunicornHandler(RequestHandler):
     """Reads, counts and logs requests as gunicorn's settings want it."""
 
-    server: "Server"
+    server: "GunicornServer"
     hooked: Request | None = None
     """The request that ``pre_request`` was called with, until ``post_request`` is."""
     forwarded: Forwarded
@@ -172,12 +171,12 @@ class Hooks:
         return application, hand_off_or_begin
 
     def _before(self, environ: Environ) -> None:
-        kept: Opaque[Handler] = environ[hijack.KEY]
+        kept: Opaque[GunicornHandler] = environ[hijack.KEY]
         handler = kept.open()
         handler.hooked = Request.of(handler)
         self._pre(self._worker, handler.hooked)
 
-    def after(self, handler: Handler, response: Response) -> None:
+    def after(self, handler: GunicornHandler, response: Response) -> None:
         """Call ``post_request``, if ``pre_request`` was called."""
         request, handler.hooked = handler.hooked, None
         if request is None:
@@ -188,7 +187,7 @@ class Hooks:
             self._worker.log.exception("Exception in post_request hook")
 
 
-class Server(Listener):
+class GunicornServer(HTTPServer):
     """Accepts connections on one of gunicorn's listeners."""
 
     worker: "Worker"

@@ -25,7 +25,12 @@ from django_socketio.relay.memory import MemoryRelay
 from django_socketio.server import garbage
 from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
-from django_socketio.server.gunicorn.requests import Handler, Hooks, Server, head_limits
+from django_socketio.server.gunicorn.requests import (
+    GunicornHandler,
+    GunicornServer,
+    Hooks,
+    head_limits,
+)
 from django_socketio.server.handoff import router as handoff
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.router import Handoff
@@ -147,7 +152,7 @@ class Worker(base.Worker):
     def _start(self) -> None:
         # Django is imported here, after gevent patched: its connections are one per greenlet then.
         from django_socketio.server.bootstrap import Process
-        from django_socketio.server.wsgi import Application, http_workers
+        from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
 
         self._escape_logs()
         self.process = Process()
@@ -161,7 +166,9 @@ class Worker(base.Worker):
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.process.shared.limits.workers
         django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
-        application = Application(django, self.process.engine, hand_off, max_handshakes=workers)
+        application = SocketIOMiddleware(
+            django, self.process.engine, hand_off, max_handshakes=workers
+        )
         self._servers = [
             self._serve(listener, number, application, http_workers(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
@@ -181,17 +188,19 @@ class Worker(base.Worker):
         if self._speaks and alone and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
-    def _serve(self, listener: Any, number: int, application: Any, http_workers: Workers) -> Server:
+    def _serve(
+        self, listener: Any, number: int, application: Any, http_workers: Workers
+    ) -> GunicornServer:
         listener.setblocking(1)
         environ = base_environ(self.cfg)
         environ.update({"wsgi.multithread": True, "SERVER_SOFTWARE": VERSION})
-        one = Server(
+        one = GunicornServer(
             listener,
             application=application,
             http_workers=http_workers,
             log=self.log,
             error_log=self.log,
-            handler_class=Handler,
+            handler_class=GunicornHandler,
             environ=environ,
             **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
         )
