@@ -5,7 +5,8 @@ from django_socketio import broadcast_channel
 broadcast_channel({"text": "Hello"}, "room-1")
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from django_socketio.exceptions import (
     CallTimeout,
@@ -28,12 +29,15 @@ __all__ = [
     "CallTimeout",
     "ChannelError",
     "EventError",
+    "Handler",
     "MessageTooBig",
     "NoSocket",
     "ProtocolError",
+    "PublicSession",
     "RateExceeded",
     "RelayError",
     "RelayGap",
+    "Socket",
     "SocketIOError",
     "ThreadError",
     "WrongArguments",
@@ -44,21 +48,29 @@ __all__ = [
     "send",
 ]
 
-_BROADCASTS = ("broadcast", "broadcast_channel", "send")
+if TYPE_CHECKING:
+    from django_socketio.channels.publish import broadcast, broadcast_channel, send
+    from django_socketio.concurrency.threads import in_thread
+    from django_socketio.events.interfaces import Handler, PublicSession, Socket
+    from django_socketio.server.relays import relay_status
+else:
+    # Imported at the first use, so that reading the version or catching NoSocket imports neither
+    # gevent nor asyncio, which gevent has to patch first.
+    _MODULES = {
+        "Handler": "events.interfaces",
+        "PublicSession": "events.interfaces",
+        "Socket": "events.interfaces",
+        "broadcast": "channels.publish",
+        "broadcast_channel": "channels.publish",
+        "in_thread": "concurrency.threads",
+        "relay_status": "server.relays",
+        "send": "channels.publish",
+    }
 
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
-def __getattr__(name: str) -> Any:
-    # Late, so that reading the version or catching NoSocket does not import gevent.
-    if name in _BROADCASTS:
-        from django_socketio.channels import publish as broadcasts
-
-        return getattr(broadcasts, name)
-    if name == "in_thread":
-        from django_socketio.concurrency.threads import in_thread
-
-        return in_thread
-    if name == "relay_status":
-        from django_socketio.server.relays import relay_status
-
-        return relay_status
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __dir__():
+        return sorted({*globals(), *__all__})

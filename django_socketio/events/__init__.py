@@ -11,13 +11,14 @@ Put them into the ``events.py`` of an installed app: it is imported by itself.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from django_socketio.events.handlers import Handlers, Registration
+from django_socketio.events.interfaces import Handler
 from django_socketio.exceptions import EventError
 from django_socketio.protocol.socketio.names import check_namespace
 
-Handler = TypeVar("Handler", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Handler)
 
 RESERVED = frozenset(
     {
@@ -66,7 +67,7 @@ class Event:
         return f"<Event {self.name}>"
 
     @overload
-    def __call__(self, handler: Handler) -> Handler: ...
+    def __call__(self, handler: Function) -> Function: ...
 
     @overload
     def __call__(
@@ -74,14 +75,14 @@ class Event:
         handler: None = None,
         channel: str | None = None,
         namespace: str = "/",
-    ) -> Callable[[Handler], Handler]: ...
+    ) -> Callable[[Function], Function]: ...
 
     def __call__(
         self,
-        handler: Handler | None = None,
+        handler: Function | None = None,
         channel: str | None = None,
         namespace: str = "/",
-    ) -> Handler | Callable[[Handler], Handler]:
+    ) -> Function | Callable[[Function], Function]:
         """Register ``handler``, or return the decorator that does.
 
         Raises:
@@ -93,7 +94,7 @@ class Event:
             raise EventError(f"@{self.name} decorates a function; got {handler!r}")
         pattern, namespace = self._pattern(channel), check_namespace(namespace)
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: Function) -> Function:
             self.handlers.add(Registration(handler, pattern, namespace, self._first_only))
             return handler
 
@@ -111,7 +112,7 @@ class Event:
                 f"{self.name}(channel={channel!r}): expected a regular expression: {error}"
             ) from None
 
-    def disconnect(self, handler: Callable[..., Any]) -> None:
+    def disconnect(self, handler: Handler) -> None:
         """Unregister a handler, from all that it was registered for."""
         self.handlers.remove(handler)
 
@@ -127,7 +128,7 @@ class NamedEvents:
         name: str,
         channel: str | None = None,
         namespace: str = "/",
-    ) -> Callable[[Handler], Handler]:
+    ) -> Callable[[Function], Function]:
         """Return the decorator that registers a handler for events called ``name``.
 
         Raises:
@@ -187,6 +188,6 @@ def has_namespace(namespace: str) -> bool:
     )
 
 
-def all_handlers() -> list[Callable[..., Any]]:
+def all_handlers() -> list[Handler]:
     """Return every function that is registered, as often as it is."""
     return [registration.function for event in all_events() for registration in event.handlers]

@@ -8,6 +8,7 @@ from gevent.event import AsyncResult
 
 from django_socketio.channels.registry import Backlog, Channels
 from django_socketio.concurrency.threads import refuse, running
+from django_socketio.events.interfaces import PublicSession
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
@@ -15,7 +16,7 @@ from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import Acks, Callback, unpack
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Encoder
-from django_socketio.sockets.subscriptions import Member, PublicSession, drop
+from django_socketio.sockets.subscriptions import Member, drop
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
 

@@ -1,7 +1,7 @@
 """Who can be on channels."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.registry import Channels
@@ -10,12 +10,6 @@ from django_socketio.exceptions import ChannelError
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
 from django_socketio.transports.encoded import EncodedPacket
-
-
-class PublicSession(NamedTuple):
-    """What ``socket.session`` has shown since 0.3: the id that the client sees as ``socket.id``."""
-
-    session_id: str
 
 
 def drop(encoded: EncodedPacket) -> bool:

@@ -1,0 +1,214 @@
+"""The types of the public names, as mypy reports them to a project."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import django_socketio
+from django_socketio.events import interfaces
+from django_socketio.sockets.socket import Socket as InternalSocket
+
+ROOT = Path(django_socketio.__file__).parent
+
+PROJECT = '''
+from typing import Any, TypedDict
+
+from django.http import HttpRequest
+
+import django_socketio
+from django_socketio import Handler, PublicSession, Socket, SocketIOError
+from django_socketio import broadcast, broadcast_channel, in_thread, relay_status, send
+from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_finish
+from django_socketio.events import on_message, on_subscribe, on_unsubscribe
+from django_socketio.sockets.socket import Socket as InternalSocket
+
+
+class SiteRequest(HttpRequest):
+    """The requests of a site that has a class of its own."""
+
+
+class Context(TypedDict):
+    name: str
+
+
+@on_message(channel="^room-")
+def say(request: HttpRequest, socket: Socket, context: Any, message: str) -> int:
+    reveal_type(socket.send(message))  # bool
+    reveal_type(socket.emit("saved", 1, callback=print))  # bool
+    reveal_type(socket.call("question", timeout=None))  # Any
+    reveal_type(socket.subscribe("room-1"))  # bool
+    reveal_type(socket.session)  # PublicSession
+    reveal_type(socket.session.session_id)  # str
+    reveal_type(socket.channels)  # list[str]
+    reveal_type(socket.auth)  # dict[str, Any]
+    reveal_type(socket.disconnect_reason)  # str | None
+    socket.broadcast(message)
+    socket.broadcast_channel(message, "room-1", event="said")
+    socket.send_and_broadcast(message)
+    socket.send_and_broadcast_channel(message)
+    socket.unsubscribe("room-1")
+    socket.disconnect()
+    return 1
+
+
+@on_connect
+def enter(request: SiteRequest, socket: Socket, context: Context) -> None: ...
+
+
+@on_event("typing", channel="^room-")
+async def typing(request: HttpRequest, socket: Socket, context: Context, *args: str) -> str:
+    return ""
+
+
+@on_error()
+def fail(request: HttpRequest, socket: Socket, context: Context, exception: Exception) -> None: ...
+
+
+def logged(handler: Handler) -> Handler:
+    def run(request: Any, socket: Socket, context: Any, *args: Any) -> Any:
+        return handler(request, socket, context, *args)
+
+    return run
+
+
+def half(number: int) -> float:
+    return number / 2
+
+
+reveal_type(say)  # def (request: HttpRequest, socket: Socket, context: Any, message: str) -> int
+reveal_type(enter)  # def (request: SiteRequest, socket: Socket, context: Context)
+reveal_type(on_subscribe(logged(say)))  # Handler
+reveal_type(on_unsubscribe()(logged(typing)))  # Handler
+reveal_type(on_disconnect(enter))  # def (request: SiteRequest, socket: Socket, context: Context)
+reveal_type(on_finish(namespace="/admin")(logged(fail)))  # Handler
+reveal_type(broadcast("hello"))  # int
+reveal_type(broadcast_channel({"text": "hello"}, "room-1", event="said"))  # int
+reveal_type(send("id", b"", namespace="/admin"))  # int
+reveal_type(in_thread(half, 3))  # float
+reveal_type(relay_status())  # dict[str, Any]
+reveal_type(django_socketio.__version__)  # str
+reveal_type(django_socketio.RelayGap("room-1").channel)  # str
+caught: type[Exception] = SocketIOError
+
+
+def is_public(socket: InternalSocket) -> Socket:
+    return socket  # the class that handlers receive implements all that is public
+
+
+from django_socketio import brodcast  # error: attr-defined
+from django_socketio.events import on_mesage  # error: attr-defined
+django_socketio.brodcast_channel("hello", "room-1")  # error: attr-defined
+broadcast_channel("hello")  # error: call-arg
+on_message(channel=7)  # error: call-overload
+on_event(7)  # error: arg-type
+
+
+@on_message  # error: call-overload
+def swapped(socket: Socket, request: HttpRequest, context: Any) -> None: ...
+
+
+@on_connect  # error: call-overload
+def short(request: HttpRequest, socket: Socket) -> None: ...
+
+
+def misspelt(socket: Socket) -> None:
+    socket.emmit("saved")  # error: attr-defined
+'''
+
+MARKED = r"reveal_type\(.*  # |  # error: "
+FOUND = r"project\.py:(\d+): (?:error: .*\[([\w-]+)\]|note: Revealed type is \"(.*)\")$"
+LINE = re.compile(FOUND, re.MULTILINE)
+
+
+MYPY = ["--strict", "--config-file=", "--follow-imports=silent", "--ignore-missing-imports"]
+MYPY += [f"--cache-dir={ROOT.parent / '.mypy_cache' / 'project'}"]
+
+
+def check(path, source):
+    """Return what mypy's strict rules say of a project's module."""
+    path.write_text(source)
+    command = [sys.executable, "-m", "mypy", *MYPY, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT.parent)
+    assert not run.stderr, run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The types and the errors that mypy's strict rules find, by the number of the line."""
+    output = check(tmp_path_factory.mktemp("project") / "project.py", PROJECT)
+    return {
+        int(number): shortened(revealed) if revealed else f"error: {code}"
+        for number, code, revealed in LINE.findall(output)
+    }
+
+
+def shortened(revealed):
+    """Return a type without the modules of its names and the contents of named types."""
+    names = re.sub(r"\b(?:\w+\.)+(?=\w)", "", revealed)
+    names = re.sub(r"TypedDict\((\w+), \{[^}]*\}\)", r"\1", names)
+    return re.sub(r"tuple\[[^]]*, fallback=(\w+)\]", r"\1", names)
+
+
+def expected():
+    """Return the types and the errors that the comments of the project name."""
+    lines = enumerate(PROJECT.splitlines(), 1)
+    return {n: line.rpartition("  # ")[2] for n, line in lines if re.search(MARKED, line)}
+
+
+def test_a_project_sees_the_types_and_its_mistakes(found):
+    assert found == expected()
+
+
+def public_names():
+    """Return the names that the source of the package binds, for mypy or at run time."""
+    body = ast.parse((ROOT / "__init__.py").read_text()).body
+    (branch,) = [node for node in body if isinstance(node, ast.If)]
+    imports = [node for node in body + branch.body if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if node.module.startswith("django_socketio.")]
+    return {alias.name for node in ours for alias in node.names}
+
+
+def test_all_names_what_exists():
+    assert sorted(public_names()) == sorted(django_socketio.__all__)
+    assert set(django_socketio.__all__) <= set(dir(django_socketio))
+    for name in django_socketio.__all__:
+        assert getattr(django_socketio, name).__name__ == name
+
+
+def test_a_misspelt_name_is_no_attribute():
+    with pytest.raises(AttributeError, match="'django_socketio' has no attribute 'brodcast'"):
+        _ = django_socketio.brodcast
+
+
+ROW = re.compile(r"^``socket\.(\w+)|``, ``(\w+)\(", re.MULTILINE)
+
+
+def test_the_table_in_the_readme_has_what_the_public_type_has():
+    readme = (ROOT.parent / "README.rst").read_text()
+    section = readme.partition("\nSockets\n=")[2].partition("Out of band")[0]
+    named = {first or second for first, second in ROW.findall(section)}
+    assert named == {name for name in vars(interfaces.Socket) if not name.startswith("_")}
+
+
+def test_the_public_type_has_the_parameters_of_the_class_behind_it():
+    for name, method in vars(interfaces.Socket).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            own = inspect.signature(getattr(InternalSocket, name)).parameters
+            assert list(own) == list(inspect.signature(method).parameters), name
+            defaults = [parameter.default for parameter in own.values()]
+            assert defaults == [p.default for p in inspect.signature(method).parameters.values()]
+
+
+def test_the_readme_names_the_types_in_an_example_that_mypy_accepts(tmp_path):
+    readme = (ROOT.parent / "README.rst").read_text()
+    section = readme.partition("Annotations of handlers")[2]
+    block = textwrap.dedent(section.partition("::\n\n")[2].partition("\nmypy reports")[0])
+    assert check(tmp_path / "project.py", block) == "Success: no issues found in 1 source file\n"
+    assert {"Socket", "PublicSession", "Handler"} <= set(re.findall(r"``(\w+)``", section))
