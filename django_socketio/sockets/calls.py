@@ -1,17 +1,25 @@
 """The handlers of a process that wait, in ``socket.call``, for answers of clients."""
 
-from collections.abc import Callable
+import sys
+from functools import partial
+from typing import Any
+
+from gevent.event import AsyncResult
 
 from django_socketio.concurrency.workers import Workers
 from django_socketio.exceptions import CallTimeout
+from django_socketio.sockets.acks import unpack
+
+CALL_TIMEOUT = 10.0
+"""Seconds that ``socket.call`` waits, unless told otherwise."""
 
 
 class Calls:
-    """Handlers that wait for clients: their workers step out, so that other handlers run.
+    """Handlers that wait for clients. Their workers step out, so that other handlers run.
 
     Args:
         workers: the pool in which the handlers run.
-        limit: how many of them may wait at the same time.
+        limit: how many handlers may wait at the same time.
 
     """
 
@@ -19,11 +27,25 @@ class Calls:
         self._workers = workers
         self._limit = limit
 
-    def admit(self, event: str) -> None:
-        """Let one more handler wait for the answer to an event that it is about to send.
+    def check_caller(self) -> None:
+        """Check that the caller may wait.
 
         Raises:
-            CallTimeout: as many wait as may.
+            RuntimeError: the caller is a coroutine, whose event loop would stand still.
+
+        """
+        events = sys.modules.get("asyncio.events")  # imported late: gevent has to patch it first
+        if events is not None and events._get_running_loop() is not None:
+            raise RuntimeError(
+                "socket.call waits, and would hold up the coroutine that calls it; write "
+                "`await sync_to_async(socket.call)(…)`"
+            )
+
+    def check_number(self, event: str) -> None:
+        """Check that one more handler may wait.
+
+        Raises:
+            CallTimeout: the largest number of handlers waits already.
 
         """
         if self._workers.stepped_out >= self._limit:
@@ -32,6 +54,14 @@ class Calls:
                 "which is the most that SOCKETIO_MAX_WAITING_CALLS allows"
             )
 
-    def wait(self, wait: Callable[[], object]) -> None:
-        """Call ``wait``, which returns once the answer has come, while other handlers run."""
-        self._workers.step_out(wait)
+    def wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
+        """Wait for the answer to an event, while other handlers run; return its argument.
+
+        Raises:
+            CallTimeout: no answer came within ``timeout`` seconds, or the client left.
+
+        """
+        self._workers.step_out(partial(answer.wait, timeout))
+        if not answer.ready():
+            raise CallTimeout(f"{event!r} was not answered within {timeout} s")
+        return unpack(answer.get())

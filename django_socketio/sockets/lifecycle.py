@@ -205,8 +205,8 @@ class SocketLifecycle:
             answer = {"error": INTERNAL_ERROR}
         if packet.id is not None and answer is not UNHANDLED and self.socket.connected:
             self._answer(packet.id, answer)
-        if name == "subscribe" and args and args[0] in self.socket.channel_names:
-            self.socket.admit(args[0])
+        if name == "subscribe" and args and args[0] in self.socket.subscriptions.names:
+            self.socket.subscriptions.admit(args[0])
 
     def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
         if not self._client.login.over:
@@ -221,7 +221,7 @@ class SocketLifecycle:
             self._shared.log_message(self.request, name, args[0] if args else None)
         event = events.on_event.get(name)
         if event is not None and event.handlers.registrations:
-            answer = self._call(event.handlers, self.socket.channel_names, tuple(args))
+            answer = self._call(event.handlers, self.socket.subscriptions.names, tuple(args))
             if answer is not UNHANDLED:
                 return answer
         if name == "subscribe":
@@ -232,14 +232,14 @@ class SocketLifecycle:
         return UNHANDLED
 
     def _subscribe(self, channel: Any = None) -> Any:
-        if not self.socket.join(channel, pending=True):
+        if not self.socket.subscriptions.join(channel, pending=True):
             return True
         try:
             self._send_of(channel, self._shared.on_subscribe)
         except BaseException:
             self.socket.unsubscribe(channel)
             raise
-        return channel in self.socket.channel_names or {"error": "Permission denied"}
+        return channel in self.socket.subscriptions.names or {"error": "Permission denied"}
 
     def _unsubscribe(self, channel: Any = None) -> Any:
         if self.socket.unsubscribe(channel):
@@ -279,14 +279,14 @@ class SocketLifecycle:
         if error is not None:
             self._report(error)
         self._guarded(self._send, events.on_disconnect.handlers)
-        for channel in self.socket.channel_names:
+        for channel in self.socket.subscriptions.names:
             self._guarded(self._send_of, channel, events.on_unsubscribe.handlers)
         self._guarded(self._send, events.on_finish.handlers)
 
     # Handlers
 
     def _send(self, handlers: Sends, *args: Any) -> Any:
-        return self._call(handlers, self.socket.channel_names, args)
+        return self._call(handlers, self.socket.subscriptions.names, args)
 
     def _send_of(self, channel: str, handlers: Sends) -> Any:
         """Call the handlers without a pattern, and those whose pattern matches this channel."""

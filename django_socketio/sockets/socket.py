@@ -1,11 +1,11 @@
 """The object that handlers get: one client's connection to one namespace."""
 
-import sys
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from gevent.event import AsyncResult
 
+from django_socketio.channels.names import check_channel
 from django_socketio.channels.registry import Backlog, Channels
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.events.interfaces import PublicSession
@@ -13,22 +13,13 @@ from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.sockets.acks import Acks, Callback, unpack
-from django_socketio.sockets.calls import Calls
+from django_socketio.relay.base import Envelope, channel_topic, everyone_topic
+from django_socketio.sockets.acks import Acks, Callback
+from django_socketio.sockets.calls import CALL_TIMEOUT, Calls
 from django_socketio.sockets.encoder import Encoder
-from django_socketio.sockets.subscriptions import Member, drop
+from django_socketio.sockets.subscriptions import Subscriptions
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
-
-
-def has_running_loop() -> bool:
-    """Return whether a coroutine of asyncio calls this."""
-    events = sys.modules.get("asyncio.events")  # imported late: gevent has to patch it first
-    return events is not None and events._get_running_loop() is not None
-
-
-CALL_TIMEOUT = 10.0
-"""Seconds that ``socket.call`` waits, unless told otherwise."""
 
 
 class Lifecycle(Protocol):
@@ -44,7 +35,12 @@ class Lifecycle(Protocol):
         """Resume the session: a handler waits for the client's answer."""
 
 
-class Socket(Member):
+def drop(encoded: EncodedPacket) -> bool:
+    """Be the ``deliver`` of a socket that has ended."""
+    return False
+
+
+class Socket:
     """One client's connection to one namespace.
 
     Args:
@@ -65,12 +61,20 @@ class Socket(Member):
         "_acks",
         "_backlog",
         "_calls",
+        "_channels",
         "_encoder",
         "_lifecycle",
         "_session",
         "auth",
+        "deliver",
         "disconnect_reason",
+        "id",
+        "namespace",
+        "subscriptions",
     )
+
+    deliver: Callable[[EncodedPacket], bool]
+    """Sends a packet to the client; False if the socket has ended."""
 
     def __init__(
         self,
@@ -85,7 +89,10 @@ class Socket(Member):
         calls: Calls,
         lifecycle: Lifecycle,
     ) -> None:
-        super().__init__(id, namespace, channels, max_channels)
+        self.id = id
+        self.namespace = namespace
+        self._channels = channels
+        self.subscriptions = Subscriptions(self, channels, max_channels)
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
@@ -151,20 +158,19 @@ class Socket(Member):
         if running:
             refuse("socket.call")
         check_event(event)
-        if has_running_loop():
-            raise RuntimeError(
-                "socket.call waits, and would hold up the coroutine that calls it; write "
-                "`await sync_to_async(socket.call)(…)`"
-            )
+        self._calls.check_caller()
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
         if self._backlog is not None:
             raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
-        self._calls.admit(event)
+        self._calls.check_number(event)
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
         self._lifecycle.resume()
-        return self._wait(event, answer, timeout)
+        try:
+            return self._calls.wait(event, answer, timeout)
+        finally:
+            self.acks.forget(answer)
 
     def _ask(self, event: str, args: tuple[Any, ...], answer: Callback | AsyncResult) -> bool:
         id = self.acks.expect(answer)
@@ -178,15 +184,6 @@ class Socket(Member):
     def is_calling(self) -> bool:
         """Whether a handler waits for the client's answer."""
         return self._acks is not None and self._acks.is_awaited
-
-    def _wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
-        try:
-            self._calls.wait(partial(answer.wait, timeout))
-        finally:
-            self.acks.forget(answer)
-        if not answer.ready():
-            raise CallTimeout(f"{event!r} was not answered within {timeout} s")
-        return unpack(answer.get())
 
     @property
     def acks(self) -> Acks:
@@ -202,6 +199,87 @@ class Socket(Member):
         self.overflow()
         return False
 
+    # Channels
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that the socket is on, in the order in which it joined them."""
+        return list(self.subscriptions.names)
+
+    def subscribe(self, channel: str) -> bool:
+        """Put this socket on a channel; return False if it was on it. Runs no handlers.
+
+        Raises:
+            ChannelError: the name is not allowed, or the socket is on too many channels.
+
+        """
+        if running:
+            refuse("socket.subscribe")
+        return self.subscriptions.join(channel)
+
+    def unsubscribe(self, channel: str) -> bool:
+        """Take this socket off a channel; return False if it was not on it. Runs no handlers."""
+        if running:
+            refuse("socket.unsubscribe")
+        return self.subscriptions.leave(channel)
+
+    # Sending to others
+
+    def broadcast(self, message: Any, event: str = "message") -> None:
+        """Send a message to all other sockets of the namespace.
+
+        Raises:
+            RelayError: the relay did not take the message; no socket received it.
+
+        """
+        self._publish((everyone_topic(self.namespace),), message, event, exclude=self.id)
+
+    def broadcast_channel(
+        self, message: Any, channel: str | None = None, event: str = "message"
+    ) -> None:
+        """Send a message to the others on a channel, or on any of this socket's own channels.
+
+        A socket that is on several of the channels receives one copy.
+
+        Raises ``RelayError`` as ``broadcast`` does.
+        """
+        self._publish(self._topics(channel), message, event, exclude=self.id)
+
+    def send_and_broadcast(self, message: Any, event: str = "message") -> None:
+        """Send a message to all sockets of the namespace, this one included.
+
+        Raises ``RelayError`` as ``broadcast`` does.
+        """
+        self._publish((everyone_topic(self.namespace),), message, event)
+        if self._backlog is not None:  # the namespace does not reach this socket yet
+            self.send(message, event)
+
+    def send_and_broadcast_channel(
+        self, message: Any, channel: str | None = None, event: str = "message"
+    ) -> None:
+        """Send a message to all on a channel (or on this socket's channels), and to this socket.
+
+        Raises ``RelayError`` as ``broadcast`` does.
+        """
+        self._publish(self._topics(channel), message, event)
+        names = self.subscriptions.names
+        if channel not in names if channel is not None else not names:
+            self.send(message, event)
+
+    def _topics(self, channel: str | None) -> tuple[str, ...]:
+        """Return the topic of a channel, or those of all channels that this socket is on."""
+        names = self.subscriptions.names if channel is None else (check_channel(channel),)
+        return tuple(channel_topic(self.namespace, name) for name in names)
+
+    def _publish(
+        self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
+    ) -> None:
+        if running:
+            refuse("socket.broadcast")
+        check_event(event)
+        if topics:
+            self._channels.publish(Envelope(topics, self.namespace, event, (message,), exclude))
+
     # Life
 
     def disconnect(self) -> None:
@@ -213,7 +291,7 @@ class Socket(Member):
 
     def open(self) -> None:
         """Tell the client that it is connected, then send what was queued; be reachable by all."""
-        self.become_reachable()
+        self.subscriptions.join_own()
         queued = [] if self._backlog is None else self._backlog.packets
         self._backlog = None
         self.moved()
@@ -244,7 +322,7 @@ class Socket(Member):
 
     def finish(self) -> None:
         """Leave all channels and release the lifecycle: the last thing that a socket does."""
-        self.leave_all()
+        self.subscriptions.leave_all()
         self._lifecycle = _ENDED
 
 
