@@ -59,7 +59,7 @@ def test_none_turns_the_log_off(serve, connect, messages):
 
 WRONG_FRAMES = """
 import logging.config
-from django_socketio.protocol.websocket import WebSocketProtocol
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 
 loggers = {"django_socketio": {"handlers": ["out"], "level": "DEBUG"}}
 out = {"class": "logging.StreamHandler"}

@@ -12,7 +12,7 @@ from gevent import monkey; monkey.patch_all()
 import asyncio, gc, os, sys, threading
 import gevent, greenlet
 from gevent.event import Event
-from django_socketio.transports import running_loops
+from django_socketio.concurrency import running_loops
 running_loops.keep_loops_apart()
 gevent.sleep(0)
 settings_of_thread = sys.get_asyncgen_hooks(), sys.get_coroutine_origin_tracking_depth()
