@@ -14,6 +14,7 @@ from django.views.debug import ExceptionReporter
 from django_socketio import conf, relay_status
 from django_socketio.relay.redis.relay import Options
 from django_socketio.relay.redis.url import RelayURL
+from tests.production.programs import HAS_CONTROL_SOCKET
 from tests.programs import MANAGE, ROOT, Program
 
 SECRET = "s3cr3t"
@@ -92,7 +93,8 @@ def test_a_url_that_is_wrong_tells_nothing_of_its_secrets(url, caplog):
 SERVERS = {
     "runserver_socketio": [MANAGE, "runserver_socketio", "127.0.0.1:0", "--noreload"],
     "gunicorn": [
-        *("-m", "gunicorn", "-k", "django_socketio.gunicorn.Worker", "--no-control-socket"),
+        *("-m", "gunicorn", "-k", "django_socketio.gunicorn.Worker"),
+        *(["--no-control-socket"] if HAS_CONTROL_SOCKET else []),
         *("-b", "127.0.0.1:0", "tests.production.wsgi"),
     ],
 }
