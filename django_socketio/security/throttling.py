@@ -194,14 +194,13 @@ class ThrottledClient:
 
     """
 
-    __slots__ = ("_client", "_meters", "_session", "login", "moved")
+    __slots__ = ("_client", "_meters", "_session", "login")
 
     def __init__(self, client: Client, session: Session, meters: tuple[Meter, ...]) -> None:
         self._client = client
         self._session = session
         self._meters = meters
         self.login = client.login
-        self.moved = client.moved
 
     def received(self, data: str | bytes) -> None:
         """Count a message, then hand it to the client.

@@ -20,6 +20,7 @@ from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import RequestHandler
 from django_socketio.sockets.services import Shared
+from django_socketio.sockets.socket import Socket
 
 FORKED = (
     "This process was forked from a server, and holds none of its sockets. Send from the parent; "
@@ -120,8 +121,7 @@ def _refuse_to_send(process: ForkingServer) -> None:
     broadcasts.publish_with(None)
     relays.watch(None)
     process.shared.channels.use(_NoRelay())
-    for client in process.shared.open_sockets:
-        client.socket.deliver = _refuse
+    Socket.deliver = _refuse  # type: ignore[assignment]  # a child has its parent's sockets only
 
 
 def _refuse(*args: Any) -> NoReturn:

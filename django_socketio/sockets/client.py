@@ -163,11 +163,6 @@ class Client:
     def extra_received(self, count: int, size: int) -> None:
         """Ignore frames and packets that hold no message."""
 
-    def moved(self) -> None:
-        """Have all sockets send over the session's new transport."""
-        for lifecycle in self._lifecycles.values():
-            lifecycle.socket.moved()
-
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the sockets of all namespaces."""
         self._closed = True

@@ -1,6 +1,5 @@
 """The object that handlers get: one client's connection to one namespace."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from gevent.event import AsyncResult
@@ -35,11 +34,6 @@ class Lifecycle(Protocol):
         """Resume the session: a handler waits for the client's answer."""
 
 
-def drop(encoded: EncodedPacket) -> bool:
-    """Be the ``deliver`` of a socket that has ended."""
-    return False
-
-
 class Socket:
     """One client's connection to one namespace.
 
@@ -66,15 +60,11 @@ class Socket:
         "_lifecycle",
         "_session",
         "auth",
-        "deliver",
         "disconnect_reason",
         "id",
         "namespace",
         "subscriptions",
     )
-
-    deliver: Callable[[EncodedPacket], bool]
-    """Sends a packet to the client; False if the socket has ended."""
 
     def __init__(
         self,
@@ -102,7 +92,6 @@ class Socket:
         self._lifecycle = lifecycle
         self._acks: Acks | None = None
         self._backlog: Backlog | None = Backlog(channels.max_buffered_bytes)
-        self.deliver = self._queue
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} {self.namespace}>"
@@ -192,9 +181,13 @@ class Socket:
             self._acks = Acks()
         return self._acks
 
-    def _queue(self, encoded: EncodedPacket) -> bool:
-        """Queue what comes before the CONNECT is answered; False if that is too much."""
-        if self._backlog is None or self._backlog.add(encoded):
+    def deliver(self, encoded: EncodedPacket) -> bool:
+        """Send a packet, or queue it until the CONNECT is answered; False if that is impossible."""
+        if self.disconnect_reason is not None:
+            return False
+        if self._backlog is None:
+            return self._session.transport.send(encoded)
+        if self._backlog.add(encoded):
             return True
         self.overflow()
         return False
@@ -294,16 +287,10 @@ class Socket:
         self.subscriptions.join_own()
         queued = [] if self._backlog is None else self._backlog.packets
         self._backlog = None
-        self.moved()
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
         self._session.send(self._encoder.packet(packet))
         for encoded in queued:
             self._session.send(encoded)
-
-    def moved(self) -> None:
-        """Send by the session's transport."""
-        if self._backlog is None and self.disconnect_reason is None:
-            self.deliver = self._session.send
 
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
@@ -316,7 +303,6 @@ class Socket:
     def end(self, reason: str) -> None:
         """Send nothing from here on, and wait for no answers; channels are still set."""
         self.disconnect_reason = reason
-        self.deliver = drop
         if self._acks is not None:
             self._acks.cancel()
 

@@ -35,9 +35,6 @@ class Delegate(Protocol):
 
         """
 
-    def moved(self) -> None:
-        """The session has another ``send``."""
-
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """The session is over; called once."""
 
@@ -59,7 +56,6 @@ class Session:
         "_resumed",
         "delegate",
         "protocol",
-        "send",
         "sid",
         "timer",
         "transport",
@@ -75,8 +71,6 @@ class Session:
         self.sid = sid
         self.protocol = protocol
         self.transport = transport
-        self.send: Callable[[EncodedPacket], bool] = transport.send
-        """Sends to the client; False if the session is over. Another one once it has moved."""
         self._forget = forget
         self._pauses = 0
         self._resumed: Event | None = None
@@ -88,6 +82,10 @@ class Session:
     def __repr__(self) -> str:
         # The sid lets its holder take the session over: it is never shown whole.
         return f"<Session {self.sid[:4]}… {self.transport.name}>"
+
+    def send(self, encoded: EncodedPacket) -> bool:
+        """Send a packet to the client; False if the session is over."""
+        return self.transport.send(encoded)
 
     def data_received(self, data: str | bytes) -> None:
         """Take one packet of the client, as a WebSocket message holds it."""
@@ -199,7 +197,6 @@ class Session:
     def move_to(self, transport: WebSocketTransport) -> None:
         """Go on over another transport, with what the old one had not sent ("Upgrade")."""
         old, self.transport = self.transport, transport
-        self.send = transport.send
         transport.listener = self
         if isinstance(old, PollingTransport):
             rest = old.drain()
@@ -208,8 +205,6 @@ class Session:
                 transport.send(rest)
         if self._pauses:
             transport.pause()
-        if self.delegate is not None:
-            self.delegate.moved()
 
 
 _CLOSE_CODES: dict[Any, CloseCode] = {
