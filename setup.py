@@ -15,7 +15,7 @@ from setuptools import setup
 COMPILED = """
     channels/registry
     concurrency/mailbox concurrency/workers
-    events/handlers
+    events/failures events/handlers events/pipeline
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets
     protocol/socketio/packets protocol/socketio/payloads

@@ -12,7 +12,7 @@ from django_socketio import conf
 from django_socketio.events import all_events
 from django_socketio.logs import name_of
 from django_socketio.protocol.http.origin import NULL
-from django_socketio.security import permissions as admission
+from django_socketio.security import permissions
 from django_socketio.security.patterns import name_that_takes_long
 from django_socketio.server import relays
 
@@ -61,7 +61,7 @@ def check_patterns(
 def _bad_paths() -> list[CheckMessage]:
     try:
         if conf.SETTINGS["ALLOWED_CHANNELS"].valid(conf.raw("ALLOWED_CHANNELS")):
-            admission.callback()
+            permissions.callback()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="django_socketio.E002")]
     return []

@@ -6,14 +6,16 @@ import tracemalloc
 from contextlib import closing
 from io import BufferedReader, BytesIO
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import websocket
 from django.conf import settings
 from django.test import RequestFactory
 
-from django_socketio.events import on_connect
-from django_socketio.events.handlers import REMEMBERED_BYTES, Handlers, Registration
+from django_socketio.events import Event, on_connect
+from django_socketio.events.handlers import Registration
+from django_socketio.events.pipeline import REMEMBERED_BYTES, Dispatcher
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
 from django_socketio.security.throttling import Buckets
 from django_socketio.server.wsgi import trim
@@ -26,11 +28,14 @@ number = count()
 
 
 def subscribe():
-    handlers = Handlers()
-    handlers.add(Registration(print, re.compile("^room-"), "/"))
+    event = Event("test")
+    event.handlers.add(Registration(print, re.compile("^room-"), "/"))
+    dispatcher = Dispatcher(event, (), lambda *args: None)
 
     def look(text):
-        handlers.relevant("/", tuple(f"{n}{text[:196]}" for n in range(100)))
+        channels = tuple(f"{n}{text[:196]}" for n in range(100))
+        socket = SimpleNamespace(namespace="/", subscriptions=SimpleNamespace(names=channels))
+        dispatcher.dispatch(None, socket, {}, ())
         return 25_000
 
     return look

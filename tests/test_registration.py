@@ -13,7 +13,6 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
-from django_socketio.events.handlers import Handlers, Registration
 
 
 def handler(request, socket, context, *args):
@@ -69,25 +68,3 @@ def test_a_handler_can_be_unregistered():
     on_subscribe(handler)
     on_subscribe.disconnect(handler)
     assert list(on_subscribe.handlers) == []
-
-
-def test_which_handlers_match_a_channel_is_worked_out_once():
-    handlers, looked = Handlers(), []
-
-    class Pattern:
-        def match(self, channel):
-            looked.append(channel)
-            return True
-
-    handlers.add(Registration(handler, Pattern(), "/"))
-    for _ in range(3):
-        assert len(list(handlers.relevant("/", ("a",)))) == 1
-    assert looked == ["a"]
-
-
-def test_a_handler_that_comes_later_counts_too():
-    handlers = Handlers()
-    assert list(handlers.relevant("/", ("a",))) == []
-    handlers.add(Registration(handler, re.compile("a"), "/"))
-    for channels in (("a",), ("a", "b")):
-        assert len(list(handlers.relevant("/", channels))) == 1

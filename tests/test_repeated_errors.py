@@ -35,9 +35,11 @@ def make_fail(client, *event):
 def end_interval(server):
     """Call all timers, as if their time had come; those of sessions would end them."""
 
+    errors = server.process.shared.pipeline.failures.errors
+
     def ring():
         for _, _, timer in sorted(server.process.timers._heap):
-            if getattr(timer.callback, "func", None) == server.process.shared.errors._end_interval:
+            if getattr(timer.callback, "func", None) == errors._end_interval:
                 server.process.timers._call(timer, math.inf)
 
     server.call(ring)

@@ -47,6 +47,8 @@ class Event:
         supports_channels: whether handlers may have a ``channel`` pattern.
         handlers: where handlers are kept; its own by default.
         first_only: whether handlers take only the first argument of an event.
+        names_channel: whether the argument of the event is a channel, with which patterns are
+            matched instead of with the socket's channels.
 
     """
 
@@ -57,10 +59,12 @@ class Event:
         supports_channels: bool = True,
         handlers: Handlers | None = None,
         first_only: bool = False,
+        names_channel: bool = False,
     ) -> None:
         self.name = name
         self.supports_channels = supports_channels
         self.handlers = Handlers() if handlers is None else handlers
+        self.names_channel = names_channel
         self._first_only = first_only
 
     def __repr__(self) -> str:
@@ -166,8 +170,8 @@ class NamedEvents:
 on_event = NamedEvents()
 on_connect = Event("on_connect", supports_channels=False)
 on_message = Event("on_message", handlers=on_event.named("message").handlers, first_only=True)
-on_subscribe = Event("on_subscribe")
-on_unsubscribe = Event("on_unsubscribe")
+on_subscribe = Event("on_subscribe", names_channel=True)
+on_unsubscribe = Event("on_unsubscribe", names_channel=True)
 on_error = Event("on_error")
 on_disconnect = Event("on_disconnect")
 on_finish = Event("on_finish")

@@ -11,6 +11,8 @@ from gevent import get_hub
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
+from django_socketio.events import Event
+from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
 from django_socketio.security import sessions
@@ -68,6 +70,22 @@ class LoginRegistry:
     def start(self) -> None:
         """Begin to check all logins against the database, a part of them at a time."""
         self._timers.set(clock() + self._pause, self._look)
+
+    def settling(self, call: Call, event: Event) -> Call:
+        """Settle the request's user and session after the handlers of an event (an event layer)."""
+        touched, settle = self.touched, self.settle
+
+        def settle_after(request: Any, socket: Any, context: Any, args: Any) -> Any:
+            try:
+                answer = call(request, socket, context, args)
+            except BaseException as error:
+                settle(request, error)
+                raise
+            if touched:
+                settle(request, None)
+            return answer
+
+        return settle_after
 
     def settle(self, request: Any, error: BaseException | None) -> None:
         """Save the session that a handler has changed, and forget what the handler has read."""

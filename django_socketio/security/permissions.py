@@ -1,4 +1,4 @@
-"""Which channels a client may subscribe to: what the settings say, then the handlers."""
+"""The settings that limit which channels clients may subscribe to."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,12 +8,13 @@ from django.utils.module_loading import import_string
 
 from django_socketio import conf
 from django_socketio.events import Event, on_subscribe
+from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.security")
 
 AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
-"""Gets a request and channels that its client wants; returns those of them that it may have."""
+"""Takes a request and the channels that its client asks for; returns those that it may have."""
 
 NOT_LISTED = "%r: subscribe to %r refused: SOCKETIO_ALLOWED_CHANNELS leaves it out"
 DENIED = (
@@ -22,53 +23,51 @@ DENIED = (
 )
 
 
-class Admission:
-    """Stands before ``on_subscribe``: its handlers run if the settings do not refuse.
+class ChannelPermissions:
+    """Decides which channels clients may ask the handlers of ``on_subscribe`` for.
 
     Args:
-        allowed: asked for each channel, if there is one; a channel that it leaves out is refused.
-        default_deny: whether a channel must be admitted by name: by ``allowed`` or, where there is
-            no such function, by the pattern of a handler.
-        event: whose handlers run last.
+        allowed: called for each channel, if it is not None; a channel that it does not return is
+            refused.
+        default_deny: whether a channel is refused unless ``allowed`` returns it or, where
+            ``allowed`` is None, the pattern of an ``on_subscribe`` handler matches it.
 
     """
 
-    def __init__(
-        self, allowed: AllowedChannels | None, default_deny: bool, event: Event = on_subscribe
-    ) -> None:
+    def __init__(self, allowed: AllowedChannels | None, default_deny: bool) -> None:
         self._allowed = allowed
         self._default_deny = default_deny
-        self._event = event
 
-    def send(
-        self,
-        channels: tuple[str, ...],
-        request: Any,
-        socket: Any,
-        context: dict[str, Any],
-        args: tuple[Any, ...],
-    ) -> Any:
-        """Call the handlers of ``on_subscribe``, if the settings admit the channel.
+    def layer(self, call: Call, event: Event) -> Call:
+        """Check the permission before the handlers of ``on_subscribe`` (an event layer)."""
+        if event is not on_subscribe or (self._allowed is None and not self._default_deny):
+            return call
 
-        Raises:
-            PermissionDenied: the channel is refused.
+        def check_permission(request: Any, socket: Any, context: Any, args: Any) -> Any:
+            self._check(request, socket, args[0])
+            return call(request, socket, context, args)
 
-        """
-        (channel,) = channels
+        return check_permission
+
+    def _check(self, request: Any, socket: Any, channel: str) -> None:
         if self._allowed is not None:
             if channel not in _names(self._allowed(request, [channel])):
-                self._refuse(NOT_LISTED, socket, channel)
-        elif self._default_deny and not self._has_pattern(socket.namespace, channel):
-            self._refuse(DENIED, socket, channel)
-        return self._event.handlers.send(channels, request, socket, context, args)
+                _deny(NOT_LISTED, socket, channel)
+        elif not _is_matched(socket.namespace, channel):
+            _deny(DENIED, socket, channel)
 
-    def _has_pattern(self, namespace: str, channel: str) -> bool:
-        handlers = self._event.handlers.relevant(namespace, (channel,))
-        return any(handler.pattern is not None for handler in handlers)
 
-    def _refuse(self, reason: str, socket: Any, channel: str) -> None:
-        logger.info(reason, socket, channel)
-        raise PermissionDenied
+def _is_matched(namespace: str, channel: str) -> bool:
+    """Return whether the pattern of an ``on_subscribe`` handler matches a channel."""
+    return any(
+        handler.pattern is not None and handler.concerns(namespace, (channel,))
+        for handler in on_subscribe.handlers
+    )
+
+
+def _deny(reason: str, socket: Any, channel: str) -> None:
+    logger.info(reason, socket, channel)
+    raise PermissionDenied
 
 
 def _names(allowed: Any) -> Iterable[str]:
@@ -103,6 +102,6 @@ def callback() -> AllowedChannels | None:
     return allowed
 
 
-def from_settings() -> Admission:
-    """Return what the settings say of channels."""
-    return Admission(callback(), conf.get("DEFAULT_DENY"))
+def from_settings() -> ChannelPermissions:
+    """Return the permissions that the settings describe."""
+    return ChannelPermissions(callback(), conf.get("DEFAULT_DENY"))

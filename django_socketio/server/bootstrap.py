@@ -1,8 +1,6 @@
 """All that a server process needs to hold sockets, put together from the settings."""
 
-import logging
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,27 +18,23 @@ from django_socketio.concurrency.running_loops import end_loops
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
-from django_socketio.events.unhandled import Unhandled
-from django_socketio.logs import Lines, get_logger, printable
+from django_socketio.events.pipeline import Layers, Pipeline
+from django_socketio.events.unhandled import Unhandled, log_for_debugging
+from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope
-from django_socketio.security import permissions as admission
-from django_socketio.security import signals
+from django_socketio.security import permissions, signals
 from django_socketio.security.login_registry import LoginRegistry
 from django_socketio.security.throttling import Floodgate, throttled
-from django_socketio.server import database, forking, relays
+from django_socketio.server import database, forking, message_log, relays
 from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.client import Client
 from django_socketio.sockets.encoder import Encoder
-from django_socketio.sockets.services import LogMessage, Shared
+from django_socketio.sockets.services import Shared
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.session import Delegate, Session
 
 logger = get_logger("django_socketio.server")
-message_logger = get_logger("django_socketio.messages")
-
-MAX_LOGGED = 2_000
-"""Characters of a message that the log shows."""
 
 STOP_TIMEOUT = 1.5
 """Seconds that the last handlers of all sockets have when the server stops."""
@@ -84,15 +78,10 @@ class Process:
             workers,
             Calls(workers, limits.max_waiting_calls),
             limits,
-            RepeatedErrors(self.timers),
+            build_pipeline(self.logins, RepeatedErrors(self.timers)),
             PermissionDenied,
-            message_log(),
         )
-        if settings.DEBUG:
-            self.shared.unhandled = Unhandled()
         self.shared.connect_deadline = self._connect_deadline
-        self.shared.on_subscribe = admission.from_settings()
-        self.shared.settle, self.shared.touched = self.logins.settle, self.logins.touched
         self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
         self.engine = Engine(self._connect, limits, self.timers)
         self.floodgate = Floodgate(conf.rates(), clock)
@@ -159,36 +148,11 @@ def _scheduler() -> Callable[..., object]:
     return run
 
 
-def message_log() -> LogMessage | None:
-    """Return what logs the messages of clients, as ``SOCKETIO_MESSAGE_LOG_FORMAT`` says."""
-    format = conf.get("MESSAGE_LOG_FORMAT")
-    if format is None:
-        return None
-
-    def log(request: Any, kind: str, message: Any) -> None:
-        if message_logger.isEnabledFor(logging.INFO):
-            now = datetime.now().replace(microsecond=0)
-            values = _Values(request.META, TIME=now, TYPE=kind, MESSAGE=message)
-            message_logger.info("%s", Lines(format % values))
-
-    return log
-
-
-def _one_line(value: Any) -> str:
-    """Return a client's words for the log: they must not look like lines of it."""
-    try:
-        text = str(value)
-    except RecursionError:
-        text = "(nested too deeply to be shown)"
-    text = text[:MAX_LOGGED]
-    return printable(text)
-
-
-class _Values(dict[str, Any]):
-    """META, each value fit for a line of the log, with "-" for keys that a request lacks."""
-
-    def __getitem__(self, key: str) -> str:
-        return _one_line(super().__getitem__(key))
-
-    def __missing__(self, key: str) -> str:
-        return "-"
+def build_pipeline(logins: LoginRegistry, errors: RepeatedErrors) -> Pipeline:
+    """Return the pipeline of a server: around each step the layers that the settings ask for."""
+    layers = Layers(
+        messages=message_log.layers(),
+        events=(logins.settling, permissions.from_settings().layer),
+        handlers=(database.looking_after, forking.leaving),
+    )
+    return Pipeline(errors, layers, Unhandled() if settings.DEBUG else log_for_debugging)

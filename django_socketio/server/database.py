@@ -20,7 +20,7 @@ from django_socketio.concurrency.threads import refuse, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.worker import Worker, forget_locals, linked
 from django_socketio.concurrency.workers import Workers
-from django_socketio.events.handlers import after_handler
+from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
 from django_socketio.server import parking
@@ -51,7 +51,7 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     greenlet = getcurrent()
     if isinstance(greenlet, Worker):
         parking.watch(connection)
-        _hold(greenlet)
+        _holders.add(greenlet)
     else:
         setattr(greenlet, _MARK, True)
     if isinstance(greenlet, gevent.Greenlet):
@@ -74,16 +74,18 @@ def _refuse(connection: BaseDatabaseWrapper) -> None:
 connection_created.connect(_opened)
 
 
-def _hold(worker: greenlet) -> None:
-    _holders.add(worker)
-    if _clean_up not in after_handler:
-        after_handler.append(_clean_up)
+def looking_after(call: Call, handler: Registration) -> Call:
+    """Look after the connections of the worker when a handler has returned (a handler layer)."""
+    function = handler.function
 
+    def call_and_clean_up(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        try:
+            return call(request, socket, context, args)
+        finally:
+            if _holders:
+                _clean_up(function)
 
-def _let_go(worker: greenlet) -> None:
-    _holders.discard(worker)
-    if not _holders and _clean_up in after_handler:
-        after_handler.remove(_clean_up)
+    return call_and_clean_up
 
 
 def keep_between_turns() -> None:
@@ -95,7 +97,7 @@ def _create(alias: str) -> BaseDatabaseWrapper:
     worker = getcurrent()
     connection = parking.take(worker, alias)
     if connection.connection is not None:
-        _hold(worker)
+        _holders.add(worker)
     return connection
 
 
@@ -115,7 +117,7 @@ def _forget_turn() -> None:
     if worker in _holders and worker in linked:
         parking.park(worker, connections.all(initialized_only=True))
         _used[worker] = clock()
-        _let_go(worker)
+        _holders.discard(worker)
     forget_locals()
 
 
@@ -156,7 +158,7 @@ def _clean_up(handler: Callable[..., Any] | None) -> None:
 def _note_use(worker: greenlet) -> None:
     opened = connections.all(initialized_only=True)
     if not any(connection.connection is not None for connection in opened):
-        _let_go(worker)
+        _holders.discard(worker)
 
 
 def _look_after(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:

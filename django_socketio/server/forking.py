@@ -8,13 +8,12 @@ server on the connections of the first one.
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from django_socketio.channels import publish as broadcasts
 from django_socketio.concurrency import threads
 from django_socketio.concurrency.workers import Workers
-from django_socketio.events.handlers import after_handler
+from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Deliver, Envelope, Relay
 from django_socketio.server import database, forks, relays
@@ -59,9 +58,25 @@ def unwatch(process: ForkingServer) -> None:
         _servers.remove(process)
 
 
+def leaving(call: Call, handler: Registration) -> Call:
+    """End a forked child where the handler that forked it returns (a handler layer)."""
+
+    def call_and_leave(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        try:
+            return call(request, socket, context, args)
+        finally:
+            if _Hook.is_child:
+                forks.leave(sys.exc_info()[1])
+
+    return call_and_leave
+
+
 class _Hook:
     is_registered = False
     """Python keeps such a hook for good."""
+
+    is_child = False
+    """Whether this process was forked from a server."""
 
     mask: set[Any] | None = None
     """The signals that were blocked before a fork, while it lasts."""
@@ -103,12 +118,8 @@ def _begin_anew(process: ForkingServer) -> None:
 
 
 def _end_with_handler() -> None:
-    after_handler.insert(0, _leave)
+    _Hook.is_child = True
     RequestHandler._sendall = _leave_unanswered
-
-
-def _leave(function: Callable[..., Any]) -> NoReturn:
-    forks.leave(sys.exc_info()[1])
 
 
 def _leave_unanswered(handler: RequestHandler, data: bytes) -> NoReturn:

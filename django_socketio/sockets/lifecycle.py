@@ -8,19 +8,18 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from django_socketio import events
 from django_socketio.concurrency.workers import Mailbox
-from django_socketio.events.handlers import UNHANDLED, call
+from django_socketio.events.failures import FAILURES
+from django_socketio.events.handlers import Call
+from django_socketio.events.pipeline import UNHANDLED
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.sockets import acknowledging
 from django_socketio.sockets.services import (
-    FAILURES,
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
-    Sends,
     Shared,
     refusal_text,
     refuse,
@@ -171,7 +170,7 @@ class SocketLifecycle:
         if self._client.login.over or self.socket.disconnect_reason is not None:
             return  # the login is over, or the client has left or connected again meanwhile
         try:
-            self._send(events.on_connect.handlers)
+            self._run(self._shared.pipeline.connect)
             if self._client.awaits(self):
                 self.socket.open()
             self._accepted = True
@@ -191,62 +190,29 @@ class SocketLifecycle:
         self._waiting_bytes -= size
         if not self._accepted or self._client.login.over:
             return
-        name, args = packet.data[0], packet.data[1:]
-        try:
-            answer = self._handle(name, args)
-        except (self._shared.refusals, ChannelError) as refusal:
-            logger.info("%r: %s refused: %s", self.socket, name, refusal)
-            answer = {"error": refusal_text(refusal)}
-        except WrongArguments as error:
-            self._failed(error)
-            answer = {"error": WRONG_ARGUMENTS}
-        except FAILURES as error:
-            self._failed(error)
-            answer = {"error": INTERNAL_ERROR}
+        name, *args = packet.data
+        answer = self._answer_to(name, args)
         if packet.id is not None and answer is not UNHANDLED and self.socket.connected:
-            self._answer(packet.id, answer)
+            self._acknowledge(packet.id, answer)
         if name == "subscribe" and args and args[0] in self.socket.subscriptions.names:
             self.socket.subscriptions.admit(args[0])
 
-    def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
-        if not self._client.login.over:
-            self._guarded(call, callback, *args)
-
-    def _handle(self, name: str, args: list[Any]) -> Any:
-        """Call the handlers of an event, or subscribe, or unsubscribe; return the answer.
-
-        Returns ``UNHANDLED`` where nothing handles the event.
-        """
-        if self._shared.log_message is not None:
-            self._shared.log_message(self.request, name, args[0] if args else None)
-        event = events.on_event.get(name)
-        if event is not None and event.handlers.registrations:
-            answer = self._call(event.handlers, self.socket.subscriptions.names, tuple(args))
-            if answer is not UNHANDLED:
-                return answer
-        if name == "subscribe":
-            return self._subscribe(*args[:1])
-        if name == "unsubscribe":
-            return self._unsubscribe(*args[:1])
-        self._shared.unhandled(self.socket, name)
-        return UNHANDLED
-
-    def _subscribe(self, channel: Any = None) -> Any:
-        if not self.socket.subscriptions.join(channel, pending=True):
-            return True
+    def _answer_to(self, name: str, args: list[Any]) -> Any:
+        """Handle a client's event; return the answer, ``UNHANDLED`` where no handler takes it."""
         try:
-            self._send_of(channel, self._shared.on_subscribe)
-        except BaseException:
-            self.socket.unsubscribe(channel)
-            raise
-        return channel in self.socket.subscriptions.names or {"error": "Permission denied"}
+            call = self._shared.pipeline.messages[name]
+            return call(self.request, self.socket, self.context, tuple(args))
+        except (self._shared.refusals, ChannelError) as refusal:
+            logger.info("%r: %s refused: %s", self.socket, name, refusal)
+            return {"error": refusal_text(refusal)}
+        except WrongArguments as error:
+            self._failed(error)
+            return {"error": WRONG_ARGUMENTS}
+        except FAILURES as error:
+            self._failed(error)
+            return {"error": INTERNAL_ERROR}
 
-    def _unsubscribe(self, channel: Any = None) -> Any:
-        if self.socket.unsubscribe(channel):
-            self._send_of(channel, events.on_unsubscribe.handlers)
-        return True
-
-    def _answer(self, id: int, answer: Any) -> None:
+    def _acknowledge(self, id: int, answer: Any) -> None:
         args = list(answer) if isinstance(answer, tuple) else [answer]
         try:
             acknowledging.acknowledge(self.socket, self._shared.encoder, id, args)
@@ -255,6 +221,10 @@ class SocketLifecycle:
             acknowledging.acknowledge(
                 self.socket, self._shared.encoder, id, [{"error": INTERNAL_ERROR}]
             )
+
+    def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
+        if not self._client.login.over:
+            self._guarded(self._shared.pipeline.answer, callback, *args)
 
     def resume(self) -> None:
         """Resume the session, if ``_hold_back`` has paused it."""
@@ -278,53 +248,30 @@ class SocketLifecycle:
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:
             self._report(error)
-        self._guarded(self._send, events.on_disconnect.handlers)
+        self._guarded(self._shared.pipeline.disconnect)
         for channel in self.socket.subscriptions.names:
-            self._guarded(self._send_of, channel, events.on_unsubscribe.handlers)
-        self._guarded(self._send, events.on_finish.handlers)
-
-    # Handlers
-
-    def _send(self, handlers: Sends, *args: Any) -> Any:
-        return self._call(handlers, self.socket.subscriptions.names, args)
-
-    def _send_of(self, channel: str, handlers: Sends) -> Any:
-        """Call the handlers without a pattern, and those whose pattern matches this channel."""
-        return self._call(handlers, (channel,), (channel,))
-
-    def _call(self, handlers: Sends, channels: tuple[str, ...], args: tuple[Any, ...]) -> Any:
-        try:
-            answer = handlers.send(channels, self.request, self.socket, self.context, args)
-        except BaseException as error:
-            self._shared.settle(self.request, error)
-            raise
-        if self._shared.touched:
-            self._shared.settle(self.request, None)
-        return answer
-
-    def _guarded(self, function: Callable[..., Any], *args: Any) -> None:
-        try:
-            function(*args)
-            self._shared.settle(self.request, None)
-        except FAILURES as error:
-            self._shared.settle(self.request, error)
-            self._failed(error)
-
-    def _failed(self, error: BaseException) -> None:
-        if isinstance(error, WrongArguments):
-            if self._shared.errors.is_new(error):
-                logger.warning("%r: %s", self.socket, error)
-        else:
-            self._shared.errors.log("A handler of %r failed", self.socket, error=error)
-        self._report(error)
+            self._guarded(self._shared.pipeline.unsubscribe, channel)
+        self._guarded(self._shared.pipeline.finish)
 
     def _lost(self, error: Exception) -> None:
         if self._accepted:
             self._report(error)
 
-    def _report(self, error: BaseException) -> None:
+    # Handlers
+
+    def _run(self, call: Call, *args: Any) -> Any:
+        return call(self.request, self.socket, self.context, args)
+
+    def _guarded(self, call: Call, *args: Any) -> None:
         try:
-            self._send(events.on_error.handlers, error)
-        except FAILURES as failure:
-            message = "A handler of on_error failed for %r"
-            self._shared.errors.log(message, self.socket, error=failure)
+            self._run(call, *args)
+        except FAILURES as error:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        self._shared.pipeline.failures.handler_failed(
+            error, self.request, self.socket, self.context
+        )
+
+    def _report(self, error: BaseException) -> None:
+        self._shared.pipeline.failures.report(error, self.request, self.socket, self.context)

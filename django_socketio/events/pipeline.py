@@ -1,0 +1,280 @@
+"""The way of an event to its handlers, with layers around each step.
+
+A *call* takes a request, a socket, its context and the event's arguments, and returns the answer.
+There are three kinds of calls, one within the other::
+
+    message   what a client sent, by its name   ("typing", "subscribe")
+    event     all handlers of one decorator     (on_event("typing"), on_connect)
+    handler   one function                      (chat.events.typing)
+
+A *layer* works like Django's middleware: it gets the call that it stands around, and the thing that
+is called, and returns another call, or the same one where the layer has nothing to do. Layers are
+applied when a handler is first needed, not at each event, so that a layer costs nothing where it
+returned the call that it got. ``server/bootstrap.py`` lists the layers of a server.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from sys import getsizeof
+from typing import Any, TypeVar
+
+from django_socketio import events
+from django_socketio.concurrency.repeated import RepeatedErrors
+from django_socketio.events import Event
+from django_socketio.events.failures import Failures
+from django_socketio.events.handlers import Call, Handlers, Registration, check_arguments
+from django_socketio.events.subscribing import subscribing, unsubscribing
+from django_socketio.events.unhandled import log_for_debugging
+
+MessageLayer = Callable[[Call, str], Call]
+"""Stands around all that a client's message causes; gets the message's name."""
+
+EventLayer = Callable[[Call, Event], Call]
+"""Stands around the handlers of an event together, also where there are none."""
+
+HandlerLayer = Callable[[Call, Registration], Call]
+"""Stands around a single handler."""
+
+UNHANDLED: Any = object()
+"""The answer to an event that concerns no handler: such an event is not acknowledged."""
+
+REMEMBERED_BYTES = 2_000_000
+"""Memory of one event for the channels, and sets of channels, whose handlers are known."""
+
+ENTRY_BYTES = 200
+"""Memory of one entry, its channels' names aside."""
+
+ANSWER = Event("callback")
+"""The answer of a client to ``socket.emit(…, callback=…)``: its handler is the callback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of a server, the outermost of each kind first."""
+
+    messages: Sequence[MessageLayer] = ()
+    events: Sequence[EventLayer] = ()
+    handlers: Sequence[HandlerLayer] = ()
+
+
+NO_LAYERS = Layers()
+
+
+class _Messages(dict[str, Call]):
+    """The calls for messages by their name, each composed when such a message first comes."""
+
+    def __init__(self, find: Callable[[str], Call]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, name: str) -> Call:
+        return self._find(name)
+
+
+class Pipeline:
+    """The calls of a server, composed from the registered handlers and the server's layers.
+
+    Args:
+        errors: writes errors of handlers into the log.
+        layers: the layers around messages, events and handlers.
+        unhandled: gets the socket and the name of each message that no handler takes.
+
+    Attributes:
+        messages: the calls for what clients send, by its name.
+        connect, subscribe, unsubscribe, disconnect, finish, error: call the handlers of
+            ``on_connect`` and so on. ``subscribe`` and ``unsubscribe`` take the channel.
+        answer: calls a callback, its first argument, with the others.
+        failures: reports errors of handlers, to the log and to ``on_error``.
+
+    """
+
+    def __init__(
+        self,
+        errors: RepeatedErrors,
+        layers: Layers = NO_LAYERS,
+        unhandled: Callable[[Any, str], None] = log_for_debugging,
+    ) -> None:
+        self._layers = layers
+        self._unhandled = unhandled
+        self.connect = self._event(events.on_connect)
+        self.subscribe = self._event(events.on_subscribe)
+        self.unsubscribe = self._event(events.on_unsubscribe)
+        self.disconnect = self._event(events.on_disconnect)
+        self.finish = self._event(events.on_finish)
+        self.error = self._event(events.on_error)
+        self.failures = Failures(errors, self.error)
+        self.answer = _compose(self._call_back, ANSWER, self._layers.events)
+        self.messages = _Messages(self._find)
+        self.messages["subscribe"] = self._message("subscribe", subscribing(self.subscribe))
+        self.messages["unsubscribe"] = self._message("unsubscribe", unsubscribing(self.unsubscribe))
+
+    def _find(self, name: str) -> Call:
+        event, nothing = events.on_event.get(name), self._nothing(name)
+        if event is None:
+            return self._message(name, nothing)  # not kept: clients choose such names
+        call = self.messages[name] = self._message(name, self._event(event, nothing))
+        return call
+
+    def _nothing(self, name: str) -> Call:
+        def leave_unhandled(request: Any, socket: Any, context: Any, args: Any) -> Any:
+            self._unhandled(socket, name)
+            return UNHANDLED
+
+        return leave_unhandled
+
+    def _message(self, name: str, call: Call) -> Call:
+        return _compose(call, name, self._layers.messages)
+
+    def _event(self, event: Event, otherwise: Call | None = None) -> Call:
+        dispatcher = Dispatcher(event, self._layers.handlers, otherwise or _leave_unhandled)
+        return _compose(dispatcher.dispatch, event, self._layers.events)
+
+    def _call_back(self, request: Any, socket: Any, context: Any, args: Any) -> Any:
+        registration = Registration(args[0], None, socket.namespace)
+        call = _compose(_callback(registration), registration, self._layers.handlers)
+        return call(request, socket, context, args[1:])
+
+
+Target = TypeVar("Target")
+
+
+def _compose(call: Call, target: Target, layers: Iterable[Callable[[Call, Target], Call]]) -> Call:
+    """Return a call with the layers around it, the first one outermost."""
+    for layer in reversed([*layers]):
+        call = layer(call, target)
+    return call
+
+
+def _leave_unhandled(request: Any, socket: Any, context: Any, args: Any) -> Any:
+    return UNHANDLED
+
+
+def _handler(registration: Registration) -> Call:
+    """Return the call of a handler, without layers."""
+    run, function, first_only = registration.run, registration.function, registration.first_only
+
+    def call_handler(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        if first_only:
+            args = args[:1] or (None,)
+        try:
+            return run(request, socket, context, *args)
+        except TypeError:
+            check_arguments(function, (request, socket, context, *args), len(args))
+            raise
+
+    return call_handler
+
+
+def _callback(registration: Registration) -> Call:
+    """Return the call of a callback, which takes the client's arguments only."""
+
+    def call_back(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        try:
+            return registration.run(*args)
+        except TypeError:
+            check_arguments(registration.function, args, len(args))
+            raise
+
+    return call_back
+
+
+Calls = tuple[Call, ...]
+Key = tuple[str, tuple[str, ...]]
+
+
+class Dispatcher:
+    """Calls those handlers of one event that its channels concern.
+
+    Args:
+        event: the event, whose handlers may change at any time.
+        layers: the layers around each handler.
+        otherwise: called where the event concerns no handler.
+
+    """
+
+    def __init__(self, event: Event, layers: Sequence[HandlerLayer], otherwise: Call) -> None:
+        self._handlers: Handlers = event.handlers
+        self._names_channel = event.names_channel
+        self._layers = layers
+        self._otherwise = otherwise
+        self._compose()
+
+    def dispatch(
+        self, request: Any, socket: Any, context: dict[str, Any], args: tuple[Any, ...]
+    ) -> Any:
+        """Call the handlers, and return the first answer that is not None.
+
+        Patterns are matched with the channel that is the event's argument, where the event is
+        about one, or else with the channels of the socket.
+        """
+        if self._handlers.registrations is not self._composed:
+            self._compose()
+        if self._has_patterns:
+            channels = args if self._names_channel else socket.subscriptions.names
+            calls = self._relevant(socket.namespace, channels)
+        else:
+            calls = self._plain.get(socket.namespace, ())
+        if not calls:
+            return self._otherwise(request, socket, context, args)
+        answer = None
+        for call in calls:
+            result = call(request, socket, context, args)
+            if answer is None:
+                answer = result
+        return answer
+
+    def _compose(self) -> None:
+        self._composed = self._handlers.registrations
+        self._calls = {
+            registration: _compose(_handler(registration), registration, self._layers)
+            for registration in self._composed
+        }
+        self._has_patterns = any(r.pattern is not None for r in self._composed)
+        self._plain = {r.namespace: self._find(r.namespace, ()) for r in self._composed}
+        self._remembered = _Remembered()
+
+    def _relevant(self, namespace: str, channels: tuple[str, ...]) -> Calls:
+        if not channels:
+            return self._plain.get(namespace, ())
+        found = self._remembered.get((namespace, channels))
+        if found is None:
+            found = self._find(namespace, channels)
+            self._remembered.add((namespace, channels), found)
+        return found
+
+    def _find(self, namespace: str, channels: tuple[str, ...]) -> Calls:
+        if len(channels) <= 1:
+            return tuple(
+                call
+                for registration, call in self._calls.items()
+                if registration.concerns(namespace, channels)
+            )
+        found = {call for channel in channels for call in self._relevant(namespace, (channel,))}
+        return tuple(call for call in self._calls.values() if call in found)
+
+
+class _Remembered:
+    """The calls that were found for channels, as long as their names take little memory.
+
+    Clients choose the names, so the limit counts bytes instead of names. Past the limit, the
+    entries that were added first are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, Calls] = {}
+        self._size = 0
+        self.get = self._entries.get
+
+    def add(self, key: Key, found: Calls) -> None:
+        """Remember the calls for a namespace and channels."""
+        self._entries[key] = found
+        self._size += _size(key)
+        while self._size > REMEMBERED_BYTES:
+            oldest = next(iter(self._entries))
+            del self._entries[oldest]
+            self._size -= _size(oldest)
+
+
+def _size(key: Key) -> int:
+    """Return about how many bytes an entry takes, with the names that it keeps."""
+    return ENTRY_BYTES + sum(map(getsizeof, key[1])) + getsizeof(key[1])
