@@ -1,4 +1,4 @@
-"""The Django app: finds the events of all installed apps when the registry is ready."""
+"""The Django app. When the registry of apps is ready, it imports the events of all apps."""
 
 import sys
 from functools import partial
@@ -17,7 +17,12 @@ class DjangoSocketIOConfig(AppConfig):
     verbose_name = "Socket.IO"
 
     def ready(self) -> None:
-        """Import ``events.py`` of every installed app; an error inside one is raised."""
+        """Register checks and signals, then import ``events.py`` of every installed app.
+
+        Raises:
+            Exception: an ``events.py`` cannot be imported.
+
+        """
         from django_socketio import conf
         from django_socketio.channels import publish as broadcasts
         from django_socketio.concurrency import threads
@@ -37,6 +42,6 @@ class DjangoSocketIOConfig(AppConfig):
 
 
 def threads_are_greenlets() -> bool:
-    """Return whether gevent has patched this process, which needs no gevent to say no."""
+    """Return whether gevent has patched this process, without importing gevent."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")

@@ -1,4 +1,4 @@
-"""System checks: ``manage.py check`` reports settings that cannot be meant."""
+"""System checks: ``manage.py check`` reports settings and patterns that are wrong or unsafe."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -20,10 +20,11 @@ from django_socketio.server import relays
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Report ill-typed values (``django_socketio.E001``) and unknown names (``…W001``).
+    """Return errors and warnings about the settings.
 
-    ``…E002``: a dotted path leads nowhere. ``…E003``: redis-py is missing. ``…W002``: pages of
-    unknown authors may connect.
+    ``django_socketio.E001``: a value cannot be used. ``…E002``: a dotted path cannot be imported.
+    ``…E003``: redis-py is not installed. ``…W001``: a name is unknown. ``…W002``: pages of unknown
+    authors can connect.
     """
     return [
         *_bad_values(),
@@ -43,12 +44,12 @@ def _missing_packages() -> list[CheckMessage]:
 def check_patterns(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Report patterns of handlers that take very long for some channels (``…W003``)."""
+    """Return a warning for each pattern that takes exponential time for a channel (``…W003``)."""
     return [
         Warning(
-            f"{event.name}(channel={pattern.pattern!r}): matching the channel {name!r} takes "
-            "exponential time, and clients choose the names of channels.",
-            hint="Let no part of the pattern match the same text in several ways.",
+            f"The pattern of {event.name}(channel={pattern.pattern!r}) takes exponential time for "
+            f"the channel {name!r}, and clients choose the names of channels.",
+            hint="Change the pattern so that no part of it matches a text in several ways.",
             obj=name_of(handler.function),
             id="django_socketio.W003",
         )
@@ -80,9 +81,9 @@ def _open_doors() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f'SOCKETIO_ALLOWED_ORIGINS has "{entry}": {_OPEN_DOORS[door]} may open a WebSocket '
-            "here in the user's name.",
-            hint="Name the origins, unless all that sockets tell is public.",
+            f'SOCKETIO_ALLOWED_ORIGINS contains "{entry}": {_OPEN_DOORS[door]} can open a '
+            "WebSocket to this site with the user's cookies.",
+            hint="List the origins by name, unless all messages of sockets are public.",
             id="django_socketio.W002",
         )
         for entry in allowed
@@ -103,7 +104,7 @@ def _unknown_names() -> list[CheckMessage]:
     known = [conf.PREFIX + name for name in conf.SETTINGS]
     return [
         Warning(
-            f"{name} is no setting of django-socketio.",
+            f"django-socketio has no setting {name}.",
             hint=_hint(get_close_matches(name, known, 1)),
             id="django_socketio.W001",
         )

@@ -1,4 +1,8 @@
-"""The settings, in one table. They are read late, at the edge, and handed down as arguments."""
+"""The table of settings.
+
+Modules at the edge of the package read a setting when they use it, and give it to others as an
+argument.
+"""
 
 import re
 from collections import defaultdict
@@ -21,16 +25,23 @@ Valid = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its default, what it may be, and the sentence that says so."""
+    """One setting.
+
+    Args:
+        default: the value if the project does not set one.
+        valid: returns whether a value can be used.
+        expected: completes the sentence "SOCKETIO_X must be …, not …".
+
+    """
 
     default: Any
     valid: Valid
     expected: str
     faults: Callable[[Any], list[str]] = lambda value: []
-    """Says which parts of a value are wrong, and why."""
+    """Returns a sentence, without its full stop, for each part of a value that is wrong."""
 
     explain: Callable[[Any], str | None] = lambda value: None
-    """Says what is wrong with a value that must not be shown; None: the value may be shown."""
+    """Returns what is wrong with a value that must not be shown; None if the value may be shown."""
 
 
 def _is_number(value: Any) -> bool:
@@ -76,7 +87,7 @@ def _is_prefix(value: Any) -> bool:
 
 @lru_cache(maxsize=16)
 def _problem_of_url(url: str) -> str | None:
-    """Return why a relay's URL cannot be used. Cached: every message of a script asks for it."""
+    """Return why a relay's URL cannot be used. Cached: each publisher of a message asks."""
     try:
         RelayURL.parse(url)
     except ValueError as error:
@@ -116,7 +127,7 @@ def _is_field_names(value: Any) -> bool:
 def _faults_of_names(value: Any) -> list[str]:
     names = value if isinstance(value, (list, tuple)) else ()
     bad = [name for name in names if not isinstance(name, str) or not FIELD_NAME.fullmatch(name)]
-    return [f"{name!r} is not a name of a header field" for name in bad]
+    return [f"{name!r} is not the name of a header field" for name in bad]
 
 
 def _is_path(value: Any) -> bool:
@@ -131,12 +142,14 @@ def _is_flag(value: Any) -> bool:
 
 
 def _seconds(default: float) -> Setting:
-    return Setting(default, _is_positive, "a number of seconds above 0")
+    return Setting(default, _is_positive, "a positive number of seconds")
 
 
 def _rate() -> Setting:
     return Setting(
-        None, lambda value: value is None or _is_positive(value), "a number above 0, or None"
+        None,
+        lambda value: value is None or _is_positive(value),
+        "a positive number, or None (no limit)",
     )
 
 
@@ -144,38 +157,40 @@ def _threshold() -> Setting:
     return Setting(
         None,
         lambda value: value is None or _is_count(value),
-        "a whole number of bytes, 1 or more, or None",
+        "a whole number of bytes, at least 1, or None (no compression)",
     )
 
 
 def _count(default: int, unit: str) -> Setting:
-    return Setting(default, _is_count, f"a whole number of {unit}, 1 or more")
+    return Setting(default, _is_count, f"a whole number of {unit}, at least 1")
 
 
 _LIMITS = Limits()
 
 SETTINGS = {
-    "HOST": Setting("127.0.0.1", _is_text, "a host name or an address"),
-    "PORT": Setting(9000, _is_port, "a port number from 0 to 65535"),
+    "HOST": Setting("127.0.0.1", _is_text, "a host name or an IP address"),
+    "PORT": Setting(9000, _is_port, "a port number from 0 (a free port) to 65535"),
     "MESSAGE_LOG_FORMAT": Setting(
         '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"',
         _is_format,
-        "a %-format of META keys, TIME, TYPE and MESSAGE, or None",
+        "a %-format string with keys of META, TIME, TYPE and MESSAGE, or None (no message log)",
     ),
     "ALLOWED_ORIGINS": Setting(
         (),
         _is_origins,
-        'a list of origins such as "https://example.com", or ["*"]',
+        'a list of origins such as "https://example.com", or ["*"] (all origins)',
         _faults_of_origins,
     ),
     "ALLOWED_HEADERS": Setting(
         None,
         _is_field_names,
-        'a list of names of header fields such as "Authorization", or None',
+        'a list of names of header fields such as "Authorization", or None (the default rules)',
         _faults_of_names,
     ),
     "ALLOWED_CHANNELS": Setting(
-        None, _is_path, 'the dotted path of a function, such as "chat.channels.allowed", or None'
+        None,
+        _is_path,
+        'the dotted path of a function such as "chat.channels.allowed", or None (no function)',
     ),
     "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
     "LOGIN_CHECK_INTERVAL": _seconds(60.0),
@@ -186,10 +201,10 @@ SETTINGS = {
         explain=_explain_relay_url,
     ),
     "RELAY_PREFIX": Setting(
-        "socketio", _is_prefix, "the first part of all names in Redis, without braces"
+        "socketio", _is_prefix, "a string without braces, which begins all names in Redis"
     ),
     "RELAY_TIMEOUT": _seconds(2.0),
-    "RELAY_LOG": Setting(1000, _is_whole, "a number of messages; 0 keeps none"),
+    "RELAY_LOG": Setting(1000, _is_whole, "a whole number of messages (0 keeps no messages)"),
     "RELAY_LOG_BYTES": _count(1_000_000, "bytes"),
     "RELAY_LOG_SECONDS": _seconds(60.0),
     "RELAY_SIGNING": Setting(False, _is_flag, "True or False"),
@@ -213,12 +228,12 @@ SETTINGS = {
     "CLIENT_BYTE_RATE": _rate(),
     "RATE_BURST": _seconds(Rates().rate_burst),
     "THREADS": _count(10, "threads"),
-    "BLOCKED_AFTER": Setting(1.0, _is_time, "a number of seconds; 0 has nobody watch"),
+    "BLOCKED_AFTER": Setting(1.0, _is_time, "a number of seconds (0 disables the watchdog)"),
 }
 
 
 def raw(name: str) -> Any:
-    """Return the value of the setting ``SOCKETIO_<name>``, whatever it is, or its default."""
+    """Return the value of the setting ``SOCKETIO_<name>`` or its default, without a check."""
     return getattr(settings, PREFIX + name, SETTINGS[name].default)
 
 
@@ -226,7 +241,7 @@ def get(name: str) -> Any:
     """Return the value of the setting ``SOCKETIO_<name>``, or its default.
 
     Raises:
-        ImproperlyConfigured: the value is none that the setting takes.
+        ImproperlyConfigured: the value cannot be used.
 
     """
     setting = SETTINGS[name]
@@ -239,35 +254,35 @@ def get(name: str) -> Any:
 
 
 def is_set(name: str) -> bool:
-    """Return whether the project sets ``SOCKETIO_<name>`` itself."""
+    """Return whether the project sets ``SOCKETIO_<name>``."""
     return hasattr(settings, PREFIX + name)
 
 
 def limits() -> Limits:
-    """Return the limits of design as the settings have them."""
+    """Return the limits that the settings define."""
     return Limits(**{name: get(name.upper()) for name in Limits.__slots__})
 
 
 def rates() -> Rates:
-    """Return how much may come in a second, as the settings have it."""
+    """Return the rates that the settings define."""
     return Rates(**{name: get(name.upper()) for name in Rates.__slots__})
 
 
 def problem(name: str, value: Any) -> str:
-    """Say what a setting should be, what it is, and what is wrong with its parts.
+    """Return a text with the setting, the values that it takes, its value, and each wrong part.
 
-    A relay's URL is not shown, for its password.
+    The value of ``SOCKETIO_RELAY_URL`` is not shown, because it may hold a password.
     """
     setting = SETTINGS[name]
     explanation = setting.explain(value)
     if explanation is not None:
         return f"{PREFIX}{name} {explanation}."
     faults = "".join(f" {fault}." for fault in setting.faults(value))
-    return f"{PREFIX}{name} must be {setting.expected}; it is {value!r}.{faults}"
+    return f"{PREFIX}{name} must be {setting.expected}, not {value!r}.{faults}"
 
 
 def unknown_settings() -> Iterator[str]:
-    """Yield the names of settings that start with our prefix and mean nothing."""
+    """Yield the names of settings that begin with ``SOCKETIO_`` and are not in the table."""
     for name in dir(settings):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in SETTINGS:
             yield name

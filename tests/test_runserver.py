@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_one_friendly_line(run, reload):
     ("address", "told"),
     [
         ("nonsense", "is not a valid port number or address:port pair"),
-        ("70000", "70000 is not a port number"),
+        ("70000", "The port must be a number from 0 to 65535, not 70000."),
         ("192.0.2.1:0", "Error: That IP address can't be assigned to."),
         ("no-such-host.invalid:0", "Error: "),
     ],

@@ -1,5 +1,7 @@
 """Settings, system checks and the template tag."""
 
+import re
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.template import Context, Template
@@ -58,6 +60,20 @@ def test_an_ill_typed_value_is_reported(name, value):
             conf.get(name)
 
 
+@pytest.mark.parametrize("name", conf.SETTINGS)
+def test_an_error_names_the_setting_the_values_it_takes_and_the_value(name):
+    value = object()
+    shown = "a value of type object" if name == "RELAY_URL" else repr(value)
+    (error,) = errors_of(**{name: value})
+    assert re.fullmatch(rf"SOCKETIO_{name} must be .+, not {re.escape(shown)}\.", error.msg)
+
+
+def test_an_error_says_what_a_special_value_means():
+    (error,) = errors_of(BLOCKED_AFTER="x")
+    expected = "a number of seconds (0 disables the watchdog)"
+    assert error.msg == f"SOCKETIO_BLOCKED_AFTER must be {expected}, not 'x'."
+
+
 def test_a_log_format_that_cannot_be_used_is_reported():
     with override_settings(SOCKETIO_MESSAGE_LOG_FORMAT="100% %(MESSAGE)s"):
         assert [error.id for error in check_settings()] == ["django_socketio.E001"]
@@ -67,6 +83,7 @@ def test_an_unknown_name_is_reported_with_the_one_that_was_meant():
     with override_settings(SOCKETIO_PING_INTERVALL=3):
         (warning,) = check_settings()
     assert warning.id == "django_socketio.W001"
+    assert warning.msg == "django-socketio has no setting SOCKETIO_PING_INTERVALL."
     assert warning.hint == "Did you mean SOCKETIO_PING_INTERVAL?"
 
 

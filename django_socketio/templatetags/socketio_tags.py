@@ -15,7 +15,7 @@ register = Library()
 
 @register.inclusion_tag("django_socketio/scripts.html", takes_context=True)
 def socketio(context: Any) -> dict[str, Any]:
-    """Emit the client's script, with the server's port and path as its defaults."""
+    """Render the script element of the browser client, with the port and path of the server."""
     request = context.get("request")
     return {"nonce": _nonce(context, request), "port": _port(request), "path": _path()}
 
@@ -26,7 +26,7 @@ def _nonce(context: Any, request: HttpRequest | None) -> object:
 
 
 def _port(request: HttpRequest | None) -> int | None:
-    """Return the port of the sockets where it is not the page's."""
+    """Return the port of the sockets, or None if it is the port of the page."""
     if request is None or ENGINE in request.META or not (settings.DEBUG or conf.is_set("PORT")):
         return None
     port = conf.get("PORT")

@@ -323,14 +323,14 @@ def test_a_page_that_may_not_connect_learns_of_no_field(server):
     ("value", "fault"),
     [
         ("Authorization", ""),
-        (["Authorization:"], " 'Authorization:' is not a name of a header field."),
-        (["X-A, X-B"], " 'X-A, X-B' is not a name of a header field."),
-        (["*"], " '*' is not a name of a header field."),
-        ([""], " '' is not a name of a header field."),
-        ([7], " 7 is not a name of a header field."),
+        (["Authorization:"], " 'Authorization:' is not the name of a header field."),
+        (["X-A, X-B"], " 'X-A, X-B' is not the name of a header field."),
+        (["*"], " '*' is not the name of a header field."),
+        ([""], " '' is not the name of a header field."),
+        ([7], " 7 is not the name of a header field."),
     ],
 )
 def test_what_names_no_header_field_is_reported(value, fault):
     (error,) = errors_of(ALLOWED_HEADERS=value)
     assert error.id == "django_socketio.E001"
-    assert error.msg.endswith(f"it is {value!r}.{fault}")
+    assert error.msg.endswith(f", not {value!r}.{fault}")

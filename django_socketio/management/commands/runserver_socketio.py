@@ -24,7 +24,7 @@ INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
 
 
 class Command(RunServer):
-    """Serves Django and its sockets with gevent."""
+    """Serves Django and its sockets by gevent."""
 
     help = "Starts a server for Django and its sockets."
 
@@ -34,7 +34,7 @@ class Command(RunServer):
     server: Any = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the arguments of runserver, less those of threads."""
+        """Add the arguments of runserver, except those for threads."""
         parser.add_argument("addrport", nargs="?", help="Optional port number, or ipaddr:port")
         parser.add_argument(
             "--ipv6", "-6", action="store_true", dest="use_ipv6", help="Use an IPv6 address."
@@ -56,16 +56,21 @@ class Command(RunServer):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Read the address, then serve."""
+        """Read the address, then serve.
+
+        Raises:
+            CommandError: the address or the port cannot be used.
+
+        """
         options["addrport"] = options["addrport"] or default_address(options["use_ipv6"])
         match = naiveip_re.match(options["addrport"])
         if match is not None and int(match["port"]) > 65_535:
-            raise CommandError(f"{match['port']} is not a port number: the highest is 65535.")
+            raise CommandError(f"The port must be a number from 0 to 65535, not {match['port']}.")
         options["use_threading"] = True
         super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
-        """Serve in a process that gevent has patched, started again whenever the code changes."""
+        """Serve in a process that gevent has patched; start it again when the code changes."""
         if options["use_reloader"] and os.environ.get(INITIATED_BY_RELOADER) != "true":
             with contextlib.suppress(KeyboardInterrupt):
                 sys.exit(supervisor.run())
@@ -88,7 +93,7 @@ class Command(RunServer):
             self.inner_run(**options)
 
     def _stop(self) -> None:
-        # Also reached by the exit that the reloader makes when the code has changed.
+        # The reloader's exit after a change of the code comes here as well.
         if self.server is not None:
             self.server.stop()
 
@@ -96,7 +101,7 @@ class Command(RunServer):
         """Check the project, then serve."""
         autoreload.raise_last_exception()
         self._check(options)
-        handler = self._handler(options)  # configures logging again: loggers must be made after it
+        handler = self._handler(options)  # configures logging again; loggers are made after that
         from django_socketio.server.dev import ERRORS, DevelopmentServer
 
         show_messages()
@@ -106,7 +111,7 @@ class Command(RunServer):
             garbage.collect_less()
         except OSError as error:
             self.stderr.write(f"Error: {ERRORS.get(error.errno or 0, error)}")
-            os._exit(1)  # this may be a thread, which cannot end the process otherwise
+            os._exit(1)  # sys.exit() would end only a thread, if this is one
         self._announce()
         self.server.serve_forever()
 
@@ -144,7 +149,7 @@ class Command(RunServer):
 
 
 def default_address(ipv6: bool) -> str:
-    """Return the address that the settings name."""
+    """Return ``host:port`` from the settings."""
     host, port = conf.get("HOST"), conf.get("PORT")
     if ipv6 and not conf.is_set("HOST"):
         host = "::1"
@@ -152,7 +157,7 @@ def default_address(ipv6: bool) -> str:
 
 
 def stop_on_signals() -> None:
-    """End the main greenlet on SIGTERM and SIGINT, so that it can end the sockets in order."""
+    """Have SIGTERM and SIGINT end the main greenlet, which then ends the sockets in order."""
     import gevent
 
     gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
@@ -160,7 +165,7 @@ def stop_on_signals() -> None:
 
 
 def show_messages() -> None:
-    """Show what the package logs, where the project has not said where to."""
+    """Print the package's log, unless the project has configured a handler for it."""
     logger = logging.getLogger("django_socketio")
     if not logger.hasHandlers():
         handler = logging.StreamHandler()

@@ -1,11 +1,13 @@
-"""``manage.py socketio_send CHANNEL JSON``: what an operator types."""
+"""``manage.py socketio_send CHANNEL JSON``: sends a message from a shell."""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import pluralize
 
+from django_socketio import conf
 from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import SocketIOError
 from django_socketio.protocol import json
@@ -17,7 +19,7 @@ class Command(BaseCommand):
     help = "Sends a message to the sockets of a channel, to all sockets, or to one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the receivers and the message."""
+        """Add the arguments for the receivers, the message, the event and the namespace."""
         receivers = parser.add_mutually_exclusive_group(required=True)
         receivers.add_argument("channel", nargs="?", help="The channel to send to.")
         receivers.add_argument("--all", action="store_true", help="Send to all sockets.")
@@ -31,16 +33,18 @@ class Command(BaseCommand):
         parser.add_argument("--namespace", default="/", help='The namespace; "/" by default.')
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Send the message, and say how it went."""
-        try:
-            message = json.loads(options["message"])
-        except ValueError as error:
-            raise CommandError(f"The message is not JSON: {error}") from None
+        """Send the message, and print how many sockets or processes received it.
+
+        Raises:
+            CommandError: the message is not JSON, or could not be sent.
+
+        """
+        message = _parse(options["message"])
         try:
             received = self._send(message, options)
         except (ImproperlyConfigured, SocketIOError) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(self.style.SUCCESS(f"Sent; received by {received}."))
+        self.stdout.write(self.style.SUCCESS(f"Sent; received by {_counted(received)}."))
 
     def _send(self, message: Any, options: dict[str, Any]) -> int:
         where = {"event": options["event"], "namespace": options["namespace"]}
@@ -49,3 +53,18 @@ class Command(BaseCommand):
         if options["session"]:
             return broadcasts.send(options["session"], message, **where)
         return broadcasts.broadcast_channel(message, options["channel"], **where)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        expected = """JSON such as '"text"' or '{"a": 1}'"""
+        raise CommandError(f"The message must be {expected}, not {text!r:.100}: {error}") from None
+
+
+def _counted(received: int) -> str:
+    """Return a number of receivers with its unit: a relay counts processes, no relay sockets."""
+    if conf.get("RELAY_URL") is None:
+        return f"{received} socket{pluralize(received)}"
+    return f"{received} server process{pluralize(received, 'es')}"
