@@ -7,7 +7,7 @@ of others.
 from functools import partial
 
 from django_socketio.concurrency import hub_log
-from django_socketio.concurrency.timers import Timers, clock
+from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.sockets")
@@ -46,7 +46,7 @@ class RepeatedErrors:
         place = _place(error) if len(self._counts) < MAX_PLACES else _ANYWHERE
         count = self._counts[place] = self._counts.get(place, 0) + 1
         if count == 1:
-            self._timers.set(clock() + INTERVAL, partial(self._end_interval, place, _shown(error)))
+            self._timers.after(INTERVAL, partial(self._end_interval, place, _shown(error)))
         return count <= WRITTEN
 
     def log(self, message: str, *args: object, error: BaseException) -> None:

@@ -16,7 +16,10 @@ logger = get_logger("django_socketio.server")
 Callback = Callable[[float], float | None]
 """Called with the time that it is; returns when it wants to be called again, or None."""
 
-clock = time.monotonic
+Clock = Callable[[], float]
+"""Returns the time in seconds, from any beginning; never less than before."""
+
+clock: Clock = time.monotonic
 
 LATE = 0.1
 """Seconds after which a timer that has not rung means that the process was held up."""
@@ -43,16 +46,23 @@ class Timer:
 
 
 class Timers:
-    """Calls functions in the hub when their time has come; they must not block."""
+    """Calls functions in the hub when their time has come; they must not block.
 
-    def __init__(self) -> None:
+    Args:
+        clock: tells the time. A clock that does not run with the event loop needs ``call_due``
+            after each of its steps.
+
+    """
+
+    def __init__(self, clock: Clock = clock) -> None:
+        self.clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
         self._tie = count()
         self._cancelled = 0
         self._watcher = get_hub().loop.timer(0)
         self._armed_for: float | None = None
         self._reprieve = -math.inf
-        """When timers callback again, where the process was held up."""
+        """The time before which no timer is called, after the process was held up."""
 
     def __len__(self) -> int:
         """How many are set."""
@@ -64,6 +74,10 @@ class Timers:
         self._push(timer)
         self._arm()
         return timer
+
+    def after(self, seconds: float, callback: Callback) -> Timer:
+        """Call ``callback`` in so many seconds."""
+        return self.set(self.clock() + seconds, callback)
 
     def cancel(self, timer: Timer) -> None:
         """Do not call it any more, and let go of what it would have called."""
@@ -81,7 +95,7 @@ class Timers:
         return bool(self._heap) and now - self._heap[0][0] > LATE
 
     def stop(self) -> None:
-        """Callback all timers for the last time: what waits for nothing more lets go now."""
+        """Call all timers for the last time, with an infinite time."""
         while self._heap:
             self._call(heapq.heappop(self._heap)[2], math.inf)
         self._watcher.close()
@@ -99,16 +113,20 @@ class Timers:
         self._armed_for = when
         self._watcher.close()
         # What clients have sent comes first: it may be what a timer is about.
-        self._watcher = get_hub().loop.timer(max(0.0, when - clock()), priority=AFTER_READERS)
-        self._watcher.start(self._call_due, update=True)
+        self._watcher = get_hub().loop.timer(max(0.0, when - self.clock()), priority=AFTER_READERS)
+        self._watcher.start(self._wake, update=True)
 
-    def _call_due(self) -> None:
+    def _wake(self) -> None:
         self._armed_for = None
-        now = clock()
+        now = self.clock()
         if self.is_behind(now) and self._reprieve == -math.inf:
             self._reprieve = now + REPRIEVE
             return self._arm()
-        self._reprieve = -math.inf
+        self.call_due()
+
+    def call_due(self) -> None:
+        """Call all timers whose time has come; the event loop does so by itself."""
+        now, self._reprieve = self.clock(), -math.inf
         while self._heap and self._heap[0][0] <= now:
             self._call(heapq.heappop(self._heap)[2], now)
         self._arm()

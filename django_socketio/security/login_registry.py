@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio.concurrency import hub_log
-from django_socketio.concurrency.timers import Timers, clock
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.workers import Around, Mailbox, Workers
 from django_socketio.events import Event
 from django_socketio.events.handlers import Call
@@ -69,7 +69,7 @@ class LoginRegistry:
 
     def start(self) -> None:
         """Begin to check all logins against the database, a part of them at a time."""
-        self._timers.set(clock() + self._pause, self._look)
+        self._timers.after(self._pause, self._look)
 
     def settling(self, call: Call, event: Event) -> Call:
         """Settle the request's user and session after the handlers of an event (an event layer)."""
@@ -109,7 +109,7 @@ class LoginRegistry:
         self._slot(login.digest).setdefault(login.digest, []).append(login)
         if login.user_id is not None:
             self._by_user.setdefault(login.user_id, []).append(login)
-        if self._ended.get(login.digest, 0) > clock():
+        if self._ended.get(login.digest, 0) > self._timers.clock():
             get_hub().loop.run_callback(login.end)
 
     def discard(self, login: Login) -> None:
@@ -146,7 +146,7 @@ class LoginRegistry:
         return 1
 
     def _end_session(self, digest: str) -> None:
-        now = clock()
+        now = self._timers.clock()
         self._ended = {one: until for one, until in self._ended.items() if until > now}
         self._ended[digest] = now + RACE
         _end(self._slot(digest).get(digest, ()))

@@ -15,7 +15,7 @@ from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.running_loops import end_loops
-from django_socketio.concurrency.timers import Timers, clock
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
 from django_socketio.events.pipeline import Layers, Pipeline
@@ -84,7 +84,7 @@ class Process:
         self.shared.connect_deadline = self._connect_deadline
         self._watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
         self.engine = Engine(self._connect, limits, self.timers)
-        self.floodgate = Floodgate(conf.rates(), clock)
+        self.floodgate = Floodgate(conf.rates(), self.timers.clock)
         self.engine.welcome = self.floodgate.welcome
 
     def _connect(self, session: Session, request: Any) -> Delegate:
@@ -93,7 +93,7 @@ class Process:
         return throttled(client, session, meters)
 
     def _connect_deadline(self, check: Callable[[float], None]) -> Callable[[], object]:
-        timer = self.timers.set(clock() + self.shared.limits.connect_timeout, check)
+        timer = self.timers.after(self.shared.limits.connect_timeout, check)
         return partial(self.timers.cancel, timer)
 
     def _publish(self, envelope: Envelope) -> int:
@@ -122,7 +122,7 @@ class Process:
         self.logins.start()
         self._watchdog.start()
         idle = database.IdleConnections(self.shared.workers)
-        self.timers.set(clock(), idle.close)
+        self.timers.after(0, idle.close)
 
     def stop(self) -> None:
         """End all sockets in order; their last handlers run."""

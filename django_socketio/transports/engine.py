@@ -63,6 +63,7 @@ class Engine:
         self.worker_id = ""
         self.welcome: Callable[[EngineRequest], None] | None = None
         self._timers = timers
+        self.clock = timers.clock
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
         self._accepting = True
@@ -132,16 +133,16 @@ class Engine:
     def _begin(
         self, sid: str, transport: WebSocketTransport | PollingTransport, owner: Any
     ) -> Session:
-        now = clock()
         limits = self._limits
-        protocol = SessionProtocol(limits.ping_interval, limits.ping_timeout, now)
-        session = Session(sid, protocol, transport, self._forget)
+        protocol = SessionProtocol(limits.ping_interval, limits.ping_timeout, self.clock())
+        session = Session(sid, protocol, transport, self)
         self.sessions[sid] = session
         session.delegate = self._connect(session, owner)
         session.timer = self._timers.set(protocol.deadline, session.wake)
         return session
 
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """Forget a session that is over."""
         self.sessions.pop(session.sid, None)
         if session.timer is not None:
             self._timers.cancel(session.timer)
@@ -196,7 +197,7 @@ class Engine:
 
     def _find(self, sid: str) -> Session:
         session = self.sessions.get(sid)
-        now = clock()
+        now = self.clock()
         if session is not None and not self._timers.is_behind(now):
             session.wake(now)  # a session is over to the millisecond
         if session is None or session.protocol.reason is not None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from gevent.event import Event
 
 from django_socketio.concurrency import hub_log
-from django_socketio.concurrency.timers import Timer, clock
+from django_socketio.concurrency.timers import Clock, Timer
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
@@ -39,6 +39,15 @@ class Delegate(Protocol):
         """The session is over; called once."""
 
 
+class Sessions(Protocol):
+    """The part of an ``Engine`` that its sessions use."""
+
+    clock: Clock
+
+    def forget(self, session: "Session") -> None:
+        """Forget a session that is over."""
+
+
 class Session:
     """One client's session, whichever transport carries it.
 
@@ -46,12 +55,12 @@ class Session:
         sid: its secret id.
         protocol: its state.
         transport: the one that it starts on.
-        forget: called with the session once it is over.
+        engine: knows the session until it is over.
 
     """
 
     __slots__ = (
-        "_forget",
+        "_engine",
         "_pauses",
         "_resumed",
         "delegate",
@@ -66,12 +75,12 @@ class Session:
         sid: str,
         protocol: SessionProtocol,
         transport: WebSocketTransport | PollingTransport,
-        forget: Callable[["Session"], None],
+        engine: Sessions,
     ) -> None:
         self.sid = sid
         self.protocol = protocol
         self.transport = transport
-        self._forget = forget
+        self._engine = engine
         self._pauses = 0
         self._resumed: Event | None = None
         self.delegate: Delegate | None = None
@@ -107,7 +116,7 @@ class Session:
         """
         if self.protocol.is_over:
             return
-        message = self.protocol.receive(packet, clock())
+        message = self.protocol.receive(packet, self._engine.clock())
         if message is not None and self.delegate is not None:
             self.delegate.received(message)
         elif self.protocol.is_over:
@@ -134,7 +143,7 @@ class Session:
             self._end(error, say_so=True)
 
     def _end(self, error: ProtocolError | None, say_so: bool) -> None:
-        self._forget(self)
+        self._engine.forget(self)
         self._close_transport(say_so, str(error or self.protocol.reason or ""))
         self._release_posts()
         delegate, self.delegate = self.delegate, None

@@ -1,7 +1,7 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
 from django_socketio.concurrency import hub_log
-from django_socketio.concurrency.timers import Timers, clock
+from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
@@ -44,7 +44,7 @@ class Upgrade:
         self._over = self._probed = False
         self._timers = timers
         self._timeout = timeout
-        self._timer = timers.set(clock() + timeout, self._timed_out)
+        self._timer = timers.after(timeout, self._timed_out)
 
     def data_received(self, data: str | bytes) -> None:
         """Take probes, then an upgrade packet; anything else gives the upgrade up.

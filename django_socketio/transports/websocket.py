@@ -5,7 +5,7 @@ from typing import Any
 
 from gevent import get_hub
 
-from django_socketio.concurrency.timers import Timer, Timers, clock
+from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
@@ -174,7 +174,7 @@ class WebSocketTransport(WebSocketReader):
 
     def _linger(self) -> None:
         if self._lingering is None:
-            self._lingering = self._timers.set(clock() + LINGER, self._give_up)
+            self._lingering = self._timers.after(LINGER, self._give_up)
 
     def _give_up(self, now: float) -> None:
         self._abort(Reason.TRANSPORT_CLOSE)
