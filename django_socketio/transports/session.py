@@ -1,6 +1,5 @@
 """An Engine.IO session on its transport: what the rest of the package sends to and hears from."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from gevent.event import Event
