@@ -13,7 +13,7 @@ from setuptools import setup
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    channels/registry
+    channels/encoded_event channels/registry
     concurrency/mailbox concurrency/workers
     events/failures events/handlers events/pipeline
     protocol/json

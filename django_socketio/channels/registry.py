@@ -1,8 +1,9 @@
 """The channels of this process: which sockets are on which, and how a message reaches them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.concurrency.workers import FAILURES
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope, Relay, channel_of
@@ -10,8 +11,10 @@ from django_socketio.transports.encoded import EncodedPacket
 
 logger = get_logger("django_socketio.relay")
 
-Encode = Callable[[str, str, tuple[Any, ...]], EncodedPacket]
-"""Makes an event of a namespace ready to be sent."""
+Encoded = TypeVar("Encoded", bound=EncodedPacket)
+
+Encode = Callable[[str, str, tuple[Any, ...]], EncodedEvent]
+"""Encodes an event of a namespace: its name and its arguments."""
 
 
 class Subscriber(Protocol):
@@ -19,7 +22,7 @@ class Subscriber(Protocol):
 
     id: str
 
-    def deliver(self, encoded: EncodedPacket) -> bool:
+    def deliver(self, encoded: EncodedEvent) -> bool:
         """Send it; False if that is not possible any more."""
 
     def lost(self, channel: str) -> None:
@@ -29,7 +32,7 @@ class Subscriber(Protocol):
         """Hear that too much is buffered for it."""
 
 
-class Backlog:
+class Backlog(Generic[Encoded]):
     """Packets for a receiver that cannot get them yet: buffered until admitted.
 
     Args:
@@ -42,16 +45,16 @@ class Backlog:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self.packets: list[EncodedPacket] = []
+        self.packets: list[Encoded] = []
 
-    def add(self, encoded: EncodedPacket) -> bool:
+    def add(self, encoded: Encoded) -> bool:
         """Keep a packet as well; False if that is too much."""
         self._size += len(encoded.frames)
         self.packets.append(encoded)
         return self._size <= self._limit or len(self.packets) == 1
 
 
-Members = dict[Subscriber, Backlog | None]
+Members = dict[Subscriber, Backlog[EncodedEvent] | None]
 """Subscribers of a topic, in the order they came; those not yet admitted with their backlog."""
 
 
@@ -160,7 +163,9 @@ class Channels:
                 subscriber.overflow()
         return received
 
-    def _receivers(self, topics: tuple[str, ...]) -> Iterable[tuple[Subscriber, Backlog | None]]:
+    def _receivers(
+        self, topics: tuple[str, ...]
+    ) -> Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]:
         if len(topics) == 1:
             return self._members.get(topics[0], _NOBODY).items()
         union: Members = {}

@@ -1,7 +1,8 @@
-"""Socket.IO packets, made ready to be sent."""
+"""Packets of Socket.IO, made ready to be sent."""
 
 from typing import Any
 
+from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
 from django_socketio.protocol.socketio import packets as socketio
@@ -10,27 +11,36 @@ from django_socketio.transports.encoded import EncodedPacket
 
 
 class Encoder:
-    """Encodes packets; ``default`` turns values that JSON does not know into ones that it knows."""
+    """Encodes packets.
+
+    Args:
+        default: turns a value that JSON does not know into one that it knows.
+
+    """
 
     def __init__(self, default: Default | None = None) -> None:
         self._default = default
 
     def event(
         self, namespace: str, event: str, args: tuple[Any, ...], id: int | None = None
-    ) -> EncodedPacket:
-        """Return an EVENT, with an id if its receiver shall acknowledge it.
+    ) -> EncodedEvent:
+        """Return an EVENT; with an acknowledgment id if the receiver shall answer it.
 
         Raises:
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
-        return _encoded(socketio.encode_event(namespace, [event, *args], id, self._default))
+        data = [event, *args]
+        text, attachments = socketio.encode_data(data, self._default)
+        return EncodedEvent(namespace, data, id, text, attachments)
 
     def packet(self, packet: Packet) -> EncodedPacket:
-        """Return any packet, ready to be sent."""
-        return _encoded(socketio.encode(packet, self._default))
+        """Return a packet of any type.
 
+        Raises:
+            TypeError, ValueError: the data cannot be written as JSON.
 
-def _encoded(contents: list[str | bytes]) -> EncodedPacket:
-    contents[0] = engineio.encode_message(contents[0])  # binary is a message as it is
-    return EncodedPacket(contents)
+        """
+        contents = socketio.encode(packet, self._default)
+        contents[0] = engineio.encode_message(contents[0])  # an attachment needs no header
+        return EncodedPacket(contents)

@@ -91,7 +91,7 @@ class Socket:
         self._calls = calls
         self._lifecycle = lifecycle
         self._acks: Acks | None = None
-        self._backlog: Backlog | None = Backlog(channels.max_buffered_bytes)
+        self._backlog: Backlog[EncodedPacket] | None = Backlog(channels.max_buffered_bytes)
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} {self.namespace}>"

@@ -5,7 +5,7 @@ from socket import socket
 from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
-from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.encoded import EncodedPacket, deflated
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
 
@@ -21,7 +21,7 @@ class DeflatingTransport(WebSocketTransport):
 
     """
 
-    __slots__ = ("_threshold",)
+    __slots__ = ("_deflated",)
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class DeflatingTransport(WebSocketTransport):
         threshold: int,
     ) -> None:
         super().__init__(sock, head, protocol, batch, turns, timers, max_unsent_bytes)
-        self._threshold = threshold
+        self._deflated = deflated(threshold)
 
     def send(self, encoded: EncodedPacket) -> bool:
         """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
-        return super().send(encoded.deflated(self._threshold))
+        return super().send(encoded.render(self._deflated))
 
     def _start_reading(self) -> None:
         self._reader.start(self._read, CHUNK)

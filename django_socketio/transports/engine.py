@@ -15,7 +15,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
 from django_socketio.transports.accept import Acceptor, Begin
 from django_socketio.transports.crossing import Crossings
-from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.encoded import EncodedPacket, payload_parts
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
@@ -107,7 +107,7 @@ class Engine:
         sid = self._new_sid()
         transport = PollingTransport(self._limits.max_unsent_bytes)
         upgrades = [WEBSOCKET] if self.can_upgrade else []
-        body = self._open_packet(sid, upgrades).parts[0]
+        (body,) = self._open_packet(sid, upgrades).render(payload_parts)
         return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
 
     def _open_websocket(self, request: EngineRequest, owner: Any) -> Answer:

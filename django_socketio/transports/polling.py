@@ -15,7 +15,7 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
-from django_socketio.transports.encoded import EncodedPacket, one
+from django_socketio.transports.encoded import EncodedPacket, one, payload_parts
 from django_socketio.transports.interfaces import TransportListener
 
 MAX_PACKETS_OUT = 16
@@ -77,7 +77,7 @@ class PollingTransport:
         """Keep it for the next GET; False if that cannot be."""
         if self.closed:
             return False
-        parts = encoded.parts
+        parts = encoded.render(payload_parts)
         size = sum(map(len, parts))
         if self._unsent and self._unsent + size > self._max_unsent:
             self._abort()

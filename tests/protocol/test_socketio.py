@@ -63,11 +63,12 @@ def placeholder(number):
 
 
 def encode(packet, default=None):
-    """Return a packet's messages: an EVENT's are the same from the function for events only."""
+    """Return a packet's messages: an EVENT's are the same from the functions for its halves."""
     messages = socketio.encode(packet, default)
-    if packet.type is EVENT:
-        shortly = socketio.encode_event(packet.namespace, packet.data, packet.id, default)
-        assert shortly == messages
+    if packet.type is EVENT and packet.data is not None:
+        text, attachments = socketio.encode_data(packet.data, default)
+        header = socketio.event_header(packet.namespace, packet.id, len(attachments))
+        assert [header + text, *attachments] == messages
     return messages
 
 

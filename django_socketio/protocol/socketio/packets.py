@@ -5,7 +5,7 @@ https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-curre
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -68,39 +68,41 @@ def encode(packet: Packet, default: json.Default | None = None) -> list[str | by
 
     """
     if packet.data is None:
-        return [_header(packet, packet.type, 0)]
-    try:
-        return [_header(packet, packet.type, 0) + json.dumps_fast(packet.data)]
-    except TypeError:
-        return _encode_with_help(packet, default)
-
-
-def encode_event(
-    namespace: str, data: list[Any], id: int | None = None, default: json.Default | None = None
-) -> list[str | bytes]:
-    """Return what ``encode`` returns for an EVENT.
-
-    Does for most events (for "/", without acknowledgment and binary) what it does for all packets,
-    without making an object of them.
-    """
-    if namespace == "/" and id is None:
-        try:
-            return ["2" + json.dumps_fast(data)]
-        except TypeError:
-            return _encode_with_help(Packet(_EVENT, data=data), default)
-    return encode(Packet(_EVENT, namespace, data, id), default)
-
-
-def _encode_with_help(packet: Packet, default: json.Default | None) -> list[str | bytes]:
-    """Encode a packet that holds binary, or what only ``default`` knows how to write."""
-    text, attachments = _dumps(packet.data, default)
+        return [_header(packet.type, packet.namespace, packet.id, 0)]
+    text, attachments = encode_data(packet.data, default)
     type = packet.type
     if attachments:
         if type not in _BINARY:
             raise TypeError(f"binary cannot travel in a {type.name} packet")
         type = _BINARY[type]
+    return [_header(type, packet.namespace, packet.id, len(attachments)) + text, *attachments]
+
+
+def encode_data(data: Any, default: json.Default | None = None) -> tuple[str, Sequence[bytes]]:
+    """Return the data of a packet as JSON text with placeholders, and its attachments.
+
+    Raises:
+        TypeError, ValueError: the data cannot be written as JSON.
+
+    """
+    try:
+        return json.dumps_fast(data), ()
+    except TypeError:
+        return _encode_with_help(data, default)
+
+
+def event_header(namespace: str, id: int | None, attachments: int) -> str:
+    """Return the part of an EVENT, or of a BINARY_EVENT, before its data."""
+    type = PacketType.BINARY_EVENT if attachments else _EVENT
+    return _header(type, namespace, id, attachments)
+
+
+def _encode_with_help(data: Any, default: json.Default | None) -> tuple[str, Sequence[bytes]]:
+    """Encode data that holds binary, or values that only ``default`` knows how to write."""
+    text, attachments = _dumps(data, default)
+    if attachments:
         check_placeholders(text, attachments)
-    return [_header(packet, type, len(attachments)) + text, *attachments]
+    return text, attachments
 
 
 def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
@@ -113,12 +115,12 @@ def _dumps(data: Any, default: json.Default | None) -> tuple[str, list[bytes]]:
         return stdjson.dumps(data, detach_to(attachments, default)), attachments
 
 
-def _header(packet: Packet, type: PacketType, attachments: int) -> str:
-    if packet.namespace == "/" and packet.id is None and not attachments:
+def _header(type: PacketType, namespace: str, id: int | None, attachments: int) -> str:
+    if namespace == "/" and id is None and not attachments:
         return _DIGITS[type]
     count = f"{attachments}-" if attachments else ""
-    namespace = "" if packet.namespace == "/" else f"{packet.namespace},"
-    return f"{int(type)}{count}{namespace}{'' if packet.id is None else packet.id}"
+    name = "" if namespace == "/" else f"{namespace},"
+    return f"{int(type)}{count}{name}{'' if id is None else id}"
 
 
 class Decoder:

@@ -1,0 +1,48 @@
+"""An event on its way to sockets: what was sent, and its JSON text, encoded once for all forms."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django_socketio.protocol.socketio.packets import event_header
+from django_socketio.transports.encoded import EncodedPacket
+
+
+class EncodedEvent(EncodedPacket):
+    """An event for any number of receivers, rendered for each dialect that one of them speaks.
+
+    All forms of an event share its JSON text: a Socket.IO packet is a header before the text, and
+    an argument more is a few characters at its end.
+
+    Args:
+        namespace: the Socket.IO namespace.
+        data: the name of the event and its arguments.
+        id: the acknowledgment id; None if the sender expects no acknowledgment.
+        text: ``data`` as JSON, with placeholders for attachments.
+        attachments: the binary in ``data``.
+
+    """
+
+    __slots__ = ("attachments", "data", "id", "namespace", "text")
+
+    def __init__(
+        self,
+        namespace: str,
+        data: list[Any],
+        id: int | None,
+        text: str,
+        attachments: Sequence[bytes],
+    ) -> None:
+        # As the base class does: super() would take a sixth of the time of a send.
+        self._contents = self._forms = self.framed = None
+        self.namespace = namespace
+        self.data = data
+        self.id = id
+        self.text = text
+        self.attachments = attachments
+
+    def make_contents(self) -> Sequence[str | bytes]:
+        """Return the packet of Socket.IO 5 in packets of Engine.IO 4."""
+        if self.namespace == "/" and self.id is None and not self.attachments:  # as most events
+            return ("42" + self.text,)
+        header = event_header(self.namespace, self.id, len(self.attachments))
+        return [f"4{header}{self.text}", *self.attachments]
