@@ -6,6 +6,7 @@ has to say is said by a greenlet.
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -42,7 +43,12 @@ def _log(
 ) -> None:
     if not to.isEnabledFor(level):
         return
+    say(to.log, level, message, *args, **options)
+
+
+def say(log: Callable[..., object], *args: Any, **options: Any) -> None:
+    """Call a function that logs: in a greenlet of its own where this is the hub, or at once."""
     if getcurrent() is gevent.get_hub():
-        gevent.spawn(to.log, level, message, *args, **options)
+        gevent.spawn(log, *args, **options)
     else:
-        to.log(level, message, *args, **options)
+        log(*args, **options)

@@ -6,17 +6,12 @@ of others.
 
 from functools import partial
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency import hub_log, repeats
+from django_socketio.concurrency.repeats import Repeats
 from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.sockets")
-
-INTERVAL = 10.0
-"""Seconds for which equal errors are counted together."""
-
-WRITTEN = 5
-"""Errors of an interval that are written with their traceback."""
 
 SHOWN = 200
 """Characters of an error that are kept as an example."""
@@ -38,27 +33,23 @@ class RepeatedErrors:
     """
 
     def __init__(self, timers: Timers) -> None:
-        self._timers = timers
-        self._counts: dict[Place, int] = {}
+        self._repeats = Repeats(timers)
 
     def is_new(self, error: BaseException) -> bool:
         """Count an error; return whether it is to be written, as one of the first of its kind."""
-        place = _place(error) if len(self._counts) < MAX_PLACES else _ANYWHERE
-        count = self._counts[place] = self._counts.get(place, 0) + 1
-        if count == 1:
-            self._timers.after(INTERVAL, partial(self._end_interval, place, _shown(error)))
-        return count <= WRITTEN
+        place = _place(error) if len(self._repeats) < MAX_PLACES else _ANYWHERE
+        return self._repeats.is_new(place, partial(_shown, error), _tell)
 
     def log(self, message: str, *args: object, error: BaseException) -> None:
         """Write an error with its traceback, unless it has been written often enough."""
         if self.is_new(error):
             logger.error(message, *args, exc_info=error)
 
-    def _end_interval(self, place: Place, example: str, now: float) -> None:
-        more = self._counts.pop(place) - WRITTEN
-        if more > 0:
-            text = "%s more errors like %s within %.0f s"
-            hub_log.error(text, more, example, INTERVAL, to=logger)
+
+def _tell(more: int, example: str) -> None:
+    hub_log.error(
+        "%s more errors like %s within %.0f s", more, example, repeats.INTERVAL, to=logger
+    )
 
 
 _ANYWHERE: Place = (BaseException, frozenset(), None)
