@@ -26,11 +26,13 @@ a worker that blocks."""
 class Pool(Protocol):
     """The workers of a mailbox."""
 
-    now: float
-    """When the last mailbox was begun."""
+    @property
+    def now(self) -> float:
+        """The time at which the pool last began a mailbox."""
 
-    end: float
-    """When this turn of the event loop has no more time for jobs."""
+    @property
+    def end(self) -> float:
+        """The time at which this turn of the event loop has no more time for jobs."""
 
     def schedule(self, mailbox: "Mailbox", /) -> None:
         """Have a worker run the mailbox."""

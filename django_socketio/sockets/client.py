@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django_socketio import events
+from django_socketio.concurrency.mailbox import Pool
+from django_socketio.concurrency.share import Share
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
@@ -33,6 +35,7 @@ class Client:
         "_lifecycles",
         "_request",
         "_session",
+        "_share",
         "_shared",
         "_size",
         "_stop_waiting",
@@ -51,6 +54,8 @@ class Client:
         """The session, until it is closed, and the sockets whose last handler has not run."""
         self._size = 0
         """Bytes received of a packet that is not complete yet."""
+        self._share: Share | None = None
+        """Runs the handlers of sockets beyond the first ones; made when there are that many."""
         self._closed = False
         self.login = login
         self._stop_waiting: Callable[[], object] | None = None
@@ -106,11 +111,26 @@ class Client:
         if not events.has_namespace(name):
             return refuse(self._session, self._shared.encoder, name, "Invalid namespace")
         self._replace(name)
-        lifecycle = SocketLifecycle(self._shared, self._session, self._request, packet, self)
+        lifecycle = SocketLifecycle(
+            self._shared, self._session, self._request, packet, self, self._workers()
+        )
         self._lifecycles[name] = lifecycle
         self._unfinished += 1
         self._has_decided()
         lifecycle.connect()
+
+    def _workers(self) -> Pool:
+        """Return the workers for one more socket of this client.
+
+        One client occupies at most half of all workers: a quarter by its first sockets, which have
+        no limit of their own, and another quarter by all further sockets together.
+        """
+        workers, quarter = self._shared.workers, max(1, self._shared.limits.workers // 4)
+        if self._unfinished <= quarter:
+            return workers
+        if self._share is None:
+            self._share = Share(workers, quarter)
+        return self._share
 
     def _replace(self, name: str) -> None:
         """End the socket that is connected to a namespace, or about to be, if there is one.

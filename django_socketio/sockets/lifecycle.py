@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from django_socketio.concurrency.workers import Mailbox
+from django_socketio.concurrency.mailbox import Mailbox, Pool
 from django_socketio.events.failures import FAILURES
 from django_socketio.events.handlers import Call
 from django_socketio.events.pipeline import UNHANDLED
@@ -68,6 +68,7 @@ class SocketLifecycle:
         request: the request of the handshake, as handlers get it.
         packet: the CONNECT.
         client: the client that the socket is one of.
+        workers: run the handlers.
 
     """
 
@@ -91,12 +92,13 @@ class SocketLifecycle:
         request: Any,
         packet: Packet,
         client: ClientOfSockets,
+        workers: Pool,
     ) -> None:
         self._shared = shared
         self._session = session
         self._client = client
         self._waiting_bytes = 0
-        self._mailbox = Mailbox(shared.workers)
+        self._mailbox = Mailbox(workers)
         self._accepted = False
         self._paused = False
         self.request = request

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from contextlib import closing, suppress
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -25,7 +26,9 @@ from benchmarks.attackers.wire import (
     text,
     websocket,
 )
-from django_socketio.events import on_disconnect, on_event
+from django_socketio.events import on_connect, on_disconnect, on_event
+from tests.clients import WebSocketClient
+from tests.waiting import wait_until
 
 CLOSE = 0x8
 
@@ -233,3 +236,84 @@ def test_a_client_that_closes_while_its_events_wait_is_answered(serve):
         server.call(gevent.sleep, 0.01)
         server.call(go.set)
         receive_until(connection, b"\x88\x02\x03\xe8")
+
+
+# One client does not keep all workers
+
+NAMESPACES = [f"/part-{number}" for number in range(99)]
+
+
+@pytest.fixture
+def slow():
+    """Has handlers of many namespaces wait until ``go`` is set; ``waiting`` lists those that do."""
+    slow = SimpleNamespace(waiting=[], go=gevent.event.Event())
+
+    def wait(request, socket, context, *args):
+        slow.waiting.append(socket.namespace)
+        slow.go.wait(8)
+        slow.waiting.remove(socket.namespace)
+
+    slow.wait = wait
+    return slow
+
+
+def assert_another_is_served(server, one, slow, most):
+    one.send("40/unknown,")  # which is answered without a worker, once all before it is read
+    assert one.receive().startswith("44/unknown,")
+    wait_until(lambda: slow.waiting)
+    other = WebSocketClient(server.port)
+    other.connect("/quick")
+    assert other.ask("echo", "here", namespace="/quick") == ["here"]
+    assert 0 < len(slow.waiting) <= most
+
+
+@pytest.fixture
+def quick():
+    on_connect(lambda request, socket, context: None, namespace="/quick")
+    on_event("echo", namespace="/quick")(lambda request, socket, context, text: text)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("workers", [3, 8])
+def test_a_slow_on_connect_of_many_namespaces_leaves_workers_to_others(serve, slow, workers):
+    for namespace in NAMESPACES:
+        on_connect(slow.wait, namespace=namespace)
+    server = serve(WORKERS=workers)
+    one = WebSocketClient(server.port)
+    for namespace in NAMESPACES:
+        one.send(f"40{namespace},")
+    assert_another_is_served(server, one, slow, most=max(2, workers // 2))
+    server.call(slow.go.set)
+    answered = [one.receive() for _ in NAMESPACES]
+    assert {answer.partition(",")[0] for answer in answered} == {f"40{n}" for n in NAMESPACES}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_client_that_connects_again_and_again_leaves_workers_to_others(serve, slow):
+    on_connect(slow.wait, namespace="/part")
+    server = serve(WORKERS=8)
+    one = WebSocketClient(server.port)
+    for _ in range(99):
+        one.send("40/part,")
+    assert_another_is_served(server, one, slow, most=4)
+    server.call(slow.go.set)
+    assert one.receive().startswith("40/part,")
+
+
+@pytest.mark.usefixtures("quick")
+def test_slow_events_of_many_namespaces_leave_workers_to_others(serve, slow):
+    for namespace in NAMESPACES:
+        on_event("wait", namespace=namespace)(slow.wait)
+    server = serve(WORKERS=8)
+    one = WebSocketClient(server.port)
+    for namespace in NAMESPACES:
+        one.connect(namespace)
+    for namespace in NAMESPACES:
+        one.emit("wait", id=1, namespace=namespace)
+        one.emit("wait", id=2, namespace=namespace)
+    assert_another_is_served(server, one, slow, most=4)
+    server.call(slow.go.set)
+    answers = [one.receive().partition("[")[0] for _ in range(2 * len(NAMESPACES))]
+    for namespace in NAMESPACES:
+        first, second = f"43{namespace},1", f"43{namespace},2"
+        assert answers.index(first) < answers.index(second)
