@@ -1,5 +1,6 @@
 """Options of the relay's URL and numbers of databases, with real servers of Redis."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -10,11 +11,13 @@ import pytest
 from django_socketio import RelayError
 from django_socketio.relay import wire
 from django_socketio.relay.redis.options import USABLE
+from django_socketio.relay.redis.script import PUBLISH
 from tests.production.documented import blocks
 from tests.programs import free_port
 from tests.redis_server import RedisServer
 from tests.relay.conftest import (
     A,
+    B,
     Stream,
     each_server,
     each_sharded,
@@ -241,6 +244,41 @@ def inbox_envelope(inbox):
     return inbox.envelopes[0]
 
 
+def publish_past_the_bytes_of_a_log(url, new, *topics):
+    """Have the script cut a log, drop a whole log, and drop messages that several logs share."""
+    relay, inbox = new(url=url, log_bytes=3000)
+    for topic in topics:
+        relay.subscribe(topic, inbox.deliver)
+    texts = [f"{number}" * 400 for number in range(10)]
+    shared = [f"{number}" * 600 for number in range(10)]
+    for text in texts:
+        relay.publish(message(text, topics[0]))
+    for text in [*shared, "big" * 1000]:
+        relay.publish(message(text, *topics))
+    inbox.wait_for("big" * 1000)
+    assert (inbox.messages, inbox.lost) == ([*texts, *shared, "big" * 1000], [])
+    for topic in topics:
+        assert len(relay._publisher.log(topic, 0)) == 1
+
+
+@each_server
+def test_a_user_with_the_documented_rights_publishes_past_the_bytes_of_a_log(
+    redis_server, new_redis
+):
+    rights, _ = documented_rights()
+    redis_server.client.execute_command("ACL", "SETUSER", "chat", "on", *rights)
+    url = redis_server.url.replace("//", "//chat:password@")
+    publish_past_the_bytes_of_a_log(url, new_redis, A, B)
+    assert redis_server.client.acl_log() == []
+
+
+def test_all_commands_of_the_script_are_documented_rights():
+    commands = {name.lower() for name in re.findall(r"call\('(\w+)'", PUBLISH)}
+    rights, _ = documented_rights()
+    granted = {right.lstrip("+").partition("|")[0] for right in rights if right[0] == "+"}
+    assert {"xadd", "xtrim", "pubsub"} <= commands <= granted
+
+
 @each_sharded
 @pytest.mark.needs("shards")
 def test_a_user_with_the_documented_rights_can_use_a_cluster(cluster):
@@ -263,5 +301,6 @@ def test_a_user_with_the_documented_rights_can_use_a_cluster(cluster):
         assert (inbox.messages, inbox.lost) == (stream.accepted, [])
         relay.unsubscribe(A)
         wait_until(lambda: relay.publish(message("nobody")) == 0)
+        publish_past_the_bytes_of_a_log(url, new, A, B)
     for node in cluster.nodes:
         assert node.client.acl_log() == []
