@@ -1,7 +1,7 @@
 """The channels of this process: which sockets are on which, and how a message reaches them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.concurrency.workers import FAILURES
@@ -13,8 +13,8 @@ logger = get_logger("django_socketio.relay")
 
 Encoded = TypeVar("Encoded", bound=EncodedPacket)
 
-Encode = Callable[[str, str, tuple[Any, ...]], EncodedEvent]
-"""Encodes an event of a namespace: its name and its arguments."""
+Encode = Callable[[Envelope], EncodedEvent]
+"""Encodes the event of an envelope."""
 
 
 class Subscriber(Protocol):
@@ -149,7 +149,7 @@ class Channels:
         members = self._receivers(envelope.topics)
         if not members:
             return 0
-        encoded = self._encode(envelope.namespace, envelope.event, envelope.args)
+        encoded = self._encode(envelope)
         exclude = envelope.exclude
         received = 0
         for subscriber, backlog in members:

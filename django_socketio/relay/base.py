@@ -2,7 +2,7 @@
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,8 @@ def everyone_topic(namespace: str) -> str:
 class Envelope:
     """An event on its way to all sockets that are on any of its topics, once each.
 
-    ``exclude`` is the id of a socket that does not get it: the one that sent it.
+    ``exclude`` is the id of a socket that does not get it: the one that sent it. ``encoded`` is its
+    event as JSON text and attachments, where a relay has encoded it in this process.
     """
 
     topics: tuple[str, ...]
@@ -43,6 +44,7 @@ class Envelope:
     args: tuple[Any, ...]
     exclude: str | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
+    encoded: tuple[str, Sequence[bytes]] | None = field(default=None, compare=False, repr=False)
 
 
 Deliver = Callable[[Envelope], int]
@@ -57,6 +59,8 @@ class Relay(ABC):
         """Hand the envelope on; return how many sockets or processes received it.
 
         Raises:
+            EventError: the event or the namespace cannot have its name.
+            TypeError, ValueError: an argument cannot be written as JSON, or read again.
             RelayError: it could not be handed on. Nobody received it; or, where its topics are on
                 several nodes of a cluster, not everybody: the error then says so.
 

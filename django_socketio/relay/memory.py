@@ -1,16 +1,26 @@
 """The relay of a site with one server process: no Redis is needed."""
 
+from django_socketio.protocol.json import Default
+from django_socketio.relay import wire
 from django_socketio.relay.base import Deliver, Envelope, Relay
 
 
 class MemoryRelay(Relay):
-    """Hands envelopes to the sockets of this process, at once."""
+    """Hands envelopes to the sockets of this process, at once.
 
-    def __init__(self) -> None:
+    Args:
+        default: turns values that JSON does not know into ones that it knows.
+
+    """
+
+    def __init__(self, default: Default | None = None) -> None:
+        self._default = default
         self._subscriptions: dict[str, Deliver] = {}
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope to the sockets of this process; return how many received it."""
+        # Encoded here, once for all, because what other relays refuse must be refused here as well.
+        object.__setattr__(envelope, "encoded", wire.encode_event(envelope, self._default))
         subscriptions = self._subscriptions
         # One delivery serves all topics: a socket that is on several gets one copy.
         delivers = {subscriptions[topic] for topic in envelope.topics if topic in subscriptions}

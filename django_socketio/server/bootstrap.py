@@ -64,7 +64,7 @@ class Process:
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.timers = Timers()
         encoder = Encoder(relays.encode_default)
-        channels = Channels(self.relay, encoder.event, limits.max_unsent_bytes)
+        channels = Channels(self.relay, encoder.envelope, limits.max_unsent_bytes)
         workers = Workers(
             limits.workers, database.around_turn, give_back=database.give_back_of_worker
         )

@@ -31,7 +31,7 @@ def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> 
 
     """
     if conf.get("RELAY_URL") is None:
-        return MemoryRelay()
+        return MemoryRelay(encode_default)
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
     relay.listen()
     return cast(Relay, relay)

@@ -7,6 +7,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Packet
+from django_socketio.relay.base import Envelope
 from django_socketio.transports.encoded import EncodedPacket
 
 
@@ -33,6 +34,19 @@ class Encoder:
         data = [event, *args]
         text, attachments = socketio.encode_data(data, self._default)
         return EncodedEvent(namespace, data, id, text, attachments)
+
+    def envelope(self, envelope: Envelope) -> EncodedEvent:
+        """Return the event of an envelope, whose relay may have encoded it.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be written as JSON.
+
+        """
+        if envelope.encoded is None:
+            return self.event(envelope.namespace, envelope.event, envelope.args)
+        text, attachments = envelope.encoded
+        data = [envelope.event, *envelope.args]
+        return EncodedEvent(envelope.namespace, data, None, text, attachments)
 
     def packet(self, packet: Packet) -> EncodedPacket:
         """Return a packet of any type.

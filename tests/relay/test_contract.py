@@ -4,8 +4,11 @@ import threading
 
 import pytest
 
+from django_socketio.exceptions import EventError
 from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.wire import MAX_DEPTH
 from tests.relay.conftest import KINDS, A, B, Stream, message
+from tests.relay.refused import NAMES, REFUSED, nested
 from tests.waiting import wait_until
 
 
@@ -121,13 +124,29 @@ def test_everybody_sees_the_messages_of_many_publishers_in_the_same_order(pair):
     assert len({tuple(content) for content in inbox1.messages}) == 400
 
 
-def test_what_cannot_be_written_is_told_to_the_publisher_or_delivered(pair):
-    (here, inbox), _ = pair
-    here.subscribe(A, inbox.deliver)
-    try:
-        here.publish(message(object()))
-    except TypeError as error:
-        assert "object" in str(error)
+@pytest.mark.parametrize("topic", [A, B], ids=["heard", "unheard"])
+def test_what_a_receiver_could_not_read_is_refused(pair, topic):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    for value in REFUSED.values():
+        with pytest.raises((TypeError, ValueError)):
+            here.publish(message(value, topic))
+    for namespace, event in NAMES:
+        with pytest.raises(EventError):
+            here.publish(Envelope((topic,), namespace, event, ()))
+    here.publish(message("next"))
+    inbox.wait_for("next")
+    assert (inbox.messages, inbox.lost) == (["next"], [])
+
+
+def test_the_deepest_value_that_every_relay_takes(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    deepest = nested(MAX_DEPTH - 1)
+    here.publish(message(deepest))
+    inbox.wait_for(deepest)
+    with pytest.raises(ValueError, match="more than 250 levels deep"):
+        here.publish(message([deepest]))
 
 
 def test_a_message_for_several_topics_is_delivered_once_for_all_of_them(pair):

@@ -15,6 +15,7 @@ from django_socketio.relay.base import Envelope
 from django_socketio.server.relays import encode_default
 from django_socketio.sockets.encoder import Encoder
 from tests.relay.conftest import A, message
+from tests.relay.refused import NAMES, REFUSED, nested
 
 placeholder = st.just("_placeholder")
 anything = st.recursive(
@@ -76,29 +77,6 @@ def test_what_is_accepted_is_received_as_in_one_process(envelope):
     assert received.exclude == envelope.exclude
 
 
-LOOP: list = []
-LOOP.append(LOOP)
-
-
-def nested(depth):
-    value = "x"
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-REFUSED = {
-    "an object": object(),
-    "a set": {1},
-    "a key that is none": {(1, 2): 3},
-    "itself": LOOP,
-    "too deep": nested(300),
-    "far too deep": nested(100_000),
-    "a placeholder beside bytes": [b"x", {"_placeholder": True, "num": 0}],
-    "an integer of 5000 digits": 10**5000,
-}
-
-
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_read_is_refused_before_anything_is_sent(new_redis, redis_server, value):
     relay, inbox = new_redis()
@@ -110,17 +88,6 @@ def test_what_cannot_be_read_is_refused_before_anything_is_sent(new_redis, redis
     assert (inbox.messages, inbox.lost) == (["next"], [])
     _, log = relay._names.keys(A)
     assert redis_server.client.xlen(log) == 1
-
-
-NAMES = [
-    ("/", "connect"),
-    ("/", 5),
-    ("/", None),
-    ("admin", "m"),
-    ("/a,b", "m"),
-    ("", "m"),
-    (5, "m"),
-]
 
 
 @pytest.mark.parametrize(("namespace", "event"), NAMES)
