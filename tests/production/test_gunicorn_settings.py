@@ -12,6 +12,7 @@ from gunicorn import config
 from django_socketio.protocol.http.fields import Fields, HeadRefused
 from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
+from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.worker import Worker
 from tests.clients import PollingClient, raw_request, response
 from tests.production.programs import GUNICORN
@@ -163,6 +164,42 @@ def test_limits_of_gunicorn_hold_by_default(shared):
     assert ask(shared, f"Aaa: {'x' * 8_190}")[0] == 431
     assert ask(shared, path=f"/environ/?{'x' * 4_000}")[0] == 200
     assert ask(shared, path=f"/environ/?{'x' * 4_100}")[0] == 414
+
+
+def test_all_header_fields_together_may_have_what_raised_limits_allow(gunicorn):
+    server = gunicorn("--limit-request-field_size", "70000", workers=1)
+    assert ask(server, f"Aaa: {'x' * 69_990}")[0] == 200
+    assert ask(server, *[f"Aaa: {'x' * 60_000}"] * 5)[0] == 200
+    assert ask(server, f"Aaa: {'x' * 70_000}")[0] == 431
+
+
+SIZES = [
+    ((100, 8_190), 65_536),
+    ((20, 1_000), 65_536),
+    ((100, 0), 65_536),
+    ((200, 8_190), 1_638_000),
+    ((100, 65_536), 6_553_600),
+    ((101, 10), 65_536),
+    ((0, 8_190), 8_323_072),
+    ((100, 1_000_000), 8_323_072),
+]
+
+
+@pytest.mark.parametrize(("limits", "size"), SIZES)
+def test_limits_of_heads_that_cannot_be_kept_are_named(limits, size):
+    cfg = config.Config()
+    cfg.set("limit_request_fields", limits[0])
+    cfg.set("limit_request_field_size", limits[1])
+    assert head_limits(cfg).size == size
+    problem = too_large(cfg) or ""
+    assert ("8323072 bytes at most are read" in problem) is (size == 8_323_072)
+    names = ("limit_request_fields", "limit_request_field_size")
+    assert all(name in problem for name in names) or not problem
+
+
+def test_gunicorn_says_that_it_cannot_read_such_heads(gunicorn):
+    server = gunicorn("--limit-request-fields", "0", workers=1)
+    server.wait_for("limit_request_fields = 0 and limit_request_field_size = 8190 allow")
 
 
 # Hooks

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gunicorn.config import PostRequest, PreRequest
 
-from django_socketio.protocol.http.fields import HeadLimits
 from django_socketio.server import hijack
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.opaque import Opaque
@@ -14,24 +13,6 @@ from django_socketio.transports.http import EngineRequest, Environ
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
-
-MAX_LINE = 8_190
-"""Bytes of a request line; gunicorn takes no more either."""
-
-MAX_FIELDS = 32_768
-"""Header fields where ``limit_request_fields`` is 0."""
-
-DEFAULT_FIELD = 8_190
-"""Bytes of a header field where ``limit_request_field_size`` is 0."""
-
-
-def head_limits(cfg: Any) -> HeadLimits:
-    """Return the limits that ``limit_request_line`` and its like set; 0 means gunicorn's own."""
-    return HeadLimits(
-        min(cfg.limit_request_line or MAX_LINE, MAX_LINE),
-        min(cfg.limit_request_fields or MAX_FIELDS, MAX_FIELDS),
-        cfg.limit_request_field_size or DEFAULT_FIELD,
-    )
 
 
 class Request(NamedTuple):

@@ -25,12 +25,8 @@ from django_socketio.relay.memory import MemoryRelay
 from django_socketio.server import garbage
 from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
-from django_socketio.server.gunicorn.requests import (
-    GunicornHandler,
-    GunicornServer,
-    Hooks,
-    head_limits,
-)
+from django_socketio.server.gunicorn.head_limits import head_limits, too_large
+from django_socketio.server.gunicorn.requests import GunicornHandler, GunicornServer, Hooks
 from django_socketio.server.handoff import router as handoff
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.router import Handoff
@@ -115,6 +111,8 @@ class Worker(base.Worker):
             self.log.error(problem)
         for problem in gunicorn_settings.without_effect(self.cfg):
             self.log.warning(problem)
+        if too_large_heads := too_large(self.cfg):
+            self.log.warning(too_large_heads)
 
     # Starting
 
