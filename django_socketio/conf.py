@@ -212,6 +212,7 @@ SETTINGS = {
     "PING_INTERVAL": _seconds(_LIMITS.ping_interval),
     "PING_TIMEOUT": _seconds(_LIMITS.ping_timeout),
     "REQUEST_TIMEOUT": _seconds(30.0),
+    "SEND_TIMEOUT": _seconds(60.0),
     "CONNECT_TIMEOUT": _seconds(_LIMITS.connect_timeout),
     "MAX_PAYLOAD_PACKETS": _count(_LIMITS.max_payload_packets, "packets"),
     "MAX_ATTACHMENTS": _count(_LIMITS.max_attachments, "attachments"),

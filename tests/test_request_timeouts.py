@@ -1,10 +1,14 @@
 """Clients that open a connection and send nothing, or stop in the middle of a request."""
 
+import logging
+import socket
+import struct
 import time
 
 import pytest
 
-from django_socketio.server import pywsgi as handler
+from django_socketio.concurrency import repeats
+from django_socketio.server import deadlines
 from tests.clients import PollingClient, raw_request, response
 from tests.waiting import wait_until
 
@@ -19,6 +23,11 @@ def server(serve):
 
 def connections(server):
     return server.call(lambda: len(server.server._wsgi.connections))
+
+
+def faults(caplog):
+    """Return what the log says of clients."""
+    return [record for record in caplog.records if record.name == "django_socketio.server"]
 
 
 def ends(connection):
@@ -86,7 +95,7 @@ def test_a_body_that_comes_slowly_is_read(serve):
 
 
 def test_a_connection_without_a_request_is_closed(server, monkeypatch):
-    monkeypatch.setattr(handler, "IDLE_TIMEOUT", TIMEOUT)
+    monkeypatch.setattr(deadlines, "IDLE_TIMEOUT", TIMEOUT)
     silent, used = raw_request(server.port, b""), raw_request(server.port, HEAD + b"\r\n")
     assert response(used)[0] == 200
     assert ends(silent) == ends(used) == b""
@@ -98,3 +107,44 @@ def test_a_poll_that_waits_is_no_request_that_stops(server):
     client.connect()
     time.sleep(2 * TIMEOUT)
     assert client.subscribe("room") is True
+
+
+@pytest.mark.parametrize("sent", [b"G", HEAD + b"X-Field"])
+def test_the_log_says_why_and_by_which_setting(server, sent, caplog):
+    caplog.set_level(logging.INFO, "django_socketio.server")
+    ends(raw_request(server.port, sent))
+    wait_until(lambda: faults(caplog))
+    (record,) = faults(caplog)
+    assert record.levelname == "INFO"
+    text = "the head of a request took more than 0.2 s (SOCKETIO_REQUEST_TIMEOUT)"
+    assert record.getMessage().endswith(text)
+
+
+def test_the_log_says_that_a_body_stopped(server, caplog):
+    caplog.set_level(logging.INFO, "django_socketio.server")
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+    ends(raw_request(server.port, head.encode()))
+    wait_until(lambda: "SOCKETIO_REQUEST_TIMEOUT" in caplog.text)
+    assert [record.levelname for record in faults(caplog)] == ["INFO"]
+    assert "the body of a request came too slowly" in caplog.text
+
+
+@pytest.mark.parametrize("sent", [HEAD[:-1], HEAD, HEAD + b"X-Field"])
+def test_a_client_that_breaks_off_within_a_head_writes_nothing(server, sent, caplog, capfd):
+    connection = raw_request(server.port, sent)
+    wait_until(lambda: connections(server) == 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    wait_until(lambda: connections(server) == 0)
+    assert faults(caplog) == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_clients_cannot_fill_the_log_with_requests_that_are_none(server, caplog):
+    for _ in range(2 * repeats.WRITTEN):
+        ends(raw_request(server.port, b"no request\r\n\r\n"))
+    assert [record.levelname for record in faults(caplog)] == ["WARNING"] * repeats.WRITTEN
+    server.stop()  # which ends the interval
+    more = f"{repeats.WRITTEN} more like this within 10 s: Invalid request"
+    wait_until(lambda: more in caplog.text)

@@ -38,6 +38,7 @@ BAD_VALUES = {
     "PING_INTERVAL": 0,
     "PING_TIMEOUT": "20",
     "REQUEST_TIMEOUT": 0,
+    "SEND_TIMEOUT": 0,
     "CONNECT_TIMEOUT": float("inf"),
     "MAX_MESSAGE_SIZE": True,
     "WORKERS": 0,

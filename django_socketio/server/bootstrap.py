@@ -26,6 +26,7 @@ from django_socketio.security import permissions, signals
 from django_socketio.security.login_registry import LoginRegistry
 from django_socketio.security.throttling import Floodgate, throttled
 from django_socketio.server import database, forking, message_log, relays
+from django_socketio.server.deadlines import Timeouts
 from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.client import Client
@@ -57,7 +58,7 @@ class Process:
 
     def __init__(self) -> None:
         limits = conf.limits()
-        self.request_timeout: float = conf.get("REQUEST_TIMEOUT")
+        self.timeouts = Timeouts(conf.get("REQUEST_TIMEOUT"), conf.get("SEND_TIMEOUT"))
         self.hub = gevent.get_hub()
         self.addresses: list[Any] = []
         self.signals_of: Any = None

@@ -78,7 +78,7 @@ class DevelopmentServer:
         self.process.listens(listener.getsockname(), crew)
         self.process.start()
         self._wsgi.start()
-        self._wsgi.watch(self.process.timers, self.process.request_timeout)
+        self._wsgi.watch(self.process.timers, self.process.timeouts)
 
     def _listen(self) -> Any:
         family = AF_INET6 if self._ipv6 else socket.AF_INET

@@ -119,10 +119,10 @@ def _begin_anew(process: ForkingServer) -> None:
 
 def _end_with_handler() -> None:
     _Hook.is_child = True
-    RequestHandler._sendall = _leave_unanswered
+    RequestHandler._sendall = _leave_unanswered  # type: ignore[assignment, method-assign]
 
 
-def _leave_unanswered(handler: RequestHandler, data: bytes) -> NoReturn:
+def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoReturn:
     """End where a view's answer would be sent: the client gets that of the parent."""
     has_failed = bytes(handler.status or b"").startswith(b"5")
     forks.leave(SystemExit(int(has_failed)))

@@ -1,23 +1,23 @@
 """gevent's pywsgi, reading HTTP requests from connections that may be hijacked from it."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from socket import AF_UNIX, IPPROTO_TCP, SHUT_RD, TCP_NODELAY
+from contextlib import closing
+from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
-from gevent import kill
+from gevent import Timeout, kill
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.concurrency.turns import Turns
 from django_socketio.concurrency.workers import Workers
-from django_socketio.logs import printable
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.server import hijack
 from django_socketio.server.chunked import read_chunks
+from django_socketio.server.client_faults import ClientFaults
+from django_socketio.server.deadlines import TLS_OVERDUE, Deadlines, Timeouts
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.stream import Stream
@@ -25,14 +25,8 @@ from django_socketio.server.stream import Stream
 IDLE = 0.5
 """Seconds without a request, after which ``close_if_idle`` closes a connection."""
 
-LONGEST_PAUSE = 5.0
-"""Seconds between two looks at clients that take too long."""
-
-SLOWEST = 1_000.0
-"""Bytes a second that a body may come at, in the long run, while it is waited for."""
-
-IDLE_TIMEOUT = 75.0
-"""Seconds without a request, after which a connection is closed; proxies keep theirs for less."""
+CLOSED = "Closed a connection (from %s): %s"
+NO_TLS = "A TLS handshake failed (from %s): %s"
 
 # The name as it is, or percent-encoded: both mean "sid" to whoever reads the query.
 _SID = re.compile(r"(?i)((?<![^?&\s])(?:s|%73)(?:i|%69)(?:d|%64)=[^&\s]{0,4})[^&\s]*")
@@ -90,6 +84,8 @@ class RequestHandler(WSGIHandler):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     close_connection: bool
+    status: Any
+    code: Any
     handed_off = False
     """Whether another process goes on with the connection, and answers the request."""
     once = False
@@ -101,15 +97,17 @@ class RequestHandler(WSGIHandler):
         self, sock: Any, address: Any, server: "HTTPServer", received: bytes = b""
     ) -> None:
         super().__init__(sock, address, server, Stream(sock, received, server.turns))
+        self.deadlines = Deadlines(sock, self.rfile)
+        self._lost: OSError | None = None
+        """The error by which an answer ended before it was sent."""
         self._waits_since: float | None = None
-        self._reads_head = False
 
     def read_requestline(self) -> str:
         """Wait for a request."""
         self.environ = None
         self.rfile.give_turn()
         self._waits_since = clock()
-        self._reads_head = True
+        self.deadlines.reads_head = True
         self.rfile.begin()
         line: str = super().read_requestline()
         self._waits_since = None
@@ -118,31 +116,7 @@ class RequestHandler(WSGIHandler):
     def close_if_idle(self) -> None:
         """Close the connection if no request has come on it for a while."""
         if self._waits_since is not None and clock() - self._waits_since >= IDLE:
-            self._end_reading()
-
-    def close_if_overdue(self, now: float, timeout: float) -> None:
-        """Close the connection if its client takes too long to send what is waited for.
-
-        Args:
-            now: the time.
-            timeout: seconds in which the head of a request has to come, and which may pass between
-                two pieces of its body.
-
-        """
-        since = None if self.rfile.closed else self.rfile.waits_since()
-        if since is not None and self._is_overdue(now, since, timeout):
-            self._end_reading()
-
-    def _is_overdue(self, now: float, since: float, timeout: float) -> bool:
-        if self._reads_head:
-            began = self.rfile.began()
-            return now - since >= IDLE_TIMEOUT if began is None else now - began >= timeout
-        waited, size = self.rfile.counted()
-        return now - since >= timeout or waited + now - since >= timeout + size / SLOWEST
-
-    def _end_reading(self) -> None:
-        with suppress(OSError), hijack.Socket(fileno=os.dup(self.socket.fileno())) as sock:
-            sock.shutdown(SHUT_RD)  # pywsgi finds its end
+            self.deadlines.end_reading()
 
     def read_request(self, raw_requestline: str) -> bool:
         """Read the request's head, and keep it as it came.
@@ -160,7 +134,7 @@ class RequestHandler(WSGIHandler):
             )
         self.head = [raw_requestline.encode("latin-1")]
         read: bool = super().read_request(raw_requestline)
-        self._reads_head = False
+        self.deadlines.reads_head = False
         self.rfile.count()
         return read
 
@@ -191,6 +165,8 @@ class RequestHandler(WSGIHandler):
         return fields
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
+        if isinstance(error, OSError) and not isinstance(error, _InvalidClientInput):
+            raise error  # of the connection: nobody is left to be answered
         refusal: tuple[str, bytes] = super()._handle_client_error(error)
         if isinstance(error, HeadRefused):
             line = f"HTTP/1.1 {error.status.value} {error.status.phrase}\r\n"
@@ -227,9 +203,27 @@ class RequestHandler(WSGIHandler):
         if self.command != "HEAD":
             super()._write(data)
 
+    def _sendall(self, data: bytes | bytearray) -> None:
+        try:
+            self.deadlines.sending.send_all(data)
+        except OSError as error:
+            self._lost = error
+            self.status = f"socket error: {error}"  # for the access log, as pywsgi has it
+            self.code = -abs(self.code)
+            raise
+        self.response_length += len(data)
+
+    def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Report an error of the application; a client that has gone is none."""
+        if error is self._lost:
+            self.close_connection = True
+        else:
+            super().handle_error(kind, error, traceback)
+
     def log_error(self, msg: str, *args: object) -> None:
         """Log what was wrong with a request, without its sid."""
-        super().log_error(mask_sids(msg), *(printable(mask_sids(str(arg))) for arg in args))
+        if self.deadlines.overdue is None:  # that is logged once the connection is closed
+            self.server.faults.warning(msg, *(mask_sids(str(arg)) for arg in args))
 
 
 class HTTPServer(WSGIServer):
@@ -245,6 +239,8 @@ class HTTPServer(WSGIServer):
     head_limits = HeadLimits()
     max_accept = 16
     stopping = False
+    faults: ClientFaults
+    timeouts: Timeouts
 
     def __init__(self, *args: Any, http_workers: Workers, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -278,16 +274,33 @@ class HTTPServer(WSGIServer):
         """Serve a connection that another process accepted."""
         with handed.socket as sock:
             handler = self.handler_class(sock, handed.address, self, handed.received)
-            handler.once = handed.once
+            handler.once = handler.deadlines.is_carried = handed.once
             self._serve(handler)
 
     def _serve(self, handler: RequestHandler) -> None:
         self.connections[handler] = getcurrent()
         try:
             handler.handle()
+        except OSError:
+            pass  # of the connection: its client has gone
         finally:
             del self.connections[handler]
             self._start_accepting_if_started()
+        if overdue := handler.deadlines.overdue:
+            self.faults.info(CLOSED, handler.client_address, overdue)
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Serve a connection that begins with a TLS handshake."""
+        try:
+            with Timeout(self.timeouts.request, TimeoutError):
+                connection = self.wrap_socket(client_socket, **self.ssl_args)
+        except TimeoutError:
+            self.faults.info(CLOSED, address, TLS_OVERDUE % self.timeouts.request)
+        except OSError as error:
+            self.faults.info(NO_TLS, address, error)
+        else:
+            with closing(connection):
+                self.handle(connection, address)
 
     def close(self) -> None:
         """Stop accepting; each connection is closed after the request that it carries."""
@@ -300,22 +313,22 @@ class HTTPServer(WSGIServer):
         for worker in self.connections.values():
             kill(worker)
 
-    def watch(self, timers: Timers, timeout: float) -> None:
-        """Close, from now on, the connections of clients that take too long to send a request.
+    def watch(self, timers: Timers, timeouts: Timeouts) -> None:
+        """Close, from now on, the connections of clients that take too long, and log faults.
 
         Args:
             timers: call back when it is time to look.
-            timeout: see ``RequestHandler.close_if_overdue``.
+            timeouts: what clients have.
 
         """
-        pause = min(timeout / 4, LONGEST_PAUSE)
+        self.faults, self.timeouts = ClientFaults(self.error_log, timers), timeouts
 
         def look(now: float) -> float:
             for handler in list(self.connections):
-                handler.close_if_overdue(now, timeout)
-            return now + pause
+                handler.deadlines.look(now, timeouts)
+            return now + timeouts.pause
 
-        timers.set(clock() + pause, look)
+        timers.set(clock() + timeouts.pause, look)
 
     def close_idle(self) -> None:
         """Close the connections that have carried no request for a while."""

@@ -34,6 +34,7 @@ urlpatterns = [
     path("seen/", lambda request: JsonResponse(seen(request))),
     path("environ/", environ),
     path("fail/", fail),
+    path("large/", lambda request: HttpResponse(b"x" * 4_000_000)),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("digest/", lambda request: HttpResponse(in_thread(digest, "of a view"))),
     path("fork/<str:way>/", fork_in_view),

@@ -207,7 +207,7 @@ class Worker(base.Worker):
         one.hooks, one.forwarding = self.hooks, self.forwarding
         one.head_limits = head_limits(self.cfg)
         one.start()
-        one.watch(self.process.timers, self.process.request_timeout)
+        one.watch(self.process.timers, self.process.timeouts)
         return one
 
     def _serve_handed(self, handed: HandedConnection) -> None:

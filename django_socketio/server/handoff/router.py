@@ -195,24 +195,24 @@ def _pass(connection: Any, handler: Any) -> Callable[[], None]:
     except BaseException:
         near.close()
         raise
-    return partial(_carry, handler.socket, near)
+    return partial(_carry, handler, near)
 
 
 def _nothing() -> None:
     """Do nothing: the other process reads and writes the connection itself."""
 
 
-def _carry(client: Any, near: Any) -> None:
+def _carry(handler: Any, near: Any) -> None:
     with near:
-        upwards = gevent.spawn(_copy, client, near)
-        _copy(near, client)
+        upwards = gevent.spawn(_copy, handler.socket, near.sendall)
+        _copy(near, handler.deadlines.sending.send_all)
         upwards.kill()
 
 
-def _copy(source: Any, sink: Any) -> None:
+def _copy(source: Any, send: Callable[[bytes], None]) -> None:
     with suppress(OSError):
         while data := source.recv(CHUNK):
-            sink.sendall(data)
+            send(data)
 
 
 def _offer(connection: Any, handler: Any, sock: Any, once: bool) -> None:
