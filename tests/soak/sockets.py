@@ -47,6 +47,7 @@ class Guest(threading.Thread):
         self._ports, self._channels, self._over = ports, channels, over
         self.stays = []
         self.counts = Counter()
+        self.failure = None
         self.start()
 
     def come(self, kind, channel):
@@ -85,14 +86,19 @@ def listen(client, stay, until):
 
 
 class Visitor(Guest):
-    """Comes, stays for seconds, and leaves in one way or another, again and again."""
+    """Comes, stays for seconds, and leaves in one way or another, again and again.
+
+    A server that is reloaded cuts visitors off; one that stays must not, whoever attacks it.
+    """
 
     def run(self):
         while not self._over.is_set():
             try:
                 self._visit()
-            except BROKEN + QUIET:
+            except BROKEN + QUIET as failure:
                 self.counts["sockets cut off by a server"] += 1
+                if len(self._ports) == 1:
+                    self.failure = failure
 
     def _visit(self):
         client, stay = self.come(random.choice(list(KINDS)), random.choice(self._channels))
@@ -113,7 +119,6 @@ class Resident(Guest):
     def __init__(self, port, kind, channel, over):
         self._kind = kind
         self.subscribed = threading.Event()
-        self.failure = None
         super().__init__([port], [channel], over)
 
     def run(self):

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from tests.programs import ROOT
+from tests.programs import ROOT, free_port
 from tests.soak.__main__ import print_process
+from tests.soak.attackers import Attacker
 from tests.soak.ledger import END, Message, Stay, audit
+from tests.soak.sockets import Visitor
+from tests.waiting import wait_until
 
 
 def test_some_seconds_of_it():
@@ -21,9 +25,10 @@ def test_some_seconds_of_it():
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.rpartition("  ") for line in done.stdout.splitlines()]
     table = {name.strip(): number.replace(",", "") for name, _, number in rows}
-    assert int(table["messages accepted"]) > 50
+    assert int(table["messages accepted"]) > 20
     assert int(table["delivered to sockets"]) > int(table["messages accepted"])
     assert table["lost in silence"] == table["duplicates"] == table["out of order"] == "0"
+    assert int(table["attacks"]) >= 3
     for fault in ("Redis connections killed", "Redis killed and started", "servers reloaded"):
         assert int(table[fault]) > 0
     for sockets in ("by polling", "by websocket", "that broke", "that left in order"):
@@ -82,8 +87,25 @@ def test_what_was_told_is_not_lost_in_silence():
 
 
 @pytest.mark.parametrize(
-    ("after", "grown"), [((50, 20), False), ((70, 20), True), ((50, 40), True)]
+    ("after", "grown"), [((50, 20), False), ((90, 20), True), ((50, 40), True)]
 )
 def test_growth_is_told(capsys, after, grown):
     assert print_process("worker", (50, 10), after) is grown
     assert ("GROWN" in capsys.readouterr().out) is grown
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_a_visitor_that_a_server_cuts_off_has_failed_unless_it_is_reloaded(reloaded):
+    over, ports = threading.Event(), [free_port()]
+    visitor = Visitor(ports * 2 if reloaded else ports, ["a"], over)
+    wait_until(lambda: visitor.counts["sockets cut off by a server"])
+    over.set()
+    visitor.join()
+    assert (visitor.failure is None) is reloaded
+
+
+def test_an_attacker_that_ends_has_failed():
+    attacker = Attacker(free_port(), ["no attack"], 20)
+    wait_until(lambda: attacker.failure is not None)
+    attacker.stop()
+    assert attacker.counts["attacks"] == 0

@@ -1,6 +1,7 @@
 """Handlers that answer without the relay, and tell clients what the relay has lost."""
 
 import os
+import time
 
 from django_socketio import RelayGap
 from django_socketio.events import on_connect, on_error, on_event
@@ -19,6 +20,24 @@ def pid(request, socket, context):
 @on_event("sync")
 def sync(request, socket, context):
     """Answer: by then, all that the server had sent before is with the client."""
+
+
+@on_event("who")
+def who(request, socket, context):
+    return str(request.user)
+
+
+@on_event("work")
+def work(request, socket, context):
+    """Compute for a millisecond."""
+    until = time.thread_time() + 0.001
+    while time.thread_time() < until:
+        pass
+
+
+@on_event("fail")
+def fail(request, socket, context):
+    raise ValueError("a mistake")
 
 
 @on_error
