@@ -55,7 +55,8 @@ def encode_event(
 
     """
     check_event(envelope.event)
-    _check_namespace(envelope.namespace)
+    if envelope.namespace != "/":  # as most are
+        _check_namespace(envelope.namespace)
     text, attachments = socketio.encode_data([envelope.event, *envelope.args], default)
     _check_depth(text)
     return text, attachments
