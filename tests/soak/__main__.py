@@ -31,7 +31,7 @@ def main():
     seconds = parser.parse_args().seconds
     with contextlib.ExitStack() as stack:
         site = Site(stack)
-        if seconds > 2 * WARM_UP:
+        if seconds >= 2 * WARM_UP:
             run(site, WARM_UP)
             seconds -= WARM_UP
         before = site.measure()
