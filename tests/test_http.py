@@ -5,6 +5,7 @@ import itertools
 import json
 import socket as sockets
 
+import gevent
 import pytest
 
 from django_socketio.events import on_connect, on_event, on_message
@@ -158,6 +159,28 @@ def test_after_a_close_there_is_nothing_to_get(server):
     client = PollingClient(server.port)
     client.send("1")
     assert get(server.port, client.path)[0] == 400
+
+
+def test_nothing_is_read_of_a_payload_after_its_close_packet(server):
+    client = PollingClient(server.port)
+    assert get(server.port, client.path, "POST", b"1\x1eno packet") == (200, "ok")
+
+
+def test_nothing_is_read_of_a_payload_after_the_server_has_ended_its_session(serve):
+    server = serve(MAX_WAITING_EVENTS=1)
+    session = None
+
+    @on_message
+    def end(request, socket, context, message):
+        gevent.idle()  # until the POST waits for the events before its last packet
+        session.close(Reason.SESSION_ENDED)
+
+    client = PollingClient(server.port)
+    client.connect()
+    session = server.process.engine.sessions[client.sid]
+    events = ['42["message",1]'] * 3
+    body = "\x1e".join([*events, "no packet"]).encode()
+    assert get(server.port, client.path, "POST", body) == (200, "ok")
 
 
 def test_an_answer_holds_at_most_16_packets(server):

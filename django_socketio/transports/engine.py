@@ -238,6 +238,8 @@ class Engine:
         for packet in packets:
             session.packet_received(packet)
             session.wait_until_read()
+            if session.protocol.is_over:
+                return
             if clock() >= end:
                 self._acceptor.turns.wait()
                 end = clock() + LONG
