@@ -32,6 +32,7 @@ class WebSocketReader:
 
     __slots__ = (
         "_dead",
+        "_is_queued",
         "_left",
         "_paused",
         "_protocol",
@@ -46,6 +47,8 @@ class WebSocketReader:
         self._protocol = protocol
         self._turns = turns
         self._dead = self._paused = False
+        self._is_queued = False
+        """Whether ``_go_on`` is about to be called."""
         self._left: tuple[list[str | bytes], bytes, bool] | None = None
         """What ``_deliver`` was called with when it was paused, less what it has delivered."""
         self._reader = get_hub().loop.io(sock.fileno(), READ)
@@ -67,7 +70,7 @@ class WebSocketReader:
         """Deliver again, and read."""
         self._paused = False
         if self._has_more:
-            self._turns.add(self._go_on)
+            self._queue_batch()
         elif not self._dead:
             self._start_reading()
 
@@ -149,10 +152,16 @@ class WebSocketReader:
         """Read nothing from the socket until all that was read has been delivered."""
         if not self._dead and not self._paused:
             self._reader.stop()
+            self._queue_batch()
+
+    def _queue_batch(self) -> None:
+        if not self._is_queued:
+            self._is_queued = True
             self._turns.add(self._go_on)
 
     def _go_on(self) -> None:
         """Deliver the next batch; read from the socket again once there is none."""
+        self._is_queued = False
         if self._dead or self._paused:
             return
         self._guarded(self._take_next)
