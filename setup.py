@@ -14,7 +14,7 @@ from setuptools import setup
 # greenlet.
 COMPILED = """
     channels/encoded_event channels/registry
-    concurrency/mailbox concurrency/workers
+    concurrency/failures concurrency/mailbox concurrency/workers
     events/failures events/handlers events/pipeline
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets

@@ -1,5 +1,6 @@
 """Greenlets that run one thing after the other."""
 
+import asyncio
 import contextvars
 import itertools
 import time
@@ -10,8 +11,10 @@ import pytest
 from gevent.event import Event
 from greenlet import getcurrent
 
+from django_socketio.concurrency.mailbox import Mailbox
+from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.worker import Pooled
-from django_socketio.concurrency.workers import Mailbox, Workers
+from django_socketio.concurrency.workers import Workers
 from django_socketio.server.wsgi import http_workers
 
 language = contextvars.ContextVar("language", default="en")
@@ -33,6 +36,38 @@ def run():
 
 def test_what_is_spawned_runs_in_a_greenlet_that_ran_something_before(run):
     assert len(set(run(Workers(10), getcurrent, getcurrent, getcurrent))) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [ValueError, gevent.Timeout, gevent.GreenletExit, asyncio.CancelledError],
+    ids=lambda failure: failure.__name__,
+)
+def test_a_job_that_fails_leaves_the_next_one_of_its_mailbox_alone(caplog, failure):
+    def fail():
+        raise failure
+
+    done = []
+    mailbox = Mailbox(Workers(1))
+    mailbox.put(fail)
+    mailbox.put(done.append, getcurrent)
+    gevent.idle()
+    gevent.idle()
+    assert done == [getcurrent]
+    assert [record.message for record in caplog.records] == ["A job failed"]
+
+
+def test_the_pools_of_a_hub_share_its_turns():
+    assert turns_of_hub() is turns_of_hub()
+    order = []
+
+    def two_pieces(name):
+        order.append(name)
+        turns_of_hub().wait()
+        order.append(name)
+
+    gevent.joinall([gevent.spawn(two_pieces, name) for name in "abc"])
+    assert order == [*"abc", *"abc"]
 
 
 def test_what_failed_is_logged_and_its_greenlet_goes_on(run, caplog):

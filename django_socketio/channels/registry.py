@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent
-from django_socketio.concurrency.workers import FAILURES
+from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Envelope, Relay, channel_of
 from django_socketio.transports.encoded import EncodedPacket
@@ -119,7 +119,7 @@ class Channels:
         for topic in [topic for topic in topics if self._take_off(topic, subscriber)]:
             try:
                 self._relay.unsubscribe(topic)
-            except FAILURES:
+            except failures():
                 logger.exception("The relay failed to unsubscribe from %s", topic)
 
     def _take_off(self, topic: str, subscriber: Subscriber) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gevent import GreenletExit, Timeout
-
+from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.timers import clock
 from django_socketio.logs import get_logger
 
@@ -17,10 +16,6 @@ MAX_SECONDS = 0.001
 """Seconds after which a mailbox leaves its worker to others, however few jobs have run."""
 
 MailboxJob = tuple[Callable[..., None], tuple[Any, ...]]
-
-FAILURES = (Exception, Timeout, GreenletExit)
-"""What a job may raise without harm to others. SystemExit is for the process: gunicorn raises it in
-a worker that blocks."""
 
 
 class Pool(Protocol):
@@ -79,7 +74,7 @@ class Mailbox:
                 job, args = jobs.pop(0)
                 try:
                     job(*args)
-                except FAILURES:
+                except failures():
                     logger.exception("A job failed")
                 if not jobs:
                     break

@@ -1,6 +1,6 @@
-"""Turns of the event loop: work that takes long is done in pieces, and sockets are polled between.
+"""Turns of the event loop: long work is done in pieces, and sockets are polled between them.
 
-``loop.run_callback`` does not do for that: gevent runs callbacks, and those that they add, up to
+``loop.run_callback`` does not serve for this: gevent runs callbacks, and those that they add, up to
 fifty in a row before it looks at the clock or at a socket.
 """
 
@@ -24,21 +24,21 @@ Piece = Callable[[], object]
 class Turns:
     """Runs pieces of work in the hub, in the order in which they were added, some in each turn.
 
-    Each piece runs after a poll of the sockets, and after what these have brought. A piece adds
-    the next one of its work, which then comes after the pieces of all others.
+    Each piece runs after a poll of the sockets, and after the events that the poll has found. A
+    piece adds the next one of its work, which then comes after the pieces of all others.
     """
 
     def __init__(self) -> None:
         loop = get_hub().loop
         self._pieces: deque[Piece] = deque()
-        # A loop that has something idle does not wait for events.
-        self._unrest: Any = loop.idle()
+        # While an idle watcher is active, the loop polls without waiting.
+        self._idle: Any = loop.idle()
         self._turn: Any = loop.check(priority=AFTER_READERS)
 
     def add(self, piece: Piece) -> None:
         """Call ``piece`` in one of the next turns; it must not block."""
         if not self._pieces:
-            self._unrest.start(_nothing)
+            self._idle.start(_nothing)
             self._turn.start(self._run)
         self._pieces.append(piece)
 
@@ -58,8 +58,22 @@ class Turns:
             if clock() >= end:
                 break
         if not self._pieces:
-            self._unrest.stop()
+            self._idle.stop()
             self._turn.stop()
+
+
+_TURNS = "_django_socketio_turns"
+"""The attribute of a hub that keeps its turns."""
+
+
+def turns_of_hub() -> Turns:
+    """Return the turns of this thread's event loop: all its long work shares one order."""
+    hub = get_hub()
+    turns: Turns | None = getattr(hub, _TURNS, None)
+    if turns is None:
+        turns = Turns()
+        setattr(hub, _TURNS, turns)
+    return turns
 
 
 def _nothing() -> None:

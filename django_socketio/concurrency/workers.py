@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 from gevent import get_hub
 from greenlet import getcurrent, greenlet
 
-from django_socketio.concurrency.mailbox import FAILURES, Mailbox
+from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import clock
-from django_socketio.concurrency.turns import Turns
+from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.worker import Worker
 from django_socketio.logs import get_logger
-
-__all__ = ["FAILURES", "Mailbox", "Workers"]
 
 logger = get_logger("django_socketio.server")
 
@@ -79,7 +77,7 @@ class Workers:
         self._idle: list[greenlet] = []
         self._returning: deque[greenlet] = deque()
         self._ready: deque[Mailbox | Job] = deque()
-        self._turns = Turns()
+        self._turns = turns_of_hub()
         self._starts = False
         """Whether ``_start`` is about to run."""
         self._turn = -1

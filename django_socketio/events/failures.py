@@ -1,18 +1,14 @@
 """Handlers that fail: the log is told, and the handlers of ``on_error`` get the error."""
 
-from asyncio import CancelledError
 from typing import Any
 
-from django_socketio.concurrency import workers
+from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.events.handlers import Call
 from django_socketio.exceptions import WrongArguments
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.sockets")
-
-FAILURES = (*workers.FAILURES, CancelledError)
-"""Exceptions that end the handler which raised them, and nothing else."""
 
 
 class Failures:
@@ -44,5 +40,5 @@ class Failures:
         """Call the handlers of ``on_error``; an error of theirs is logged only."""
         try:
             self._on_error(request, socket, context, (error,))
-        except FAILURES as failure:
+        except failures() as failure:
             self.errors.log("A handler of on_error failed for %r", socket, error=failure)

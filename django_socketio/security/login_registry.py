@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import Timers
-from django_socketio.concurrency.workers import Around, Mailbox, Workers
+from django_socketio.concurrency.workers import Around, Workers
 from django_socketio.events import Event
 from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger

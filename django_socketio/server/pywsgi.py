@@ -11,7 +11,7 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.timers import Timers, clock
-from django_socketio.concurrency.turns import Turns
+from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.workers import Workers
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.server import hijack
@@ -246,7 +246,7 @@ class HTTPServer(WSGIServer):
         super().__init__(*args, **options)
         self._http_workers = http_workers
         self.connections: dict[RequestHandler, greenlet] = {}
-        self.turns = Turns()
+        self.turns = turns_of_hub()
 
     def set_listener(self, listener: Any) -> None:
         """Listen on a socket; the connections that it accepts send what they have at once."""

@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox, Pool
-from django_socketio.events.failures import FAILURES
 from django_socketio.events.handlers import Call
 from django_socketio.events.pipeline import UNHANDLED
 from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
@@ -178,7 +178,7 @@ class SocketLifecycle:
             self._accepted = True
         except self._shared.refusals as refusal:
             self._refuse(refusal_text(refusal))
-        except FAILURES as error:
+        except failures() as error:
             # A socket whose on_connect failed is not admitted.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
@@ -210,7 +210,7 @@ class SocketLifecycle:
         except WrongArguments as error:
             self._failed(error)
             return {"error": WRONG_ARGUMENTS}
-        except FAILURES as error:
+        except failures() as error:
             self._failed(error)
             return {"error": INTERNAL_ERROR}
 
@@ -267,7 +267,7 @@ class SocketLifecycle:
     def _guarded(self, call: Call, *args: Any) -> None:
         try:
             self._run(call, *args)
-        except FAILURES as error:
+        except failures() as error:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from socket import socket
 
 from django_socketio.concurrency.timers import Timers
-from django_socketio.concurrency.turns import Turns
+from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
@@ -32,7 +32,7 @@ class Acceptor:
         self._timers = timers
         self.batch = WriteBatch()
         """Sends what its connections have to send."""
-        self.turns = Turns()
+        self.turns = turns_of_hub()
         """Where what takes long to read goes on."""
 
     def accept(self, engine_request: EngineRequest, begin: Begin) -> Answer:
