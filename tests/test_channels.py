@@ -144,7 +144,7 @@ def test_nothing_is_missed_by_a_socket_that_is_accepted(server, connect):
 
 
 def _wait_for_member(server, channel):
-    from django_socketio.relay.base import channel_topic
+    from django_socketio.relay.topics import channel_topic
 
     def wait():
         while not server.process.shared.channels.members(channel_topic("/", channel)):

@@ -13,6 +13,7 @@ from django_socketio.events import (
     on_message,
     on_unsubscribe,
 )
+from django_socketio.security.signals import TOPIC
 from tests.clients import PollingClient
 from tests.waiting import wait_until
 
@@ -397,7 +398,7 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     wait_until_all_have_ended(server)
     assert len(server.process.shared.channels) == 0
     assert server.process.engine.sessions == {}
-    assert set(server.process.relay._subscriptions) == {"logins"}
+    assert set(server.process.relay._subscriptions) == {TOPIC}
     assert len(server.process.logins) == 0
     assert server.process.logins.touched == {}
 

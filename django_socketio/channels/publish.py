@@ -8,7 +8,8 @@ from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
 from django_socketio.exceptions import NoSocket
 from django_socketio.protocol.socketio.names import check_event, check_namespace
-from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 Publish = Callable[[Envelope], int]
 
@@ -96,7 +97,7 @@ def publish(envelope: Envelope) -> int:
     return publish(envelope)
 
 
-def _send(topics: tuple[str, ...], namespace: str, event: str, message: Any, missing: str) -> int:
+def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:
     check_event(event)
     received = publish(Envelope(topics, namespace, event, (message,)))
     if not received:

@@ -6,15 +6,17 @@ from typing import Generic, Protocol, TypeVar
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
-from django_socketio.relay.base import Envelope, Relay, channel_of
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Delivery, Envelope, EnvelopeKind, ignore_kind
+from django_socketio.relay.topics import Topic
 from django_socketio.transports.encoded import EncodedPacket
 
 logger = get_logger("django_socketio.relay")
 
 Encoded = TypeVar("Encoded", bound=EncodedPacket)
 
-Encode = Callable[[Envelope], EncodedEvent]
-"""Encodes the event of an envelope."""
+Encode = Callable[[Delivery], EncodedEvent]
+"""Encodes the event of a delivery."""
 
 
 class Subscriber(Protocol):
@@ -72,7 +74,7 @@ class Channels:
         self.max_buffered_bytes = max_buffered_bytes
         self._relay = relay
         self._encode = encode
-        self._members: dict[str, Members] = {}
+        self._members: dict[Topic, Members] = {}
 
     def __len__(self) -> int:
         """How many topics have subscribers here."""
@@ -91,7 +93,7 @@ class Channels:
         """
         return self._relay.publish(envelope)
 
-    def add(self, topic: str, subscriber: Subscriber, pending: bool = False) -> None:
+    def add(self, topic: Topic, subscriber: Subscriber, pending: bool = False) -> None:
         """Put a subscriber on a topic; while ``pending``, buffer its messages until ``admit``.
 
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
@@ -100,7 +102,7 @@ class Channels:
         members[subscriber] = Backlog(self.max_buffered_bytes) if pending else None
         self._relay.subscribe(topic, self.deliver)
 
-    def admit(self, topic: str, subscriber: Subscriber) -> None:
+    def admit(self, topic: Topic, subscriber: Subscriber) -> None:
         """Deliver what was buffered for a subscriber, and all that comes from now on."""
         members = self._members.get(topic, {})
         backlog = members.get(subscriber)
@@ -109,12 +111,12 @@ class Channels:
             for encoded in backlog.packets:
                 subscriber.deliver(encoded)
 
-    def remove(self, topic: str, subscriber: Subscriber) -> None:
+    def remove(self, topic: Topic, subscriber: Subscriber) -> None:
         """Take a subscriber off a topic."""
         if self._take_off(topic, subscriber):
             self._relay.unsubscribe(topic)
 
-    def remove_from_all(self, topics: Iterable[str], subscriber: Subscriber) -> None:
+    def remove_from_all(self, topics: Iterable[Topic], subscriber: Subscriber) -> None:
         """Take a subscriber that has ended off its topics, whatever the relay makes of it."""
         for topic in [topic for topic in topics if self._take_off(topic, subscriber)]:
             try:
@@ -122,7 +124,7 @@ class Channels:
             except failures():
                 logger.exception("The relay failed to unsubscribe from %s", topic)
 
-    def _take_off(self, topic: str, subscriber: Subscriber) -> bool:
+    def _take_off(self, topic: Topic, subscriber: Subscriber) -> bool:
         """Take a subscriber off a topic; return whether nobody is left on it."""
         members = self._members.get(topic)
         if members is None or subscriber not in members:
@@ -133,23 +135,25 @@ class Channels:
         del self._members[topic]
         return True
 
-    def members(self, topic: str) -> list[Subscriber]:
+    def members(self, topic: Topic) -> list[Subscriber]:
         """Return who is on a topic in this process."""
         return list(self._members.get(topic, ()))
 
-    def lost(self, topic: str) -> None:
+    def lost(self, topic: Topic) -> None:
         """Tell the subscribers of a channel that messages were lost on their way here."""
-        channel = channel_of(topic)
-        if channel is not None:
+        if topic.policy.tells_losses:
             for subscriber in self.members(topic):
-                subscriber.lost(channel)
+                subscriber.lost(topic.name)
 
-    def deliver(self, envelope: Envelope) -> int:
-        """Send an envelope to its receivers in this process; return how many they are."""
+    def deliver(self, delivery: Delivery) -> int:
+        """Send an event to its receivers in this process; return how many they are."""
+        envelope = delivery.envelope
+        if envelope.kind is not _EVENT:
+            return ignore_kind(envelope.kind)
         members = self._receivers(envelope.topics)
         if not members:
             return 0
-        encoded = self._encode(envelope)
+        encoded = self._encode(delivery)
         exclude = envelope.exclude
         received = 0
         for subscriber, backlog in members:
@@ -164,7 +168,7 @@ class Channels:
         return received
 
     def _receivers(
-        self, topics: tuple[str, ...]
+        self, topics: tuple[Topic, ...]
     ) -> Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]:
         if len(topics) == 1:
             return self._members.get(topics[0], _NOBODY).items()
@@ -178,3 +182,4 @@ class Channels:
 
 
 _NOBODY: Members = {}
+_EVENT = EnvelopeKind.EVENT

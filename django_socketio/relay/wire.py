@@ -1,7 +1,12 @@
-"""Envelopes as they travel between processes: JSON with a version, never pickle."""
+"""Envelopes as they travel between processes and stand in logs: JSON with a version, no pickle.
 
+The version changes only when an older process could not read a message correctly. Within one
+version, fields may be added: a process ignores the fields that it does not know, does without those
+that an older process does not write, and ignores whole messages of a kind that it does not know.
+"""
+
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
 from typing import Any
 
 from django_socketio.exceptions import EventError, ProtocolError
@@ -9,14 +14,30 @@ from django_socketio.protocol import json
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import EncodedData, Envelope, EnvelopeKind, StreamPosition
+from django_socketio.relay.topics import topic_of_key
 
-VERSION = 1
+VERSION = 2
 MAX_ATTACHMENTS = 1_000_000_000
-"""Of an envelope: what a server sends is limited by nobody but itself."""
+"""Attachments of an envelope: nothing limits what a server sends but the server itself."""
 
 MAX_DEPTH = 250
-"""Levels of lists and objects in an event: JSON's writers write as many on whichever stack."""
+"""Levels of lists and objects in a message: JSON's writers write as many on whichever stack."""
+
+
+class UnknownKind(Exception):
+    """A message is of a kind that only newer processes know.
+
+    Args:
+        kind: the kind, as the message names it.
+        id: the message's identity.
+
+    """
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.id = id
 
 
 def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
@@ -29,64 +50,132 @@ def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    text, attachments = encode_event(envelope, default)
-    header = socketio.event_header(envelope.namespace, None, len(attachments))
-    content = {
-        "version": VERSION,
-        "id": envelope.id,
-        "topics": envelope.topics,
-        "exclude": envelope.exclude,
-        "packet": header + text,
-        "attachments": [b64encode(data).decode() for data in attachments],
-    }
+    if envelope.kind is EnvelopeKind.EVENT:
+        return _encode_event(envelope, default)
+    return _encode_command(envelope, default)
+
+
+def _encode_event(envelope: Envelope, default: json.Default | None) -> bytes:
+    text, attachments = _event_data(envelope, default)
+    content = _header(envelope)
+    content["exclude"] = envelope.exclude
+    content["packet"] = socketio.event_header(envelope.namespace, None, len(attachments)) + text
+    content["attachments"] = [b64encode(data).decode() for data in attachments]
     return json.dumps(content).encode()
 
 
-def encode_event(
-    envelope: Envelope, default: json.Default | None = None
-) -> tuple[str, Sequence[bytes]]:
-    """Return the event of an envelope as JSON text with placeholders, and its attachments.
+def encode_data(envelope: Envelope, default: json.Default | None = None) -> EncodedData | None:
+    """Return an event's data as a packet holds it; None for an envelope of another kind.
 
-    Every relay publishes by this, so that all of them refuse the same.
+    Refuses what ``encode`` would refuse, so that all relays refuse the same.
 
     Raises:
         EventError: the event or the namespace cannot have its name.
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    check_event(envelope.event)
+    if envelope.kind is EnvelopeKind.EVENT:
+        return _event_data(envelope, default)
+    _encode_command(envelope, default)
+    return None
+
+
+def _event_data(envelope: Envelope, default: json.Default | None) -> EncodedData:
+    check_event(envelope.name)
     if envelope.namespace != "/":  # as most are
         _check_namespace(envelope.namespace)
-    text, attachments = socketio.encode_data([envelope.event, *envelope.args], default)
+    text, attachments = socketio.encode_data([envelope.name, *envelope.args], default)
     _check_depth(text)
     return text, attachments
 
 
+def _encode_command(envelope: Envelope, default: json.Default | None) -> bytes:
+    _check_types((envelope.namespace, envelope.name), str)
+    content = _header(envelope)
+    content["namespace"] = envelope.namespace
+    content["name"] = envelope.name
+    content["args"] = envelope.args
+    text = json.dumps(content, default)
+    _check_depth(text)
+    return text.encode()
+
+
+def _header(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "kind": envelope.kind,
+        "id": envelope.id,
+        "topics": [str(topic) for topic in envelope.topics],
+    }
+
+
 def decode(data: bytes) -> Envelope:
-    """Return the envelope that the bytes hold.
+    """Return the envelope that the bytes hold, with those of its topics whose kind is known.
 
     Raises:
         ProtocolError: they are no envelope, or one of another version.
+        UnknownKind: they are an envelope of a kind that only newer processes know.
 
     """
     try:
-        content = json.loads(data.decode())
+        text = data.decode()
+        content = json.loads(text)
         if content["version"] != VERSION:
-            raise ProtocolError(f"an envelope of version {content['version']!r:.20}, not 1")
-        return _envelope(content)
+            raise ProtocolError(_other_version(content["version"]))
+        return _envelope(content, text)
     except ProtocolError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"no envelope of django-socketio: {error!r:.100}") from None
 
 
-def _envelope(content: dict[str, Any]) -> Envelope:
-    packet = _packet(content["packet"], content["attachments"])
-    event, *args = packet.data
-    topics, exclude, id = content["topics"], content["exclude"], content["id"]
-    _check_types((*topics, id, "" if exclude is None else exclude), str)
-    _check_types((topics, content["attachments"]), list)
-    return Envelope(tuple(topics), packet.namespace, event, tuple(args), exclude, id)
+def _other_version(version: Any) -> str:
+    """Return the text of an error that names the processes which write another version."""
+    publisher = "django-socketio before 1.0" if version == 1 else "another django-socketio"
+    return f"an envelope of version {version!r:.20}, not {VERSION}, published by {publisher}"
+
+
+def _envelope(content: dict[str, Any], text: str) -> Envelope:
+    kind, id, keys = content["kind"], content["id"], content["topics"]
+    _check_types((keys,), list)
+    _check_types((kind, id, *keys), str)
+    known = _KINDS.get(kind)
+    if known is None:
+        raise UnknownKind(kind, id)
+    topics = tuple([topic for topic in map(topic_of_key, keys) if topic is not None])
+    decode_content = _event if known is EnvelopeKind.EVENT else _command
+    namespace, name, args, exclude = decode_content(content, text)
+    return Envelope(topics, namespace, name, tuple(args), exclude, known, id)
+
+
+_KINDS = {kind.value: kind for kind in EnvelopeKind}
+
+
+def _event(content: dict[str, Any], text: str) -> tuple[str, str, list[Any], str | None]:
+    packet, exclude = _packet(content["packet"], content["attachments"]), content["exclude"]
+    _check_types(("" if exclude is None else exclude,), str)
+    name, *args = packet.data
+    return packet.namespace, name, args, exclude
+
+
+def _command(content: dict[str, Any], text: str) -> tuple[str, str, list[Any], None]:
+    namespace, name, args = content["namespace"], content["name"], content["args"]
+    _check_types((namespace, name), str)
+    _check_types((args,), list)
+    _check_depth(text)
+    return namespace, name, args, None
+
+
+def _packet(text: str, attachments: list[str]) -> Packet:
+    _check_types((attachments,), list)
+    decoder = Decoder(MAX_ATTACHMENTS)
+    _check_depth(text)
+    packet = decoder.feed(text)
+    for attachment in attachments:
+        packet = decoder.feed(b64decode(attachment, validate=True))
+    if packet is None or packet.type is not PacketType.EVENT:
+        raise ProtocolError("an envelope without a whole event")
+    return packet
 
 
 def _check_namespace(namespace: str) -> None:
@@ -97,21 +186,22 @@ def _check_namespace(namespace: str) -> None:
 
 
 def _check_depth(text: str) -> None:
-    """Check that a packet's text is not nested too deeply to be written again.
+    """Check that JSON text, after a packet's first characters, can be written again.
 
     Raises:
-        ProtocolError: it is, or it is no JSON.
+        ProtocolError: it is nested too deeply, or it is no JSON.
 
     """
     # Few texts are so long and have so many brackets, and are walked through.
     if len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     if _depth(text) > MAX_DEPTH:
-        raise ProtocolError(f"an event is nested more than {MAX_DEPTH} levels deep")
+        raise ProtocolError(f"a message is nested more than {MAX_DEPTH} levels deep")
 
 
 def _depth(text: str) -> int:
-    depth, level = 0, [json.loads(text[text.index("[") :])]
+    begin = 0 if text[0] == "{" else text.index("[")
+    depth, level = 0, [json.loads(text[begin:])]
     while level := [value for value in level if isinstance(value, (list, dict))]:
         depth += 1
         level = [
@@ -128,12 +218,20 @@ def _check_types(values: tuple[Any, ...], expected: type) -> None:
             raise TypeError(f"{value!r:.20} is no {expected.__name__}")
 
 
-def _packet(text: str, attachments: list[str]) -> Packet:
-    decoder = Decoder(MAX_ATTACHMENTS)
-    _check_depth(text)
-    packet = decoder.feed(text)
-    for attachment in attachments:
-        packet = decoder.feed(b64decode(attachment, validate=True))
-    if packet is None or packet.type is not PacketType.EVENT:
-        raise ProtocolError("an envelope without a whole event")
-    return packet
+# A message travels after its place: "<epoch> <offset> ", then any number of "<field>=<value> "
+# that newer processes may add, then an envelope, a signed one or a reference to one.
+
+_FIELDS = re.compile(rb"(?:[a-z]+=[^ ]* )+")
+
+
+def decode_place(data: bytes) -> tuple[StreamPosition, bytes]:
+    """Return the place that a published message has in its topic, and the message.
+
+    Raises:
+        ValueError: the bytes do not begin with a place.
+
+    """
+    epoch, offset, message = data.split(b" ", 2)
+    if message[:1].islower() and (fields := _FIELDS.match(message)):
+        message = message[fields.end() :]
+    return StreamPosition(epoch.decode(), int(offset)), message

@@ -15,7 +15,7 @@ from django_socketio.concurrency.workers import Around, Workers
 from django_socketio.events import Event
 from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
 from django_socketio.security import sessions
 from django_socketio.security.login import Login
 from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
@@ -125,19 +125,22 @@ class LoginRegistry:
 
     # What processes tell each other
 
-    def received(self, envelope: Envelope) -> int:
+    def received(self, delivery: Delivery) -> int:
         """Handle a message of ``signals``: end logins of a session or a user, or check a user's."""
+        envelope = delivery.envelope
+        if envelope.kind is not EnvelopeKind.CONTROL:
+            return ignore_kind(envelope.kind)
         subject = envelope.args[0] if len(envelope.args) == 1 else None
         if not isinstance(subject, str):
             hub_log.warning(
                 "Ignored the end of a login from Redis that names none: %.100r", envelope
             )
             return 0
-        if envelope.event == SESSION_ENDED and DIGEST.fullmatch(subject):
+        if envelope.name == SESSION_ENDED and DIGEST.fullmatch(subject):
             self._end_session(subject)
-        elif envelope.event == USER_CHANGED:
+        elif envelope.name == USER_CHANGED:
             self._check_soon(self._by_user.get(subject, ()))
-        elif envelope.event == USER_LOGGED_OUT:
+        elif envelope.name == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
             hub_log.warning(

@@ -13,12 +13,13 @@ from django.db.models.signals import post_delete, post_save
 from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import NoSocket, RelayError
 from django_socketio.logs import get_logger
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
+from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import sessions
 
 logger = get_logger("django_socketio.security")
 
-TOPIC = "logins"
+TOPIC = Topic(TopicKind.CONTROL, name="logins")
 """What the relay carries the ends of logins by, to every server process."""
 
 SESSION_ENDED = "session ended"
@@ -91,9 +92,9 @@ def _id(user: Any) -> str:
     return str(user._meta.pk.value_to_string(user))
 
 
-def _tell(event: str, subject: str, using: str = DEFAULT_DB_ALIAS) -> None:
+def _tell(command: str, subject: str, using: str = DEFAULT_DB_ALIAS) -> None:
     """Tell all server processes, once what happened is in the database."""
-    envelope = Envelope((TOPIC,), "/", event, (subject,))
+    envelope = Envelope((TOPIC,), "", command, (subject,), kind=EnvelopeKind.CONTROL)
     _after_commit(partial(_publish, envelope), using)
 
 
@@ -108,7 +109,7 @@ def _publish(envelope: Envelope) -> None:
     try:
         broadcasts.publish(envelope)
     except NoSocket:
-        logger.debug("No server process is told: %s", envelope.event)
+        logger.debug("No server process is told: %s", envelope.name)
     except RelayError as error:
         # The view that logs somebody out must not fail; the next look at the sessions will tell.
-        logger.error("Other processes do not learn at once: %s: %s", envelope.event, error)
+        logger.error("Other processes do not learn at once: %s: %s", envelope.name, error)

@@ -21,7 +21,8 @@ from django_socketio.events import all_handlers
 from django_socketio.events.pipeline import Layers, Pipeline
 from django_socketio.events.unhandled import Unhandled, log_for_debugging
 from django_socketio.logs import get_logger
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import Topic
 from django_socketio.security import permissions, signals
 from django_socketio.security.login_registry import LoginRegistry
 from django_socketio.security.throttling import Floodgate, throttled
@@ -65,7 +66,7 @@ class Process:
         self.relay = relays.for_server(_scheduler(), self._lost)
         self.timers = Timers()
         encoder = Encoder(relays.encode_default)
-        channels = Channels(self.relay, encoder.envelope, limits.max_unsent_bytes)
+        channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)
         workers = Workers(
             limits.workers, database.around_turn, give_back=database.give_back_of_worker
         )
@@ -104,7 +105,7 @@ class Process:
             return publish(envelope)
         return in_loop(self._loop, publish, envelope)
 
-    def _lost(self, topic: str) -> None:
+    def _lost(self, topic: Topic) -> None:
         self.shared.channels.lost(topic)
 
     def listens(self, address: Any, *crews: Workers) -> None:

@@ -15,7 +15,9 @@ from django_socketio.concurrency import threads
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
-from django_socketio.relay.base import Deliver, Envelope, Relay
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
+from django_socketio.relay.topics import Topic
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import RequestHandler
 from django_socketio.sockets.services import Shared
@@ -146,12 +148,22 @@ class _NoRelay(Relay):
         """Publish as a process that holds no sockets."""
         return relays.publish(envelope)
 
-    def subscribe(self, topic: str, deliver: Deliver) -> None:
+    def subscribe(self, topic: Topic, deliver: Deliver) -> None:
         """Refuse: there is no socket that could be put on a channel."""
         _refuse()
 
-    def unsubscribe(self, topic: str) -> None:
+    def unsubscribe(self, topic: Topic) -> None:
         """Leave the parent's subscription as it is."""
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Ask as a process that holds no sockets."""
+        return relays.for_publisher().position(topic)
+
+    def read(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Read as a process that holds no sockets."""
+        return relays.for_publisher().read(topic, after, limit)
 
     def close(self) -> None:
         """Do nothing."""

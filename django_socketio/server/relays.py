@@ -11,8 +11,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from django_socketio import conf
 from django_socketio.exceptions import NoSocket
-from django_socketio.relay.base import Envelope, Relay
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.topics import Retention, Retentions, Topic
 
 NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
 
@@ -20,7 +22,7 @@ encode_default = DjangoJSONEncoder().default
 """Turns values into ones that JSON knows, as Django does."""
 
 
-def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> Relay:
+def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -> Relay:
     """Return the relay of a server process, listening.
 
     ``schedule`` has a function called with arguments in the event loop; ``lost`` is called so with
@@ -38,11 +40,22 @@ def for_server(schedule: Callable[..., object], lost: Callable[[str], None]) -> 
 
 
 def publish(envelope: Envelope) -> int:
-    """Publish from a process that holds no sockets: connects on first use, again after a fork.
+    """Publish from a process that holds no sockets.
 
     Raises:
         NoSocket: no relay is set, so no message leaves this process.
         RelayError: the relay did not take it.
+        ImproperlyConfigured: redis-py is missing.
+
+    """
+    return for_publisher().publish(envelope)
+
+
+def for_publisher() -> Relay:
+    """Return the relay of a process that holds no sockets; a forked process gets one of its own.
+
+    Raises:
+        NoSocket: no relay is set, so no message leaves this process.
         ImproperlyConfigured: redis-py is missing.
 
     """
@@ -51,10 +64,6 @@ def publish(envelope: Envelope) -> int:
             "This process holds no sockets. Messages from here reach the sockets of other "
             "processes once SOCKETIO_RELAY_URL is set"
         )
-    return _publisher().publish(envelope)
-
-
-def _publisher() -> Relay:
     key = (os.getpid(), _options())
     relay = _publishers.get(key)
     if relay is None:
@@ -119,11 +128,14 @@ def _options() -> Any:
         conf.get("RELAY_URL"),
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),
-        conf.get("RELAY_LOG"),
-        conf.get("RELAY_LOG_BYTES"),
-        conf.get("RELAY_LOG_SECONDS"),
+        Retentions(_retention()),
         _signing_keys() if conf.get("RELAY_SIGNING") else (),
     )
+
+
+def _retention() -> Retention:
+    names = ("RELAY_LOG", "RELAY_LOG_BYTES", "RELAY_LOG_SECONDS")
+    return Retention(*map(conf.get, names))
 
 
 def _signing_keys() -> tuple[bytes, ...]:

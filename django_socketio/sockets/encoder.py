@@ -7,7 +7,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.json import Default
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Delivery
 from django_socketio.transports.encoded import EncodedPacket
 
 
@@ -35,17 +35,18 @@ class Encoder:
         text, attachments = socketio.encode_data(data, self._default)
         return EncodedEvent(namespace, data, id, text, attachments)
 
-    def envelope(self, envelope: Envelope) -> EncodedEvent:
-        """Return the event of an envelope, whose relay may have encoded it.
+    def delivery(self, delivery: Delivery) -> EncodedEvent:
+        """Return the event of a delivery, which the relay may have encoded.
 
         Raises:
             TypeError, ValueError: an argument cannot be written as JSON.
 
         """
-        if envelope.encoded is None:
-            return self.event(envelope.namespace, envelope.event, envelope.args)
-        text, attachments = envelope.encoded
-        data = [envelope.event, *envelope.args]
+        envelope = delivery.envelope
+        if delivery.encoded is None:
+            return self.event(envelope.namespace, envelope.name, envelope.args)
+        text, attachments = delivery.encoded
+        data = [envelope.name, *envelope.args]
         return EncodedEvent(envelope.namespace, data, None, text, attachments)
 
     def packet(self, packet: Packet) -> EncodedPacket:

@@ -12,7 +12,8 @@ from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.relay.base import Envelope, channel_topic, everyone_topic
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
 from django_socketio.sockets.calls import CALL_TIMEOUT, Calls
 from django_socketio.sockets.encoder import Encoder
@@ -259,13 +260,13 @@ class Socket:
         if channel not in names if channel is not None else not names:
             self.send(message, event)
 
-    def _topics(self, channel: str | None) -> tuple[str, ...]:
+    def _topics(self, channel: str | None) -> tuple[Topic, ...]:
         """Return the topic of a channel, or those of all channels that this socket is on."""
         names = self.subscriptions.names if channel is None else (check_channel(channel),)
         return tuple(channel_topic(self.namespace, name) for name in names)
 
     def _publish(
-        self, topics: tuple[str, ...], message: Any, event: str, exclude: str | None = None
+        self, topics: tuple[Topic, ...], message: Any, event: str, exclude: str | None = None
     ) -> None:
         if running:
             refuse("socket.broadcast")

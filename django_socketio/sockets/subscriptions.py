@@ -6,7 +6,7 @@ from django_socketio.channels import registry
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.registry import Channels
 from django_socketio.exceptions import ChannelError
-from django_socketio.relay.base import channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 
 class Subscriber(registry.Subscriber, Protocol):
@@ -95,5 +95,5 @@ class Subscriptions:
             self._channels.remove_from_all([*topics, *_own_topics(socket)], socket)
 
 
-def _own_topics(socket: Subscriber) -> tuple[str, str]:
+def _own_topics(socket: Subscriber) -> tuple[Topic, Topic]:
     return socket_topic(socket.namespace, socket.id), everyone_topic(socket.namespace)

@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
-from django_socketio.relay.base import Envelope
-from django_socketio.relay.redis.keys import Names
-from django_socketio.relay.redis.sequencer import Receiver
+from django_socketio.relay.envelope import Delivery, Envelope, EnvelopeKind, StreamPosition
+from django_socketio.relay.redis.decoder import MessageDecoder
+from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.log import LogPart
+from django_socketio.relay.redis.sequencer import Sequencer
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.packets import is_finite
 from tests.fuzz.target import Target
 
-TOPIC = "channel,/,a"
+TOPIC = channel_topic("/", "a")
+LOGINS = Topic(TopicKind.CONTROL, name="logins")
 
 
 def check_envelope(envelope: Envelope) -> None:
     """Check that every field is what the rest of the package takes it for."""
-    assert all(type(topic) is str for topic in envelope.topics), envelope.topics
+    assert all(type(topic) is Topic for topic in envelope.topics), envelope.topics
     assert type(envelope.topics) is tuple
-    assert type(envelope.namespace) is type(envelope.event) is type(envelope.id) is str
+    assert type(envelope.namespace) is type(envelope.name) is type(envelope.id) is str
     assert envelope.exclude is None or type(envelope.exclude) is str
     if is_finite(list(envelope.args)):
         assert wire.decode(wire.encode(envelope)) == envelope
@@ -30,33 +34,42 @@ def check(data: bytes) -> None:
     """Take any envelope, by itself and as a message of a channel."""
     try:
         envelope = wire.decode(data)
+    except wire.UnknownKind as unknown:
+        assert type(unknown.kind) is type(unknown.id) is str
+        envelope = None
     except ProtocolError as error:
         refusal_is_fit_to_be_told(error)
         envelope = None
     else:
         check_envelope(envelope)
         content = json.loads(data)
-        for attachment in content["attachments"]:
+        for attachment in content["attachments"] if envelope.kind is EnvelopeKind.EVENT else ():
             assert b64decode(attachment, validate=True) is not None
     delivered = receive(b"epoch 1 " + data, b"epoch 2 " + data, data)
     # What comes after something foreign is delivered all the same.
-    assert delivered[:2] == ([] if envelope is None else delivered[:1] * len(delivered[:2]))
+    contents = [delivery.envelope for delivery in delivered[:2]]
+    assert contents == ([] if envelope is None else contents[:1] * len(contents))
 
 
 class Log:
-    """A publisher that has kept some messages: Redis is not needed to read what came from it."""
+    """A log that has some messages: Redis is not needed to read what came from it."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._numbers = sorted(numbers)
-        self.at: tuple[str, int] | None = None
+        self.at: StreamPosition | None = None
 
-    def position(self, topic: str) -> tuple[str, int] | None:
+    def position(self, topic: Topic) -> StreamPosition | None:
         return self.at
 
     def shared(self, key: str) -> None:
         return None
 
-    def log(self, topic: str, after: int, count: int | None = None) -> list[tuple[int, bytes]]:
+    def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
+        return LogPart(self.at, self.entries(topic, after.offset if after else 0, count))
+
+    def entries(
+        self, topic: Topic, after: int, count: int | None = None
+    ) -> list[tuple[int, bytes]]:
         return [(number, envelope_of(number)) for number in self._numbers if number > after]
 
 
@@ -70,31 +83,33 @@ def message(epoch: str, number: int) -> bytes:
     return f"{epoch} {number} ".encode() + envelope_of(number)
 
 
-class CountingReceiver(Receiver):
+class CountingSequencer(Sequencer):
     """Counts what is told to be lost; knows the log."""
 
     losses = 0
     log: Log
 
-    def _count(self, topic: str) -> None:
+    def _count(self, topic: Topic) -> None:
         self.losses += 1
 
 
-def receiver(deliver: Callable[[Envelope], object], logged: Iterable[int] = ()) -> CountingReceiver:
-    """Return the receiver of a process that has just subscribed."""
-    names = Names("socketio")
+def sequencer(
+    deliver: Callable[[Delivery], object], logged: Iterable[int] = ()
+) -> CountingSequencer:
+    """Return the sequencer of a process that has just subscribed."""
     log = Log(logged)
-    receiver = CountingReceiver(log, names, lambda call, *args: call(*args), lambda topic: None)
-    receiver._lost, receiver.log = receiver._count, log
-    receiver.add(TOPIC, deliver)
-    receiver.locate(TOPIC, has_past=False)
-    return receiver
+    decoder = MessageDecoder(log.shared, Keyspace("socketio"), None)
+    sequencer = CountingSequencer(log, decoder, lambda call, *args: call(*args), lambda topic: None)
+    sequencer._lost, sequencer.log = sequencer._count, log
+    sequencer.add(TOPIC, deliver)
+    sequencer.locate(TOPIC)
+    return sequencer
 
 
-def receive(*messages: bytes) -> list[Envelope]:
+def receive(*messages: bytes) -> list[Delivery]:
     """Return what a process delivers of the messages of a topic."""
-    delivered: list[Envelope] = []
-    process = receiver(delivered.append)
+    delivered: list[Delivery] = []
+    process = sequencer(delivered.append)
     for message in messages:
         process.receive(TOPIC, message)
     return delivered
@@ -106,17 +121,29 @@ def position_is_read(data: bytes) -> None:
 
 
 ENVELOPES = (
-    Envelope((TOPIC,), "/", "message", ("hello", {"a": [1, None]}), None, "id1"),
+    Envelope((TOPIC,), "/", "message", ("hello", {"a": [1, None]}), id="id1"),
     Envelope(
-        (TOPIC, "everyone,/"), "/chat", "x", (b"\x00\xff", 12345678901234567890123), "s", "id2"
+        (TOPIC, everyone_topic("/")),
+        "/chat",
+        "x",
+        (b"\x00\xff", 12345678901234567890123),
+        "s",
+        id="id2",
     ),
-    Envelope((), "/", "empty", (), None, "id3"),
+    Envelope((), "/", "empty", (), id="id3"),
+    Envelope((TOPIC, LOGINS), "", "ended", ("a", [1]), kind=EnvelopeKind.CONTROL, id="id4"),
 )
 
 # With a comma before them: the last of two fields of the same name counts.
 _TOKENS = (
     b',"version":1',
     b',"version":2',
+    b',"kind":"event"',
+    b',"kind":"control"',
+    b',"kind":"later"',
+    b',"args":{}',
+    b',"name":1',
+    b',"topics":["later,x"]',
     b',"topics":[]',
     b',"topics":"ab"',
     b',"topics":[1,null]',

@@ -13,7 +13,8 @@ from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.relay import wire
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Envelope, StreamPosition
+from django_socketio.relay.topics import Topic, TopicKind
 from tests.fuzz import engineio as payloads
 from tests.fuzz import envelopes, frames, heads, packets, requests
 from tests.fuzz.targets import TARGETS
@@ -42,7 +43,8 @@ FOUND = [
     (packets, b'51-["a"' + b',{"_placeholder":true,"num":0}' * 4 + b"]\x1e\0x"),
     (
         envelopes,
-        b'{"version":1,"topics":["a","b"],"exclude":null,"id":[],"packet":"2[\\"a\\"]",'
+        b'{"version":2,"kind":"event","topics":["channel,/,a"],"exclude":null,"id":[],'
+        b'"packet":"2[\\"a\\"]",'
         b'"attachments":[]}',
     ),
 ]
@@ -124,9 +126,12 @@ def test_a_payload_survives_its_encoding(packets):
         list(engineio.decode_payload(body, len(packets) - 1))
 
 
+topics = st.builds(Topic, st.sampled_from(TopicKind), namespaces, st.text())
+
+
 @repeatable
 @given(
-    st.lists(texts, max_size=4).map(tuple),
+    st.lists(topics, max_size=4).map(tuple),
     namespaces,
     names,
     st.lists(values, max_size=4).map(tuple),
@@ -138,9 +143,10 @@ def test_an_envelope_survives_its_encoding(topics, namespace, event, args, exclu
 
 
 good_fields = {
-    "version": st.just(1),
+    "version": st.just(2),
+    "kind": st.just("event"),
     "id": st.just("id"),
-    "topics": st.just(["a", "b"]),
+    "topics": st.just(["channel,/,a", "later,/,b"]),
     "exclude": st.none(),
     "packet": st.just('2["a",1]'),
     "attachments": st.just([]),
@@ -295,14 +301,14 @@ arrivals = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.integers(1, 8)
 @given(arrivals, st.sets(st.integers(1, 8)))
 def test_messages_of_a_topic_are_delivered_in_order_once_or_told_lost(arrivals, logged):
     delivered, epoch, last, lost = [], None, 0, 0
-    receiver = envelopes.receiver(delivered.append, logged)
+    sequencer = envelopes.sequencer(delivered.append, logged)
     reached = {}
     for name, number in arrivals:
-        told, before = receiver.losses, len(delivered)
+        told, before = sequencer.losses, len(delivered)
         reached[name] = max(reached.get(name, 0), number)
-        receiver.log.at = (name, reached[name])
-        receiver.receive(envelopes.TOPIC, envelopes.message(name, number))
-        news = [envelope.args[0] for envelope in delivered[before:]]
+        sequencer.log.at = StreamPosition(name, reached[name])
+        sequencer.receive(envelopes.TOPIC, envelopes.message(name, number))
+        news = [delivery.envelope.args[0] for delivery in delivered[before:]]
         if name == epoch and number <= last:
             assert news == []  # it was there before
             continue
@@ -310,7 +316,7 @@ def test_messages_of_a_topic_are_delivered_in_order_once_or_told_lost(arrivals, 
         missing = expected_missing(epoch, begins, number, logged)
         assert news == [*missing, number]
         lost = number_of_lost(epoch, begins, number, missing)
-        assert (receiver.losses - told > 0) == lost
+        assert (sequencer.losses - told > 0) == lost
         epoch, last = name, number
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.channels.registry import Channels
-from django_socketio.relay.base import Envelope, everyone_topic
+from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.topics import everyone_topic
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.transports.encoded import EncodedPacket, deflated, payload_parts
 
@@ -83,7 +84,7 @@ class Value:
 
 @pytest.fixture
 def channels():
-    return Channels(MemoryRelay(), Encoder(Value.as_json).event, 1_000_000)
+    return Channels(MemoryRelay(Value.as_json), Encoder(Value.as_json).delivery, 1_000_000)
 
 
 def receivers(channels, namespace="/"):

@@ -9,9 +9,10 @@ from functools import cache
 import pytest
 
 from django_socketio import RelayError
-from django_socketio.relay.base import Envelope, channel_topic
+from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.topics import Retention, Retentions, channel_topic
 from tests.redis_server import ALL, DEFAULT, RedisServer, has, program
 from tests.relay.cluster import RedisCluster
 from tests.waiting import wait_until
@@ -87,16 +88,16 @@ def make_certificate(folder):
 
 
 class Inbox:
-    """Receives envelopes, as the channels of a process do."""
+    """Receives messages, as the channels of a process do."""
 
     def __init__(self):
-        self.envelopes = []
+        self.deliveries = []
         self.lost = []
         self._changed = threading.Condition()
 
-    def deliver(self, envelope):
+    def deliver(self, delivery):
         with self._changed:
-            self.envelopes.append(envelope)
+            self.deliveries.append(delivery)
             self._changed.notify_all()
         return 1
 
@@ -104,6 +105,10 @@ class Inbox:
         with self._changed:
             self.lost.append(topic)
             self._changed.notify_all()
+
+    @property
+    def envelopes(self):
+        return [delivery.envelope for delivery in self.deliveries]
 
     @property
     def messages(self):
@@ -122,9 +127,9 @@ class Deafened:
     """Hears nothing, and says that all is well."""
 
     def __init__(self, relay):
-        self.connected = relay.connected
+        self.subscribed = relay.subscribed
 
-    def channel_received(self, channel, data):
+    def message_received(self, channel, data):
         pass
 
 
@@ -160,6 +165,12 @@ class Stream(threading.Thread):
         self.join()
 
 
+def options_of(url, log_size=1000, log_bytes=1_000_000, log_seconds=60.0, rules=(), **options):
+    """Return the options of a relay, whose logs keep that much unless a rule says otherwise."""
+    retentions = Retentions(Retention(log_size, log_bytes, log_seconds), rules)
+    return Options(url, retentions=retentions, **options)
+
+
 @contextmanager
 def relays_at(url, **given):
     """Make relays that listen, each with an inbox: ``relay, inbox = new()``."""
@@ -168,7 +179,7 @@ def relays_at(url, **given):
     def new(listen=True, url=url, **options):
         inbox = Inbox()
         relay = RedisRelay(
-            Options(url, **{**given, **options}),
+            options_of(url, **{**given, **options}),
             schedule=lambda function, *args: function(*args),
             lost=inbox.tell_lost,
         )
@@ -245,7 +256,7 @@ def new_relay(server, request):
     """Make relays on that server, each with an inbox."""
     keys = (b"key",) if "signed" in request.node.callspec.params["server"] else ()
     if server is None:
-        yield lambda: (MemoryRelay(), Inbox())
+        yield lambda: (MemoryRelay(retentions=Retentions()), Inbox())
     else:
         with relays_at(server.url, prefix=secrets.token_hex(4), signing_keys=keys) as new:
             yield new

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from django_socketio import RelayError
-from django_socketio.relay.base import channel_topic
 from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.topics import channel_topic
 from tests.clients import WebSocketClient
 from tests.relay.cluster import RedisCluster, free_ports
 from tests.relay.conftest import (
@@ -37,7 +37,7 @@ def listening(new_cluster):
 
 
 def name_of(relay, topic=A):
-    return relay._names.channel(topic)
+    return relay._keyspace.channel(topic)
 
 
 def topic_of(cluster, relay, node):
@@ -107,7 +107,7 @@ def test_nothing_stays_behind_after_the_end_of_a_subscription(cluster, listening
     name = name_of(relay).encode()
     wait_until(lambda: name not in node.client.execute_command("PUBSUB SHARDCHANNELS"))
     assert relay.publish(message("nobody")) == 0
-    assert node.client.exists(*relay._names.keys(A)) == 0
+    assert node.client.exists(*relay._keyspace.keys(A)) == 0
 
 
 @each_sharded
@@ -142,7 +142,7 @@ def test_a_publisher_waits_for_those_that_follow_a_slot(cluster, listening, new_
     publisher, _ = new_cluster(listen=False)
     assert publisher.publish(message("before")) == 1
     target = other_node(cluster, name_of(relay))
-    with relay._reader._arranging:  # it does not follow yet
+    with relay._subscriber._arranging:  # it does not follow yet
         cluster.move_slot(name_of(relay), target)
         before = asked_to_publish(target)
         publishing = Publishing(publisher, "after")
@@ -158,7 +158,7 @@ def test_who_follows_a_slot_reads_what_came_meanwhile(cluster, listening, new_cl
     other, other_inbox = new_cluster()
     other.subscribe(A, other_inbox.deliver)
     assert other.publish(message("before")) == 2
-    with relay._reader._arranging:  # it does not follow yet
+    with relay._subscriber._arranging:  # it does not follow yet
         cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)))
         assert other.publish(message("meanwhile")) == 1
         other_inbox.wait_for("meanwhile")
@@ -173,7 +173,7 @@ def test_nothing_is_told_of_an_idle_channel_whose_slot_moves(cluster, new_cluste
     for number in range(3):
         assert relay.publish(message(number)) == 1
         source = cluster.node_of(name_of(relay))
-        wait_until(lambda source=source: not source.client.exists(*relay._names.keys(A)))
+        wait_until(lambda source=source: not source.client.exists(*relay._keyspace.keys(A)))
         cluster.move_slot(name_of(relay), other_node(cluster, name_of(relay)))
         wait_until(lambda: is_heard_at_its_node(cluster, name_of(relay)))
     assert relay.publish(message("last")) == 1
@@ -186,13 +186,15 @@ def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_clus
     monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_cluster(timeout=0.5)
     source, target, _ = cluster.nodes
-    (reader,) = [r for node, r in relay._reader._readers.items() if node.port == source.port]
-    channel = reader.pulse_channel
+    (subscriber,) = [
+        one for node, one in relay._subscriber._subscribers.items() if node.port == source.port
+    ]
+    channel = subscriber.health_channel
     cluster.move_slot(channel, target)
-    wait_until(lambda: reader.pulse_channel != channel)
-    assert cluster.node_of(reader.pulse_channel) is source
-    heard = reader._pulse.heard
-    wait_until(lambda: reader._pulse.heard > heard + 0.3)
+    wait_until(lambda: subscriber.health_channel != channel)
+    assert cluster.node_of(subscriber.health_channel) is source
+    heard = subscriber._health.received_at
+    wait_until(lambda: subscriber._health.received_at > heard + 0.3)
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from django_socketio.exceptions import EventError
-from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from django_socketio.relay.wire import MAX_DEPTH
 from tests.relay.conftest import KINDS, A, B, Stream, message
 from tests.relay.refused import NAMES, REFUSED, nested

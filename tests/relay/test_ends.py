@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from django_socketio.events import on_finish
-from django_socketio.relay.base import channel_topic
 from django_socketio.relay.redis.client import listening_connection
+from django_socketio.relay.topics import channel_topic
 from tests.clients import WebSocketClient
 from tests.production.programs import Gunicorn
 from tests.relay.conftest import A, B, message
@@ -124,13 +124,13 @@ def test_a_listening_connection_that_cannot_be_written_to_is_made_anew(
 ):
     relay, inbox = new_redis()
     relay.subscribe(A, inbox.deliver)
-    relay._reader._connection = Broken(relay._reader._connection, error)
+    relay._subscriber._connection = Broken(relay._subscriber._connection, error)
     relay.subscribe(B, inbox.deliver)
     wait_until(lambda: relay.status() == {"alive": True, "deaf_since": None, "reconnects": 1})
     for topic in (A, B):
-        assert relay.publish(message(topic, topic)) == 1
-        inbox.wait_for(topic)
-    relay._reader._connection = Broken(relay._reader._connection, error)
+        assert relay.publish(message(str(topic), topic)) == 1
+        inbox.wait_for(str(topic))
+    relay._subscriber._connection = Broken(relay._subscriber._connection, error)
     relay.unsubscribe(B)
     wait_until(lambda: relay.status()["reconnects"] == 2)
     wait_until(lambda: relay.status()["alive"])

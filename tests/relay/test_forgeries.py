@@ -18,11 +18,11 @@ def site(redis_server, new_redis):
     relay.subscribe(A, inbox.deliver)
     relay.publish(message("first"))
     inbox.wait_for("first")
-    epoch, _ = relay._publisher.position(A)
+    epoch, _ = relay._log.position(A)
 
     def forge(place, content):
         data = content if isinstance(content, bytes) else wire.encode(content)
-        redis_server.client.publish(relay._names.channel(A), place.encode() + b" " + data)
+        redis_server.client.publish(relay._keyspace.channel(A), place.encode() + b" " + data)
 
     return relay, inbox, epoch, forge
 
@@ -112,7 +112,7 @@ def test_a_malformed_message_is_refused_in_one_line(site, content, caplog):
 @pytest.mark.parametrize("data", [b"", b"x", b"x y {}", b"x 1", b"\xff 1 {}", b"x " + b"9" * 5000])
 def test_a_message_without_a_position_is_refused_in_one_line(site, redis_server, data, caplog):
     relay, inbox, _, _ = site
-    redis_server.client.publish(relay._names.channel(A), data)
+    redis_server.client.publish(relay._keyspace.channel(A), data)
     relay.publish(message("true"))
     inbox.wait_for("true")
     assert (inbox.messages, inbox.lost) == (["first", "true"], [])
@@ -122,7 +122,7 @@ def test_a_message_without_a_position_is_refused_in_one_line(site, redis_server,
 
 def test_a_reference_to_another_kind_of_key_is_a_gap(site, redis_server):
     relay, inbox, epoch, forge = site
-    key = relay._names.shared(A, "1")
+    key = relay._keyspace.shared(A, "1")
     redis_server.client.set(key, "text")
     forge(f"{epoch} 2", b"@" + key.encode())
     relay.publish(message("true"))
@@ -137,7 +137,7 @@ def test_malformed_messages_are_counted_not_logged_one_by_one(site, caplog, monk
     relay.publish(message("true"))
     inbox.wait_for("true")
     assert len(caplog.records) == 1
-    relay._receiver._next_line -= QUIET
+    relay._sequencer._next_line -= QUIET
     forge(f"{epoch} 3", b"?")
     relay.publish(message("last"))
     inbox.wait_for("last")
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_passed_over_in_the_log(site, redis_server, caplo
     relay, inbox, _, _ = site
     relay.publish(message("second"))
     inbox.wait_for("second")
-    position, log = relay._names.keys(A)
+    position, log = relay._keyspace.keys(A)
     redis_server.client.hincrby(position, "number", 1)
     redis_server.client.xadd(log, {"m": whole(version=99)}, "3-0")
     relay.publish(message("true"))

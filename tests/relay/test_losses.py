@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from django_socketio import RelayError
-from django_socketio.relay.base import channel_topic
+from django_socketio.relay.topics import channel_topic
 from tests.relay.conftest import Inbox
 from tests.relay.test_contract import message
 from tests.waiting import wait_until
@@ -22,10 +22,9 @@ class Journal(Inbox):
         super().__init__()
         self.topics = {topic: [] for topic in CHANNELS}
 
-    def deliver(self, envelope):
-        (topic,) = envelope.topics
-        self.topics[topic].append(envelope.args[0])
-        return super().deliver(envelope)
+    def deliver(self, delivery):
+        self.topics[delivery.topic].append(delivery.envelope.args[0])
+        return super().deliver(delivery)
 
     def tell_lost(self, topic):
         self.topics[topic].append(LOST)
@@ -149,14 +148,14 @@ def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server,
     relay.publish(message("before", CHANNELS[0]))
     inbox.wait_for("before")
     wait_until(lambda: redis_server.client.keys("*channel*") == [])
-    relay._reader._pulse.ask()  # it hears itself, as it does every few seconds
-    heard = relay._reader._pulse.heard
-    wait_until(lambda: relay._reader._pulse.heard > heard)
+    relay._subscriber._health.send()  # it hears itself, as it does every few seconds
+    heard = relay._subscriber._health.received_at
+    wait_until(lambda: relay._subscriber._health.received_at > heard)
     redis_server.kill_connections()
     wait_until(lambda: relay.status()["reconnects"] == 1 and relay.status()["alive"])
     for topic in CHANNELS[:2]:
-        relay.publish(message("after " + topic, topic))
-        inbox.wait_for("after " + topic)
+        relay.publish(message(f"after {topic}", topic))
+        inbox.wait_for(f"after {topic}")
     assert inbox.lost == []
 
 
@@ -183,7 +182,7 @@ def test_what_came_between_redis_and_a_subscription_in_its_absence_is_told(
     redis_server.stop()
     wait_until(lambda: relay.status()["deaf_since"] and other.status()["deaf_since"])
     relay.subscribe(CHANNELS[0], inbox.deliver)
-    monkeypatch.setattr(relay._reader, "_connect", not_yet)
+    monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
     redis_server.start()
     wait_until(lambda: other.status()["alive"])
     assert other.publish(message("accepted", CHANNELS[0])) == 1

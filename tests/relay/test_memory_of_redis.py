@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio.relay import wire
-from django_socketio.relay.base import channel_topic
+from django_socketio.relay.topics import channel_topic
 from tests.relay.conftest import A, B, Deafened, each_server, message
 from tests.waiting import wait_until
 
@@ -49,11 +49,11 @@ def test_a_hole_is_filled_with_shared_messages(redis_server, new_redis):
         relay.subscribe(topic, inbox.deliver)
     relay.publish(message(0, A, B))
     inbox.wait_for(0)
-    relay._reader._listener = Deafened(relay)
+    relay._subscriber._observer = Deafened(relay)
     texts = [f"{number}" * 2000 for number in range(3)]
     for text in texts:
         assert relay.publish(message(text, A, B)) == 2
-    relay._reader._listener = relay
+    relay._subscriber._observer = relay
     relay.publish(message("last", A, B))
     inbox.wait_for("last")
     assert (inbox.messages, inbox.lost) == ([0, *texts, "last"], [])
@@ -101,7 +101,7 @@ def test_a_log_is_bounded_by_bytes(redis_server, new_redis, topics):
     inbox.wait(lambda: len(inbox.envelopes) == 200)
     assert used_memory(redis_server) < 400_000
     for topic in topics:
-        kept = relay._publisher.log(topic, 0)
+        kept = relay._log.entries(topic, 0)
         assert 4 <= len(kept) <= 10
         assert [number for number, _ in kept] == list(range(201 - len(kept), 201))
 
@@ -113,7 +113,7 @@ def test_the_last_message_is_kept_whatever_its_size(redis_server, new_redis):
     for letter in "abc":
         relay.publish(message(letter * 5000))
     inbox.wait_for("c" * 5000)
-    assert [number for number, _ in relay._publisher.log(A, 0)] == [3]
+    assert [number for number, _ in relay._log.entries(A, 0)] == [3]
 
 
 @each_server
@@ -124,7 +124,7 @@ def test_small_messages_are_kept_by_their_number_after_many_were_counted(redis_s
     for number in range(1200):
         relay.publish(message(number))
     inbox.wait_for(1199)
-    assert len(relay._publisher.log(A, 0)) >= 200
+    assert len(relay._log.entries(A, 0)) >= 200
 
 
 @each_server
@@ -137,14 +137,14 @@ def test_a_gap_that_needs_more_than_was_kept_is_told(redis_server, new_redis, to
         publisher.subscribe(topic, others.deliver)
     publisher.publish(message("first", *topics))
     inbox.wait_for("first")
-    relay._reader._listener = Deafened(relay)
+    relay._subscriber._observer = Deafened(relay)
     texts = [f"{number} " + "x" * 10_000 for number in range(20)]
     for text in texts:
         publisher.publish(message(text, *topics))
     others.wait_for(texts[-1])
-    relay._reader._pulse.ask()  # it has heard all that was for it
-    wait_until(lambda: relay._reader._pulse.heard > relay._reader._pulse._asked)
-    relay._reader._listener = relay
+    relay._subscriber._health.send()  # it has heard all that was for it
+    wait_until(lambda: relay._subscriber._health.received_at > relay._subscriber._health._sent_at)
+    relay._subscriber._observer = relay
     publisher.publish(message("last", *topics))
     inbox.wait_for("last")
     came = inbox.messages[1:-1]
@@ -160,12 +160,12 @@ def test_a_shared_message_that_has_gone_is_told(redis_server, new_redis):
     other.subscribe(A, other_inbox.deliver)
     relay.publish(message("first", A, B))
     inbox.wait_for("first")
-    relay._reader._listener = Deafened(relay)
+    relay._subscriber._observer = Deafened(relay)
     sent = message("x" * 2000, A, B)
     other.publish(sent)
     other_inbox.wait_for("x" * 2000)
-    assert redis_server.client.delete(relay._names.shared(A, sent.id)) == 1
-    relay._reader._listener = relay
+    assert redis_server.client.delete(relay._keyspace.shared(A, sent.id)) == 1
+    relay._subscriber._observer = relay
     other.publish(message("last", A, B))
     inbox.wait_for("last")
     assert (inbox.messages, inbox.lost) == (["first", "last"], [B])

@@ -234,7 +234,7 @@ def test_a_user_with_the_documented_rights_can_all_that_a_relay_does(redis_serve
     relay.subscribe(A, inbox.deliver)
     relay.publish(message("kept"))
     assert relay._publisher._has_lately(A, wire.encode(inbox_envelope(inbox)))
-    assert len(relay._publisher.log(A, 0)) == 1
+    assert len(relay._log.entries(A, 0)) == 1
     log = redis_server.client.acl_log()
     assert log == []
 
@@ -292,7 +292,7 @@ def test_a_user_with_the_documented_rights_can_use_a_cluster(cluster):
         stream = Stream(relay)
         for _ in range(2):
             stream.go_on(20)
-            name = relay._names.channel(A)
+            name = relay._keyspace.channel(A)
             source = cluster.node_of(name)
             cluster.move_slot(name, next(node for node in cluster.nodes if node is not source))
         stream.go_on(20)

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from django_socketio import RelayError
-from django_socketio.relay.base import socket_topic
+from django_socketio.relay.topics import socket_topic
 from tests.relay.conftest import (
     A,
     B,
@@ -158,9 +158,9 @@ def test_a_living_relay_is_left_in_peace(redis_server, new_redis, monkeypatch):
     monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.05)
     monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_redis(timeout=0.5)
-    pulse = relay._reader._pulse
-    heard = pulse.heard
-    wait_until(lambda: pulse.heard > heard + 0.3)
+    health = relay._subscriber._health
+    heard = health.received_at
+    wait_until(lambda: health.received_at > heard + 0.3)
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
@@ -217,7 +217,7 @@ def test_a_wrong_password_is_told_to_publisher_and_log(redis_server, new_redis, 
 
 def test_a_foreign_message_is_ignored_and_logged_once(redis_server, listening, caplog):
     relay, inbox = listening
-    channel = relay._names.channel(A)
+    channel = relay._keyspace.channel(A)
     for foreign in (
         b"",
         b"not ours",
@@ -243,11 +243,11 @@ def test_a_log_that_is_too_short_is_told(redis_server, new_redis):
     inbox.wait_for("first")
     hold = redis_server.client.client_list(_type="pubsub")
     assert len(hold) == 2
-    relay._reader._listener = Deafened(relay)  # hears nothing from now on
+    relay._subscriber._observer = Deafened(relay)  # hears nothing from now on
     for number in range(400):
         publisher.publish(message(number))
     others.wait_for(399)
-    relay._reader._listener = relay
+    relay._subscriber._observer = relay
     redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     inbox.wait(lambda: inbox.lost)
     inbox.wait_for(399)
@@ -260,11 +260,11 @@ def test_a_hole_is_filled_from_the_log_without_a_new_connection(redis_server, li
     relay, inbox = listening
     relay.publish(message(0))
     inbox.wait_for(0)
-    relay._reader._listener = Deafened(relay)
+    relay._subscriber._observer = Deafened(relay)
     for number in (1, 2, 3):
         relay.publish(message(number))
-    relay._reader._pulse.ask()
-    relay._reader._listener = relay
+    relay._subscriber._health.send()
+    relay._subscriber._observer = relay
     relay.publish(message(4))
     inbox.wait_for(4)
     assert [m for m in inbox.messages if m != 0] == [1, 2, 3, 4]
@@ -277,7 +277,7 @@ def test_what_redis_has_forgotten_of_what_came_is_told(redis_server, listening):
     for number in range(3):
         relay.publish(message(number))
     inbox.wait_for(2)
-    _, log = relay._names.keys(A)
+    _, log = relay._keyspace.keys(A)
     entries = redis_server.client.xrange(log)[:2]
     redis_server.client.delete(log)  # as a replica that had only two, and got another third
     for id, fields in [*entries, ("3-0", entries[1][1])]:
@@ -364,7 +364,7 @@ def test_of_several_topics_only_those_with_listeners_keep_a_message(redis_server
     relay.subscribe(A, inbox.deliver)
     assert relay.publish(message("both", B, A)) == 1
     inbox.wait_for("both")
-    assert {key.decode() for key in redis_server.client.scan_iter()} == {*relay._names.keys(A)}
+    assert {key.decode() for key in redis_server.client.scan_iter()} == {*relay._keyspace.keys(A)}
 
 
 @each_server
@@ -388,13 +388,13 @@ def test_what_nobody_receives_is_not_kept(redis_server, new_redis):
 def test_a_process_subscribes_only_to_what_it_wants(redis_server, listening):
     relay, _ = listening
     channels = {name.decode() for name in redis_server.client.pubsub_channels()}
-    assert channels == {relay._names.channel(A), relay._reader._pulse.channel}
+    assert channels == {relay._keyspace.channel(A), relay._subscriber._health.channel}
     relay.unsubscribe(A)
     wait_until_unsubscribed(redis_server, relay, A)
 
 
 def wait_until_unsubscribed(redis_server, relay, topic):
-    channel = relay._names.channel(topic).encode()
+    channel = relay._keyspace.channel(topic).encode()
     wait_until(lambda: channel not in redis_server.client.pubsub_channels())
 
 

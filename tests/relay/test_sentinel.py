@@ -6,7 +6,7 @@ import threading
 import pytest
 import redis
 
-from django_socketio.relay.redis import subscriber as reader
+from django_socketio.relay.redis import subscriber
 from tests.programs import free_port
 from tests.redis_server import program
 from tests.relay.conftest import A, message, publisher_works
@@ -110,11 +110,11 @@ def publish_from_threads(relay):
 
 def test_a_long_outage_uses_up_no_connections(guarded, new_redis, monkeypatch):
     attempts = []
-    connection = reader.listening_connection
-    monkeypatch.setattr(reader, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(reader, "LONGEST_PAUSE", 0.001)
+    connection = subscriber.listening_connection
+    monkeypatch.setattr(subscriber, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(subscriber, "LONGEST_PAUSE", 0.001)
     monkeypatch.setattr(
-        reader, "listening_connection", lambda client: attempts.append(1) or connection(client)
+        subscriber, "listening_connection", lambda client: attempts.append(1) or connection(client)
     )
     relay, inbox = new_redis(url=f"redis+sentinel://127.0.0.1:{guarded.port}/site?{LOGIN}")
     relay.subscribe(A, inbox.deliver)

@@ -6,11 +6,12 @@ import pytest
 
 from django_socketio import NoSocket, RelayError
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
-from django_socketio.relay.base import Envelope, channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.clients import WebSocketClient
 from tests.waiting import wait_until
 
-OWN = re.compile(rb"\{(self,.*|logins)\}")
+OWN = re.compile(rb"\{(self,.*|control,.*)\}")
 """What a server process listens to without any socket."""
 
 
@@ -73,8 +74,8 @@ def test_the_sender_gets_its_own_once_and_at_the_same_place(servers):
 def test_all_kinds_of_topics_cross(servers):
     client = join(servers[1], "a")
     for topic in (channel_topic("/", "a"), everyone_topic("/"), socket_topic("/", client.id)):
-        assert publish(servers[0], topic, topic) == 1
-        assert client.event() == ["message", topic]
+        assert publish(servers[0], topic, str(topic)) == 1
+        assert client.event() == ["message", str(topic)]
 
 
 def test_binary_crosses(servers):
@@ -112,7 +113,7 @@ def test_what_a_refusal_holds_back_never_arrives(servers):
         raise PermissionDenied("no")
 
     def publish_here(socket):
-        socket._registry.publish(Envelope((channel_topic("/", "a"),), "/", "message", ("leak",)))
+        socket._channels.publish(Envelope((channel_topic("/", "a"),), "/", "message", ("leak",)))
 
     client = WebSocketClient(servers[0].port)
     client.connect()

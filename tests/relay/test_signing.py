@@ -25,10 +25,10 @@ def site(redis_server, new_redis):
         relay.subscribe(topic, inbox.deliver)
 
     def write(data, topic=A):
-        position = relay._publisher.position(topic)
-        epoch, number = position or ("x", 0)
-        place = f"{epoch} {number + 1} ".encode()
-        redis_server.client.publish(relay._names.channel(topic), place + data)
+        position = relay._log.position(topic)
+        epoch, offset = position or ("x", 0)
+        place = f"{epoch} {offset + 1} ".encode()
+        redis_server.client.publish(relay._keyspace.channel(topic), place + data)
 
     return relay, inbox, write
 
@@ -67,7 +67,7 @@ def test_what_is_not_signed_by_the_site_is_ignored_in_one_line(site, change, cap
 def test_a_message_that_is_sent_again_is_not_delivered_again(site, redis_server):
     relay, inbox, write = site
     with redis_server.client.pubsub() as watcher:
-        watcher.subscribe(relay._names.channel(A))
+        watcher.subscribe(relay._keyspace.channel(A))
         watcher.get_message(timeout=10)
         relay.publish(message("once"))
         inbox.wait_for("once")

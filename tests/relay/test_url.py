@@ -12,10 +12,11 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from django_socketio import conf
-from django_socketio.relay.redis.keys import Names
+from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.options import UNUSABLE, USABLE
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.redis.url import RelayURL
+from django_socketio.relay.topics import channel_topic
 
 
 @pytest.mark.parametrize(
@@ -228,30 +229,32 @@ def test_a_server_does_not_start_with_an_option_that_cannot_be_used(serve):
 
 def test_no_two_sites_share_a_name():
     prefixes = ["a", "a:", "a1", "a:1", "a1:", "1", "a/1"]
-    topics = ["channel,/,x", "channel,/,x}", "channel,/,x}1", "channel,/,x}1}", "channel,/,x}:{y"]
+    topics = [channel_topic("/", name) for name in ("x", "x}", "x}1", "x}1}", "x}:{y")]
     sites = list(itertools.product(prefixes, (0, 1, 2, 11, 12)))
-    names = [Names(*site).channel(topic) for site in sites for topic in topics]
+    names = [Keyspace(*site).channel(topic) for site in sites for topic in topics]
     assert len(names) == len({*names})
 
 
 @pytest.mark.parametrize("database", [0, 1, 12])
-@pytest.mark.parametrize("topic", ["channel,/,x", "channel,/,x}1", "self,ab,7"])
+@pytest.mark.parametrize(
+    "topic", ["channel,/,x", "channel,/,x}1", "self,,ab-7", "everyone,/", "control,,logins"]
+)
 def test_a_channel_leads_back_to_its_topic(database, topic):
-    names = Names("socketio", database)
-    assert names.topic(names.channel(topic)) == topic
+    names = Keyspace("socketio", database)
+    assert str(names.topic(names.channel(topic))) == topic
 
 
 def test_names_in_database_0_and_keys_in_all_are_those_of_always():
     # Processes of the last release run beside those of the next one while a site is deployed.
-    assert Names("socketio").channel("t") == "socketio:{t}"
+    assert Keyspace("socketio").channel("t") == "socketio:{t}"
     for database in (0, 1):
-        keys = Names("socketio", database).keys("t")
+        keys = Keyspace("socketio", database).keys("t")
         assert keys == ("socketio:{t}:position", "socketio:{t}:log")
 
 
 @pytest.mark.parametrize("prefix", ["{", "a}", "{a}"])
 def test_a_prefix_with_braces_is_told(prefix):
-    with pytest.raises(ValueError, match="SOCKETIO_RELAY_PREFIX is"):
+    with pytest.raises(ValueError, match="SOCKETIO_RELAY_PREFIX must hold no braces"):
         RedisRelay(Options("redis://localhost", prefix=prefix))
     with (
         override_settings(SOCKETIO_RELAY_PREFIX=prefix),

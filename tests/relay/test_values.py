@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.relay import wire
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Envelope
 from django_socketio.server.relays import encode_default
 from django_socketio.sockets.encoder import Encoder
 from tests.relay.conftest import A, message
@@ -59,7 +59,7 @@ envelopes = st.builds(
 
 def sent(envelope):
     """Return the packet that subscribers in this process get: its JSON, its binary."""
-    encoded = Encoder(encode_default).event(envelope.namespace, envelope.event, envelope.args)
+    encoded = Encoder(encode_default).event(envelope.namespace, envelope.name, envelope.args)
     text, *attachments = encoded.contents
     begin = text.index("[")
     return text[:begin], json.loads(text[begin:]), attachments
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_refused_before_anything_is_sent(new_redis, redis
     relay.publish(message("next"))
     inbox.wait_for("next")
     assert (inbox.messages, inbox.lost) == (["next"], [])
-    _, log = relay._names.keys(A)
+    _, log = relay._keyspace.keys(A)
     assert redis_server.client.xlen(log) == 1
 
 

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from django_socketio.relay import wire
-from django_socketio.relay.base import Envelope
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
+from django_socketio.security.signals import TOPIC
 from tests.clients import PollingClient
 from tests.test_login import manage
 from tests.trust.conftest import Browser, ends_soon, logged_in
@@ -153,10 +154,10 @@ FORGED = [(), (1,), (None,), ([],), ({},), ("x", "y"), ("no digest",), ("g" * 32
 def test_forged_ends_of_logins_are_ignored(site, redis, user):
     browser = logged_in(site[0], user)
     socket = browser.open(site[1])
-    for event in ("session ended", "user changed", "user logged out", "message"):
+    for command in ("session ended", "user changed", "user logged out", "message"):
         for args in FORGED:
-            envelope = wire.encode(Envelope(("logins",), "/", event, args))
-            assert redis.client.publish("socketio:{logins}", b"- 0 " + envelope) == 2
+            envelope = wire.encode(Envelope((TOPIC,), "", command, args, kind=EnvelopeKind.CONTROL))
+            assert redis.client.publish(f"socketio:{{{TOPIC}}}", b"- 0 " + envelope) == 2
     browser.get(site[0], "/log-out/")
     assert ends_soon(socket)
     site[1].wait_for("Ignored the end of a login")

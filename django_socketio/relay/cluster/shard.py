@@ -1,4 +1,4 @@
-"""A connection on which a process hears from one node of a Redis Cluster."""
+"""The connection on which a process receives messages from one node of a Redis Cluster."""
 
 import threading
 from collections import Counter
@@ -9,68 +9,72 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import MovedError
 
 from django_socketio.relay.cluster.topology import Node, slot_of
-from django_socketio.relay.redis.health import Pulse
-from django_socketio.relay.redis.subscriber import Listener, Reader, Words
+from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.subscriber import (
+    PubSubCommands,
+    RedisSubscriber,
+    SubscriptionObserver,
+)
 
-SHARDED = Words("SSUBSCRIBE", "SUNSUBSCRIBE", b"ssubscribe", b"sunsubscribe", b"smessage")
-
-
-class ShardListener(Listener, Protocol):
-    """What a reader of a node tells, in its own thread."""
-
-    def dropped(self, node: Node, channel: str) -> None:
-        """The node does not serve the slot of a channel any more."""
-
-    def lost(self, node: Node) -> None:
-        """The connection to the node is broken."""
+SHARDED = PubSubCommands("SSUBSCRIBE", "SUNSUBSCRIBE", b"ssubscribe", b"sunsubscribe", b"smessage")
 
 
-class ShardReader(Reader):
-    """Reads the channels whose slots a node serves, and tells of those that it serves no more."""
+class ShardObserver(SubscriptionObserver, Protocol):
+    """Is told what happens at a node, in the thread of the node's subscriber."""
 
-    words = SHARDED
+    def channel_dropped(self, node: Node, channel: str) -> None:
+        """Look for the node that serves a channel now: this one does not any more."""
+
+    def node_lost(self, node: Node) -> None:
+        """See whether another node has taken the place of one whose connection is broken."""
+
+
+class ShardSubscriber(RedisSubscriber):
+    """Receives the channels whose slots a node serves, and tells which it serves no more."""
+
+    commands = SHARDED
 
     def __init__(
         self,
         node: Node,
         client: "redis.Redis",
-        listener: ShardListener,
-        pulse: Pulse,
+        observer: ShardObserver,
+        health: HealthCheck,
         timeout: float,
     ) -> None:
-        super().__init__(client, listener, pulse, timeout)
+        super().__init__(client, observer, health, timeout)
         self.name = f"The relay at {node}"
         self._node = node
-        self._told = listener
+        self._shard_observer = observer
         self._returning: set[str] = set()
         self._leaving: Counter[str] = Counter()
 
     @property
-    def pulse_channel(self) -> str:
-        """The channel on which this process hears itself."""
-        return self._pulse.channel
+    def health_channel(self) -> str:
+        """The channel of the health check."""
+        return self._health.channel
 
-    def tune(self, pulse: Pulse) -> None:
-        """Take another pulse: the slot of the last one's channel is elsewhere."""
-        pulse.rest()
-        self._pulse = pulse
-        self._send(self.words.subscribe, pulse.channel)
+    def check_by(self, health: HealthCheck) -> None:
+        """Use another health check: another node serves the channel of the last one."""
+        health.reset()
+        self._health = health
+        self._send(self.commands.subscribe, health.channel)
 
     def add(self, channel: str, confirmed: threading.Event, returning: bool) -> None:
         """Subscribe to a channel; does not wait.
 
         Args:
             confirmed: set once the node has confirmed it.
-            returning: whether it was heard elsewhere before, so that something may be missing.
+            returning: whether another node served it before, so that messages may be missing.
 
         """
         if returning:
             self._returning.add(channel)
         self._channels[channel] = confirmed
-        self._send(self.words.subscribe, channel)
+        self._send(self.commands.subscribe, channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """Unsubscribe; what is on its way may still come."""
+        """Unsubscribe; messages that are on their way may still come."""
         self._returning.discard(channel)
         self._leaving[channel] += 1
         super().unsubscribe(channel)
@@ -93,7 +97,7 @@ class ShardReader(Reader):
     def _drop_slot(self, slot: int) -> set[str]:
         moved = {
             channel
-            for channel in (self._pulse.channel, *self._channels, *self._leaving)
+            for channel in (self._health.channel, *self._channels, *self._leaving)
             if slot_of(channel) == slot
         }
         for channel in moved:
@@ -105,19 +109,19 @@ class ShardReader(Reader):
         super()._confirm(channel)
         if channel in self._returning:
             self._returning.discard(channel)
-            if self.hearing:  # or else it is caught up with once all are confirmed
-                self._listener.connected([channel])
+            if self.is_receiving:  # else it is caught up with once all are confirmed
+                self._observer.subscribed([channel])
 
     def _end(self, channel: str) -> None:
         if channel in self._leaving:
             self._leaving -= Counter([channel])  # forgets those that are down to zero
-        elif channel in self._channels or channel == self._pulse.channel:
+        elif channel in self._channels or channel == self._health.channel:
             self._drop(channel)
 
     def _drop(self, channel: str) -> None:
         self._channels.pop(channel, None)
-        self._told.dropped(self._node, channel)
+        self._shard_observer.channel_dropped(self._node, channel)
 
-    def _lost(self, error: BaseException) -> None:
-        super()._lost(error)
-        self._told.lost(self._node)
+    def _note_lost(self, error: BaseException) -> None:
+        super()._note_lost(error)
+        self._shard_observer.node_lost(self._node)

@@ -1,4 +1,4 @@
-"""Listening to a Redis Cluster: a connection to each node that serves slots."""
+"""Subscribing in a Redis Cluster: a connection to each node that serves slots."""
 
 import secrets
 import threading
@@ -9,11 +9,12 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from django_socketio.logs import get_logger
-from django_socketio.relay.cluster.shard import ShardReader
+from django_socketio.relay.cluster.shard import ShardSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology, slot_of
-from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
-from django_socketio.relay.redis.subscriber import Listener
+from django_socketio.relay.redis.subscriber import SubscriptionObserver
+from django_socketio.relay.topics import Topic, TopicKind
 
 logger = get_logger("django_socketio.relay")
 
@@ -24,22 +25,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """The same while something is amiss."""
 
 
-class ClusterListener(Listener, Protocol):
-    """What a cluster's reader tells."""
+class ClusterObserver(SubscriptionObserver, Protocol):
+    """Is told what happens in a cluster, in the threads of its subscribers."""
 
-    def left(self, channel: str, doubtful: bool) -> None:
-        """A channel has left its node; in doubt, its new one may not have the last messages."""
+    def node_left(self, channel: str, is_doubtful: bool) -> None:
+        """Note that a channel has left its node; in doubt, without its last messages."""
 
 
-class ClusterReader:
+class ClusterSubscriber:
     """Subscribes to each channel at the node that serves its slot, and follows slots that move.
 
     A thread of its own (a greenlet where gevent has patched the process) looks after that: when a
     node says that a slot has gone, when a connection breaks, and every few seconds.
 
     Args:
-        listener: hears what comes, from the threads of the nodes' readers.
-        new_pulse: makes what finds deaf connections, for a topic.
+        observer: is told what happens, in the threads of the nodes' subscribers.
+        new_health: makes the health check of a connection, for a topic.
         timeout: seconds that a node has to confirm a subscription.
 
     """
@@ -47,17 +48,17 @@ class ClusterReader:
     def __init__(
         self,
         topology: Topology,
-        listener: ClusterListener,
-        new_pulse: Callable[[str], Pulse],
+        observer: ClusterObserver,
+        new_health: Callable[[Topic], HealthCheck],
         timeout: float,
     ) -> None:
         self._topology = topology
-        self._listener = listener
-        self._new_pulse = new_pulse
+        self._observer = observer
+        self._new_health = new_health
         self._timeout = timeout
         self._confirmed: dict[str, threading.Event] = {}
         self._homes: dict[str, Node] = {}
-        self._readers: dict[Node, ShardReader] = {}
+        self._subscribers: dict[Node, ShardSubscriber] = {}
         self._arranging = threading.RLock()
         self._wanted = threading.Event()
         self._suspect: Node | None = None
@@ -68,20 +69,20 @@ class ClusterReader:
     @property
     def alive(self) -> bool:
         """Whether all nodes are heard, and all channels have one."""
-        readers = list(self._readers.values())
+        subscribers = list(self._subscribers.values())
         placed = len(self._homes) == len(self._confirmed)
-        return bool(readers) and placed and all(reader.alive for reader in readers)
+        return bool(subscribers) and placed and all(subscriber.alive for subscriber in subscribers)
 
     @property
     def deaf_since(self) -> float | None:
         """When the first node that is not heard was last heard (``time.time``)."""
-        since = [reader.deaf_since for reader in list(self._readers.values())]
+        since = [subscriber.deaf_since for subscriber in list(self._subscribers.values())]
         return min((at for at in [*since, self._unreachable_since] if at is not None), default=None)
 
     @property
     def reconnects(self) -> int:
         """How often a connection was made again, to whichever node."""
-        return self._reconnects + sum(r.reconnects for r in list(self._readers.values()))
+        return self._reconnects + sum(one.reconnects for one in list(self._subscribers.values()))
 
     def start(self) -> None:
         """Begin to read."""
@@ -93,12 +94,12 @@ class ClusterReader:
         self._stopped = True
         self._wanted.set()
         with self._arranging:
-            for reader in self._readers.values():
-                reader.stop()
+            for subscriber in self._subscribers.values():
+                subscriber.stop()
 
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections to all nodes."""
-        return [one for reader in self._readers.values() for one in reader.descriptors()]
+        return [number for one in self._subscribers.values() for number in one.descriptors()]
 
     def subscribe(self, channel: str) -> None:
         """Subscribe; wait until the node has confirmed it, unless it is away."""
@@ -107,12 +108,13 @@ class ClusterReader:
             if confirmed is None:
                 confirmed = self._confirmed[channel] = threading.Event()
                 self._place(channel, returning=False)
-            reader = self._readers.get(self._homes[channel]) if channel in self._homes else None
-        away = self._unreachable_since if reader is None else reader.deaf_since
-        if self._started and (away is None or (reader is not None and reader.hearing)):
+            home = self._homes.get(channel)
+            subscriber = None if home is None else self._subscribers.get(home)
+        away = self._unreachable_since if subscriber is None else subscriber.deaf_since
+        if self._started and (away is None or (subscriber is not None and subscriber.is_receiving)):
             confirmed.wait(self._timeout)
 
-    def hears(self, channel: str) -> bool:
+    def is_confirmed(self, channel: str) -> bool:
         """Whether the subscription to a channel was confirmed, by whichever node."""
         confirmed = self._confirmed.get(channel)
         return confirmed is not None and confirmed.is_set()
@@ -123,24 +125,24 @@ class ClusterReader:
             self._confirmed.pop(channel, None)
             self._leave(channel)
 
-    # What the nodes' readers tell, in their threads
+    # What the nodes' subscribers tell, in their threads
 
-    def channel_received(self, channel: str, data: bytes) -> None:
+    def message_received(self, channel: str, data: bytes) -> None:
         """Hand a message on."""
-        self._listener.channel_received(channel, data)
+        self._observer.message_received(channel, data)
 
-    def connected(self, channels: list[str], unheard: float | None = None) -> None:
+    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
         """Have the channels caught up with."""
-        self._listener.connected(channels, unheard)
+        self._observer.subscribed(channels, silence)
 
-    def dropped(self, node: Node, channel: str) -> None:
+    def channel_dropped(self, node: Node, channel: str) -> None:
         """Look for the new home of a channel."""
         with self._arranging:
             if self._homes.get(channel) == node:
                 self._forget_home(channel)
         self._look(node)
 
-    def lost(self, node: Node) -> None:
+    def node_lost(self, node: Node) -> None:
         """See whether another node has taken the place of one."""
         self._look(None)
 
@@ -166,7 +168,7 @@ class ClusterReader:
             self._wanted.wait(LOOK_INTERVAL if self.alive else pause * jitter.uniform(0.5, 1))
 
     def _unreachable(self, error: Exception) -> None:
-        if self._readers or self._unreachable_since is not None or self._stopped:
+        if self._subscribers or self._unreachable_since is not None or self._stopped:
             return  # those that listen tell of what they lost
         self._unreachable_since = time.time()
         logger.error("The relay is lost: %s; trying to connect again", error)
@@ -178,58 +180,59 @@ class ClusterReader:
                 return
             primaries = self._topology.primaries()
             for node in primaries:
-                self._tune(node)
+                self._look_after(node)
             for channel in list(self._confirmed):
                 home = self._homes.get(channel)
                 if home is None or home != self._topology.owner(slot_of(channel)):
                     self._leave(channel)
                     self._place(channel, returning=True)
-            for node in self._readers.keys() - primaries:
+            for node in self._subscribers.keys() - primaries:
                 self._retire(node)
 
-    def _tune(self, node: Node) -> None:
-        """Have a reader for a node, that hears this process itself from that node."""
-        reader = self._readers.get(node)
-        if reader is None:
-            client, pulse = self._topology.client(node), self._pulse_at(node)
-            reader = ShardReader(node, client, self, pulse, self._timeout)
+    def _look_after(self, node: Node) -> None:
+        """Have a subscriber for a node, that hears this process itself from that node."""
+        subscriber = self._subscribers.get(node)
+        if subscriber is None:
+            client, health = self._topology.client(node), self._health_at(node)
+            subscriber = ShardSubscriber(node, client, self, health, self._timeout)
             # Which of them says that the cluster is back does not matter.
-            reader.deaf_since, self._unreachable_since = self._unreachable_since, None
-            self._readers[node] = reader
-            reader.start()
-        elif self._topology.owner(slot_of(reader.pulse_channel)) != node:
-            reader.tune(self._pulse_at(node))
+            subscriber.deaf_since, self._unreachable_since = self._unreachable_since, None
+            self._subscribers[node] = subscriber
+            subscriber.start()
+        elif self._topology.owner(slot_of(subscriber.health_channel)) != node:
+            subscriber.check_by(self._health_at(node))
 
-    def _pulse_at(self, node: Node) -> Pulse:
-        return self._new_pulse(self._topology.topic_at(node, f"self,{secrets.token_hex(8)},"))
+    def _health_at(self, node: Node) -> HealthCheck:
+        begin = Topic(TopicKind.HEALTH, "", secrets.token_hex(8))
+        return self._new_health(self._topology.topic_at(node, begin))
 
     def _place(self, channel: str, returning: bool) -> None:
         node = self._topology.owner(slot_of(channel))
-        reader = self._readers.get(node) if node is not None else None
-        if node is None or reader is None:
+        subscriber = self._subscribers.get(node) if node is not None else None
+        if node is None or subscriber is None:
             return self._wanted.set()  # this thread, or its start, is to find the node
         self._homes[channel] = node
-        reader.add(channel, self._confirmed[channel], returning)
+        subscriber.add(channel, self._confirmed[channel], returning)
 
     def _leave(self, channel: str) -> None:
-        if (reader := self._forget_home(channel)) is not None:
-            reader.unsubscribe(channel)
+        if (subscriber := self._forget_home(channel)) is not None:
+            subscriber.unsubscribe(channel)
 
-    def _forget_home(self, channel: str) -> ShardReader | None:
+    def _forget_home(self, channel: str) -> ShardSubscriber | None:
         home = self._homes.pop(channel, None)
-        reader = self._readers.get(home) if home is not None else None
-        if reader is not None:
+        subscriber = self._subscribers.get(home) if home is not None else None
+        if subscriber is not None:
             # A slot that moves while its node is heard takes all with it; replicas lag behind.
-            self._listener.left(channel, doubtful=not reader.hearing)
-        return reader
+            self._observer.node_left(channel, is_doubtful=not subscriber.is_receiving)
+        return subscriber
 
     def _retire(self, node: Node) -> None:
-        reader = self._readers.pop(node)
-        reader.stop()
-        self._reconnects += reader.reconnects
-        if reader.deaf_since is not None:
+        subscriber = self._subscribers.pop(node)
+        subscriber.stop()
+        self._reconnects += subscriber.reconnects
+        if subscriber.deaf_since is not None:
             self._reconnects += 1
-            seconds = time.time() - reader.deaf_since
+            seconds = time.time() - subscriber.deaf_since
             logger.warning(
-                "%s is back after %.1f s: other nodes serve for it", reader.name, seconds
+                "%s is back after %.1f s: other nodes serve for it", subscriber.name, seconds
             )

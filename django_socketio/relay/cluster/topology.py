@@ -12,6 +12,7 @@ from redis.exceptions import ClusterDownError, RedisError
 from django_socketio.relay.redis.client import connect, descriptors
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.url import RelayURL
+from django_socketio.relay.topics import Topic
 
 SETTLING = 1.0
 """Seconds after which those that listened to a slot have followed it to another node."""
@@ -66,17 +67,17 @@ class Topology:
         """Return the nodes that serve any slot."""
         return {owner for owner in self._owners if owner is not None}
 
-    def topic_at(self, node: Node, stem: str) -> str:
-        """Return a topic that begins with a stem and is served by a node.
+    def topic_at(self, node: Node, begin: Topic) -> Topic:
+        """Return a topic that a node serves, whose name begins with that of another topic.
 
         Raises:
             ClusterDownError: the node serves no slot, as it seems.
 
         """
-        start = crc_hqx(stem.encode(), 0)
+        start = crc_hqx(f"{begin}-".encode(), 0)
         for number in range(TRIES):
             if self._owners[crc_hqx(b"%d" % number, start) % REDIS_CLUSTER_HASH_SLOTS] == node:
-                return f"{stem}{number}"
+                return begin._replace(name=f"{begin.name}-{number}")
         raise ClusterDownError(f"{node} serves no slot")
 
     def moved_lately(self, slot: int) -> bool:

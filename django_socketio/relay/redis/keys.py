@@ -1,8 +1,10 @@
-"""What a site's topics are called in Redis."""
+"""The names of a site's keys and channels in Redis."""
+
+from django_socketio.relay.topics import Topic, topic_of_key
 
 
-class Names:
-    """What a site's topics are called in Redis.
+class Keyspace:
+    """Makes the names of a site's keys and channels in Redis.
 
     Keys belong to a database, but channels do not: a channel's name ends with the number of the
     database, unless that is 0. The braces put a topic's keys and its channel into one slot of a
@@ -17,25 +19,25 @@ class Names:
     def __init__(self, prefix: str, database: int = 0) -> None:
         if set("{}") & set(prefix):
             raise ValueError(
-                "the prefix of names must hold no braces, which end it and decide the slot in a "
-                f"cluster; SOCKETIO_RELAY_PREFIX is {prefix!r}"
+                "SOCKETIO_RELAY_PREFIX must hold no braces, which end the prefix in Redis and "
+                f"decide the slot in a cluster, not {prefix!r}"
             )
         self._before = prefix + ":{"
         self._after = "}" + (str(database) if database else "")
 
-    def channel(self, topic: str) -> str:
+    def channel(self, topic: Topic) -> str:
         """Return the Redis channel of a topic."""
         return f"{self._before}{topic}{self._after}"
 
-    def topic(self, channel: str) -> str:
-        """Return the topic of a Redis channel."""
-        return channel[len(self._before) : -len(self._after)]
+    def topic(self, channel: str) -> Topic | None:
+        """Return the topic of a Redis channel; None if it is of no kind that is known."""
+        return topic_of_key(channel[len(self._before) : -len(self._after)])
 
-    def keys(self, topic: str) -> tuple[str, str]:
+    def keys(self, topic: Topic) -> tuple[str, str]:
         """Return the keys of a topic's position and of its log."""
         return f"{self._before}{topic}}}:position", f"{self._before}{topic}}}:log"
 
-    def shared(self, topic: str, id: str) -> str:
+    def shared(self, topic: Topic, id: str) -> str:
         """Return the key of a message that several topics share, in the slot of one of them."""
         return f"{self._before}{topic}}}:message:{id}"
 

@@ -5,39 +5,58 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django_socketio.exceptions import RelayError
+from redis.exceptions import RedisError
+
+from django_socketio.exceptions import ProtocolError, RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Deliver, Envelope, Relay
+from django_socketio.relay.base import Relay
+from django_socketio.relay.cluster.log import ClusterLog
 from django_socketio.relay.cluster.publisher import ClusterPublisher
-from django_socketio.relay.cluster.subscriber import ClusterReader
+from django_socketio.relay.cluster.router import NodeAccess, Router
+from django_socketio.relay.cluster.subscriber import ClusterSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology
+from django_socketio.relay.envelope import (
+    Deliver,
+    Delivery,
+    Envelope,
+    LogRange,
+    StreamPosition,
+    ignore_kind,
+    is_complete,
+)
 from django_socketio.relay.redis.client import connect
-from django_socketio.relay.redis.health import Pulse
-from django_socketio.relay.redis.keys import Names
-from django_socketio.relay.redis.publisher import Publisher
-from django_socketio.relay.redis.sequencer import Lost, Receiver, Schedule
-from django_socketio.relay.redis.subscriber import Reader
+from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
+from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.log import Entry, MessageLog, RedisLog
+from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
+from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
+from django_socketio.relay.redis.subscriber import RedisSubscriber
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
+from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, Topic, TopicKind
 
-AnyPublisher = Publisher | ClusterPublisher
-AnyReader = Reader | ClusterReader
+Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a relay uses Redis. Times are in seconds.
+    """How a relay uses Redis.
 
-    ``signing_keys`` sign messages (the first one) and are accepted; without any, nothing is signed.
+    Args:
+        url: where Redis is.
+        prefix: of all keys and channels of the site.
+        timeout: seconds that Redis may take.
+        retentions: what the log of each topic keeps.
+        signing_keys: the first one signs messages, and all are accepted; none: nothing is signed.
+
     """
 
     url: str = field(repr=False)
     prefix: str = "socketio"
     timeout: float = 2.0
-    log_size: int = 1000
-    log_bytes: int = 1_000_000
-    log_seconds: float = 60.0
+    retentions: Retentions = DEFAULT_RETENTIONS
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
@@ -45,12 +64,12 @@ def _call(function: Any, *args: Any) -> None:
     function(*args)
 
 
-def _tell_nobody(topic: str) -> None:
-    pass
+def _ignore_loss(topic: Topic) -> None:
+    """Do nothing about a loss, in a process without subscribers."""
 
 
 class RedisRelay(Relay):
-    """Publishes through Redis; after ``listen``, also hears from it.
+    """Publishes through Redis; after ``listen``, also receives from it.
 
     Args:
         default: turns values into ones that JSON knows.
@@ -67,47 +86,51 @@ class RedisRelay(Relay):
         options: Options,
         default: Default | None = None,
         schedule: Schedule = _call,
-        lost: Lost = _tell_nobody,
+        lost: LossHandler = _ignore_loss,
     ) -> None:
         self._options = options
         self._default = default
         self._url = RelayURL.parse(options.url)
-        self._names = Names(options.prefix, self._url.database)
-        self._publisher: AnyPublisher
-        self._reader: AnyReader
-        if self._url.is_cluster:
-            self._publisher, self._reader = self._of_cluster()
-        else:
-            self._publisher, self._reader = self._of_one()
+        self._keyspace = Keyspace(options.prefix, self._url.database)
+        build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
+        self._publisher, self._log, self._subscriber = build()
         keys = options.signing_keys
-        self._signing = Signing(keys, options.log_seconds) if keys else None
-        self._receiver = Receiver(self._publisher, self._names, schedule, lost, self._signing)
+        self._signing = Signing(keys, options.retentions.longest) if keys else None
+        self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
+        self._sequencer = Sequencer(self._log, self._decoder, schedule, lost)
 
-    def _of_one(self) -> tuple[AnyPublisher, AnyReader]:
+    def _parts_of_one(self) -> Parts:
         timeout = self._options.timeout
         client = connect(self._url, timeout)
-        publisher = self._publisher_by(client, timeout / 2)
-        pulse = Pulse(publisher, self._names, f"self,{secrets.token_hex(8)}", timeout)
-        return publisher, Reader(client, self, pulse, timeout)
+        log = RedisLog(client, self._keyspace)
+        publisher = self._publisher_by(client, log, timeout / 2)
+        topic = Topic(TopicKind.HEALTH, "", secrets.token_hex(8))
+        health = HealthCheck(publisher, self._keyspace, topic, timeout)
+        return publisher, log, RedisSubscriber(client, self, health, timeout)
 
-    def _of_cluster(self) -> tuple[AnyPublisher, AnyReader]:
+    def _parts_of_cluster(self) -> Parts:
         timeout = self._options.timeout
         topology = Topology(self._url, timeout / 2)
 
-        def publisher_at(node: Node) -> Publisher:
-            return self._publisher_by(topology.client(node), timeout / 4, "SPUBLISH")
+        def access(node: Node) -> NodeAccess:
+            client = topology.client(node)
+            log = RedisLog(client, self._keyspace)
+            return NodeAccess(self._publisher_by(client, log, timeout / 4, "SPUBLISH"), log)
 
-        publisher = ClusterPublisher(topology, self._names, publisher_at, timeout / 2)
+        router = Router(topology, access, timeout / 2)
+        publisher = ClusterPublisher(router, self._keyspace)
 
-        def new_pulse(topic: str) -> Pulse:
-            return Pulse(publisher, self._names, topic, timeout)
+        def health(topic: Topic) -> HealthCheck:
+            return HealthCheck(publisher, self._keyspace, topic, timeout)
 
-        return publisher, ClusterReader(topology, self, new_pulse, timeout)
+        subscriber = ClusterSubscriber(topology, self, health, timeout)
+        return publisher, ClusterLog(router, self._keyspace), subscriber
 
-    def _publisher_by(self, client: Any, timeout: float, command: str = "PUBLISH") -> Publisher:
-        options = self._options
-        log = (options.log_size, options.log_bytes, options.log_seconds)
-        return Publisher(client, self._names, *log, timeout, command)
+    def _publisher_by(
+        self, client: Any, log: RedisLog, timeout: float, command: str = "PUBLISH"
+    ) -> RedisPublisher:
+        retentions = self._options.retentions
+        return RedisPublisher(client, self._keyspace, log, retentions, timeout, command)
 
     def __str__(self) -> str:
         return f"{'Redis Cluster' if self._url.is_cluster else 'Redis'} at {self._url}"
@@ -118,61 +141,110 @@ class RedisRelay(Relay):
         if self._signing is not None:
             message = self._signing.sign(message)
         received = self._publisher.publish(envelope.topics, message, envelope.id)
-        if not received and self._hears_any(envelope.topics):
+        if not received and self._is_subscribed_to_any(envelope.topics):
             raise RelayError("the relay did not take the message: this process does not hear it")
         return received
 
-    def _hears_any(self, topics: Iterable[str]) -> bool:
-        # Nobody received what sockets here should have: the listening connection is broken.
-        return any(self._reader.hears(self._names.channel(topic)) for topic in topics)
+    def _is_subscribed_to_any(self, topics: Iterable[Topic]) -> bool:
+        # No process received what sockets here should have: the subscribing connection is broken.
+        return any(self._subscriber.is_confirmed(self._keyspace.channel(one)) for one in topics)
 
     def listen(self) -> None:
-        """Begin to hear from Redis; keeps trying where Redis is away."""
-        self._reader.start()
+        """Begin to receive from Redis; keeps trying where Redis is away."""
+        self._subscriber.start()
 
-    def subscribe(self, topic: str, deliver: Deliver) -> None:
-        """Have ``deliver`` called with the envelopes of a topic; waits for Redis's word on it."""
-        if self._receiver.add(topic, deliver):
-            has_past = not topic.startswith("socket,")  # nobody sent to a new socket's id before
-            self._receiver.locate(topic, has_past)
-        self._receiver.wait_until_located(topic, self._options.timeout)
-        self._reader.subscribe(self._names.channel(topic))
+    def subscribe(self, topic: Topic, deliver: Deliver) -> None:
+        """Have ``deliver`` called with the messages of a topic; waits for Redis's confirmation."""
+        if self._sequencer.add(topic, deliver):
+            self._sequencer.locate(topic)
+        self._sequencer.wait_until_located(topic, self._options.timeout)
+        self._subscriber.subscribe(self._keyspace.channel(topic))
 
-    def unsubscribe(self, topic: str) -> None:
-        """Receive no more envelopes of a topic."""
-        self._receiver.remove(topic)
-        self._reader.unsubscribe(self._names.channel(topic))
+    def unsubscribe(self, topic: Topic) -> None:
+        """Receive no more messages of a topic."""
+        self._sequencer.remove(topic)
+        self._subscriber.unsubscribe(self._keyspace.channel(topic))
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic's last message; None for an idle topic."""
+        try:
+            return self._log.position(topic)
+        except RedisError as error:
+            raise RelayError(f"the relay cannot be asked for a position: {error}") from error
+
+    def read(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Return messages of a topic's log after a position."""
+        try:
+            position, entries = self._log.part(topic, after, limit)
+            if position is None:
+                return LogRange((), None, is_complete((), None, after, limit))
+            return self._range(topic, entries, position, after, limit)
+        except RedisError as error:
+            raise RelayError(f"the relay cannot be asked for messages: {error}") from error
+
+    def _range(
+        self,
+        topic: Topic,
+        entries: list[Entry],
+        position: StreamPosition,
+        after: StreamPosition | None,
+        limit: int | None,
+    ) -> LogRange:
+        deliveries, is_readable = [], True
+        for offset, message in entries:
+            try:
+                envelope = self._decoder.decode(topic, message)
+            except wire.UnknownKind as unknown:
+                ignore_kind(unknown.kind)
+            except (ProtocolError, MessageGone):
+                is_readable = False
+            else:
+                place = StreamPosition(position.epoch, offset)
+                deliveries.append(Delivery(envelope, topic, place))
+        offsets = [offset for offset, _ in entries]
+        whole = is_readable and is_complete(offsets, position, after, limit)
+        return LogRange(tuple(deliveries), position, whole)
 
     def status(self) -> dict[str, Any]:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
-        reader = self._reader
+        subscriber = self._subscriber
         return {
-            "alive": reader.alive,
-            "deaf_since": reader.deaf_since,
-            "reconnects": reader.reconnects,
+            "alive": subscriber.alive,
+            "deaf_since": subscriber.deaf_since,
+            "reconnects": subscriber.reconnects,
         }
 
     def descriptors(self) -> list[int]:
         """Return the descriptors of all its connections."""
-        return [*self._publisher.descriptors(), *self._reader.descriptors()]
+        return [*self._publisher.descriptors(), *self._subscriber.descriptors()]
 
     def close(self) -> None:
         """Stop listening, and close all connections."""
-        self._reader.stop()
+        self._subscriber.stop()
         self._publisher.close()
 
-    # What the reader tells, in its thread
+    # The observer of the subscriber, in the subscriber's thread
 
-    def channel_received(self, channel: str, data: bytes) -> None:
+    def message_received(self, channel: str, data: bytes) -> None:
         """Take a message."""
-        self._receiver.receive(self._names.topic(channel), data)
+        if (topic := self._keyspace.topic(channel)) is not None:
+            self._sequencer.receive(topic, data)
 
-    def left(self, channel: str, doubtful: bool) -> None:
+    def node_left(self, channel: str, is_doubtful: bool) -> None:
         """Note how a channel left its node of a cluster."""
-        self._receiver.left(self._names.topic(channel), doubtful)
+        if (topic := self._keyspace.topic(channel)) is not None:
+            self._sequencer.left(topic, is_doubtful)
 
-    def connected(self, channels: list[str], unheard: float | None = None) -> None:
-        """Catch up with what came while nothing was heard."""
-        log_seconds = self._options.log_seconds if self._options.log_size else 0
-        kept = unheard is not None and unheard < log_seconds
-        self._receiver.catch_up([self._names.topic(channel) for channel in channels], kept)
+    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
+        """Catch up with what came while nothing was received."""
+        topics = filter(None, map(self._keyspace.topic, channels))
+        retentions = self._options.retentions
+        self._sequencer.catch_up(topics, lambda topic: _outlives(silence, retentions.of(topic)))
+
+
+def _outlives(silence: float | None, retention: Retention) -> bool:
+    """Return whether a log surely still has what it got during a silence."""
+    kept = retention.seconds if retention.messages else 0
+    return silence is not None and silence < kept

@@ -1,14 +1,16 @@
-"""What Redis does in one step: it numbers a message, keeps it a while and hands it on."""
+"""The steps that Redis does at once: publishing a message, and reading a part of a log."""
 
+# PUBLISH numbers a message, keeps it a while and hands it on.
+#
 # KEYS: for each topic its position (a hash) and its log (a stream); then, if the topics share the
 # message, the key under which it is kept once (a hash).
-# ARGV: the message, an epoch should a new one begin, how many messages, bytes and milliseconds the
-# log is kept, until when (in Redis's own time) the publisher waits, the command that publishes
-# (PUBLISH or SPUBLISH), and each topic's channel.
+# ARGV: the message, an epoch should a new one begin, until when (in Redis's own time) the publisher
+# waits, the command that publishes (PUBLISH or SPUBLISH), each topic's channel; then the retention:
+# how many messages, bytes and milliseconds a log is kept, once for all topics or for each of them.
 #
 # One step for all topics: every process sees the message at the same place among the others.
 # The script counts the listeners before it writes anything. A message without a listener gets no
-# number and no place in the log: it leaves no trace, nothing has to be taken back, and a message
+# offset and no place in the log: it leaves no trace, nothing has to be taken back, and a message
 # that was reported as received by nobody never arrives. Clients that watch Redis with a pattern
 # (PSUBSCRIBE) are no listeners.
 # Writing comes before handing on: if Redis refuses to write (out of memory, read-only), nothing is
@@ -17,18 +19,19 @@
 # A message that comes too late is not handed on: its publisher has been told that it failed.
 #
 # A log's entry has the field "m", the message; or, for a shared message, "r", the key that keeps
-# it, and "s", its size. The first channel gets a shared message whole, the others get "@" and the
-# key. The key counts the logs that refer to it, goes with the last of them, and expires as they do.
+# it, and "s", its size. Newer processes may add fields after these. The first channel gets a shared
+# message whole, the others get "@" and the key. The key counts the logs that refer to it, goes with
+# the last of them, and expires as they do.
 #
-# The position notes the bytes of its log. MAXLEN drops entries uncounted, so the note may be too
-# high, never too low. Past the bound, the script reads the log, newest entry first, and keeps half
-# of what it may: so every byte is read about once. The newest message always stays.
+# The position (whose field "number" is the offset) notes the bytes of its log. MAXLEN drops entries
+# uncounted, so the note may be too high, never too low. Past the bound, the script reads the log,
+# newest entry first, and keeps half of what it may: so every byte is read about once. The newest
+# message always stays.
 #
 # Lua writes numbers as integers up to 10^14, which is more messages than a topic will have.
 # Functions of its own would take a twentieth more of Redis's time: all is in one loop.
 PUBLISH = """
-local message, new_epoch, log_size, log_bytes, log_milliseconds, deadline, command = unpack(
-  ARGV, 1, 7)
+local message, new_epoch, deadline, command = unpack(ARGV, 1, 4)
 local count = command == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
 local call = redis.call
 
@@ -38,15 +41,20 @@ if now[1] + now[2] / 1000000 > tonumber(deadline) then
 end
 
 local shared = #KEYS % 2 == 1 and KEYS[#KEYS]
-local size, most, payload, references, received = #message, tonumber(log_bytes), message, 0, 0
-for i = 1, #KEYS - 1, 2 do
-  local position, log, channel = KEYS[i], KEYS[i + 1], ARGV[7 + (i + 1) / 2]
+local size, payload, references, received, longest = #message, message, 0, 0, 0
+local topics = math.floor(#KEYS / 2)
+local each = #ARGV > 4 + topics + 3 and 3 or 0
+for i = 1, topics do
+  local position, log, channel = KEYS[2 * i - 1], KEYS[2 * i], ARGV[4 + i]
   local listeners = call('PUBSUB', count, channel)[2]
 
   -- The only place that decides whether a message is kept and handed on.
   if listeners > 0 then
     local place = '- 0 '
+    local retention = 5 + topics + each * (i - 1)
+    local log_size, milliseconds = ARGV[retention], ARGV[retention + 2]
     if log_size ~= '0' then
+      local most = tonumber(ARGV[retention + 1])
       local at = call('HMGET', position, 'epoch', 'number', 'bytes')
       local epoch, number, bytes = at[1], (at[2] or 0) + 1, (at[3] or 0) + size
       if not epoch then
@@ -59,7 +67,7 @@ for i = 1, #KEYS - 1, 2 do
         bytes = size
         for _, entry in ipairs(call('XREVRANGE', log, '+', '-')) do
           local fields = entry[2]
-          local weight = fields[4] or #fields[2]
+          local weight = fields[1] == 'r' and fields[4] or #fields[2]
           full = full or bytes + weight > most / 2
           if not full then
             bytes, oldest = bytes + weight, entry[1]
@@ -79,14 +87,17 @@ for i = 1, #KEYS - 1, 2 do
         references = references + 1
         if references == 1 then
           call('HSET', shared, 'm', message)
-          call('PEXPIRE', shared, log_milliseconds)
+        end
+        if tonumber(milliseconds) > longest then
+          longest = tonumber(milliseconds)
+          call('PEXPIRE', shared, milliseconds)
         end
         call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'r', shared, 's', size)
       else
         call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', message)
       end
-      call('PEXPIRE', position, log_milliseconds)
-      call('PEXPIRE', log, log_milliseconds)
+      call('PEXPIRE', position, milliseconds)
+      call('PEXPIRE', log, milliseconds)
       place = epoch .. ' ' .. number .. ' '
     end
     call(command, channel, place .. payload)
@@ -100,4 +111,17 @@ if references > 0 then
   call('HSET', shared, 'references', references)
 end
 return received
+"""
+
+# READ returns a topic's position and a part of its log as they are at one moment.
+#
+# KEYS: its position and its log. ARGV: an epoch and the first offset that is wanted of it (of
+# another epoch, the whole log is), and how many entries; -1 for all.
+READ = """
+local position = redis.call('HMGET', KEYS[1], 'epoch', 'number')
+local first = position[1] == ARGV[1] and ARGV[2] or '0'
+if ARGV[3] == '-1' then
+  return {position, redis.call('XRANGE', KEYS[2], first, '+')}
+end
+return {position, redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', ARGV[3])}
 """

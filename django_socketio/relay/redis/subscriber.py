@@ -1,4 +1,4 @@
-"""A connection on which a process hears from Redis."""
+"""The connection on which a process receives messages from Redis."""
 
 import threading
 import time
@@ -11,35 +11,37 @@ from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import descriptors, listening_connection
-from django_socketio.relay.redis.health import Pulse
+from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
 
 logger = get_logger("django_socketio.relay")
 
 POLL = 0.5
-"""Seconds after which a reader that hears nothing looks whether it should."""
+"""Seconds without a message after which a subscriber looks at its health check."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between attempts to connect."""
 
 
-class Listener(Protocol):
-    """What a reader tells, in its own thread."""
+class SubscriptionObserver(Protocol):
+    """Is told what happens to subscriptions, in the thread of the subscriber."""
 
-    def channel_received(self, channel: str, data: bytes) -> None:
-        """A message on a channel."""
+    def message_received(self, channel: str, data: bytes) -> None:
+        """Take a message of a channel."""
 
-    def connected(self, channels: list[str], unheard: float | None = None) -> None:
-        """These channels are subscribed to (again), after a time in which nothing was heard.
+    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
+        """Catch up with channels that are subscribed to (again), after a time without messages.
 
-        ``unheard`` is how many seconds that time was at most, if it is the same Redis, and it has
-        not thrown out anything since.
+        Args:
+            silence: the most seconds that this time can have lasted, if it is the same Redis, and
+                it has evicted nothing since; else None.
+
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What subscribing is called."""
+class PubSubCommands:
+    """The commands of a kind of pub/sub, and the first words of Redis's messages about it."""
 
     subscribe: str = "SUBSCRIBE"
     unsubscribe: str = "UNSUBSCRIBE"
@@ -48,7 +50,7 @@ class Words:
     message: bytes = b"message"
 
 
-PUBSUB = Words()
+PUBSUB = PubSubCommands()
 
 
 def identity(connection: ConnectionInterface) -> str | None:
@@ -62,29 +64,33 @@ def identity(connection: ConnectionInterface) -> str | None:
     return " ".join(found) if len(found) == 2 else None
 
 
-class Reader:
-    """Subscribes to channels and reads what comes on them, in a thread of its own.
+class RedisSubscriber:
+    """Subscribes to channels and receives their messages, in a thread of its own.
 
     Where gevent has patched the process, the thread is a greenlet. A broken connection is made
     again, with growing pauses, and all channels are subscribed to again.
 
     Args:
         client: whose connections it uses.
-        listener: hears what comes.
-        pulse: finds out whether anything comes.
+        observer: is told what happens.
+        health: finds out whether the connection works.
         timeout: seconds that Redis has to confirm a subscription.
 
     """
 
-    words = PUBSUB
+    commands = PUBSUB
     name = "The relay"
 
     def __init__(
-        self, client: "redis.Redis", listener: Listener, pulse: Pulse, timeout: float
+        self,
+        client: "redis.Redis",
+        observer: SubscriptionObserver,
+        health: HealthCheck,
+        timeout: float,
     ) -> None:
         self._client = client
-        self._listener = listener
-        self._pulse = pulse
+        self._observer = observer
+        self._health = health
         self._timeout = timeout
         self._channels: dict[str, threading.Event] = {}
         self._writing = threading.Lock()
@@ -95,15 +101,15 @@ class Reader:
         self._failure: BaseException | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
-        self.hearing = False
-        """Whether Redis is listened to, though what was missed may not have been caught up with."""
+        self.is_receiving = False
+        """Whether messages come from Redis, though missed ones may not have been caught up with."""
         self.alive = False
         self.deaf_since: float | None = None
-        """When it was last heard to be alive (``time.time``), while it is not."""
+        """Since when no messages come (``time.time``); None while they come."""
         self.reconnects = 0
 
     def start(self) -> None:
-        """Begin to read."""
+        """Connect, and begin to receive."""
         self._thread = threading.Thread(target=self._run, name="socketio-relay", daemon=True)
         self._thread.start()
 
@@ -121,19 +127,19 @@ class Reader:
         confirmed = self._channels.get(channel)
         if confirmed is None:
             confirmed = self._channels[channel] = threading.Event()
-            self._send(self.words.subscribe, channel)
-        if self.hearing:
+            self._send(self.commands.subscribe, channel)
+        if self.is_receiving:
             confirmed.wait(self._timeout)
 
-    def hears(self, channel: str) -> bool:
-        """Whether Redis has confirmed the subscription to a channel, on whichever connection."""
+    def is_confirmed(self, channel: str) -> bool:
+        """Return whether Redis has confirmed a subscription, now or on an earlier connection."""
         confirmed = self._channels.get(channel)
         return confirmed is not None and confirmed.is_set()
 
     def unsubscribe(self, channel: str) -> None:
-        """Unsubscribe; what is on its way may still come."""
+        """Unsubscribe; messages that are on their way may still come."""
         self._channels.pop(channel, None)
-        self._send(self.words.unsubscribe, channel)
+        self._send(self.commands.unsubscribe, channel)
 
     def _send(self, command: str, *channels: str) -> bool:
         connection = self._connection
@@ -143,8 +149,8 @@ class Reader:
             with self._writing:
                 self._write(connection, command, *channels)
         except BaseException as error:
-            # Whatever it is, a part of a command may be on its way: the connection is of no use any
-            # more. The reading side finds out too, and connects again; what is wanted is known.
+            # Whatever the error is, a part of a command may be on its way: the connection is of no
+            # use any more. The thread of this subscriber finds out too, and connects again.
             self._give_up(connection, error)
             if not isinstance(error, Exception):  # a timeout of the handler that subscribes
                 raise
@@ -175,46 +181,57 @@ class Reader:
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     def _failed(self, error: Exception) -> None:
-        """Note why reading has ended: whoever could not write has closed the connection."""
+        """Note why receiving has ended: after a failure to write, that failure is the reason."""
         failure, self._failure = self._failure or error, None
         if not isinstance(failure, (RedisError, OSError)) and not self._stopped:
             logger.error("%s failed", self.name, exc_info=failure)
-        self._lost(failure)
+        self._note_lost(failure)
 
     def _connect(self) -> None:
+        """Connect and subscribe to all channels; leave no connection open if any of it fails."""
         connection = self._made = listening_connection(self._client)
-        connection.connect()
-        unheard = self._unheard(connection)
-        self._failure, self._connection = None, connection
-        if self._stopped:
-            return
-        missing = {self._pulse.channel, *self._channels}
-        self._send(self.words.subscribe, *missing)
+        try:
+            connection.connect()
+            silence = self._silence(connection)
+            self._failure, self._connection = None, connection
+            if not self._stopped:
+                self._subscribe_all(connection)
+                self._catch_up(silence)
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    def _subscribe_all(self, connection: ConnectionInterface) -> None:
+        missing = {self._health.channel, *self._channels}
+        self._send(self.commands.subscribe, *missing)
         self._early.clear()
         while missing:
             missing -= self._take(connection)
-        self.hearing = True
-        self._pulse.rest()
-        self._listener.connected(list(self._channels), unheard)
-        for channel, data in self._early:
-            self._listener.channel_received(channel, data)
-        self._found()
 
-    def _unheard(self, connection: ConnectionInterface) -> float | None:
+    def _catch_up(self, silence: float | None) -> None:
+        self.is_receiving = True
+        self._health.reset()
+        self._observer.subscribed(list(self._channels), silence)
+        for channel, data in self._early:
+            self._observer.message_received(channel, data)
+        self._note_back()
+
+    def _silence(self, connection: ConnectionInterface) -> float | None:
+        """Return how long nothing was received, at most; None if Redis may have lost messages."""
         before, self._identity = self._identity, identity(connection)
         if before == "":
-            return 0.0  # it is the first: what is wanted has been located by now
+            return 0.0  # it is the first: the positions of all topics are known by now
         same = before is not None and before == self._identity
-        return time.monotonic() - self._pulse.heard if same else None
+        return time.monotonic() - self._health.received_at if same else None
 
-    def _found(self) -> None:
+    def _note_back(self) -> None:
         if self.deaf_since is not None:
             logger.warning("%s is back after %.1f s", self.name, time.time() - self.deaf_since)
             self.reconnects += 1
         self.alive, self.deaf_since = True, None
 
-    def _lost(self, error: BaseException) -> None:
-        self.hearing = self.alive = False
+    def _note_lost(self, error: BaseException) -> None:
+        self.is_receiving = self.alive = False
         if self.deaf_since is None and not self._stopped:
             self.deaf_since = time.time()
             logger.error("%s is lost: %s; trying to connect again", self.name, error)
@@ -226,19 +243,19 @@ class Reader:
                 raise redis.ConnectionError("the connection to Redis was closed")
             if connection.can_read(timeout=POLL):
                 self._take(connection)
-            if not self._pulse.check():
-                raise redis.ConnectionError("nothing comes from Redis, though something should")
+            if not self._health.check():
+                raise redis.ConnectionError("no answer to the health check came from Redis in time")
 
     def _take(self, connection: ConnectionInterface) -> set[str]:
-        """Take what Redis says; return the channels whose subscription it decides."""
+        """Take a message of Redis; return the channels whose subscription it confirms or ends."""
         kind, name, data = connection.read_response()
         channel = name.decode(errors="replace")
-        if kind == self.words.message:
-            self._hear(channel, data)
-        elif kind == self.words.confirmed:
+        if kind == self.commands.message:
+            self._receive(channel, data)
+        elif kind == self.commands.confirmed:
             self._confirm(channel)
             return {channel}
-        elif kind == self.words.ended:
+        elif kind == self.commands.ended:
             self._end(channel)
         return set()
 
@@ -249,16 +266,16 @@ class Reader:
     def _end(self, channel: str) -> None:
         """Take note of the end of a subscription."""
 
-    def _hear(self, channel: str, data: bytes) -> None:
-        if channel == self._pulse.channel:
-            self._pulse.beat()
-        elif self.hearing:
-            self._listener.channel_received(channel, data)
+    def _receive(self, channel: str, data: bytes) -> None:
+        if channel == self._health.channel:
+            self._health.received()
+        elif self.is_receiving:
+            self._observer.message_received(channel, data)
         else:
             self._early.append((channel, data))  # after those that were missed
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        self.hearing = self.alive = False
+        self.is_receiving = self.alive = False
         if connection is not None:
             connection.disconnect()

@@ -1,0 +1,148 @@
+"""Envelopes: messages on their way between processes, and their places in the logs of topics."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django_socketio.logs import get_logger
+from django_socketio.relay.topics import Topic
+
+logger = get_logger("django_socketio.relay")
+
+
+class EnvelopeKind(StrEnum):
+    """What a message is; the value is its name on the wire."""
+
+    EVENT = "event"
+    """A Socket.IO event for the sockets that are on a topic."""
+
+    CONTROL = "control"
+    """A command for the server processes that subscribe to a topic."""
+
+    CALL = "call"
+    """A question to sockets or processes. No process sends or answers one yet."""
+
+    REPLY = "reply"
+    """An answer to a call. No process sends one yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message on its way to the subscribers of its topics; each gets it once.
+
+    Args:
+        topics: where it goes.
+        namespace: of the sockets that an event is for; ``""`` if it is for none.
+        name: of the event or of the command.
+        args: of the event or of the command.
+        exclude: the id of a socket that does not get it: the one that sent it.
+        kind: what it is.
+        id: its identity, by which a second copy is known.
+
+    """
+
+    topics: tuple[Topic, ...]
+    namespace: str
+    name: str
+    args: tuple[Any, ...]
+    exclude: str | None = None
+    kind: EnvelopeKind = EnvelopeKind.EVENT
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+class StreamPosition(NamedTuple):
+    """A place in a topic's sequence of messages.
+
+    Attributes:
+        epoch: names the sequence. A new one begins when the topic has been idle for longer than its
+            log is kept, or when the log was lost.
+        offset: the number of a message in the epoch, from 1.
+
+    """
+
+    epoch: str
+    offset: int
+
+
+EncodedData = tuple[str, Sequence[bytes]]
+"""An event as JSON text with placeholders, and its attachments."""
+
+
+class Delivery(NamedTuple):
+    """A message as subscribers of a topic receive it.
+
+    Attributes:
+        envelope: the message. It may be for several topics, and is delivered once for all of them.
+        topic: that by which it has come.
+        position: its place in that topic; None if the topic keeps no log.
+        encoded: its event as JSON text and attachments, where the relay has encoded it in this
+            process; else None.
+
+    """
+
+    envelope: Envelope
+    topic: Topic
+    position: StreamPosition | None = None
+    encoded: EncodedData | None = None
+
+
+Deliver = Callable[[Delivery], int]
+"""Hands a message to the subscribers in this process; returns how many received it."""
+
+
+class LogRange(NamedTuple):
+    """A part of a topic's log.
+
+    Attributes:
+        deliveries: its messages, oldest first.
+        position: of the topic when the log was read; None for an idle topic, which has no log.
+        is_complete: whether the range has every message from its beginning to its end. Its end is
+            the topic's position, or the last message that the limit of the range allowed.
+
+    """
+
+    deliveries: tuple[Delivery, ...]
+    position: StreamPosition | None
+    is_complete: bool
+
+
+def is_complete(
+    offsets: Sequence[int],
+    position: StreamPosition | None,
+    after: StreamPosition | None,
+    limit: int | None,
+) -> bool:
+    """Return whether what a log has after a position is all that the topic had.
+
+    Args:
+        offsets: of the messages that were found, at most ``limit``; each is higher than the last.
+        position: of the topic.
+
+    """
+    if position is None:
+        return after is None
+    if after is not None and after.epoch != position.epoch:
+        return False
+    begin = 0 if after is None else after.offset
+    is_cut = limit is not None and len(offsets) == limit
+    end = position.offset if not is_cut else offsets[-1] if offsets else begin
+    return len(offsets) == end - begin
+
+
+def ignore_kind(kind: str) -> int:
+    """Return that no subscriber receives a message, for its kind is not handled here.
+
+    The log says so for debugging, once for each kind.
+    """
+    if kind not in _ignored_kinds and len(_ignored_kinds) < MAX_IGNORED_KINDS:
+        _ignored_kinds.add(kind)
+        logger.debug("Ignored a message of the kind %.100r, which is not handled here", kind)
+    return 0
+
+
+MAX_IGNORED_KINDS = 100
+"""Kinds of messages that the log names: anything that can write to Redis can make up more."""
+
+_ignored_kinds: set[str] = set()

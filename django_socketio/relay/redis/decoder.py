@@ -1,0 +1,121 @@
+"""Decoding of what Redis has: envelopes, signed ones, and references to shared ones."""
+
+import threading
+from collections.abc import Callable
+
+from django_socketio.exceptions import ProtocolError
+from django_socketio.relay import wire
+from django_socketio.relay.envelope import Envelope, ignore_kind
+from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.log import REFERENCE
+from django_socketio.relay.signing import SIGNED, Signing
+from django_socketio.relay.topics import Topic
+
+SEEN = 10_000
+"""Envelopes for several topics that are remembered, not to be delivered twice."""
+
+
+class MessageGone(Exception):
+    """A message that several topics share is not kept any more."""
+
+
+class MessageDecoder:
+    """Turns messages into envelopes, and knows those that have come on another of their topics.
+
+    Args:
+        shared: returns the message that is kept under a key, None if it has gone; raises
+            RedisError.
+        keyspace: knows the keys of shared messages.
+        signing: checks messages; None accepts only unsigned ones.
+
+    """
+
+    def __init__(
+        self, shared: Callable[[str], bytes | None], keyspace: Keyspace, signing: Signing | None
+    ) -> None:
+        self._shared = shared
+        self._keyspace = keyspace
+        self._signing = signing
+        self._seen: dict[str, None] = {}
+        self._seeing = threading.Lock()
+
+    def decode_once(self, topic: Topic, message: bytes) -> tuple[str, Envelope | None]:
+        """Return a message's id and its envelope; None if there is nothing to deliver.
+
+        That is so if the message has come on another of its topics, or is of a kind that only newer
+        processes know. A message is decoded when it is about to be delivered, and not again.
+
+        Raises:
+            ProtocolError: it is no message of this relay for this topic.
+            MessageGone: several topics share it, and it is not kept any more.
+            RedisError: Redis had to be asked, and cannot be.
+
+        """
+        if message.startswith(REFERENCE) and (id := self._reference(message)[0]) in self._seen:
+            return id, None
+        try:
+            envelope = self.decode(topic, message)
+        except wire.UnknownKind as unknown:
+            ignore_kind(unknown.kind)
+            return unknown.id, None
+        return envelope.id, None if self._came_before(envelope) else envelope
+
+    def decode(self, topic: Topic, message: bytes) -> Envelope:
+        """Return the envelope of a message, whether or not it has come before.
+
+        Raises:
+            ProtocolError: it is no message of this relay for this topic.
+            UnknownKind: it is of a kind that only newer processes know.
+            MessageGone: several topics share it, and it is not kept any more.
+            RedisError: Redis had to be asked, and cannot be.
+
+        """
+        if message.startswith(REFERENCE):
+            found = self._shared(self._reference(message)[1])
+            if found is None:
+                raise MessageGone
+            message = found
+        envelope = self._decode(message)
+        if topic not in envelope.topics:
+            raise ProtocolError(f"an envelope for {', '.join(map(str, envelope.topics))!r:.100}")
+        return envelope
+
+    def _reference(self, message: bytes) -> tuple[str, str]:
+        key = message[len(REFERENCE) :].decode(errors="replace")
+        id = self._keyspace.id_of_shared(key)
+        if id is None:
+            raise ProtocolError("a reference to no message of this site")
+        return id, key
+
+    def id_of(self, message: bytes) -> str | None:
+        """Return the id of a message or of a reference; None if it has none."""
+        try:
+            if message.startswith(REFERENCE):
+                return self._reference(message)[0]
+            return self._decode(message).id
+        except wire.UnknownKind as unknown:
+            return unknown.id
+        except ProtocolError:
+            return None
+
+    def _decode(self, message: bytes) -> Envelope:
+        if self._signing is not None:
+            message = self._signing.checked(message)
+        elif message.startswith(SIGNED):
+            raise ProtocolError("it is signed, and SOCKETIO_RELAY_SIGNING is off here")
+        return wire.decode(message)
+
+    def _came_before(self, envelope: Envelope) -> bool:
+        """Return whether it came on another of its topics: that delivery was for all of them.
+
+        A signed message that comes again was sent by somebody who has read it.
+        """
+        if len(envelope.topics) == 1 and self._signing is None:
+            return False
+        with self._seeing:
+            if envelope.id in self._seen:
+                return True
+            self._seen[envelope.id] = None
+            if len(self._seen) > SEEN:
+                del self._seen[next(iter(self._seen))]
+            return False

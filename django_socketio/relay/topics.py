@@ -1,0 +1,148 @@
+"""Topics: the addresses of messages between processes, and what each kind of topic promises."""
+
+import re
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class TopicKind(StrEnum):
+    """The kinds of topics; the value is the first part of a topic's key."""
+
+    CHANNEL = "channel"
+    """All sockets on a channel; ``name`` is the channel's."""
+
+    SOCKET = "socket"
+    """One socket; ``name`` is its public id."""
+
+    EVERYONE = "everyone"
+    """All sockets of a namespace; has no ``name``."""
+
+    CONTROL = "control"
+    """The server processes themselves, not their sockets."""
+
+    HEALTH = "self"
+    """One connection of one process, which sends messages to itself."""
+
+
+class Policy(NamedTuple):
+    """What subscribers of a kind of topics can rely on.
+
+    Attributes:
+        tells_losses: whether subscribers are told that messages of the topic were lost.
+        has_past: whether messages can have been published before the first subscription.
+        has_log: whether the topic keeps its messages for a time, as its ``Retention`` says. A hole
+            in a topic without a log cannot be filled, and nothing of it can be read again.
+
+    """
+
+    tells_losses: bool = False
+    has_past: bool = True
+    has_log: bool = True
+
+
+_POLICIES = {
+    TopicKind.CHANNEL: Policy(tells_losses=True),
+    TopicKind.SOCKET: Policy(has_past=False),  # the id is new when its socket subscribes
+    TopicKind.EVERYONE: Policy(),
+    TopicKind.CONTROL: Policy(),
+    TopicKind.HEALTH: Policy(),  # with a log, so that the check shows that Redis can write
+}
+
+
+class Topic(NamedTuple):
+    """The address of messages: each process with a subscription to it receives them, in one order.
+
+    ``str(topic)`` is its key: the form that Redis, envelopes and the log of the server show.
+    """
+
+    kind: TopicKind
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def policy(self) -> Policy:
+        """What its subscribers can rely on."""
+        return _POLICIES[self.kind]
+
+    def __str__(self) -> str:
+        # A namespace holds no comma (Socket.IO v5, "Packet encoding"): no two topics share a key.
+        if self.name:
+            return f"{self.kind},{self.namespace},{self.name}"
+        return f"{self.kind},{self.namespace}"
+
+
+@lru_cache(1024)
+def topic_of_key(key: str) -> Topic | None:
+    """Return the topic that has a key; None for a kind that only newer versions know."""
+    kind, _, rest = key.partition(",")
+    namespace, _, name = rest.partition(",")
+    try:
+        return Topic(TopicKind(kind), namespace, name)
+    except ValueError:
+        return None
+
+
+def channel_topic(namespace: str, channel: str) -> Topic:
+    """Return the topic of a channel's messages."""
+    return Topic(TopicKind.CHANNEL, namespace, channel)
+
+
+def socket_topic(namespace: str, session_id: str) -> Topic:
+    """Return the topic of messages for one socket."""
+    return Topic(TopicKind.SOCKET, namespace, session_id)
+
+
+def everyone_topic(namespace: str) -> Topic:
+    """Return the topic of messages for all sockets of a namespace."""
+    return Topic(TopicKind.EVERYONE, namespace)
+
+
+class Retention(NamedTuple):
+    """How much a topic's log keeps.
+
+    Attributes:
+        messages: how many of the newest messages; 0 keeps no log.
+        bytes: their size in Redis. The newest message is kept whatever its size.
+        seconds: how long the log outlives the topic's last message.
+
+    """
+
+    messages: int = 1000
+    bytes: int = 1_000_000
+    seconds: float = 60.0
+
+
+NO_LOG = Retention(0, 0, 0.0)
+
+
+class RetentionRule(NamedTuple):
+    """A retention for the topics of a kind whose name matches a pattern."""
+
+    kind: TopicKind
+    pattern: re.Pattern[str]
+    retention: Retention
+
+
+class Retentions(NamedTuple):
+    """The retention of every topic of a site: that of the first rule that fits, or the default."""
+
+    default: Retention = Retention()
+    rules: tuple[RetentionRule, ...] = ()
+
+    def of(self, topic: Topic) -> Retention:
+        """Return the retention of a topic."""
+        if not topic.policy.has_log:
+            return NO_LOG
+        for rule in self.rules:
+            if rule.kind is topic.kind and rule.pattern.search(topic.name):
+                return rule.retention
+        return self.default
+
+    @property
+    def longest(self) -> float:
+        """The most seconds for which any topic outlives its last message."""
+        return max([self.default.seconds, *(rule.retention.seconds for rule in self.rules)])
+
+
+DEFAULT_RETENTIONS = Retentions()
