@@ -113,7 +113,7 @@ def test_a_handshake_with_a_body_is_refused_before_the_middleware(site, method, 
 
 def test_handshakes_that_find_no_place_are_told_and_come_in_later(site, caplog):
     server = site("waiting")
-    server.server.application.handshake_timeout = 0.2
+    server.server.application.limit.timeout = 0.2
     head = f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\nX-Wait: 1\r\n\r\n".encode()
     slow = [raw_request(server.port, head) for _ in range(2)]
     wait_until(lambda: len(entered) == 2)

@@ -9,7 +9,7 @@ from django.test import RequestFactory, override_settings
 
 from django_socketio import conf
 from django_socketio.checks import check_settings
-from django_socketio.server.wsgi import ENGINE
+from django_socketio.server.hijack import KEY
 from django_socketio.transports.limits import Limits
 
 
@@ -112,7 +112,7 @@ def test_the_tag_tells_the_port_of_the_sockets_if_it_is_another():
 
 
 @pytest.mark.parametrize(
-    "environ", [{"SERVER_PORT": "9000"}, {"SERVER_PORT": "8000", ENGINE: object()}]
+    "environ", [{"SERVER_PORT": "9000"}, {"SERVER_PORT": "8000", KEY: object()}]
 )
 @override_settings(DEBUG=True)
 def test_the_tag_tells_no_port_where_the_page_comes_from_the_same_server(environ):

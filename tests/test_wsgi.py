@@ -7,7 +7,10 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 
 from django_socketio.events import on_message
-from tests.clients import WebSocketClient, close_all
+from django_socketio.server import hijack
+from django_socketio.server.handshake import DirectAnswer
+from django_socketio.transports.http import Answer
+from tests.clients import WebSocketClient, close_all, raw_request
 from tests.live import LiveServer
 from tests.test_bad_input import get
 
@@ -194,3 +197,54 @@ def test_an_error_of_a_wrapper_is_closed_and_raised(serve_by, capfd):
     assert get(serve_by(Failing).port, HANDSHAKE)[0] == 500
     assert closed.is_set()
     assert "it cannot be read" in capfd.readouterr().err
+
+
+def test_an_application_that_begins_no_answer_and_has_no_body_is_an_error(serve_by, capfd):
+    assert get(serve_by(lambda environ, start_response: []).port, HANDSHAKE)[0] == 500
+    assert "did not call start_response" in capfd.readouterr().err
+
+
+def read_all(connection):
+    with connection, connection.makefile("rb") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "404 Not Found"])
+@pytest.mark.parametrize("late", [True, False], ids=["generator", "list"])
+def test_a_connection_is_hijacked_with_an_answer_of_any_status(serve_by, status, late):
+    came = []
+
+    def begin(sock, head, received):
+        came.append(received)
+        sock.sendall(head + b"data: ours\n\n")
+        sock.close()
+
+    def answer(environ, start_response):
+        pending = DirectAnswer(Answer(int(status[:3]), hijack=begin))
+        hijack.handler_of(environ).pending = pending
+        fields = [("Content-Type", "text/event-stream"), ("Content-Length", "5")]
+        start_response(status, [*fields, ("X-Of", "it"), ("Connection", "keep-alive")])
+        yield b"never"
+
+    server = serve_by(answer if late else lambda *args: list(answer(*args)))
+    sent = b"GET /stream/ HTTP/1.1\r\nHost: localhost\r\n\r\nmore"
+    head, _, body = read_all(raw_request(server.port, sent)).partition(b"\r\n\r\n")
+    first, *fields = head.decode().split("\r\n")
+    assert first == f"HTTP/1.1 {status}"
+    assert [field for field in fields if not field.startswith("Date: ")] == [
+        "Content-Type: text/event-stream",
+        "X-Of: it",
+        "Connection: close",
+    ]
+    assert len(fields) == 4
+    assert (body, came) == (b"data: ours\n\n", [b"more"])
+
+
+def test_an_answer_of_another_status_hijacks_nothing(serve_by):
+    def answer(environ, start_response):
+        pending = DirectAnswer(Answer(200, hijack=lambda *args: pytest.fail("hijacked")))
+        hijack.handler_of(environ).pending = pending
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"no entry"]
+
+    assert get(serve_by(answer).port, "/stream/") == (403, "no entry")

@@ -10,7 +10,8 @@ from gevent import socket
 
 from django_socketio.logs import get_logger
 from django_socketio.server.bootstrap import Process
-from django_socketio.server.pywsgi import HTTPServer, RequestHandler, mask_sids
+from django_socketio.server.masking import mask_sids
+from django_socketio.server.pywsgi import HTTPServer, RequestHandler
 from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
 
 access_logger = get_logger("django.server")

@@ -122,6 +122,7 @@ def _begin_anew(process: ForkingServer) -> None:
 def _end_with_handler() -> None:
     _Hook.is_child = True
     RequestHandler._sendall = _leave_unanswered  # type: ignore[assignment, method-assign]
+    RequestHandler._write_with_headers = _leave_unanswered  # type: ignore[assignment, method-assign]
 
 
 def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoReturn:

@@ -1,55 +1,77 @@
-"""Hijacking a connection from gevent's pywsgi, which would otherwise read HTTP from it again."""
+"""Hijacking: pywsgi answers a request and gives its connection up to the application.
+
+Go and Rack use the same word. The application decides while it answers, and the connection changes
+hands when the head of that answer would be sent: middleware may still put another answer in its
+place.
+"""
 
 import os
 import socket
+import time
 from contextlib import suppress
-from http import HTTPStatus
+from typing import Protocol
 
 from gevent import get_hub, monkey
-from gevent.pywsgi import Input, WSGIHandler
+from gevent.pywsgi import Input, WSGIHandler, format_date_time
 
 from django_socketio.server.opaque import Opaque
-from django_socketio.transports.http import Answer, Environ
+from django_socketio.transports.http import Environ, Hijack
 
 KEY = "django_socketio.connection"
-"""Where in an environ the pywsgi handler of its connection is found, opaque."""
+"""Key of an environ for the pywsgi handler of the connection, opaque."""
 
 Socket: type[socket.socket] = monkey.get_original("socket", "socket")
 
-# These describe a body, and a 101 has none; middleware adds them all the same.
-_BODY_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding"})
+SWITCHING_PROTOCOLS = 101
+
+_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+"""Fields of answers whose bodies the application writes: the end of the connection ends them."""
+
+_OF_BODIES = frozenset({b"content-length", b"content-type", b"transfer-encoding"})
+"""Fields that middleware adds to every answer, although a 101 has no body."""
+
+
+class PendingAnswer(Protocol):
+    """An answer, or the lack of one, until the server knows which answer it really gives."""
+
+    def commit(self, handler: WSGIHandler) -> bool:
+        """Act on the answer that is about to be sent; return whether its connection is hijacked."""
+
+    def end(self) -> None:
+        """Give back what the request holds, whether or not it was answered."""
 
 
 def handler_of(environ: Environ) -> WSGIHandler:
-    """Return the pywsgi handler that a request is read by."""
+    """Return the pywsgi handler that has read a request.
+
+    Raises:
+        KeyError: another server has read the request.
+
+    """
     kept: Opaque[WSGIHandler] = environ[KEY]
     return kept.open()
 
 
-def hijack(environ: Environ, answer: Answer, headers: list[tuple[str, str]]) -> None:
-    """Give the connection up to ``answer.hijack``, which sends the 101.
+def hijack(handler: WSGIHandler, begin: Hijack) -> None:
+    """Give a handler's connection up to the application in place of sending its answer.
 
     Args:
-        headers: the header fields to send; middleware may have added to the answer's own.
+        handler: the handler; the head of the answer, of any status, is known to it.
+        begin: called with the connection, the head and what the client has sent meanwhile.
 
     """
-    handler = handler_of(environ)
-    del environ[KEY]
     received = handler.rfile.read_ahead()
-    # What pywsgi logs of the request, and will not send again.
-    handler.status = "101 Switching Protocols"
-    handler.response_headers = []
+    head = _head(handler)
     handler.rfile.close()
     accepted = handler.socket
     sock = Socket(accepted.family, accepted.type, accepted.proto, accepted.detach())
     sock.setblocking(False)
     _detach(handler)
-    if answer.hijack is not None:
-        answer.hijack(sock, _head(headers), received)
+    begin(sock, head, received)
 
 
 def release(handler: WSGIHandler) -> None:
-    """Make pywsgi let go of a connection that another process has: it reads and sends nothing more.
+    """Make pywsgi give up a connection that another process has: it reads and sends nothing more.
 
     Only this process's descriptor is closed.
     """
@@ -80,7 +102,24 @@ def _unregister(descriptor: int) -> None:
             epoll_set.unregister(descriptor)
 
 
-def _head(headers: list[tuple[str, str]]) -> bytes:
-    fields = [f"{name}: {value}" for name, value in headers if name.lower() not in _BODY_HEADERS]
-    lines = [f"HTTP/1.1 101 {HTTPStatus(101).phrase}", *fields, "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+def _head(handler: WSGIHandler) -> bytes:
+    """Return the head of an answer: status line, header fields and the empty line."""
+    switches = handler.code == SWITCHING_PROTOCOLS
+    left_out = _OF_BODIES if switches else _FRAMING
+    lines = [b"HTTP/1.1 " + handler.status]
+    lines += [
+        name + b": " + value
+        for name, value in handler.response_headers
+        if name.lower() not in left_out
+    ]
+    if not switches:
+        lines += _fields_of_unframed(handler)
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _fields_of_unframed(handler: WSGIHandler) -> list[bytes]:
+    """Return the fields of an answer that the end of its connection ends (RFC 9112, 6.3)."""
+    fields = [b"Connection: close"]
+    if handler.provided_date is None:
+        fields.append(b"Date: " + format_date_time(time.time()))
+    return fields

@@ -19,6 +19,7 @@ from django_socketio.server.chunked import read_chunks
 from django_socketio.server.client_faults import ClientFaults
 from django_socketio.server.deadlines import TLS_OVERDUE, Deadlines, Timeouts
 from django_socketio.server.handoff.descriptors import HandedConnection
+from django_socketio.server.masking import mask_sids
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.stream import Stream
 
@@ -27,23 +28,6 @@ IDLE = 0.5
 
 CLOSED = "Closed a connection (from %s): %s"
 NO_TLS = "A TLS handshake failed (from %s): %s"
-
-# The name as it is, or percent-encoded: both mean "sid" to whoever reads the query.
-_SID = re.compile(r"(?i)((?<![^?&\s])(?:s|%73)(?:i|%69)(?:d|%64)=[^&\s]{0,4})[^&\s]*")
-
-
-def mask_sids(text: str) -> str:
-    """Return a URL, or text around one, with sids cut short: a whole one opens its session."""
-    return _SID.sub(r"\1…", text)
-
-
-def mask_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Return header fields, or an environ, with sids cut short."""
-    return {
-        name: mask_sids(value) if isinstance(value, str) and "=" in value else value
-        for name, value in values.items()
-    }
-
 
 # request-line = method SP request-target SP HTTP-version (RFC 9112, section 3)
 _REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.[0-9]\r?\n")
@@ -92,6 +76,8 @@ class RequestHandler(WSGIHandler):
     """Whether the connection is closed after this request."""
     head: list[bytes]
     """The lines that were read of the current request, as they came."""
+    pending: hijack.PendingAnswer | None = None
+    """Set by the application: asked before the head of an answer is sent."""
 
     def __init__(
         self, sock: Any, address: Any, server: "HTTPServer", received: bytes = b""
@@ -198,9 +184,35 @@ class RequestHandler(WSGIHandler):
         if self.command == "HEAD":
             self.response_use_chunked = False  # or an end of chunks would follow
 
+    def run_application(self) -> None:
+        """Have the application answer, and nothing of the request stay behind."""
+        environ: dict[str, Any] = self.environ or {}
+        try:
+            super().run_application()
+        finally:
+            environ.pop(hijack.KEY, None)  # the handler refers to the environ
+            pending, self.pending = self.pending, None
+            if pending is not None:
+                pending.end()
+
+    def process_result(self) -> None:
+        """Send what the application returns.
+
+        Raises:
+            AssertionError: the application has begun no answer.
+
+        """
+        super().process_result()
+        if not self.headers_sent:
+            raise self.ApplicationError("The application did not call start_response()")
+
+    def _write_with_headers(self, data: bytes) -> None:
+        if self.pending is None or not self.pending.commit(self):
+            super()._write_with_headers(data)
+
     def _write(self, data: bytes) -> None:
         # A body in the answer to HEAD would be taken for the next answer (RFC 9110, 9.3.2).
-        if self.command != "HEAD":
+        if self.command != "HEAD" and self.socket is not None:
             super()._write(data)
 
     def _sendall(self, data: bytes | bytearray) -> None:

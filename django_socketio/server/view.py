@@ -1,14 +1,12 @@
-"""The view of ``/socket.io/``: where a handshake has passed all of Django's middleware."""
+"""The view of ``/socket.io/``, and what other views need to accept WebSockets."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio.logs import get_logger
-from django_socketio.security import origins
 from django_socketio.server.endpoints import MARK
-from django_socketio.server.opaque import Opaque
-from django_socketio.server.wsgi import ENGINE, HANDSHAKE, Handshake, refuse_origin
-from django_socketio.transports.http import NOT_CACHED, Answer, EngineRequest
+from django_socketio.server.handshake import Handshake
+from django_socketio.transports.interfaces import WebSocketListener
 
 logger = get_logger("django_socketio.server")
 
@@ -20,41 +18,36 @@ NO_SOCKETS = (
 
 @csrf_exempt
 def socketio(request: HttpRequest) -> HttpResponse:
-    """Answer a handshake; the origin, not a token, is what protects it.
+    """Answer a handshake; the rule for origins protects it, not a token.
 
     Raises:
         DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
 
     """
-    kept = request.META.get(ENGINE)
-    if kept is None:
-        logger.error(NO_SOCKETS.strip())
-        return _response(Answer(501, NO_SOCKETS.encode()), ())
-    try:
-        cors = origins.check(request)
-    except origins.OriginRefused as error:
-        return _response(refuse_origin(error), ())
-    if request.method == "OPTIONS":
-        return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
-    if hasattr(request, "session"):
-        request.session.keys()  # read here, where a view may wait for the database
-    handshake = _handshake_of(request)
-    handshake.request = request
-    handshake.answer = kept.open().handshake(handshake.engine_request, request)
-    return _response(handshake.answer, cors)
+    handshake = Handshake.of(request)
+    return _no_sockets() if handshake is None else handshake.answer(request)
 
 
 setattr(socketio, MARK, True)
 
 
-def _handshake_of(request: HttpRequest) -> Handshake:
-    kept: Opaque[Handshake] | None = request.META.get(HANDSHAKE)
-    # Where the view has a path of its own, nobody has made one yet.
-    return Handshake(EngineRequest.of(request.META)) if kept is None else kept.open()
+def accept(request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
+    """Accept a WebSocket in a view; return the view's answer.
+
+    The WebSocket speaks no Engine.IO: its messages go to the listener as they come.
+
+    Args:
+        request: the request of the view.
+        listener: told when the WebSocket is open, of its messages and of its end.
+
+    Raises:
+        DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
+
+    """
+    handshake = Handshake.of(request)
+    return _no_sockets() if handshake is None else handshake.accept(request, listener)
 
 
-def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status)
-    for name, value in (*answer.headers, *cors):
-        response[name] = value
-    return response
+def _no_sockets() -> HttpResponse:
+    logger.error(NO_SOCKETS.strip())
+    return HttpResponse(NO_SOCKETS, "text/plain; charset=UTF-8", 501)

@@ -8,7 +8,7 @@ from django.template import Library
 from django.urls import NoReverseMatch, reverse
 
 from django_socketio import conf
-from django_socketio.server.wsgi import ENGINE
+from django_socketio.server.hijack import KEY
 
 register = Library()
 
@@ -27,7 +27,7 @@ def _nonce(context: Any, request: HttpRequest | None) -> object:
 
 def _port(request: HttpRequest | None) -> int | None:
     """Return the port of the sockets, or None if it is the port of the page."""
-    if request is None or ENGINE in request.META or not (settings.DEBUG or conf.is_set("PORT")):
+    if request is None or KEY in request.META or not (settings.DEBUG or conf.is_set("PORT")):
         return None
     port = conf.get("PORT")
     return None if str(port) == request.get_port() else port

@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
+from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.accept import Acceptor, Begin
 from django_socketio.transports.crossing import Crossings
 from django_socketio.transports.encoded import EncodedPacket, payload_parts
@@ -23,6 +25,7 @@ from django_socketio.transports.http import (
     ErrorCode,
     RequestError,
 )
+from django_socketio.transports.interfaces import WebSocketListener
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.polling import NOOP, EndedError, OverlapError, PollingTransport
 from django_socketio.transports.session import Delegate, Session
@@ -66,6 +69,7 @@ class Engine:
         self.clock = timers.clock
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
+        self._accepted: WeakSet[WebSocketTransport] = WeakSet()
         self._accepting = True
         self._crossings = Crossings()
 
@@ -74,6 +78,8 @@ class Engine:
         self._accepting = False
         for session in list(self.sessions.values()):
             session.close(Reason.SHUTTING_DOWN)
+        for websocket in list(self._accepted):
+            websocket.close(CloseCode.GOING_AWAY)
 
     def flush(self) -> None:
         """Send what waits for the end of a turn of the event loop."""
@@ -88,6 +94,33 @@ class Engine:
         except RequestError as error:
             return self._refuse(request, error)
 
+    def accept(self, request: EngineRequest, listener: WebSocketListener) -> Answer:
+        """Answer the handshake of a WebSocket that is not Engine.IO's."""
+
+        def begin(websocket: WebSocketTransport, received: bytes) -> None:
+            self._accepted.add(websocket)
+            websocket.start(listener)
+            listener.opened(websocket)
+            websocket.feed(received)
+
+        try:
+            self._admit(request)
+            return self._accept(request, begin)
+        except RequestError as error:
+            return self._refuse(request, error)
+
+    def _admit(self, request: EngineRequest) -> None:
+        """Refuse new connections of a server that stops, and too many of one address.
+
+        Raises:
+            RequestError: the connection is refused.
+
+        """
+        if not self._accepting:
+            raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
+        if self.welcome is not None:
+            self.welcome(request)
+
     def _handshake(self, request: EngineRequest, owner: Any) -> Answer:
         transport = request.transport()
         if request.method != "GET":
@@ -95,10 +128,7 @@ class Engine:
                 ErrorCode.BAD_HANDSHAKE_METHOD,
                 f"Bad handshake method: a session begins with GET, not {request.method:.20}",
             )
-        if not self._accepting:
-            raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
-        if self.welcome is not None:
-            self.welcome(request)
+        self._admit(request)
         if transport == WEBSOCKET:
             return self._open_websocket(request, owner)
         return self._open_polling(owner)

@@ -1,6 +1,6 @@
 """Who hears from a transport."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from django_socketio.exceptions import ProtocolError
 
@@ -16,3 +16,10 @@ class TransportListener(Protocol):
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """No message comes any more, and none is sent."""
+
+
+class WebSocketListener(TransportListener, Protocol):
+    """A listener of a WebSocket that is not Engine.IO's."""
+
+    def opened(self, websocket: Any) -> None:
+        """Tell that the WebSocket is open; ``websocket`` sends and closes."""

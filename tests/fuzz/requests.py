@@ -4,7 +4,7 @@ from io import BytesIO
 from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
-from django_socketio.server.pywsgi import mask_sids
+from django_socketio.server.masking import mask_sids
 from django_socketio.transports.http import EngineRequest, RequestError
 from tests.fuzz.target import Target
 

@@ -7,8 +7,8 @@ from gunicorn.config import PostRequest, PreRequest
 
 from django_socketio.server import hijack
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
-from django_socketio.server.opaque import Opaque
-from django_socketio.server.pywsgi import HTTPServer, RequestHandler, mask_values
+from django_socketio.server.masking import mask_values
+from django_socketio.server.pywsgi import HTTPServer, RequestHandler
 from django_socketio.transports.http import EngineRequest, Environ
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ class Hooks:
         return application, hand_off_or_begin
 
     def _before(self, environ: Environ) -> None:
-        kept: Opaque[GunicornHandler] = environ[hijack.KEY]
-        handler = kept.open()
+        handler: GunicornHandler = hijack.handler_of(environ)
         handler.hooked = Request.of(handler)
         self._pre(self._worker, handler.hooked)
 

@@ -1,0 +1,163 @@
+"""Handshakes: requests that begin a session or a WebSocket, as they pass through Django."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from django.http import HttpRequest, HttpResponse
+
+from django_socketio.security import origins
+from django_socketio.server import database, hijack
+from django_socketio.server.kept_request import trim
+from django_socketio.server.refusals import refuse_origin
+from django_socketio.transports.engine import Engine
+from django_socketio.transports.http import (
+    NOT_CACHED,
+    Answer,
+    EngineRequest,
+    ErrorCode,
+    RequestError,
+)
+from django_socketio.transports.interfaces import WebSocketListener
+
+WRONG_PATH = "Requests of a session come to a path that ends with /socket.io/"
+
+
+class Place(Protocol):
+    """A place among the handshakes that may be in Django at the same time."""
+
+    def release(self) -> None:
+        """Give the place to another handshake."""
+
+
+class Handshake:
+    """A request's chance to begin a session or a WebSocket.
+
+    The WSGI middleware makes one for each request that it hands to Django. A view leaves an answer
+    in it (``answer``, ``accept``). The server commits it when it is about to send the head of an
+    answer: only then is it certain that no middleware, WSGI application or error has put another
+    answer in the place of the view's.
+
+    Args:
+        engine: the engine of this process.
+        place: the place that the request takes up in Django; None where there is none.
+
+    """
+
+    __slots__ = ("_answer", "_engine", "_place", "_request")
+
+    def __init__(self, engine: Engine, place: Place | None) -> None:
+        self._engine = engine
+        self._place = place
+        self._answer: Answer | None = None
+        self._request: Any = None
+
+    @staticmethod
+    def of(request: HttpRequest) -> "Handshake | None":
+        """Return the handshake of a request; None where the server cannot hold sockets."""
+        if hijack.KEY not in request.META:
+            return None
+        handshake: Handshake | None = hijack.handler_of(request.META).pending
+        return handshake
+
+    # For views
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """Answer an Engine.IO handshake, or a preflight request for one.
+
+        Raises:
+            DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
+
+        """
+        return self._leave(request, lambda seen: self._begin_session(seen, request))
+
+    def accept(self, request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
+        """Answer the handshake of a WebSocket that is not Engine.IO's.
+
+        The rule for origins, the rate of new connections and the limits of messages are those of
+        sockets.
+
+        Args:
+            request: the request of the view.
+            listener: told when the WebSocket is open, of its messages and of its end.
+
+        Raises:
+            DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
+
+        """
+        return self._leave(request, lambda seen: self._engine.accept(seen, listener))
+
+    def _begin_session(self, seen: EngineRequest, request: HttpRequest) -> Answer:
+        if seen.sid:
+            return RequestError(ErrorCode.BAD_REQUEST, WRONG_PATH).answer()
+        return self._engine.handshake(seen, request)
+
+    def _leave(
+        self, request: HttpRequest, answer: Callable[[EngineRequest], Answer]
+    ) -> HttpResponse:
+        try:
+            cors = origins.check(request)
+        except origins.OriginRefused as error:
+            return _response(refuse_origin(error), ())
+        if request.method == "OPTIONS":
+            return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
+        if hasattr(request, "session"):
+            request.session.keys()  # read here, where a view may wait for the database
+        self._request = request
+        self._answer = answer(EngineRequest.of(request.META))
+        return _response(self._answer, cors)
+
+    # For the server
+
+    def commit(self, handler: Any) -> bool:
+        """Begin what the view has answered, for the head of an answer is about to be sent.
+
+        Nothing begins where the view was not reached, or the answer has another status than the
+        view's. Return whether the connection is hijacked: the head is then for the application to
+        send.
+        """
+        answer, self._answer = self._answer, None
+        self.end()
+        if answer is None or answer.status != handler.code:
+            return False
+        database.give_back()
+        trim(self._request)
+        return begin(answer, handler)
+
+    def end(self) -> None:
+        """Give the request's place in Django to another one."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.release()
+
+
+class DirectAnswer:
+    """The engine's answer to a request of a session, which does not pass Django."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def commit(self, handler: Any) -> bool:
+        """Begin what is to follow the answer; return whether the connection is hijacked."""
+        return self._answer.status == handler.code and begin(self._answer, handler)
+
+    def end(self) -> None:
+        """Do nothing: the request takes up no place."""
+
+
+def begin(answer: Answer, handler: Any) -> bool:
+    """Begin what is to follow an answer that is given; return whether it hijacks its connection."""
+    if answer.hijack is not None:
+        hijack.hijack(handler, answer.hijack)
+        return True
+    if answer.on_sent is not None:
+        answer.on_sent()
+    return False
+
+
+def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status)
+    for name, value in (*answer.headers, *cors):
+        response[name] = value
+    return response

@@ -1,0 +1,72 @@
+"""Requests of handshakes, as handlers keep them: without the connection and the body."""
+
+from io import BytesIO
+from typing import Any
+
+from django.core.handlers.wsgi import LimitedStream, WSGIRequest
+from django.urls import ResolverMatch
+
+from django_socketio.server.hijack import KEY
+
+_NOTHING: Any = LimitedStream(BytesIO(), 0)
+
+_OF_THE_CONNECTION = frozenset(
+    {
+        "HTTP_CONNECTION",
+        "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+        "HTTP_SEC_WEBSOCKET_KEY",
+        "HTTP_UPGRADE",
+        "gunicorn.sock",
+        "gunicorn.socket",
+        "wsgi.errors",
+        "wsgi.file_wrapper",
+        "wsgi.input_terminated",
+        KEY,
+    }
+)
+"""What an environ holds of the connection and the server, not of the request."""
+
+
+def trim(request: WSGIRequest) -> None:
+    """Let a request go of what it no longer needs: it is kept as long as its socket lives.
+
+    What the requests of many sockets have in common, they share.
+    """
+    meta = {
+        key: share(value) if type(value) is str else value
+        for key, value in request.META.items()
+        if key not in _OF_THE_CONNECTION
+    }
+    meta["wsgi.input"] = _NOTHING
+    request.META = request.environ = meta
+    request._stream = _NOTHING
+    request.__dict__.pop("headers", None)  # made again for who asks for it
+    request.resolver_match = _shared(request.resolver_match)
+
+
+SHARED_LENGTH, SHARED_STRINGS = 1_000, 2_000
+"""Characters of a string that is shared, and how many strings are."""
+
+_strings: dict[str, str] = {}
+
+
+def share(text: str) -> str:
+    """Return an equal string that other requests have too, if there is one.
+
+    Not ``sys.intern``: Python 3.12 never frees what was interned.
+    """
+    if len(text) > SHARED_LENGTH:
+        return text
+    if len(_strings) >= SHARED_STRINGS:
+        _strings.clear()
+    return _strings.setdefault(text, text)
+
+
+def _shared(match: ResolverMatch | None) -> ResolverMatch | None:
+    """Return what is equal to a match, and the same for all requests that it is equal for."""
+    if match is None or match.args or match.kwargs:
+        return match
+    return _MATCHES.setdefault((match.route, match.view_name), match)
+
+
+_MATCHES: dict[tuple[str, str], ResolverMatch] = {}

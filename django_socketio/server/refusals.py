@@ -1,0 +1,34 @@
+"""Refusals of requests: each is logged with its reason, and answered in Socket.IO's form."""
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+
+from django_socketio.logs import get_logger
+from django_socketio.security.origins import OriginRefused
+from django_socketio.transports.http import Answer, ErrorCode, RequestError
+
+logger = get_logger("django_socketio.security")
+disallowed_hosts = get_logger("django.security.DisallowedHost")
+
+
+def refuse_cookie(session: object) -> Answer:
+    """Log that a request has another session cookie than its session, and refuse it."""
+    name = settings.SESSION_COOKIE_NAME
+    logger.warning("%r: a request refused: its cookie %r is another one, or missing", session, name)
+    text = "Forbidden: the session belongs to another session cookie; connect again"
+    return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()
+
+
+def refuse_host(error: DisallowedHost) -> Answer:
+    """Log that a Host is none of ``ALLOWED_HOSTS`` where Django does, and refuse it.
+
+    Without the request, and without the frames that show it: its URL holds the session's sid.
+    """
+    disallowed_hosts.error("%s", error, extra={"status_code": 400})
+    return RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer()
+
+
+def refuse_origin(error: OriginRefused) -> Answer:
+    """Log why a page must not connect; the client learns only that."""
+    logger.warning("%s", error)
+    return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403).answer()

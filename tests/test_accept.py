@@ -1,0 +1,128 @@
+"""Views that accept WebSockets: the rule for origins and the limits are those of sockets."""
+
+import contextlib
+import json
+
+import pytest
+import websocket
+from django.urls import path
+from django.views.decorators.cache import never_cache
+
+from django_socketio.server.view import socketio
+from tests.clients import raw_request
+from tests.project import urls
+from tests.project.echo import Echo, echo
+from tests.test_bad_input import HANDSHAKE, get
+
+
+def wrapped(request):
+    """Answer as our view does."""
+    return never_cache(socketio)(request)
+
+
+FIELDS = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+urlpatterns = [*urls.urlpatterns, path("echo/", echo), path("wrapped/", wrapped)]
+
+
+@pytest.fixture
+def site(serve):
+    def start(**options):
+        return serve(django={"ROOT_URLCONF": __name__}, **options)
+
+    return start
+
+
+@contextlib.contextmanager
+def dial(server, path="/echo/", **options):
+    """Open a WebSocket; it is closed with the block."""
+    url = f"ws://127.0.0.1:{server.port}{path}"
+    client = websocket.create_connection(url, timeout=5, **options)
+    yield client
+    client.close()
+    client.shutdown()
+
+
+def refusal(server, **headers):
+    """Return the status and the JSON with which a WebSocket is refused."""
+    return get(server.port, "/echo/", headers={**FIELDS, **headers})
+
+
+def test_messages_come_and_go_as_they_are(site):
+    with dial(site()) as client:
+        for message in ("2probe", "", "é" * 70_000):
+            client.send(message)
+            assert client.recv() == message
+        client.send_binary(b"\0\xff")
+        assert client.recv() == b"\0\xff"
+
+
+def test_messages_that_come_with_the_handshake_are_heard(site):
+    fields = "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
+    head = f"GET /echo/ HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()
+    frame = b"\x81\x82\0\0\0\0hi"
+    connection = raw_request(site().port, head + frame)
+    with connection.makefile("rb") as file:
+        while file.readline() != b"\r\n":
+            pass
+        assert file.read(4) == b"\x81\x02hi"
+
+
+def test_pages_of_other_origins_are_refused(site):
+    assert refusal(site(), Origin="http://evil.example")[0] == 403
+    with dial(site(ALLOWED_ORIGINS=["http://good.example"]), origin="http://good.example"):
+        pass
+
+
+def test_new_connections_of_an_address_are_counted(site):
+    server = site(ADDRESS_CONNECT_RATE=0.01, RATE_BURST=100)
+    with dial(server):
+        status, answer = refusal(server)
+    assert status == 429
+    assert "connections" in answer["message"]
+
+
+def test_messages_are_as_long_as_those_of_sockets(site):
+    with dial(site(MAX_MESSAGE_SIZE=1_000)) as client:
+        client.send("x" * 1_001)
+        opcode, data = client.recv_data()
+        assert (opcode, int.from_bytes(data[:2])) == (websocket.ABNF.OPCODE_CLOSE, 1009)
+
+
+def test_a_request_that_is_no_websocket_handshake_is_refused(site):
+    status, answer = get(site().port, "/echo/")
+    assert status == 400
+    assert "Connection: Upgrade" in answer["message"]
+
+
+def test_they_end_when_the_server_stops(site, monkeypatch):
+    ended = []
+    monkeypatch.setattr(Echo, "transport_closed", lambda *args: ended.append(args[1]))
+    server = site()
+    with dial(server) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        server.call(server.process.engine.stop)
+        opcode, data = client.recv_data()
+        assert (opcode, int.from_bytes(data[:2])) == (websocket.ABNF.OPCODE_CLOSE, 1001)
+        assert refusal(server)[0] == 503
+
+
+def test_a_view_that_calls_ours_begins_sessions_at_any_path(site):
+    with dial(site(), "/wrapped/?EIO=4&transport=websocket") as client:
+        assert json.loads(client.recv()[1:])["pingInterval"]
+
+
+def test_a_session_at_another_path_is_told_where_its_requests_must_go(site):
+    server = site()
+    url = HANDSHAKE.replace("/socket.io/", "/wrapped/")
+    _, packet = get(server.port, url)
+    sid = json.loads(packet[1:])["sid"] if isinstance(packet, str) else packet["sid"]
+    status, answer = get(server.port, f"{url}&sid={sid}")
+    assert status == 400
+    assert "a path that ends with /socket.io/" in answer["message"]
