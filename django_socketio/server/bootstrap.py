@@ -155,6 +155,6 @@ def build_pipeline(logins: LoginRegistry, errors: RepeatedErrors) -> Pipeline:
     layers = Layers(
         messages=message_log.layers(),
         events=(logins.settling, permissions.from_settings().layer),
-        handlers=(database.looking_after, forking.leaving),
+        handlers=(database.cleaning_up, forking.leaving),
     )
     return Pipeline(errors, layers, Unhandled() if settings.DEBUG else log_for_debugging)

@@ -1,12 +1,15 @@
-"""Database connections: each belongs to the greenlet that opened it, and none outlives its use.
+"""Database connections: each belongs to the greenlet that opened it, and is closed after its use.
 
-A worker's connections are looked after when a handler has returned, and closed once the worker has
-had nothing to do for a while. Handlers that use no database pay nothing for it.
+Django opens a connection in the greenlet of a worker when a handler first queries. After each
+handler, open transactions are rolled back, and connections past ``CONN_MAX_AGE`` are closed. The
+others stay with their worker until it has not used them for ``IDLE_TIME``. A handler costs the test
+of an empty set as long as no worker has an open connection.
 """
 
 import contextvars
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import current_thread
 from typing import Any
 
 import gevent
@@ -28,21 +31,25 @@ from django_socketio.server import parking
 logger = get_logger("django_socketio.server")
 
 IDLE_TIME = 10.0
-"""Seconds after which a worker that has nothing to do gives its connections back."""
+"""Seconds without a query after which the connections of an idle worker are closed."""
 
 IN_TRANSACTION = (1, 2, 3)
-"""PostgreSQL's states of a connection on which a command or a transaction is under way."""
+"""The values of PostgreSQL's ``transaction_status`` while a command or a transaction is open."""
 
 _holders: set[greenlet] = set()
-"""The workers that use connections in their turn."""
+"""The workers that have an open connection in their turn."""
 
-_used: dict[greenlet, float] = {}
-"""The workers that keep connections between turns, and when they last used them."""
+_last_used: dict[greenlet, float] = {}
+"""The workers that keep connections between turns, with the time of their last turn."""
 
 _MARK = "django_socketio_has_connection"
+"""The attribute of greenlets that serve HTTP and have opened a connection."""
 
-_opened_in_threads: set[str] = set()
-"""The databases to which threads (greenlets, where gevent has patched them) opened connections."""
+_opened_for_asyncio: set[str] = set()
+"""The aliases of the connections that asgiref's thread has opened: see ``_is_asgirefs``."""
+
+
+# Opening
 
 
 def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
@@ -54,12 +61,22 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         _holders.add(greenlet)
     else:
         setattr(greenlet, _MARK, True)
-    if isinstance(greenlet, gevent.Greenlet):
-        _opened_in_threads.add(connection.alias)
+    if _is_asgirefs(greenlet):
+        _opened_for_asyncio.add(connection.alias)
+
+
+def _is_asgirefs(greenlet: greenlet) -> bool:
+    """Return whether this is the thread in which asgiref runs the synchronous code of a loop.
+
+    ``sync_to_async`` uses that thread, one for the whole process, under ``asyncio.run``. Where
+    gevent has patched threads, the thread is a greenlet.
+    """
+    threads: Any = getattr(SyncToAsync.single_thread_executor, "_threads", ())
+    return isinstance(greenlet, gevent.Greenlet) and current_thread() in threads
 
 
 def _refuse(connection: BaseDatabaseWrapper) -> None:
-    """Leave no connection open that a function of ``in_thread`` has opened."""
+    """Close a connection that a function of ``in_thread`` has opened, and raise ThreadError."""
     try:
         refuse(f"the database {connection.alias!r}")
     except ThreadError:
@@ -74,8 +91,11 @@ def _refuse(connection: BaseDatabaseWrapper) -> None:
 connection_created.connect(_opened)
 
 
-def looking_after(call: Call, handler: Registration) -> Call:
-    """Look after the connections of the worker when a handler has returned (a handler layer)."""
+# After a handler
+
+
+def cleaning_up(call: Call, handler: Registration) -> Call:
+    """Clean up the connections of the worker when a handler has returned (a handler layer)."""
     function = handler.function
 
     def call_and_clean_up(request: Any, socket: Any, context: Any, args: Any) -> Any:
@@ -88,81 +108,24 @@ def looking_after(call: Call, handler: Registration) -> Call:
     return call_and_clean_up
 
 
-def keep_between_turns() -> None:
-    """Have workers take up the connections that they keep: Django makes others in every turn."""
-    connections.create_connection = _create  # type: ignore[method-assign]
-
-
-def _create(alias: str) -> BaseDatabaseWrapper:
-    worker = getcurrent()
-    connection = parking.take(worker, alias)
-    if connection.connection is not None:
-        _holders.add(worker)
-    return connection
-
-
-def around_turn(run: Callable[[], None]) -> None:
-    """Run a worker's turn; what it sets, a language or a tenant, is not for the next socket."""
-    try:
-        contextvars.Context().run(run)
-    finally:
-        if _holders:
-            _clean_up(None)
-        if linked:
-            _forget_turn()
-
-
-def _forget_turn() -> None:
-    worker = getcurrent()
-    if worker in _holders and worker in linked:
-        parking.park(worker, connections.all(initialized_only=True))
-        _used[worker] = clock()
-        _holders.discard(worker)
-    forget_locals()
-
-
-def around_connection(serve: Callable[[], None]) -> None:
-    """Serve one HTTP connection, in a greenlet that serves another one after it."""
-    try:
-        contextvars.Context().run(serve)
-    finally:
-        give_back()
-        if linked:
-            forget_locals()
-
-
-def give_back() -> None:
-    """Close the connections of a greenlet that serves HTTP and is about to wait for long."""
-    if getattr(getcurrent(), _MARK, False):
-        setattr(getcurrent(), _MARK, False)
-        _close_all()
-
-
-def _close_all() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        if connection.closed_in_transaction:
-            del connections[connection.alias]  # or it would never be opened again
-
-
 def _clean_up(handler: Callable[..., Any] | None) -> None:
-    """Leave nothing of a handler's to the next one. It may have been called in any greenlet."""
+    """Roll back and close what a handler has left open; None: the handler is not known."""
     worker = getcurrent()
     if worker not in _holders:
-        return
+        return  # another worker has a connection, not this one
     for connection in connections.all(initialized_only=True):
-        _look_after(connection, handler)
-    _note_use(worker)
+        _clean(connection, handler)
+    _discard_unless_open(worker)
 
 
-def _note_use(worker: greenlet) -> None:
+def _discard_unless_open(worker: greenlet) -> None:
     opened = connections.all(initialized_only=True)
     if not any(connection.connection is not None for connection in opened):
         _holders.discard(worker)
 
 
-def _look_after(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
-    # What Django does around a request.
+def _clean(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
+    # As Django does before and after a request.
     connection.queries_log.clear()
     try:
         if _is_in_transaction(connection):
@@ -185,34 +148,58 @@ def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _roll_back(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
-    who = "A function" if handler is None else f"The handler {name_of(handler)}"
+    culprit = "A function" if handler is None else f"The handler {name_of(handler)}"
     problem = "%s left a transaction open on the database %r; it is rolled back"
-    logger.error(problem, who, connection.alias)
+    logger.error(problem, culprit, connection.alias)
     if connection.connection is not None:
-        with suppress(Exception):  # closing does as well, where there is anything to close
+        with suppress(Exception):  # close() rolls back as well
             connection.connection.rollback()
     connection.close()
-    # An object that is still inside atomic() would never open a connection again.
+    # Django never reconnects an object that is still inside atomic().
     del connections[connection.alias]
 
 
-def forget() -> Sequence[BaseDatabaseWrapper]:
-    """Forget the connections of the parent of a forked process; return them.
+# Between turns
 
-    To close them would end them for the parent: the server sees one connection.
-    """
-    _holders.clear()
-    inherited = connections.all(initialized_only=True)
-    for connection in inherited:
-        del connections[connection.alias]
-    return [*inherited, *parking.all_parked()]
+
+def keep_between_turns() -> None:
+    """Have a worker take up its parked connections; Django would open new ones in every turn."""
+    connections.create_connection = _create  # type: ignore[method-assign]
+
+
+def _create(alias: str) -> BaseDatabaseWrapper:
+    worker = getcurrent()
+    connection = parking.take(worker, alias)
+    if connection.connection is not None:
+        _holders.add(worker)
+    return connection
+
+
+def around_turn(run: Callable[[], None]) -> None:
+    """Run a worker's turn in a context of its own: a language or a tenant ends with the turn."""
+    try:
+        contextvars.Context().run(run)
+    finally:
+        if _holders:
+            _clean_up(None)
+        if linked:
+            _forget_turn()
+
+
+def _forget_turn() -> None:
+    worker = getcurrent()
+    if worker in _holders and worker in linked:
+        parking.park(worker, connections.all(initialized_only=True))
+        _last_used[worker] = clock()
+        _holders.discard(worker)
+    forget_locals()
 
 
 class IdleConnections:
-    """Has workers that have nothing to do close their connections.
+    """Closes the connections of workers that have not used them for ``IDLE_TIME``.
 
     Args:
-        workers: the pool that they are of.
+        workers: the pool of the workers.
 
     """
 
@@ -220,14 +207,42 @@ class IdleConnections:
         self._workers = workers
 
     def close(self, now: float) -> float:
-        """Close those that have not been used for a while; return when to be called again."""
-        idle = {worker for worker, used in _used.items() if now - used >= IDLE_TIME}
+        """Close the idle connections; return the time of the next call."""
+        idle = {worker for worker, used in _last_used.items() if now - used >= IDLE_TIME}
         if idle:
             self._workers.wake(idle, _close_unused)
-        if _opened_in_threads:
-            _opened_in_threads.clear()
-            gevent.spawn(_close_of_asyncio)
+        if _opened_for_asyncio:
+            _opened_for_asyncio.clear()
+            gevent.spawn(SyncToAsync.single_thread_executor.submit, _close_for_asyncio)
         return now + IDLE_TIME / 2
+
+
+def _close_unused() -> None:
+    _close_parked(getcurrent())
+
+
+def _close_parked(worker: greenlet) -> None:
+    if _last_used.pop(worker, None) is None:
+        return
+    kept = parking.take_all(worker)
+    for connection in kept:
+        connection.close()
+    parking.park(worker, kept)  # close() leaves SQLite's in memory open
+
+
+def _close_for_asyncio() -> None:
+    """Close the connections of asgiref's thread, which never ends, but for those in a transaction.
+
+    Several calls of ``sync_to_async`` may be in one transaction; this runs between two calls.
+    """
+    for connection in connections.all(initialized_only=True):
+        if _is_in_transaction(connection):
+            _opened_for_asyncio.add(connection.alias)
+        else:
+            connection.close()
+
+
+# Closing early
 
 
 def give_back_of_worker() -> bool:
@@ -242,27 +257,44 @@ def give_back_of_worker() -> bool:
     if any(_is_in_transaction(connection) for connection in connections.all(initialized_only=True)):
         return False
     _close_all()
-    _note_use(worker)
+    _discard_unless_open(worker)
     return True
 
 
-def _close_of_asyncio() -> None:
-    """Close the connections of the thread that runs the synchronous code of ``asyncio.run``.
-
-    It is asgiref's, and one for the whole process. It ends nothing by itself, so a connection that
-    is broken would stay so.
-    """
-    SyncToAsync.single_thread_executor.submit(_close_all)
-
-
-def _close_unused() -> None:
-    _close_parked(getcurrent())
+def around_connection(serve: Callable[[], None]) -> None:
+    """Serve one HTTP connection in a context of its own; its greenlet serves others later."""
+    try:
+        contextvars.Context().run(serve)
+    finally:
+        give_back()
+        if linked:
+            forget_locals()
 
 
-def _close_parked(worker: greenlet) -> None:
-    if _used.pop(worker, None) is None:
-        return
-    kept = parking.take_all(worker)
-    for connection in kept:
+def give_back() -> None:
+    """Close the connections of a greenlet that serves HTTP and is about to wait for long."""
+    if getattr(getcurrent(), _MARK, False):
+        setattr(getcurrent(), _MARK, False)
+        _close_all()
+
+
+def _close_all() -> None:
+    for connection in connections.all(initialized_only=True):
         connection.close()
-    parking.park(worker, kept)  # in-memory SQLite stays open
+        if connection.closed_in_transaction:
+            del connections[connection.alias]  # Django never reconnects this object
+
+
+# In a forked child
+
+
+def forget() -> Sequence[BaseDatabaseWrapper]:
+    """Forget the connections of the parent of a forked process; return them.
+
+    To close a connection would close it for the parent as well, which shares it with the child.
+    """
+    _holders.clear()
+    inherited = connections.all(initialized_only=True)
+    for connection in inherited:
+        del connections[connection.alias]
+    return [*inherited, *parking.all_parked()]

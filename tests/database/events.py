@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connection, connections, transaction
 from gevent import monkey
 
@@ -121,6 +121,38 @@ async def leave_async(request, socket, context):
 @on_event("asyncio.run")
 def in_loop_of_its_own(request, socket, context):
     return asyncio.run(sync_to_async(query)("SELECT 1"))
+
+
+@on_event("transaction of asyncio.run")
+def transaction_in_loop_of_its_own(request, socket, context, seconds):
+    """Stay in a transaction for some seconds; return what was written in it before."""
+
+    async def run():
+        atomic = transaction.atomic()
+        await sync_to_async(atomic.__enter__)()
+        await sync_to_async(query)("CREATE TEMPORARY TABLE mine ON COMMIT DROP AS SELECT 5 AS n")
+        await asyncio.sleep(seconds)
+        written = await sync_to_async(query)("SELECT n FROM mine")
+        await sync_to_async(atomic.__exit__)(None, None, None)
+        return written
+
+    return asyncio.run(run())
+
+
+@on_event("thread")
+def query_in_thread_of_its_own(request, socket, context):
+    def run():
+        query("SELECT 1")
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+@on_event("asgiref's threads")
+def asgirefs_threads(request, socket, context):
+    return len(SyncToAsync.single_thread_executor._threads)
 
 
 @on_error

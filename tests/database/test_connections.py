@@ -99,6 +99,21 @@ def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(site, post
         wait_until(lambda: postgresql.connections() == 0)
 
 
+def test_a_transaction_of_a_loop_without_async_to_sync_is_left_alone(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=0.2, WORKERS=2))
+    assert client.ask("transaction of asyncio.run", 0.8) == [5]
+    wait_until(lambda: postgresql.connections() == 0)
+
+
+def test_a_thread_with_a_connection_does_not_start_that_of_asgiref(site, postgresql):
+    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=0.2))
+    for _ in range(2):
+        client.ask("thread")
+        client.ask("message")
+        wait_until(lambda: postgresql.connections() == 0)
+    assert client.ask("asgiref's threads") == [0]
+
+
 def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
     server = site(CONN_MAX_AGE=None)
     for _ in range(3):
