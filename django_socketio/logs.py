@@ -120,20 +120,28 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{name}" if name else repr(function)
 
 
-class _LateLogger:
-    """Stands for a logger until something is logged, and has all that the logger has."""
+_METHODS = ("critical", "debug", "error", "exception", "info", "isEnabledFor", "log", "warning")
+"""Methods of a logger that are looked up once: ``__getattr__`` takes a microsecond."""
 
-    __slots__ = ("_logger", "_name")
+
+class _LateLogger:
+    """A proxy for a logger that is created when its first attribute is used."""
+
+    __slots__ = ("_logger", "_name", *_METHODS)
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._logger: logging.Logger | None = None
 
     def __getattr__(self, attribute: str) -> Any:
+        """Return an attribute of the logger. Python calls this where the slot is still empty."""
         if self._logger is None:
             self._logger = logging.getLogger(self._name)
             self._logger.addFilter(escape)
-        return getattr(self._logger, attribute)
+        value = getattr(self._logger, attribute)
+        if attribute in _METHODS:
+            setattr(self, attribute, value)
+        return value
 
 
 def get_logger(name: str) -> logging.Logger:

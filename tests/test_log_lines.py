@@ -157,6 +157,33 @@ def test_a_record_keeps_its_template_and_its_exception(caplog):
     assert record.exc_text == "ValueError: a\n    b"
 
 
+def test_a_logger_that_is_configured_after_its_first_use_does_as_it_is_configured():
+    texts = []
+    name = f"django_socketio.tests.{__name__}"
+    ours = logs.get_logger(name)
+    ours.info("before")
+    handler = logging.Handler()
+    handler.emit = lambda record: texts.append(record.getMessage())
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        ours.info("a\n%s", "b\n")
+        ours.debug("too much")
+        assert ours.isEnabledFor(logging.INFO)
+        logger.setLevel(logging.WARNING)
+        ours.info("not any more")
+        assert (ours.isEnabledFor(logging.INFO), ours.level) == (False, logging.WARNING)
+        logger.disabled = True
+        ours.error("disabled")
+        assert ours.disabled
+    finally:
+        logger.removeHandler(handler)
+        logger.disabled = False
+        logger.setLevel(logging.NOTSET)
+    assert texts == ["a\nb\\n"]
+
+
 def test_printable_arguments_are_not_touched(caplog):
     error, text = ValueError("plain"), "Grüße"
     logs.get_logger("django_socketio.tests").error("%s %s %s", error, text, None)
