@@ -22,7 +22,7 @@ COMPILED = """
     protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
     protocol/websocket/utf8
     sockets/acknowledging sockets/acks sockets/client sockets/encoder sockets/lifecycle
-    sockets/services
+    sockets/server
     transports/deflating transports/encoded transports/interfaces transports/polling
     transports/receiving transports/session transports/websocket transports/write_batch
 """

@@ -31,7 +31,7 @@ class DjangoSocketIOConfig(AppConfig):
 
         register(check_settings)
         register(check_patterns)
-        broadcasts.publish_otherwise_with(relays.publish)
+        broadcasts.publish_without_server(relays.publish)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
         if threads_are_greenlets():

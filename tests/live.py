@@ -43,8 +43,13 @@ class LiveServer:
         self._hub.destroy(destroy_loop=True)
 
     @property
-    def process(self):
-        return self.server.process
+    def socket_server(self):
+        return self.server.socket_server
+
+    @property
+    def logins(self):
+        """The registry of logins, the first service of every server."""
+        return self.socket_server.services[0]
 
     def call(self, function, *args):
         """Call a function in the server's event loop, and return what it returns."""

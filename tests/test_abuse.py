@@ -32,8 +32,8 @@ def join(server, *channels):
 
 
 def nothing_is_left(server):
-    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
-    return len(server.process.shared.channels) == 0 and server.process.engine.sessions == {}
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
+    return len(server.socket_server.channels) == 0 and server.socket_server.engine.sessions == {}
 
 
 BREAKERS = [gevent.Timeout, gevent.GreenletExit, ValueError, RecursionError]
@@ -156,7 +156,7 @@ def test_a_client_that_hangs_up_while_it_is_not_read_ends(serve):
     for number in range(20):
         client.emit("message", number)
     client.abandon()
-    (served,) = server.process.shared.open_sockets._members
+    (served,) = server.socket_server.open_sockets._members
 
     def until_ended():
         while served.socket.connected:
@@ -201,7 +201,7 @@ def test_joining_and_leaving_without_end_is_cut_off(server):
         for _ in range(200):
             client.send("41")
             client.connect()
-    assert len(server.process.shared.open_sockets) <= 101
+    assert len(server.socket_server.open_sockets) <= 101
     server.call(go.set)
     assert nothing_is_left(server)
 
@@ -209,7 +209,7 @@ def test_joining_and_leaving_without_end_is_cut_off(server):
 def test_pongs_that_are_not_read_do_not_pile_up(serve):
     server = serve(MAX_UNSENT_BYTES=100_000)
     client = join(server)
-    (session,) = server.process.engine.sessions.values()
+    (session,) = server.socket_server.engine.sessions.values()
     client.ws.sock.settimeout(0.5)
     pings = frame(0x89, b"x" * 125) * 1000
     try:
@@ -229,7 +229,7 @@ def test_waiting_events_are_weighed_too(serve):
 
     server = serve(MAX_MESSAGE_SIZE=10_000)
     client = join(server)
-    (session,) = server.process.engine.sessions.values()
+    (session,) = server.socket_server.engine.sessions.values()
     for _ in range(4):
         client.emit("message", "x" * 9_000)
 

@@ -107,7 +107,7 @@ def test_they_end_when_the_server_stops(site, monkeypatch):
     with dial(server) as client:
         client.send("hello")
         assert client.recv() == "hello"
-        server.call(server.process.engine.stop)
+        server.call(server.socket_server.engine.stop)
         opcode, data = client.recv_data()
         assert (opcode, int.from_bytes(data[:2])) == (websocket.ABNF.OPCODE_CLOSE, 1001)
         assert refusal(server)[0] == 503

@@ -278,7 +278,7 @@ def test_a_message_that_is_too_big_is_told(serve, connect, caplog):
         assert client.is_closed()
     except Closed as refusal:
         assert "SOCKETIO_MAX_MESSAGE_SIZE" in str(refusal)
-    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
     assert "1000 bytes (SOCKETIO_MAX_MESSAGE_SIZE)" in errors[0]
     assert "SOCKETIO_MAX_MESSAGE_SIZE" in caplog.text
 
@@ -342,7 +342,7 @@ def test_a_client_that_sends_faster_than_handlers_run_is_not_read(serve, connect
         target=lambda: [client.emit("message", number) for number in range(50)], daemon=True
     )
     sender.start()
-    (served,) = server.process.shared.open_sockets._members
+    (served,) = server.socket_server.open_sockets._members
     server.call(lambda: gevent.sleep(0.5))  # longer than ping interval and timeout together
     assert served.socket.connected
     server.call(go.set)

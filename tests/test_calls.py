@@ -54,7 +54,7 @@ def test_only_so_many_handlers_wait_and_the_others_are_told(serve, asking):
         "SOCKETIO_MAX_WAITING_CALLS allows"
     ]
     clients.pop().close()
-    wait_until(lambda: server.process.shared.workers.stepped_out == 2)
+    wait_until(lambda: server.socket_server.executor.stepped_out == 2)
     (other,) = silent(server, 1)
     other.send('430["answer"]')
     assert other.receive() == '431["answer"]'

@@ -147,7 +147,7 @@ def _wait_for_member(server, channel):
     from django_socketio.relay.topics import channel_topic
 
     def wait():
-        while not server.process.shared.channels.members(channel_topic("/", channel)):
+        while not server.socket_server.channels.members(channel_topic("/", channel)):
             gevent.sleep(0.001)
         return True
 
@@ -161,7 +161,7 @@ def test_a_failing_on_subscribe_admits_nobody(server, connect):
 
     client = connect(server)
     assert client.subscribe("a") == {"error": "Internal error"}
-    assert len(server.process.shared.channels) == 2  # everyone, and the socket's own id
+    assert len(server.socket_server.channels) == 2  # everyone, and the socket's own id
 
 
 def test_unsubscribing_in_on_subscribe_is_a_refusal_too(server, connect):

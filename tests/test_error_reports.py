@@ -225,7 +225,7 @@ def test_an_error_in_the_engine_is_reported_without_the_servers_objects(site, mo
     def fail(exchange):
         raise ValueError("no database")
 
-    monkeypatch.setattr(server.process.engine, "welcome", fail)
+    monkeypatch.setattr(server.socket_server.engine, "welcome", fail)
     status, body = get(server.port, HANDSHAKE, headers={"Cookie": COOKIE})
     assert status == 500
     assert "no database" in body

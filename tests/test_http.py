@@ -50,7 +50,7 @@ def raw_get(server, path, headers=""):
 def wait_until_polled(server, client):
     import gevent
 
-    transport = server.process.engine.sessions[client.sid].transport
+    transport = server.socket_server.engine.sessions[client.sid].transport
 
     def wait():
         while transport._waiting is None:
@@ -72,7 +72,7 @@ def end(server, client, *messages):
     """Have the server end a session after these messages, in one turn of its event loop."""
 
     def end():
-        session = server.process.engine.sessions[client.sid]
+        session = server.socket_server.engine.sessions[client.sid]
         for message in messages:
             assert session.send(EncodedPacket([message]))
         session.close(Reason.SESSION_ENDED)
@@ -114,7 +114,7 @@ def test_a_second_post_ends_the_session(server):
 def wait_until_posting(server, client):
     import gevent
 
-    transport = server.process.engine.sessions[client.sid].transport
+    transport = server.socket_server.engine.sessions[client.sid].transport
 
     def wait():
         while not transport._posting:
@@ -148,7 +148,7 @@ def wait_until_crossing(server, client):
     import gevent
 
     def wait():
-        while client.sid not in server.process.engine._crossings:
+        while client.sid not in server.socket_server.engine._crossings:
             gevent.sleep(0.001)
         return True
 
@@ -177,7 +177,7 @@ def test_nothing_is_read_of_a_payload_after_the_server_has_ended_its_session(ser
 
     client = PollingClient(server.port)
     client.connect()
-    session = server.process.engine.sessions[client.sid]
+    session = server.socket_server.engine.sessions[client.sid]
     events = ['42["message",1]'] * 3
     body = "\x1e".join([*events, "no packet"]).encode()
     assert get(server.port, client.path, "POST", body) == (200, "ok")
@@ -353,7 +353,7 @@ def test_frames_in_the_segment_of_the_upgrade_request_are_read(server):
 
 def test_accepted_sockets_do_not_wait_to_fill_packets(server):
     client = WebSocketClient(server.port)
-    (session,) = server.process.engine.sessions.values()
+    (session,) = server.socket_server.engine.sessions.values()
     accepted = session.transport._socket
     assert accepted.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY) == 1
     client.close()
@@ -401,7 +401,7 @@ def test_a_middleware_can_refuse_the_handshake(serve, name, status, transport):
     path = f"/socket.io/?EIO=4&transport={transport}"
     sent = headers if transport == "websocket" else {}
     assert get(server.port, path, headers=sent)[0] == status
-    assert server.process.engine.sessions == {}
+    assert server.socket_server.engine.sessions == {}
 
 
 def test_a_host_that_is_not_allowed_is_refused(server):
@@ -660,7 +660,7 @@ def test_a_request_that_ends_within_its_head_is_refused(server):
     connection = raw_request(server.port, head.encode())
     connection.shutdown(sockets.SHUT_WR)
     assert response(connection)[0] == 400
-    assert not server.process.engine.sessions
+    assert not server.socket_server.engine.sessions
 
 
 @pytest.mark.parametrize(

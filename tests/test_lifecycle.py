@@ -39,7 +39,7 @@ def ends():
 
 
 def wait_until_all_have_ended(server):
-    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
 
 
 def in_order(reason):
@@ -62,7 +62,7 @@ def test_a_client_that_leaves_the_namespace_ends_in_order(server, connect, ends)
     subscribed(connect, server).send("41")
     wait_until_all_have_ended(server)
     assert ends == in_order("client namespace disconnect")
-    assert len(server.process.shared.channels) == 0
+    assert len(server.socket_server.channels) == 0
 
 
 def test_a_client_that_closes_its_transport_ends_in_order(server, connect, ends):
@@ -152,7 +152,7 @@ def test_failing_last_handlers_do_not_keep_the_others_from_running(server, conne
     wait_until_all_have_ended(server)
     assert ends == in_order("transport close")
     assert errors == ["on_disconnect", "on_unsubscribe", "on_unsubscribe", "on_finish"]
-    assert len(server.process.shared.channels) == 0
+    assert len(server.socket_server.channels) == 0
 
 
 def test_permission_denied_in_on_connect_refuses_the_connection(server, connect, ends):
@@ -167,7 +167,7 @@ def test_permission_denied_in_on_connect_refuses_the_connection(server, connect,
     assert client.receive() == '44{"message":"Members only"}'
     wait_until_all_have_ended(server)
     assert ends == []
-    assert len(server.process.shared.channels) == 0
+    assert len(server.socket_server.channels) == 0
 
 
 def test_an_on_connect_that_fails_admits_nobody(server, connect, ends, caplog):
@@ -307,7 +307,7 @@ def test_what_was_sent_to_a_replaced_socket_is_not_lost(server, connect, ends):
 
 def wait_until_all_are(number, server):
     def wait():
-        while len(server.process.shared.open_sockets) != number:
+        while len(server.socket_server.open_sockets) != number:
             gevent.sleep(0.001)
         return True
 
@@ -396,11 +396,11 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     for _ in range(3):
         subscribed(connect, server).close()
     wait_until_all_have_ended(server)
-    assert len(server.process.shared.channels) == 0
-    assert server.process.engine.sessions == {}
-    assert set(server.process.relay._subscriptions) == {TOPIC}
-    assert len(server.process.logins) == 0
-    assert server.process.logins.touched == {}
+    assert len(server.socket_server.channels) == 0
+    assert server.socket_server.engine.sessions == {}
+    assert set(server.socket_server.relay._subscriptions) == {TOPIC}
+    assert len(server.logins) == 0
+    assert server.logins.touched == {}
 
 
 def test_a_refused_client_that_stays_is_closed(serve, connect):
@@ -460,7 +460,7 @@ def test_a_client_that_comes_back_in_time_lives(serve, connect):
     client.connect()
     assert other.is_closed()  # the time is over
     assert client.ask("message", 1) == [1]
-    assert len(server.process.engine.sessions) == 1
+    assert len(server.socket_server.engine.sessions) == 1
 
 
 def test_sockets_that_were_replaced_before_their_turn_run_no_handlers(serve, connect):

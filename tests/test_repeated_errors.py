@@ -35,13 +35,13 @@ def make_fail(client, *event):
 def end_interval(server):
     """Call all timers, as if their time had come; those of sessions would end them."""
 
-    errors = server.process.shared.pipeline.failures.errors
+    errors = server.socket_server.pipeline.failures.errors
 
     def ring():
         ended = errors._repeats._end_interval
-        for _, _, timer in sorted(server.process.timers._heap):
+        for _, _, timer in sorted(server.socket_server.timers._heap):
             if getattr(timer.callback, "func", None) == ended:
-                server.process.timers._call(timer, math.inf)
+                server.socket_server.timers._call(timer, math.inf)
 
     server.call(ring)
 

@@ -60,7 +60,7 @@ def test_a_body_that_stops_is_given_up_also_if_its_session_has_ended(server, len
     connection = raw_request(server.port, head + sent)
     if over:
         wait_until(lambda: connections(server) == 1)
-        server.call(server.process.engine.stop)
+        server.call(server.socket_server.engine.stop)
     assert ends(connection).startswith(b"HTTP/1.1 400 ")
     wait_until(lambda: connections(server) == 0)
 

@@ -84,12 +84,12 @@ def test_who_was_never_asked_is_not_cut_off(serve, hold):
 def test_a_ping_leaves_before_what_holds_the_server_up(serve):
     server = serve(PING_INTERVAL=0.3, PING_TIMEOUT=0.4)
     (client,) = connected(server, 1)
-    (session,) = server.process.engine.sessions.values()
+    (session,) = server.socket_server.engine.sessions.values()
 
     def block(now):
         time.sleep(0.8)
 
-    server.call(server.process.timers.set, session.protocol.deadline + 1e-6, block)
+    server.call(server.socket_server.timers.set, session.protocol.deadline + 1e-6, block)
     asked = time.monotonic()
     assert raw(client) == "2"
     assert time.monotonic() - asked < 0.7

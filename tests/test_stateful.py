@@ -363,10 +363,10 @@ class Life(RuleBasedStateMachine):
     def teardown(self):
         while self.transports:
             self.close(0, break_off=False)
-        process = self.server.process
-        assert self.server.call(process.shared.open_sockets.wait_until_empty, 5)
-        assert len(process.shared.channels) == 0
-        assert process.engine.sessions == {}
+        server = self.server.socket_server
+        assert self.server.call(server.open_sockets.wait_until_empty, 5)
+        assert len(server.channels) == 0
+        assert server.engine.sessions == {}
 
 
 def test_sockets_live_as_the_model_says(server):

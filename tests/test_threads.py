@@ -403,7 +403,7 @@ def test_a_socket_that_ends_meanwhile_has_its_last_handlers_after_the_function(s
     client.emit("message")
     assert entered.wait(5)
     client.close()
-    wait_until(lambda: not server.process.engine.sessions)
+    wait_until(lambda: not server.socket_server.engine.sessions)
     go.set()
     assert nothing_is_left(server)
     assert seen == [[True, False], "disconnected"]

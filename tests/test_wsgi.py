@@ -164,7 +164,7 @@ def test_a_wrapper_can_refuse_a_handshake(serve_by):
     server = serve_by(refusing)
     assert get(server.port, HANDSHAKE) == (403, "no entry")
     assert ended.wait(5)
-    assert not server.process.engine.sessions
+    assert not server.socket_server.engine.sessions
 
 
 def test_a_wrapper_that_has_another_answer_than_the_view_begins_no_session(serve_by):
@@ -176,7 +176,7 @@ def test_a_wrapper_that_has_another_answer_than_the_view_begins_no_session(serve
 
     server = serve_by(hiding)
     assert get(server.port, HANDSHAKE) == (404, "nothing here")
-    assert not server.process.engine.sessions
+    assert not server.socket_server.engine.sessions
 
 
 def test_a_wrapper_that_begins_no_answer_is_a_clear_error(serve_by, capfd):

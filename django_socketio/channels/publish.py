@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django_socketio.channels.current import current
 from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
@@ -14,22 +15,14 @@ from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, s
 Publish = Callable[[Envelope], int]
 
 
-class _Process:
+class _WithoutServer:
     publish: Publish | None = None
-    """What publishes from this process while it is a server."""
-
-    otherwise: Publish | None = None
-    """What publishes from a process that is none."""
+    """Publishes from a process that runs no server; set once Django is set up."""
 
 
-def publish_with(publish: Publish | None) -> None:
-    """Have messages published by ``publish``: a server calls this when it starts and stops."""
-    _Process.publish = publish
-
-
-def publish_otherwise_with(publish: Publish) -> None:
+def publish_without_server(publish: Publish) -> None:
     """Have messages published by ``publish`` where no server runs in the process."""
-    _Process.otherwise = publish
+    _WithoutServer.publish = publish
 
 
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
@@ -89,7 +82,8 @@ def publish(envelope: Envelope) -> int:
         RelayError: the relay did not take it.
 
     """
-    publish = _Process.publish or _Process.otherwise
+    server = current()
+    publish = _WithoutServer.publish if server is None else server.publish
     if publish is None:
         raise NoSocket("Django is not set up in this process (django.setup())")
     if running and (call := running.get(get_ident())) is not None:

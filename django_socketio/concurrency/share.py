@@ -2,8 +2,9 @@
 
 from collections import deque
 
+from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.mailbox import Mailbox
-from django_socketio.concurrency.workers import Job, Workers
+from django_socketio.concurrency.workers import Job
 
 
 class Share:
@@ -12,13 +13,13 @@ class Share:
     A worker that has stepped out of the pool, to wait for a client, still counts.
 
     Args:
-        workers: the pool.
+        executor: the pool.
         size: the number of workers.
 
     """
 
-    def __init__(self, workers: Workers, size: int) -> None:
-        self._workers = workers
+    def __init__(self, executor: Executor, size: int) -> None:
+        self._executor = executor
         self._size = size
         self._taken = 0
         """Workers that run a mailbox, or are about to."""
@@ -27,25 +28,25 @@ class Share:
     @property
     def now(self) -> float:
         """The time at which the pool last began a mailbox."""
-        return self._workers.now
+        return self._executor.now
 
     @property
     def end(self) -> float:
         """The time at which this turn of the event loop has no more time for jobs."""
-        return self._workers.end
+        return self._executor.end
 
     def schedule(self, mailbox: Mailbox) -> None:
         """Have a worker run the mailbox, after those that were scheduled before it."""
         self._ready.append(mailbox)
         if self._taken < self._size:
             self._taken += 1
-            self._workers.schedule(Job(self._run))
+            self._executor.schedule(Job(self._run))
 
     def _run(self) -> None:
         try:
             self._ready.popleft().run()
         finally:
             if self._ready:
-                self._workers.schedule(Job(self._run))
+                self._executor.schedule(Job(self._run))
             else:
                 self._taken -= 1

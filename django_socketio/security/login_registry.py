@@ -9,16 +9,17 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import Timers
-from django_socketio.concurrency.workers import Around, Workers
 from django_socketio.events import Event
 from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
-from django_socketio.security import sessions
+from django_socketio.security import sessions, signals
 from django_socketio.security.login import Login
 from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
 logger = get_logger("django_socketio.security")
@@ -46,31 +47,35 @@ class LoginRegistry:
     Args:
         timers: the timers of the server.
         interval: seconds within which each login is checked once against the database.
-        around: runs around each function that queries the database.
+        executor: runs the checks against the database.
 
     Attributes:
         touched: the requests whose user or session a handler has read, until they are settled.
 
     """
 
-    def __init__(self, timers: Timers, interval: float, around: Around) -> None:
+    def __init__(self, timers: Timers, interval: float, executor: Executor) -> None:
         self._timers = timers
         self._pause = interval / SLOTS
         self._by_digest: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
         self._by_user: dict[str, list[Login]] = {}
         self._ended: dict[str, float] = {}
         self._turn = 0
-        # Logins are checked in a worker of their own: handlers that wait must not delay the check.
-        self._mailbox = Mailbox(Workers(1, around))
+        self._mailbox = Mailbox(executor)
         self.touched: dict[Any, Login] = {}
 
     def __len__(self) -> int:
         """Return the number of Django sessions with a client here."""
         return sum(map(len, self._by_digest))
 
-    def start(self) -> None:
-        """Begin to check all logins against the database, a part of them at a time."""
+    def start(self, server: SocketServer) -> None:
+        """Hear of the ends of logins, and check all against the database, part by part."""
+        signals.connect_sessions()
+        server.relay.subscribe(signals.TOPIC, self.received)
         self._timers.after(self._pause, self._look)
+
+    def stop(self) -> None:
+        """Do nothing: the timers and the relay of the server stop by themselves."""
 
     def settling(self, call: Call, event: Event) -> Call:
         """Settle the request's user and session after the handlers of an event (an event layer)."""

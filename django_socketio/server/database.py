@@ -27,6 +27,7 @@ from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
 from django_socketio.server import parking
+from django_socketio.sockets.server import SocketServer
 
 logger = get_logger("django_socketio.server")
 
@@ -205,6 +206,14 @@ class IdleConnections:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+
+    def start(self, server: SocketServer) -> None:
+        """Have workers keep their connections between turns, and close unused ones again."""
+        keep_between_turns()
+        server.timers.after(0, self.close)
+
+    def stop(self) -> None:
+        """Do nothing: the timers of the server stop by themselves."""
 
     def close(self, now: float) -> float:
         """Close the idle connections; return the time of the next call."""

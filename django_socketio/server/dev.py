@@ -9,7 +9,7 @@ from typing import Any
 from gevent import socket
 
 from django_socketio.logs import get_logger
-from django_socketio.server.bootstrap import Process
+from django_socketio.server.bootstrap import build_server, http_timeouts
 from django_socketio.server.masking import mask_sids
 from django_socketio.server.pywsgi import HTTPServer, RequestHandler
 from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
@@ -47,10 +47,9 @@ class DevelopmentServer:
     def __init__(self, django: Any, host: str, port: int, ipv6: bool = False) -> None:
         self._address = (host, port)
         self._ipv6 = ipv6
-        self.process = Process()
-        self.application = SocketIOMiddleware(
-            django, self.process.engine, max_handshakes=self.process.shared.limits.workers
-        )
+        self.socket_server = build_server()
+        engine, limits = self.socket_server.engine, self.socket_server.limits
+        self.application = SocketIOMiddleware(django, engine, max_handshakes=limits.workers)
         self._wsgi: HTTPServer | None = None
 
     @property
@@ -76,10 +75,10 @@ class DevelopmentServer:
             error_log=error_logger,
             environ=environ,
         )
-        self.process.listens(listener.getsockname(), crew)
-        self.process.start()
+        self.socket_server.add_listener(listener.getsockname(), crew)
+        self.socket_server.start()
         self._wsgi.start()
-        self._wsgi.watch(self.process.timers, self.process.timeouts)
+        self._wsgi.watch(self.socket_server.timers, http_timeouts())
 
     def _listen(self) -> Any:
         family = AF_INET6 if self._ipv6 else socket.AF_INET
@@ -104,7 +103,7 @@ class DevelopmentServer:
         if self._wsgi is None:
             return
         self._wsgi.close()
-        self.process.stop()
+        self.socket_server.stop()
         self.application.open.wait_until_empty(0.3)
         self._wsgi.stop(timeout=0)
 

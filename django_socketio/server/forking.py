@@ -8,11 +8,10 @@ server on the connections of the first one.
 import os
 import signal
 import sys
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from django_socketio.channels import publish as broadcasts
+from django_socketio.channels import current
 from django_socketio.concurrency import threads
-from django_socketio.concurrency.workers import Workers
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Relay
@@ -20,7 +19,7 @@ from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPo
 from django_socketio.relay.topics import Topic
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import RequestHandler
-from django_socketio.sockets.services import Shared
+from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
 
 FORKED = (
@@ -29,35 +28,13 @@ FORKED = (
 )
 
 
-class ForkingServer(Protocol):
-    """The server of a process, as far as its children must let go of it."""
-
-    hub: Any
-    addresses: list[Any]
-    crews: list[Workers]
-    relay: Relay
-    shared: Shared
-    signals_of: Any
-
-
-_servers: list[ForkingServer] = []
-"""The servers of this process; a child has none."""
-
-
-def watch(process: ForkingServer) -> None:
-    """Have children of this process begin without the sockets of a server."""
+def install() -> None:
+    """Have children of this process begin without the sockets of its servers."""
     if not _Hook.is_registered:
         _Hook.is_registered = True
         os.register_at_fork(
             before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_forked
         )
-    _servers.append(process)
-
-
-def unwatch(process: ForkingServer) -> None:
-    """Undo ``watch``, once the server has stopped."""
-    if process in _servers:
-        _servers.remove(process)
 
 
 def leaving(call: Call, handler: Registration) -> Call:
@@ -86,7 +63,7 @@ class _Hook:
 
 def _hold_signals() -> None:
     # One that comes to the child at once is for the handlers that the child is about to set.
-    if _servers:
+    if current.current() is not None:
         _Hook.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
@@ -101,22 +78,23 @@ def _let_signals_come() -> None:
 
 def _forked() -> None:
     try:
-        while _servers:
-            _begin_anew(_servers.pop())
+        for server in current.forget_all():
+            if isinstance(server, SocketServer):
+                _begin_anew(server)
     finally:
         _let_signals_come()
 
 
-def _begin_anew(process: ForkingServer) -> None:
-    forks.keep(process, database.forget(), relays.forget())
+def _begin_anew(server: SocketServer) -> None:
+    forks.keep(server, database.forget(), relays.forget())
     threads.running.clear()  # the child has no other thread
-    grave = forks.bury(process.hub)
-    forks.abandon([*forks.descriptors_at(process.addresses), *process.relay.descriptors()])
-    forks.reset_signals(process.signals_of)
-    for crew in process.crews:
-        forks.keep(crew.disband(grave))
+    grave = forks.bury(server.hub)
+    forks.abandon([*forks.descriptors_at(server.addresses), *server.relay.descriptors()])
+    forks.reset_signals(server.signal_owner)
+    for pool in server.pools:
+        forks.keep(pool.disband(grave))
     _end_with_handler()
-    _refuse_to_send(process)
+    _refuse_to_send(server)
 
 
 def _end_with_handler() -> None:
@@ -131,10 +109,8 @@ def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoRet
     forks.leave(SystemExit(int(has_failed)))
 
 
-def _refuse_to_send(process: ForkingServer) -> None:
-    broadcasts.publish_with(None)
-    relays.watch(None)
-    process.shared.channels.use(_NoRelay())
+def _refuse_to_send(server: SocketServer) -> None:
+    server.channels.use(_NoRelay())
     Socket.deliver = _refuse  # type: ignore[assignment]  # a child has its parent's sockets only
 
 

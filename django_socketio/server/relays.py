@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers.json import DjangoJSONEncoder
 
 from django_socketio import conf
+from django_socketio.channels.current import current
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
@@ -87,9 +88,10 @@ def relay_status() -> dict[str, Any]:
     ``alive``: whether messages come; None where this process hears none. ``deaf_since``: the time
     (``time.time()``) since when none come. ``reconnects``: how often its connection was made again.
     """
-    if _Watched.relay is None:
+    server = current()
+    if server is None:
         return {"alive": None, "deaf_since": None, "reconnects": 0}
-    return _Watched.relay.status()
+    return server.relay.status()
 
 
 def _redis() -> Any:
@@ -109,15 +111,6 @@ def _redis() -> Any:
 def has_redis() -> bool:
     """Return whether redis-py is installed."""
     return find_spec("redis") is not None
-
-
-class _Watched:
-    relay: Relay | None = None
-
-
-def watch(relay: Relay | None) -> None:
-    """Have ``relay_status`` tell of this relay: a server's, while it runs."""
-    _Watched.relay = relay
 
 
 _publishers: dict[Any, Relay] = {}

@@ -13,6 +13,7 @@ from gevent import get_hub, monkey
 
 from django_socketio.concurrency.native import allocate_lock, get_ident
 from django_socketio.logs import Lines, get_logger, name_of
+from django_socketio.sockets.server import SocketServer
 
 logger = get_logger("django_socketio.server")
 
@@ -50,7 +51,7 @@ class Watchdog:
         self._turned = clock()
         """When the event loop last turned."""
 
-    def start(self) -> None:
+    def start(self, server: SocketServer) -> None:
         """Begin to watch the event loop of this thread."""
         if self._patience:
             self._turned = clock()

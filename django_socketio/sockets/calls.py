@@ -6,7 +6,7 @@ from typing import Any
 
 from gevent.event import AsyncResult
 
-from django_socketio.concurrency.workers import Workers
+from django_socketio.concurrency.executors import Executor
 from django_socketio.exceptions import CallTimeout
 from django_socketio.sockets.acks import unpack
 
@@ -18,13 +18,13 @@ class Calls:
     """Handlers that wait for clients. Their workers step out, so that other handlers run.
 
     Args:
-        workers: the pool in which the handlers run.
+        executor: runs the handlers.
         limit: how many handlers may wait at the same time.
 
     """
 
-    def __init__(self, workers: Workers, limit: int) -> None:
-        self._workers = workers
+    def __init__(self, executor: Executor, limit: int) -> None:
+        self._executor = executor
         self._limit = limit
 
     def check_caller(self) -> None:
@@ -48,7 +48,7 @@ class Calls:
             CallTimeout: the largest number of handlers waits already.
 
         """
-        if self._workers.stepped_out >= self._limit:
+        if self._executor.stepped_out >= self._limit:
             raise CallTimeout(
                 f"{event!r} was not sent: {self._limit} handlers wait for answers of clients, "
                 "which is the most that SOCKETIO_MAX_WAITING_CALLS allows"
@@ -61,7 +61,7 @@ class Calls:
             CallTimeout: no answer came within ``timeout`` seconds, or the client left.
 
         """
-        self._workers.step_out(partial(answer.wait, timeout))
+        self._executor.step_out(partial(answer.wait, timeout))
         if not answer.ready():
             raise CallTimeout(f"{event!r} was not answered within {timeout} s")
         return unpack(answer.get())

@@ -1,17 +1,17 @@
 """The client of one session: decodes its packets and dispatches them by namespace."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django_socketio import events
 from django_socketio.concurrency.mailbox import Pool
 from django_socketio.concurrency.share import Share
+from django_socketio.concurrency.timers import Timer
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.sockets import acknowledging
 from django_socketio.sockets.lifecycle import Login, SocketLifecycle
-from django_socketio.sockets.services import Shared, refuse
+from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
 CONNECT, EVENT = PacketType.CONNECT, PacketType.EVENT
@@ -30,24 +30,24 @@ class Client:
 
     __slots__ = (
         "_closed",
+        "_connect_timer",
         "_decoder",
         "_left",
         "_lifecycles",
         "_request",
+        "_server",
         "_session",
         "_share",
-        "_shared",
         "_size",
-        "_stop_waiting",
         "_unfinished",
         "login",
     )
 
-    def __init__(self, shared: Shared, session: Session, request: Any, login: Login) -> None:
-        self._shared = shared
+    def __init__(self, server: SocketServer, session: Session, request: Any, login: Login) -> None:
+        self._server = server
         self._session = session
         self._request = request
-        self._decoder = Decoder(shared.limits.max_attachments)
+        self._decoder = Decoder(server.limits.max_attachments)
         self._lifecycles: dict[str, SocketLifecycle] = {}
         self._left: frozenset[str] = frozenset()
         self._unfinished = 1
@@ -58,16 +58,17 @@ class Client:
         """Runs the handlers of sockets beyond the first ones; made when there are that many."""
         self._closed = False
         self.login = login
-        self._stop_waiting: Callable[[], object] | None = None
+        self._connect_timer: Timer | None = None
         self._wait_for_connect()
 
     def _wait_for_connect(self) -> None:
         """Start the connect timeout: the client has no socket in any namespace."""
         self._has_decided()
-        self._stop_waiting = self._shared.connect_deadline(self._check_connected)
+        timeout = self._server.limits.connect_timeout
+        self._connect_timer = self._server.timers.after(timeout, self._check_connected)
 
     def _check_connected(self, now: float) -> None:
-        self._stop_waiting = None
+        self._connect_timer = None
         if not self._lifecycles:
             self._session.close(Reason.NEVER_CONNECTED)
 
@@ -100,7 +101,7 @@ class Client:
         self._size = 0
         lifecycle = self._lifecycles.get(error.packet.namespace)
         if lifecycle is not None:
-            acknowledging.refuse(lifecycle.socket, self._shared.encoder, error.packet, str(error))
+            acknowledging.refuse(lifecycle.socket, self._server.encoder, error.packet, str(error))
         elif error.packet.namespace not in self._left:
             raise error
 
@@ -109,28 +110,31 @@ class Client:
         if self._unfinished > MAX_SOCKETS:
             raise ProtocolError(f"more than {MAX_SOCKETS} sockets on one session")
         if not events.has_namespace(name):
-            return refuse(self._session, self._shared.encoder, name, "Invalid namespace")
+            return self._refuse_connect(name, "Invalid namespace")
         self._replace(name)
         lifecycle = SocketLifecycle(
-            self._shared, self._session, self._request, packet, self, self._workers()
+            self._server, self._session, self._request, packet, self, self._executor()
         )
         self._lifecycles[name] = lifecycle
         self._unfinished += 1
         self._has_decided()
         lifecycle.connect()
 
-    def _workers(self) -> Pool:
-        """Return the workers for one more socket of this client.
+    def _executor(self) -> Pool:
+        """Return the executor for one more socket of this client.
 
         One client occupies at most half of all workers: a quarter by its first sockets, which have
         no limit of their own, and another quarter by all further sockets together.
         """
-        workers, quarter = self._shared.workers, max(1, self._shared.limits.workers // 4)
+        executor, quarter = self._server.executor, max(1, self._server.limits.workers // 4)
         if self._unfinished <= quarter:
-            return workers
+            return executor
         if self._share is None:
-            self._share = Share(workers, quarter)
+            self._share = Share(executor, quarter)
         return self._share
+
+    def _refuse_connect(self, namespace: str, message: str) -> None:
+        acknowledging.refuse_connect(self._session, self._server.encoder, namespace, message)
 
     def _replace(self, name: str) -> None:
         """End the socket that is connected to a namespace, or about to be, if there is one.
@@ -152,9 +156,9 @@ class Client:
         return newest is lifecycle and lifecycle.socket.disconnect_reason != Reason.CLIENT_LEFT
 
     def _has_decided(self) -> None:
-        stop_waiting, self._stop_waiting = self._stop_waiting, None
-        if stop_waiting is not None:
-            stop_waiting()
+        timer, self._connect_timer = self._connect_timer, None
+        if timer is not None:
+            self._server.timers.cancel(timer)
 
     def finished(self) -> None:
         """Count the session, or a socket whose last handler has run, as finished."""

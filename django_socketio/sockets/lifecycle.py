@@ -16,14 +16,14 @@ from django_socketio.exceptions import ChannelError, ProtocolError, WrongArgumen
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.sockets import acknowledging
-from django_socketio.sockets.services import (
+from django_socketio.sockets.acknowledging import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
-    Shared,
+    acknowledge,
     refusal_text,
-    refuse,
+    refuse_connect,
 )
+from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
 from django_socketio.transports.session import Session
 
@@ -63,12 +63,12 @@ class SocketLifecycle:
     """The lifecycle of one socket: its CONNECT, events and end, with their request and context.
 
     Args:
-        shared: what all sockets of the process use.
+        server: the server that the socket belongs to.
         session: the session that carries the socket's packets.
         request: the request of the handshake, as handlers get it.
         packet: the CONNECT.
         client: the client that the socket is one of.
-        workers: run the handlers.
+        executor: runs the mailbox.
 
     """
 
@@ -77,8 +77,8 @@ class SocketLifecycle:
         "_client",
         "_mailbox",
         "_paused",
+        "_server",
         "_session",
-        "_shared",
         "_waiting_bytes",
         "context",
         "request",
@@ -87,18 +87,18 @@ class SocketLifecycle:
 
     def __init__(
         self,
-        shared: Shared,
+        server: SocketServer,
         session: Session,
         request: Any,
         packet: Packet,
         client: ClientOfSockets,
-        workers: Pool,
+        executor: Pool,
     ) -> None:
-        self._shared = shared
+        self._server = server
         self._session = session
         self._client = client
         self._waiting_bytes = 0
-        self._mailbox = Mailbox(workers)
+        self._mailbox = Mailbox(executor)
         self._accepted = False
         self._paused = False
         self.request = request
@@ -107,11 +107,8 @@ class SocketLifecycle:
             secrets.token_urlsafe(15),
             packet.namespace,
             packet.data or {},
+            server=server,
             session=session,
-            channels=shared.channels,
-            encoder=shared.encoder,
-            max_channels=shared.limits.max_channels,
-            calls=shared.calls,
             lifecycle=self,
         )
 
@@ -119,7 +116,7 @@ class SocketLifecycle:
 
     def connect(self) -> None:
         """Have ``on_connect`` accept or refuse the socket."""
-        self._shared.open_sockets.add(self)
+        self._server.open_sockets.add(self)
         self._mailbox.put(self._connect)
 
     def event(self, packet: Packet, size: int) -> None:
@@ -129,7 +126,7 @@ class SocketLifecycle:
         is not paused while a handler waits for an answer of the client: that answer comes behind
         the events.
         """
-        limits = self._shared.limits
+        limits = self._server.limits
         waiting = self._mailbox.put(self._event, packet, size)
         self._waiting_bytes += size
         if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
@@ -143,8 +140,8 @@ class SocketLifecycle:
             self._session.pause()
             self._mailbox.put(self.resume)
         elif (
-            waiting > CALLING_FACTOR * self._shared.limits.max_waiting_events
-            or self._waiting_bytes > CALLING_FACTOR * self._shared.limits.max_message_size
+            waiting > CALLING_FACTOR * self._server.limits.max_waiting_events
+            or self._waiting_bytes > CALLING_FACTOR * self._server.limits.max_message_size
         ):
             self._session.close(Reason.TOO_MANY_EVENTS)
 
@@ -172,11 +169,11 @@ class SocketLifecycle:
         if self._client.login.over or self.socket.disconnect_reason is not None:
             return  # the login is over, or the client has left or connected again meanwhile
         try:
-            self._run(self._shared.pipeline.connect)
+            self._run(self._server.pipeline.connect)
             if self._client.awaits(self):
                 self.socket.open()
             self._accepted = True
-        except self._shared.refusals as refusal:
+        except self._server.refusals as refusal:
             self._refuse(refusal_text(refusal))
         except failures() as error:
             # A socket whose on_connect failed is not admitted.
@@ -185,7 +182,7 @@ class SocketLifecycle:
 
     def _refuse(self, message: str) -> None:
         if self._client.awaits(self):
-            refuse(self._session, self._shared.encoder, self.socket.namespace, message)
+            refuse_connect(self._session, self._server.encoder, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 
     def _event(self, packet: Packet, size: int) -> None:
@@ -202,9 +199,9 @@ class SocketLifecycle:
     def _answer_to(self, name: str, args: list[Any]) -> Any:
         """Handle a client's event; return the answer, ``UNHANDLED`` where no handler takes it."""
         try:
-            call = self._shared.pipeline.messages[name]
+            call = self._server.pipeline.messages[name]
             return call(self.request, self.socket, self.context, tuple(args))
-        except (self._shared.refusals, ChannelError) as refusal:
+        except (self._server.refusals, ChannelError) as refusal:
             logger.info("%r: %s refused: %s", self.socket, name, refusal)
             return {"error": refusal_text(refusal)}
         except WrongArguments as error:
@@ -217,19 +214,17 @@ class SocketLifecycle:
     def _acknowledge(self, id: int, answer: Any) -> None:
         args = list(answer) if isinstance(answer, tuple) else [answer]
         try:
-            acknowledging.acknowledge(self.socket, self._shared.encoder, id, args)
+            acknowledge(self.socket, self._server.encoder, id, args)
         except (TypeError, ValueError) as error:
             self._failed(error)
-            acknowledging.acknowledge(
-                self.socket, self._shared.encoder, id, [{"error": INTERNAL_ERROR}]
-            )
+            acknowledge(self.socket, self._server.encoder, id, [{"error": INTERNAL_ERROR}])
 
     def _answered(self, callback: Callable[..., Any], args: list[Any]) -> None:
         if not self._client.login.over:
-            self._guarded(self._shared.pipeline.answer, callback, *args)
+            self._guarded(self._server.pipeline.answer, callback, *args)
 
     def resume(self) -> None:
-        """Resume the session, if ``_hold_back`` has paused it."""
+        """Resume the session, if ``_pause`` has paused it."""
         if self._paused:
             self._paused = False
             self._session.resume()
@@ -244,16 +239,16 @@ class SocketLifecycle:
             try:
                 self.socket.finish()
             finally:
-                self._shared.open_sockets.discard(self)
+                self._server.open_sockets.discard(self)
                 self._client.finished()
 
     def _say_goodbye(self, error: ProtocolError | None) -> None:
         if error is not None:
             self._report(error)
-        self._guarded(self._shared.pipeline.disconnect)
+        self._guarded(self._server.pipeline.disconnect)
         for channel in self.socket.subscriptions.names:
-            self._guarded(self._shared.pipeline.unsubscribe, channel)
-        self._guarded(self._shared.pipeline.finish)
+            self._guarded(self._server.pipeline.unsubscribe, channel)
+        self._guarded(self._server.pipeline.finish)
 
     def _lost(self, error: Exception) -> None:
         if self._accepted:
@@ -271,9 +266,9 @@ class SocketLifecycle:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
-        self._shared.pipeline.failures.handler_failed(
+        self._server.pipeline.failures.handler_failed(
             error, self.request, self.socket, self.context
         )
 
     def _report(self, error: BaseException) -> None:
-        self._shared.pipeline.failures.report(error, self.request, self.socket, self.context)
+        self._server.pipeline.failures.report(error, self.request, self.socket, self.context)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from gevent.event import AsyncResult
 
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.registry import Backlog, Channels
+from django_socketio.channels.registry import Backlog
 from django_socketio.concurrency.threads import refuse, running
 from django_socketio.events.interfaces import PublicSession
 from django_socketio.exceptions import CallTimeout, RelayGap
@@ -15,8 +15,8 @@ from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
-from django_socketio.sockets.calls import CALL_TIMEOUT, Calls
-from django_socketio.sockets.encoder import Encoder
+from django_socketio.sockets.calls import CALL_TIMEOUT
+from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.subscriptions import Subscriptions
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
@@ -42,11 +42,8 @@ class Socket:
         id: its public id, the one that the client sees as ``socket.id``.
         namespace: the Socket.IO namespace that it is connected to.
         auth: what the client sent with its CONNECT.
+        server: the server that it belongs to.
         session: what carries its packets.
-        channels: the channels of this process.
-        encoder: what encodes its packets.
-        max_channels: on how many channels it may be.
-        calls: the handlers of this process that wait for answers of clients.
         lifecycle: ends the socket and calls its handlers.
 
     """
@@ -55,10 +52,9 @@ class Socket:
         "__weakref__",
         "_acks",
         "_backlog",
-        "_calls",
-        "_channels",
         "_encoder",
         "_lifecycle",
+        "_server",
         "_session",
         "auth",
         "disconnect_reason",
@@ -73,26 +69,22 @@ class Socket:
         namespace: str,
         auth: dict[str, Any],
         *,
+        server: SocketServer,
         session: Session,
-        channels: Channels,
-        encoder: Encoder,
-        max_channels: int,
-        calls: Calls,
         lifecycle: Lifecycle,
     ) -> None:
         self.id = id
         self.namespace = namespace
-        self._channels = channels
-        self.subscriptions = Subscriptions(self, channels, max_channels)
+        self.subscriptions = Subscriptions(self, server.channels, server.limits.max_channels)
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
+        self._server = server
         self._session = session
-        self._encoder = encoder
-        self._calls = calls
+        self._encoder = server.encoder
         self._lifecycle = lifecycle
         self._acks: Acks | None = None
-        self._backlog: Backlog[EncodedPacket] | None = Backlog(channels.max_buffered_bytes)
+        self._backlog: Backlog[EncodedPacket] | None = Backlog(server.limits.max_unsent_bytes)
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} {self.namespace}>"
@@ -148,17 +140,17 @@ class Socket:
         if running:
             refuse("socket.call")
         check_event(event)
-        self._calls.check_caller()
+        self._server.calls.check_caller()
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
         if self._backlog is not None:
             raise CallTimeout(f"{event!r} cannot be answered before on_connect has returned")
-        self._calls.check_number(event)
+        self._server.calls.check_number(event)
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
         self._lifecycle.resume()
         try:
-            return self._calls.wait(event, answer, timeout)
+            return self._server.calls.wait(event, answer, timeout)
         finally:
             self.acks.forget(answer)
 
@@ -272,7 +264,8 @@ class Socket:
             refuse("socket.broadcast")
         check_event(event)
         if topics:
-            self._channels.publish(Envelope(topics, self.namespace, event, (message,), exclude))
+            envelope = Envelope(topics, self.namespace, event, (message,), exclude)
+            self._server.channels.publish(envelope)
 
     # Life
 

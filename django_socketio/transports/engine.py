@@ -37,6 +37,9 @@ logger = get_logger("django_socketio.transports")
 LONG = 0.001
 """Seconds that a POST may take its packets, before the event loop has a turn for others."""
 
+Welcome = Callable[[EngineRequest], None]
+"""Gets each handshake; refuses it with a ``RequestError``."""
+
 Connect = Callable[[Session, Any], Delegate]
 """Gets a new session and what was given with its handshake; returns who hears of its messages."""
 
@@ -49,22 +52,26 @@ class Engine:
         limits: what clients may use.
         timers: calls back when deadlines are due.
         can_upgrade: whether connections can be hijacked for WebSocket.
-
-    Attributes:
         worker_id: suffix of every sid issued here (``<secret>.<worker_id>``), so that other workers
             can hand requests of the session off to this process. Empty where there is only one.
-        welcome: called with each handshake; refuses it with a ``RequestError``.
+        welcome: called with each handshake, if it is given.
 
     """
 
     def __init__(
-        self, connect: Connect, limits: Limits, timers: Timers, can_upgrade: bool = True
+        self,
+        connect: Connect,
+        limits: Limits,
+        timers: Timers,
+        can_upgrade: bool = True,
+        worker_id: str = "",
+        welcome: Welcome | None = None,
     ) -> None:
         self._connect = connect
         self._limits = limits
         self.can_upgrade = can_upgrade
-        self.worker_id = ""
-        self.welcome: Callable[[EngineRequest], None] | None = None
+        self.worker_id = worker_id
+        self.welcome = welcome
         self._timers = timers
         self.clock = timers.clock
         self._acceptor = Acceptor(limits, timers)

@@ -310,17 +310,17 @@ def test_a_quiet_connection_stays(serve, visit, transport):
     assert js(page, code, transport) == [["connect"], True]
 
 
-def silence(process):
+def silence(socket_server):
     """Have the sockets that there are get no more pings."""
-    for session in process.engine.sessions.values():
-        process.timers.cancel(session.timer)
+    for session in socket_server.engine.sessions.values():
+        socket_server.timers.cancel(session.timer)
 
 
 def test_a_server_that_has_gone_silent_is_left(serve, visit, transport):
     server = serve(PING_INTERVAL=0.2, PING_TIMEOUT=0.2)
     page = visit(server)
     js(page, "await online({transports: [arg]})", transport)
-    server.call(silence, server.process)
+    server.call(silence, server.socket_server)
     seen = js(page, "await until(() => count('reconnect')); return seen")
     why = "the server has stopped sending pings"
     assert seen[:2] == [["connect"], ["disconnect", "ping timeout", why]]

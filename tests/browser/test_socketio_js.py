@@ -158,7 +158,7 @@ def test_a_page_of_another_origin_is_refused(serve, visit, transport):
       return names()"""
     address = f"127.0.0.1:{other.port}"
     assert js(page, code, [transport, address]) == ["connect_error"]
-    assert not other.process.engine.sessions
+    assert not other.socket_server.engine.sessions
 
 
 def test_a_page_of_another_server_learns_the_port_from_the_tag(serve, window, page_server):
@@ -216,7 +216,7 @@ def test_connect_and_disconnect_inside_events(page, server):
       await until(() => count("disconnect") === 3);
       return [names(), socket.active]"""
     assert js(page, code) == [["connect", "disconnect"] * 3, False]
-    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
 
 
 # Messages

@@ -167,8 +167,8 @@ def test_the_same_session_left_and_joined_again_and_again(lasting):
 
 
 AT_ONCE = [
-    *["Client", "Connection", "EngineRequest", "Mailbox", "PollingTransport", "Session", "Socket"],
-    *["WebSocketProtocol", "WebSocketTransport", "requests of sockets"],
+    *["Client", "EngineRequest", "Login", "Mailbox", "PollingTransport", "Session", "Socket"],
+    *["SocketLifecycle", "WebSocketProtocol", "WebSocketTransport", "requests of sockets"],
 ]
 
 

@@ -10,9 +10,9 @@ from django.urls import include, path
 from greenlet import greenlet
 
 import django_socketio
+from django_socketio.channels.current import current
 from django_socketio.concurrency import repeated
 from django_socketio.concurrency.workers import Workers
-from django_socketio.server.bootstrap import Process
 from tests.faults import events
 
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds
@@ -37,11 +37,11 @@ def census(request):
     else:
         gc.collect()
     objects = gc.get_objects()
-    (process,) = [one for one in objects if isinstance(one, Process)]
+    server = current()
     kinds = Counter(type(one).__name__ for one in objects)
     requests = [one for one in objects if isinstance(one, WSGIRequest)]
     greenlets = [one for one in objects if isinstance(one, greenlet) and one]
-    workers = process.shared.workers
+    workers = server.executor
     idle = {one for pool in objects if isinstance(pool, Workers) for one in pool._idle}
     return JsonResponse(
         {
@@ -50,10 +50,10 @@ def census(request):
             "greenlets": sum(one not in idle for one in greenlets),
             "busy workers": workers._count - len(workers._idle),
             "descriptors": len(os.listdir("/proc/self/fd")),
-            "timers": len(process.timers),
-            "sessions": len(process.engine.sessions),
-            "open_sockets": len(process.shared.open_sockets),
-            "channels": len(process.shared.channels),
+            "timers": len(server.timers),
+            "sessions": len(server.engine.sessions),
+            "open_sockets": len(server.open_sockets),
+            "channels": len(server.channels),
         }
     )
 

@@ -215,14 +215,14 @@ class Endpoint:
     def close(self) -> None:
         """End the server; all its sessions must end."""
         self.bystander.stop()
-        engine = self._server.process.engine
+        engine = self._server.socket_server.engine
         self._server.stop()
         self._settings.disable()
         for name in ("", "django", "django.server", "django_socketio", "django_socketio.server"):
             logging.getLogger(name).removeHandler(self.log)
         events.on_message.handlers.clear()
         assert engine.sessions == {}
-        assert len(self._server.process.shared.channels) == 0
+        assert len(self._server.socket_server.channels) == 0
 
 
 def batches(inputs: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -382,7 +382,7 @@ def wait_until_all_listen(server):
 
 
 def sessions(server):
-    return list(server.process.engine.sessions.values())
+    return list(server.socket_server.engine.sessions.values())
 
 
 def end_sessions(server, reason):

@@ -78,14 +78,14 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, 
         finished.append(socket.channels)
 
     server = serve(RELAY_URL=redis_server.url)
-    process = server.process
+    process = server.socket_server
     leaving, staying = join(server.port), join(server.port)
     monkeypatch.setattr(process.relay, "unsubscribe", fail)
     assert leaving.subscribe("own") is True
     leaving.close()
-    wait_until(lambda: len(process.shared.open_sockets) == 1)
+    wait_until(lambda: len(process.open_sockets) == 1)
     assert finished == [["a", "own"]]
-    channels = process.shared.channels
+    channels = process.channels
     assert channels.members(channel_topic("/", "own")) == []
     assert len(channels.members(A)) == 1
     staying.close()
@@ -97,12 +97,12 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, 
 
 def test_a_client_is_refused_where_its_socket_cannot_be_reached(redis_server, serve, monkeypatch):
     server = serve(RELAY_URL=redis_server.url)
-    monkeypatch.setattr(server.process.relay, "subscribe", fail)
+    monkeypatch.setattr(server.socket_server.relay, "subscribe", fail)
     client = WebSocketClient(server.port)
     client.send("40")
     assert client.receive() == '44{"message":"Internal error"}'
-    wait_until(lambda: len(server.process.shared.open_sockets) == 0)
-    assert len(server.process.shared.channels) == 0
+    wait_until(lambda: len(server.socket_server.open_sockets) == 0)
+    assert len(server.socket_server.channels) == 0
 
 
 class Broken:

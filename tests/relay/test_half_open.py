@@ -69,7 +69,7 @@ def join(site):
 def publishers(site, new_redis, monkeypatch):
     """Begin to publish: by a view, and by more threads than this process has connections."""
     relay, _ = new_redis(listen=False)
-    monkeypatch.setattr("django_socketio.channels.publish._Process.publish", relay.publish)
+    monkeypatch.setattr("django_socketio.channels.publish._WithoutServer.publish", relay.publish)
     started = []
 
     def by_view(content):

@@ -20,7 +20,7 @@ def servers(redis_server, serve):
     """Two servers of one site."""
     pair = [serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=1) for _ in range(2)]
     for server in pair:
-        wait_until(lambda server=server: server.process.relay.status()["alive"])
+        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
     return pair
 
 
@@ -37,7 +37,7 @@ def publish(server, topic, content):
 
     def run():
         try:
-            return server.process.shared.channels.publish(
+            return server.socket_server.channels.publish(
                 Envelope((topic,), "/", "message", (content,))
             )
         except RelayError as error:
@@ -89,7 +89,7 @@ def test_nobody_is_told_as_nobody(servers):
     client = join(servers[1], "a")
     client.ask("unsubscribe", "a")
     client.close()
-    assert servers[1].call(servers[1].process.shared.open_sockets.wait_until_empty, 5)
+    assert servers[1].call(servers[1].socket_server.open_sockets.wait_until_empty, 5)
     wait_until(lambda: publish(servers[0], channel_topic("/", "a"), "m") == 0)
 
 
@@ -113,7 +113,9 @@ def test_what_a_refusal_holds_back_never_arrives(servers):
         raise PermissionDenied("no")
 
     def publish_here(socket):
-        socket._channels.publish(Envelope((channel_topic("/", "a"),), "/", "message", ("leak",)))
+        socket._server.channels.publish(
+            Envelope((channel_topic("/", "a"),), "/", "message", ("leak",))
+        )
 
     client = WebSocketClient(servers[0].port)
     client.connect()
@@ -141,7 +143,7 @@ def test_servers_go_on_while_redis_is_away_and_meet_again(redis_server, servers)
     late = join(servers[1], "a")
     redis_server.start()
     for server in servers:
-        wait_until(lambda server=server: server.process.relay.status()["alive"])
+        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
     publish(servers[0], channel_topic("/", "a"), "after")
     assert here.event() == there.event() == late.event() == ["message", "after"]
     gaps = {error.channel for error in errors if hasattr(error, "channel")}
@@ -150,18 +152,18 @@ def test_servers_go_on_while_redis_is_away_and_meet_again(redis_server, servers)
 
 def test_out_of_band_functions_reach_other_processes(redis_server, servers, settings_with_relay):
     import django_socketio
-    from django_socketio.channels import publish as broadcasts
+    from django_socketio.channels import current
 
     client = join(servers[1], "a")
     # What a process that is no server does: a WSGI worker, a Celery task, a shell.
-    for server_publish in (broadcasts._Process.publish,):
-        broadcasts.publish_with(None)
-        try:
-            assert django_socketio.broadcast_channel("from outside", "a") == 1
-            with pytest.raises(NoSocket):
-                django_socketio.send("nobody", "m")
-        finally:
-            broadcasts.publish_with(server_publish)
+    servers_of_this_process = current.forget_all()
+    try:
+        assert django_socketio.broadcast_channel("from outside", "a") == 1
+        with pytest.raises(NoSocket):
+            django_socketio.send("nobody", "m")
+    finally:
+        for server in servers_of_this_process:
+            current.add(server)
     assert client.event() == ["message", "from outside"]
 
 

@@ -68,7 +68,7 @@ def test_a_refused_client_is_on_no_channel_and_says_no_goodbye(serve, connect):
     assert client.subscribe("room-1") == DENIED
     client.ask("unsubscribe", "room-1")
     assert left == []
-    assert server.process.shared.channels.members("channel,/,room-1") == []
+    assert server.socket_server.channels.members("channel,/,room-1") == []
 
 
 def test_handlers_still_refuse_what_the_callback_admits(serve, connect):

@@ -33,12 +33,12 @@ def test_who_connects_as_the_session_ends_is_not_let_in(serve):
     first.emit("wait")
     wait_until(lambda: waiting)
     second.send('40{"too": "late"}')
-    session = server.process.engine.sessions[second.sid]
-    wait_until(lambda: len(server.process.shared.open_sockets) == 2)
+    session = server.socket_server.engine.sessions[second.sid]
+    wait_until(lambda: len(server.socket_server.open_sockets) == 2)
     server.call(session.delegate.login.end)
     server.call(release.set)
     assert second.is_closed()
-    wait_until(lambda: len(server.process.shared.open_sockets) == 1)
+    wait_until(lambda: len(server.socket_server.open_sockets) == 1)
     assert seen == [{}]
 
 
@@ -53,8 +53,8 @@ def test_a_request_that_is_used_after_the_end_is_let_go(serve):
     client = WebSocketClient(server.port)
     client.connect()
     client.close()
-    assert server.call(server.process.shared.open_sockets.wait_until_empty, 5)
-    touched = server.process.logins.touched
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
+    touched = server.logins.touched
     assert server.call(lambda: (kept[0].session.get("x"), len(touched))) == (None, 1)
     wait_until(lambda: not touched)
 

@@ -204,7 +204,7 @@ def test_no_more_events_wait_than_may_although_one_read_brings_more(serve, trans
 
     @on_event("note")
     def note(request, socket, context, number):
-        (client,) = server.process.shared.open_sockets._members
+        (client,) = server.socket_server.open_sockets._members
         most[0] = max(most[0], client._mailbox.waiting)
         if number == 499:
             handled.set()

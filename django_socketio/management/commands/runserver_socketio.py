@@ -142,7 +142,7 @@ class Command(RunServer):
             f"{now}\n"
             f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
             f"django-socketio {__version__} at http://{host}:{self.server.port}/\n"
-            f"Relay: {self.server.process.relay}\n"
+            f"Relay: {self.server.socket_server.relay}\n"
             f"Quit the server with {quit_command}."
         )
         self.stdout.flush()

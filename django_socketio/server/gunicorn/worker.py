@@ -32,7 +32,7 @@ from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.router import Handoff
 
 if TYPE_CHECKING:
-    from django_socketio.server.bootstrap import Process
+    from django_socketio.sockets.server import SocketServer
 
 VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
 
@@ -62,7 +62,7 @@ class Worker(base.Worker):
     _patched_for_preload = False
     _known_config: Any = None
 
-    process: "Process"
+    socket_server: "SocketServer"
     sockets: list[Any]
 
     @classmethod
@@ -149,30 +149,32 @@ class Worker(base.Worker):
 
     def _start(self) -> None:
         # Django is imported here, after gevent patched: its connections are one per greenlet then.
-        from django_socketio.server.bootstrap import Process
+        from django_socketio.server.bootstrap import build_server, http_timeouts
         from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
 
         self._escape_logs()
-        self.process = Process()
-        self.process.signals_of = self
+        self._timeouts = http_timeouts()
         self.handoff = Handoff(self._directory, self._serve_handed)
-        self.process.engine.can_upgrade = not self.cfg.is_ssl
-        self.process.engine.worker_id = self.handoff.worker_id
+        self.socket_server = build_server(
+            worker_id=self.handoff.worker_id,
+            can_upgrade=not self.cfg.is_ssl,
+            signal_owner=self,
+        )
         self._warn()
-        self.process.start()
-        self.process.listens(self.handoff.start())
+        self.socket_server.start()
+        self.socket_server.add_listener(self.handoff.start())
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
-        workers = self.process.shared.limits.workers
+        workers = self.socket_server.limits.workers
         django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
         application = SocketIOMiddleware(
-            django, self.process.engine, hand_off, max_handshakes=workers
+            django, self.socket_server.engine, hand_off, max_handshakes=workers
         )
         self._servers = [
             self._serve(listener, number, application, http_workers(self.cfg.worker_connections))
             for number, listener in enumerate(self.sockets)
         ]
         garbage.collect_less()
-        self.log.info("Worker ready (pid: %s, relay: %s)", self.pid, self.process.relay)
+        self.log.info("Worker ready (pid: %s, relay: %s)", self.pid, self.socket_server.relay)
 
     def _escape_logs(self) -> None:
         """Keep clients from writing lines of gunicorn's own logs."""
@@ -182,7 +184,7 @@ class Worker(base.Worker):
                 logger.addFilter(escape)
 
     def _warn(self) -> None:
-        alone = isinstance(self.process.relay, MemoryRelay)
+        alone = isinstance(self.socket_server.relay, MemoryRelay)
         if self._speaks and alone and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
@@ -203,11 +205,11 @@ class Worker(base.Worker):
             **({"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}),
         )
         one.worker, one.number = self, number
-        self.process.listens(listener.getsockname(), http_workers)
+        self.socket_server.add_listener(listener.getsockname(), http_workers)
         one.hooks, one.forwarding = self.hooks, self.forwarding
         one.head_limits = head_limits(self.cfg)
         one.start()
-        one.watch(self.process.timers, self.process.timeouts)
+        one.watch(self.socket_server.timers, self._timeouts)
         return one
 
     def _serve_handed(self, handed: HandedConnection) -> None:
@@ -261,13 +263,13 @@ class Worker(base.Worker):
         begun = clock()
         for one in self._servers:
             one.close()
-        self.process.engine.stop()
+        self.socket_server.engine.stop()
         while self._is_busy():
             if clock() - begun > self._patience():
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
                 break
             gevent.sleep(LOOK_INTERVAL)
-        self.process.stop()
+        self.socket_server.stop()
         for one in self._servers:
             one.stop(timeout=0)
 
@@ -280,5 +282,5 @@ class Worker(base.Worker):
         for one in self._servers:
             one.close_idle()
         return any(one.connections for one in self._servers) or bool(
-            self.process.shared.open_sockets
+            self.socket_server.open_sockets
         )

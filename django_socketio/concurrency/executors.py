@@ -1,0 +1,62 @@
+"""Where the jobs of mailboxes run: in a pool of greenlets, or inline."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Protocol
+
+from django_socketio.concurrency.mailbox import Mailbox, Pool
+from django_socketio.concurrency.workers import Job
+
+
+class Executor(Pool, Protocol):
+    """Runs the mailboxes of sockets; ``Workers`` is the executor of server processes."""
+
+    stepped_out: int
+    """Jobs that wait in ``step_out``."""
+
+    def schedule(self, mailbox: Mailbox | Job, /) -> None:
+        """Run a mailbox, or a single job."""
+
+    def step_out(self, wait: Callable[[], object], /) -> None:
+        """Call ``wait``, in a job, while other jobs run."""
+
+
+class InlineExecutor:
+    """Runs each mailbox at once, in the greenlet or thread that puts a job into it.
+
+    It needs no running event loop. A job that puts jobs into other mailboxes ends before they run.
+    """
+
+    def __init__(self) -> None:
+        self.stepped_out = 0
+        # Mailboxes leave no job for a later turn: there is no turn.
+        self.now = self.end = math.inf
+        self._ready: deque[Mailbox | Job] = deque()
+        self._is_running = False
+
+    def schedule(self, mailbox: Mailbox | Job) -> None:
+        """Run the mailbox; after the job that runs, if there is one."""
+        self._ready.append(mailbox)
+        if not self._is_running:
+            self._run()
+
+    def step_out(self, wait: Callable[[], object]) -> None:
+        """Run the mailboxes that are ready, then call ``wait``; others run inline meanwhile."""
+        self.stepped_out += 1
+        try:
+            self._run()
+            self._is_running = False
+            wait()
+        finally:
+            self._is_running = True
+            self.stepped_out -= 1
+
+    def _run(self) -> None:
+        self._is_running = True
+        try:
+            while self._ready:
+                copy_context().run(self._ready.popleft().run)
+        finally:
+            self._is_running = False

@@ -1,0 +1,150 @@
+"""The Socket.IO server of a process: its sessions, its channels and the sockets that are open."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from gevent import get_hub
+
+from django_socketio.channels import current
+from django_socketio.channels.registry import Channels
+from django_socketio.concurrency.executors import Executor
+from django_socketio.concurrency.native import get_ident, in_loop
+from django_socketio.concurrency.running_loops import end_loops
+from django_socketio.concurrency.timers import Timers
+from django_socketio.concurrency.wait_set import WaitSet
+from django_socketio.concurrency.workers import Workers
+from django_socketio.events.pipeline import Pipeline
+from django_socketio.logs import get_logger
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import Topic
+from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.encoder import Encoder
+from django_socketio.transports import engine
+from django_socketio.transports.engine import Engine
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.session import Delegate, Session
+
+logger = get_logger("django_socketio.server")
+
+STOP_TIMEOUT = 1.5
+"""Seconds that the last handlers of all sockets have when the server stops."""
+
+LOOPS_TIMEOUT = 0.3
+"""Seconds that asyncio's loops which still run then have for their cancelled tasks."""
+
+Lost = Callable[[Topic], None]
+"""Called with a topic of which messages were lost on their way to this process."""
+
+Connect = Callable[["SocketServer", Session, Any], Delegate]
+"""Returns the client of a new session; gets the request of its handshake as well."""
+
+
+class Service(Protocol):
+    """A part of a server that works by itself from the server's start to its stop."""
+
+    def start(self, server: "SocketServer", /) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """Work no longer; all sockets have ended."""
+
+
+class SocketServer:
+    """The Socket.IO server of a process.
+
+    ``server/bootstrap.py`` builds it from the settings. All calls but ``publish`` are made in the
+    native thread that has built it.
+
+    Args:
+        limits: the limits of what clients may use.
+        open_relay: returns the relay, which calls its argument with topics that lost messages.
+        open_engine: returns the engine, which calls its argument with each new session.
+        timers: the deadlines of the server, with its clock.
+        executor: runs the mailboxes of the sockets.
+        encoder: encodes Socket.IO packets.
+        pipeline: calls the handlers of events.
+        refusals: the exception by which handlers refuse; the client is told its text.
+        connect: returns the client of a new session.
+        services: what starts and stops with the server.
+        signal_owner: the object whose methods handle signals for the server, if there is one.
+
+    Attributes:
+        hub: the hub in whose event loop the server works.
+        open_sockets: the lifecycles of the sockets whose last handler has not run yet.
+        addresses: the addresses on which the server accepts connections (``getsockname``).
+        pools: the pools of greenlets in which the project's code runs.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        open_relay: Callable[[Lost], Relay],
+        open_engine: Callable[[engine.Connect], Engine],
+        timers: Timers,
+        executor: Executor,
+        encoder: Encoder,
+        pipeline: Pipeline,
+        refusals: type[Exception],
+        connect: Connect,
+        services: Sequence[Service] = (),
+        signal_owner: object = None,
+    ) -> None:
+        self.limits = limits
+        self.timers = timers
+        self.executor = executor
+        self.encoder = encoder
+        self.pipeline = pipeline
+        self.refusals = refusals
+        self.services = services
+        self.signal_owner = signal_owner
+        self.hub: Any = get_hub()
+        self._thread = get_ident()
+        self.open_sockets: WaitSet[Any] = WaitSet()
+        self.addresses: list[Any] = []
+        self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
+        self.calls = Calls(executor, limits.max_waiting_calls)
+        self.relay = open_relay(self._lost)
+        self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)
+        self.engine = open_engine(partial(connect, self))
+
+    def _lost(self, topic: Topic) -> None:
+        self.channels.lost(topic)
+
+    def publish(self, envelope: Envelope) -> int:
+        """Publish an envelope in the event loop, for whichever native thread calls this.
+
+        Raises:
+            RelayError: the relay did not take it.
+
+        """
+        if get_ident() == self._thread:
+            return self.channels.publish(envelope)
+        return in_loop(self.hub.loop, self.channels.publish, envelope)
+
+    def add_listener(self, address: Any, *pools: Workers) -> None:
+        """Note an address on which connections are accepted, and the greenlets that serve them."""
+        self.addresses.append(address)
+        self.pools.extend(pools)
+
+    def start(self) -> None:
+        """Become the server that out-of-band messages of this process go through."""
+        current.add(self)
+        for service in self.services:
+            service.start(self)
+
+    def stop(self) -> None:
+        """End all sockets in order; their last handlers run."""
+        self.engine.stop()
+        if not self.open_sockets.wait_until_empty(STOP_TIMEOUT):
+            logger.warning("Some handlers did not end within %s s", STOP_TIMEOUT)
+        end_loops(LOOPS_TIMEOUT)
+        for service in self.services:
+            service.stop()
+        self.engine.flush()
+        self.timers.stop()
+        self.relay.close()
+        current.remove(self)
