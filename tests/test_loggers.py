@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(django_socketio.__file__).parent
 MADE = re.compile(r'get_?logger\("(django_socketio[\w.]*)"\)', re.IGNORECASE)
-ROW = re.compile(r"^``(django_socketio\.\w+)``", re.MULTILINE)
+ROW = re.compile(r"^   \* - ``(django_socketio\.\w+)``", re.MULTILINE)
 
 CONFIGURES = "runserver_socketio.py"
 """The module that configures the logger of the whole package, and logs nothing."""
