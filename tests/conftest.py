@@ -1,6 +1,8 @@
 """Fixtures: a server in a thread of its own, and clients that speak to it from outside."""
 
+import logging
 import os
+import traceback
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
 
@@ -29,6 +31,31 @@ def _registry():
     for h, registrations in zip(handlers, kept, strict=True):
         for registration in registrations:
             h.add(registration)
+
+
+class FailedAssertions(logging.Handler):
+    """Keeps the assertions that failed in handlers: the server logs them and goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def emit(self, record):
+        error = record.exc_info and record.exc_info[1]
+        if isinstance(error, AssertionError):
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            if where.line.startswith("assert "):  # others are raised on purpose
+                self.found.append(f"{where.filename}:{where.lineno}: {where.line}")
+
+
+@pytest.fixture(autouse=True)
+def _assertions():
+    """Fail a test of which a handler has failed an assertion."""
+    failed, logger = FailedAssertions(), logging.getLogger("django_socketio")
+    logger.addHandler(failed)
+    yield
+    logger.removeHandler(failed)
+    assert failed.found == []
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from django_socketio.exceptions import EventError
 from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from django_socketio.relay.wire import MAX_DEPTH
 from tests.relay.conftest import KINDS, A, B, Stream, message
@@ -177,6 +178,13 @@ def test_subscribers_get_exactly_what_was_accepted_while_connections_are_killed(
     assert inbox.lost == []
 
 
-def test_it_names_itself_without_its_password(pair):
-    (here, _), _ = pair
-    assert str(here)
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_a_relay_names_its_place_without_user_and_password(server, new_relay):
+    scheme, _, place = server.url.partition("//")
+    relay, _ = new_relay(listen=False, url=f"{scheme}//somebody:cret@{place}")
+    assert str(relay).startswith("Redis")
+    assert str(relay).endswith(f" at {place}")
+
+
+def test_the_relay_within_a_process_names_the_setting_that_connects_several():
+    assert "SOCKETIO_RELAY_URL" in str(MemoryRelay())
