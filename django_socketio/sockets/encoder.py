@@ -43,11 +43,9 @@ class Encoder:
 
         """
         envelope = delivery.envelope
-        if delivery.encoded is None:
-            return self.event(envelope.namespace, envelope.name, envelope.args)
-        text, attachments = delivery.encoded
         data = [envelope.name, *envelope.args]
-        return EncodedEvent(envelope.namespace, data, None, text, attachments)
+        text, attachments = delivery.encoded or socketio.encode_data(data, self._default)
+        return EncodedEvent(envelope.namespace, data, None, text, attachments, delivery)
 
     def packet(self, packet: Packet) -> EncodedPacket:
         """Return a packet of any type.

@@ -10,7 +10,7 @@ from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.channels.registry import Channels
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import everyone_topic
+from django_socketio.relay.topics import Retentions, channel_topic
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.transports.encoded import EncodedPacket, deflated, payload_parts
 
@@ -37,12 +37,10 @@ def server_sent(event):
     return f"event: {event.data[0]}\ndata: {event.text}\n\n".encode()
 
 
-OFFSET = "epoch-7"
-
-
 def with_offset(event):
-    text = f"{event.text[:-1]},{json.dumps(OFFSET)}]"
-    data = [*event.data, OFFSET]
+    offset = f"offset-{event.delivery.position.offset}"
+    text = f"{event.text[:-1]},{json.dumps(offset)}]"
+    data = [*event.data, offset]
     return EncodedEvent(event.namespace, data, event.id, text, event.attachments)
 
 
@@ -84,20 +82,22 @@ class Value:
 
 @pytest.fixture
 def channels():
-    return Channels(MemoryRelay(Value.as_json), Encoder(Value.as_json).delivery, 1_000_000)
+    return Channels(
+        MemoryRelay(Value.as_json, Retentions()), Encoder(Value.as_json).delivery, 1_000_000
+    )
 
 
 def receivers(channels, namespace="/"):
-    """Put two receivers of each dialect on the topic of everyone."""
+    """Put two receivers of each dialect on a channel."""
     all_of_them = {name: (Receiver(name, 1), Receiver(name, 2)) for name in DIALECTS}
     for pair in all_of_them.values():
         for receiver in pair:
-            channels.add(everyone_topic(namespace), receiver)
+            channels.add(channel_topic(namespace, "room"), receiver)
     return all_of_them
 
 
 def publish(channels, *args, namespace="/"):
-    return channels.publish(Envelope((everyone_topic(namespace),), namespace, "ping", args))
+    return channels.publish(Envelope((channel_topic(namespace, "room"),), namespace, "ping", args))
 
 
 def test_each_receiver_gets_an_event_in_its_dialect(channels):
@@ -110,8 +110,8 @@ def test_each_receiver_gets_an_event_in_its_dialect(channels):
         "version 3": [b'\x81\x0f42["ping","\xc3\xbc"]'],
         "version 3, polling": [b'14:42["ping","\xc3\xbc"]'],
         "server-sent": [b'event: ping\ndata: ["ping","\xc3\xbc"]\n\n'],
-        "offset": [b'\x81\x1942["ping","\xc3\xbc","epoch-7"]'],
-        "offset, polling": [[b'42["ping","\xc3\xbc","epoch-7"]']],
+        "offset": [b'\x81\x1a42["ping","\xc3\xbc","offset-1"]'],
+        "offset, polling": [[b'42["ping","\xc3\xbc","offset-1"]']],
     }
 
 
@@ -119,7 +119,7 @@ def test_binary_has_the_form_of_each_dialect(channels):
     pairs = receivers(channels, "/chat")
     publish(channels, b"\x00\xff", namespace="/chat")
     text = b'451-/chat,["ping",{"_placeholder":true,"num":0}]'
-    longer = text[:-1] + b',"epoch-7"]'
+    longer = text[:-1] + b',"offset-1"]'
 
     def frame(text):
         return b"\x81" + bytes([len(text)]) + text
