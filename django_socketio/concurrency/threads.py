@@ -18,6 +18,7 @@ from gevent.threadpool import ThreadPool
 
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
+from django_socketio.concurrency.repeats import Once
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
 
@@ -173,13 +174,12 @@ class Threads:
 WARNINGS = 100
 """The highest number of functions of which the log tells that they waited with gevent."""
 
-_warned: set[str] = set()
+_warnings = Once(WARNINGS)
 
 
 def _warn(name: str) -> None:
     """Log that a function has waited with gevent, once for each function."""
-    if name not in _warned and len(_warned) < WARNINGS:
-        _warned.add(name)
+    if _warnings.is_new(name):
         hub_log.warning(WAITED, name, to=logger)
 
 

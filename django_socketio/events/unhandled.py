@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from django_socketio import events
+from django_socketio.concurrency.repeats import Once
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.sockets")
@@ -30,14 +31,13 @@ class Unhandled:
     """Logs each kind of event that no handler takes once, with the handlers that there are."""
 
     def __init__(self) -> None:
-        self._logged: set[tuple[str, str]] = set()
+        self._kinds = Once(MOST)
 
     def __call__(self, socket: Receiver, name: str) -> None:
         """Log an event, unless one of its name in its namespace was logged before."""
         kind = socket.namespace, name[:LONGEST]
-        if kind in self._logged or len(self._logged) >= MOST:
+        if not self._kinds.is_new(kind):
             return
-        self._logged.add(kind)
         logger.warning(
             "No handler takes the event %r of %s: it is not answered. Handlers there take %s; the "
             "socket is on %s channels%s",
@@ -45,7 +45,7 @@ class Unhandled:
             socket.namespace,
             ", ".join(_handled(socket.namespace)) or "no event",
             len(socket.channels),
-            "" if len(self._logged) < MOST else ". More such events are not logged",
+            ". More such events are not logged" if self._kinds.is_full else "",
         )
 
 

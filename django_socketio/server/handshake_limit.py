@@ -2,7 +2,7 @@
 
 from gevent.lock import BoundedSemaphore
 
-from django_socketio.concurrency.timers import clock
+from django_socketio.concurrency.repeats import Every
 from django_socketio.logs import get_logger
 from django_socketio.server import database
 from django_socketio.server.endpoints import Endpoints
@@ -40,7 +40,7 @@ class HandshakeLimit:
         self._size = size
         self._free = BoundedSemaphore(size)
         self._endpoints = Endpoints()
-        self._next_complaint = 0.0
+        self._complaints = Every(COMPLAINT_INTERVAL)
         self.timeout = TIMEOUT
 
     def enter(self, environ: Environ) -> "HandshakeLimit | None":
@@ -68,9 +68,7 @@ class HandshakeLimit:
         self._free.release()
 
     def _complain(self) -> None:
-        now = clock()
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_INTERVAL
+        if self._complaints.is_due():
             logger.error(FULL, self.timeout, self._size)
 
 
