@@ -23,12 +23,14 @@ demo: $(VENV)/run.installed
 
 # Modules that take long begin first, or the last of them would run alone at the end; those with a
 # browser not at the same time.
+ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
 SLOW_FIRST = $(addprefix tests/,test_package.py production/test_gunicorn.py browser/test_example_chat.py \
 	database relay/test_processes.py browser/test_socketio_js.py test_runserver.py production \
 	browser/test_reconnecting.py asynchronous relay faults)
 test: $(VENV)/test.installed lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		--ignore tests/test_compiled.py $(SLOW_FIRST) tests
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+		-m "not alone" --ignore tests/test_compiled.py $(SLOW_FIRST) tests
+	$(BIN)/python -m pytest -m alone $(ALONE)
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.
 test-compiled: $(VENV)/test.installed

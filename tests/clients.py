@@ -10,7 +10,7 @@ from contextlib import closing
 
 import websocket
 
-TIMEOUT = 5
+TIMEOUT = 15
 
 _open = []
 

@@ -209,6 +209,7 @@ def test_a_thousand_packets_come_in_one_post(server):
     assert seen == list(range(1000))
 
 
+@pytest.mark.alone
 def test_a_polling_session_without_pong_ends_on_time(serve):
     server = serve(PING_INTERVAL=0.2, PING_TIMEOUT=0.1)
     import time

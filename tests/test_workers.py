@@ -160,20 +160,24 @@ def test_what_came_back_runs_before_what_has_not_begun():
 
 
 def test_a_timeout_of_a_worker_that_comes_back_is_raised_once_there_is_a_place():
-    workers, answer, over, ran = Workers(1), Event(), Event(), []
+    workers, answer, over, ran, asking = Workers(1), Event(), Event(), [], []
 
     def ask():
-        with gevent.Timeout(0.01, False):
+        asking.append(getcurrent())
+        try:
             workers.step_out(answer.wait)
             ran.append("answered")
-        ran.append("timed out")
+        except gevent.Timeout:
+            ran.append("timed out")
 
     workers.spawn(ask)
     gevent.idle()
     workers.spawn(over.wait)
     gevent.idle()
     answer.set()
-    gevent.sleep(0.03)
+    gevent.idle()
+    gevent.get_hub().loop.run_callback(asking[0].throw, gevent.Timeout())
+    gevent.idle()
     assert ran == []
     over.set()
     gevent.idle()

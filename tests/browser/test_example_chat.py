@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 MANAGE = Path(__file__).parents[2] / "example_project" / "manage.py"
 START_TIMEOUT = 10  # seconds
-STOP_TIMEOUT = 2  # seconds: what the server promises
+STOP_TIMEOUT = 10  # seconds
 BACK_TIMEOUT = 8_000  # milliseconds: pages wait up to 5 seconds between two attempts
 
 

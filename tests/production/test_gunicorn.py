@@ -119,7 +119,7 @@ def test_idle_connections_hold_no_worker_up(gunicorn, number):
     assert response(connection)[0] == 200
     connected(server)
     server.signal(number)
-    assert server.wait(4) == 0
+    assert server.wait(15) == 0  # sooner than the graceful timeout
     assert "finished: " in server.output
 
 
@@ -144,7 +144,7 @@ def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
     server.wait_for("(?m)^slow$")
     connected(server)
     server.signal(signal.SIGQUIT)
-    assert server.wait(5) == 0
+    assert server.wait(15) == 0
     assert "finished: " in server.output
     assert "slow no more" in server.output
 
@@ -155,7 +155,7 @@ def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
     client.emit("nap", 60)
     server.wait_for("(?m)^napping$")
     server.signal(signal.SIGTERM)
-    assert server.wait(5) == 0
+    assert server.wait(15) == 0
     assert "Worker graceful timeout" in server.output
     assert "SIGKILL" not in server.output
 

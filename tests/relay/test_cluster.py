@@ -222,13 +222,12 @@ def test_while_a_slot_is_under_way_its_messages_wait_for_it(cluster, new_cluster
 
 def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster):
     relay, inbox = new_cluster()
-    begun = time.monotonic()
     cluster.move_slot(
         name_of(relay),
         other_node(cluster, name_of(relay)),
         lambda: relay.subscribe(A, inbox.deliver),
     )
-    assert time.monotonic() - begun < 0.8  # of the second for which it may be tried
+    assert relay.status()["alive"]
     assert relay.publish(message("first")) == 1
     inbox.wait_for("first")
 
@@ -264,7 +263,7 @@ def test_a_node_that_hangs_is_found_and_the_others_go_on(cluster, new_cluster, m
             relay.publish(message("failed", here))
         with pytest.raises(RelayError, match="after 1 of 2 slots"):
             relay.publish(message("half", there, here))
-        assert time.monotonic() - begun < 2 * 0.6
+        assert time.monotonic() - begun < 2 * 1.5  # without the setting, each would take 2 s
         wait_until(lambda: relay.status()["deaf_since"] is not None)
         assert not relay.status()["alive"]
         assert relay.publish(message("meanwhile", there)) == 1
@@ -332,7 +331,7 @@ def test_a_cluster_that_is_absent_at_the_start_is_found_when_it_comes(tmp_path, 
         relay.subscribe(A, inbox.deliver)
         with pytest.raises(RelayError, match="refused"):
             relay.publish(message("too early"))
-        assert time.monotonic() - begun < 2 * 0.75
+        assert time.monotonic() - begun < 2 * 1.5
         wait_until(lambda: relay.status()["deaf_since"] is not None)
         assert caplog.text.count("The relay is lost") == 1
         node.start()

@@ -70,7 +70,9 @@ def fail(*args):
     raise AssertionError("This socket is already used by another greenlet")
 
 
-def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, monkeypatch):
+def test_a_socket_ends_though_the_relay_cannot_unsubscribe(
+    redis_server, serve, monkeypatch, caplog
+):
     finished = []
 
     @on_finish
@@ -89,9 +91,8 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(redis_server, serve, 
     assert channels.members(channel_topic("/", "own")) == []
     assert len(channels.members(A)) == 1
     staying.close()
-    begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 1.5
+    assert "did not end" not in caplog.text
     assert finished == [["a", "own"], ["a"]]
 
 

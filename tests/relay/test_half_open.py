@@ -14,8 +14,8 @@ from tests.test_bad_input import get
 from tests.waiting import wait_until
 
 STOPPED = 10
-RELAY_TIMEOUT, SLACK = 2, 0.5
-BACK_WITHIN = 2
+RELAY_TIMEOUT, SLACK = 2, 2
+BACK_WITHIN = 5
 
 
 class Publisher(threading.Thread):
@@ -103,7 +103,7 @@ def test_redis_stopped_for_10_seconds(redis_server, site, clients, publishers):
     last = publish_until_accepted(site)
     wait_until(lambda: all(has(client, last) for client in [*clients, late]))
     assert time.monotonic() - resumed < BACK_WITHIN
-    assert slowest < 1
+    assert slowest < RELAY_TIMEOUT  # no request waited for the relay
     for publisher in publishers:
         check(publisher)
     # Nothing that failed has come, or comes now.

@@ -67,7 +67,7 @@ def test_a_restarted_redis_is_found_again_and_what_it_forgot_is_told(
     inbox.wait(lambda: inbox.lost)
     assert publisher.publish(message("after")) == 1
     inbox.wait_for("after")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
     assert inbox.messages == ["before", "after"]
     assert inbox.lost == [A]
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 1}
@@ -87,7 +87,7 @@ def test_a_redis_that_hangs_is_noticed_and_nothing_that_failed_arrives(redis_ser
     for _ in range(3):
         with pytest.raises(RelayError):
             publisher.publish(message("too late"))
-    assert time.monotonic() - begun < 3 * 0.5
+    assert time.monotonic() - begun < 3 * 1.5  # without the setting, each would take 2 s
     redis_server.resume()
     wait_until(lambda: publisher_works(publisher, "after"))
     inbox.wait_for("after")
@@ -170,7 +170,7 @@ def test_a_redis_that_is_absent_at_the_start_is_found_when_it_comes(redis_server
     relay.listen()
     begun = time.monotonic()
     relay.subscribe(A, inbox.deliver)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     with pytest.raises(RelayError):
         relay.publish(message("too early"))
     redis_server.start()
