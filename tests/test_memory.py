@@ -22,7 +22,7 @@ from django_socketio.server.kept_request import trim
 from tests.waiting import wait_until
 
 BOUND = REMEMBERED_BYTES + 1_000_000
-"""Bytes that may be left; what is sent in each case is ten times as much."""
+"""Bytes that may be left; what is sent in each case is three times as much."""
 
 number = count()
 
@@ -77,7 +77,7 @@ def test_names_that_clients_choose_do_not_fill_the_memory(kind):
     gc.collect()
     tracemalloc.start()
     try:
-        while sent < 10 * BOUND:
+        while sent < 3 * BOUND:
             sent += use(f"{next(number)}-".ljust(50_000, "x"))
         gc.collect()
         left, _ = tracemalloc.get_traced_memory()

@@ -123,8 +123,8 @@ def install(built, tmp_path_factory):
 
     def make(requirement):
         if requirement not in made:
-            made[requirement] = tmp_path_factory.mktemp("environments") / "copy"
-            python = wheels.copy_environment(plain, made[requirement])
+            made[requirement] = tmp_path_factory.mktemp("environment")
+            python = wheels.extend_environment(plain, made[requirement])
             wheels.install(python, built, requirement)
         return made[requirement]
 
@@ -153,7 +153,7 @@ def project(install, tmp_path_factory):
         "from django.urls import include\nurlpatterns = ["
         "path('', include('django_socketio.urls')),",
     )
-    # Before environments are copied, with the bytecode of all that this imports.
+    # Other environments share the bytecode of all that this imports.
     subprocess.run([python, "manage.py", "check"], cwd=folder, env=ENVIRON, check=True)
     return folder
 

@@ -5,7 +5,6 @@ has, packed into wheels again, so that nothing is downloaded.
 """
 
 import importlib.metadata
-import shutil
 import subprocess
 import sys
 import venv
@@ -45,10 +44,13 @@ def make_environment(folder):
     return str(folder / "bin" / "python")
 
 
-def copy_environment(old, folder):
-    """Copy an environment with the bytecode that Python has made in it; return its Python."""
-    shutil.copytree(old, folder, symlinks=True)
-    return str(folder / "bin" / "python")
+def extend_environment(old, folder):
+    """Make a virtual environment that holds what another one holds; return its Python."""
+    python = make_environment(folder)
+    (held,) = old.glob("lib/python*/site-packages")
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "extended.pth").write_text(f"{held}\n")
+    return python
 
 
 def install(python, wheels, requirement):

@@ -1,9 +1,11 @@
 """The example project as its README starts it, with people in windows of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ class Chat:
     """The example's server, on a port that it keeps over restarts."""
 
     def __init__(self, database):
+        self.database = database
         self._environment = environment(database)
         self._output = database.with_suffix(".log")
         self._process = None
@@ -83,15 +86,27 @@ def fresh_database(tmp_path_factory):
     return database
 
 
-@pytest.fixture
-def chat(fresh_database, tmp_path):
+@pytest.fixture(scope="module")
+def running(fresh_database, tmp_path_factory):
     """The example, running."""
-    server = Chat(Path(shutil.copy(fresh_database, tmp_path / "chat.sqlite3")))
+    folder = tmp_path_factory.mktemp("running")
+    server = Chat(Path(shutil.copy(fresh_database, folder / "chat.sqlite3")))
     try:
         server.start()
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def chat(running, fresh_database):
+    """The example, without what other tests have left in its database."""
+    with (
+        contextlib.closing(sqlite3.connect(fresh_database)) as fresh,
+        contextlib.closing(sqlite3.connect(running.database)) as used,
+    ):
+        fresh.backup(used)
+    return running
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def join(server, kind=WebSocketClient):
     return client
 
 
-MANY = 5_000
+MANY = 1_500
 BATCH = 250
 
 HELLO = (
@@ -269,7 +269,7 @@ def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(site, po
 
 
 def test_a_function_in_a_thread_gets_no_connection(site, postgresql):
-    server = site(CONN_MAX_AGE=None)
+    server = site(CONN_MAX_AGE=None, IDLE_TIME=0.2)
     client = join(server)
     for _ in range(3):
         assert client.ask("in thread") == [{"error": "Internal error"}]

@@ -26,8 +26,8 @@ def gunicorn():
 
 @pytest.fixture(scope="package")
 def shared():
-    """A gunicorn with 4 workers for tests that do it no harm."""
-    gunicorn = Gunicorn()
+    """A gunicorn with 3 workers for tests that do it no harm."""
+    gunicorn = Gunicorn(workers=3)
     yield gunicorn
     gunicorn.end()
 

@@ -18,6 +18,7 @@ from tests.production.test_gunicorn import HANDSHAKE, connected
 from tests.test_bad_input import get
 from tests.waiting import wait_until
 
+CLIENTS = 60
 HOST = b"Host: localhost\r\n"
 
 
@@ -182,16 +183,16 @@ def test_upgrades_over_any_connection(shared):
         upgraded.close()
 
 
-def test_200_official_clients(shared, node):
+def test_official_clients_over_all_transports(shared, node):
     transports = ["websocket", "polling", "upgraded", "polling"]
-    sockets = [node.socket(shared, transports[number % 4]) for number in range(200)]
+    sockets = [node.socket(shared, transports[number % 4]) for number in range(CLIENTS)]
     for client in sockets:
         client.wait_connected()
     for client in sockets[2::4]:
         assert client.next("upgrade") == {"transport": "websocket"}
     for number, client in enumerate(sockets):
         client.do("ask", event=["message", number])
-    assert [client.next("answer")["args"] for client in sockets] == [[n] for n in range(200)]
+    assert [client.next("answer")["args"] for client in sockets] == [[n] for n in range(CLIENTS)]
     assert not any(client.has("disconnect") for client in sockets)
 
 

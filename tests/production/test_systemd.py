@@ -20,6 +20,7 @@ from tests.programs import Program
 from tests.redis_server import RedisServer
 
 SOCKET_UNIT, SERVICE_UNIT = blocks("ini")
+WORKERS = 2
 
 
 def program(name):
@@ -30,7 +31,9 @@ def program(name):
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION)
+    (tmp_path / "gunicorn.conf.py").write_text(
+        replaced(CONFIGURATION, {"workers = 4": f"workers = {WORKERS}"})
+    )
     return tmp_path
 
 
@@ -172,11 +175,11 @@ def test_the_unit_starts_reloads_and_stops_in_order(unit):
     told, by = unit.notified()
     assert told.startswith("READY=1")
     assert by == unit.process.pid  # as NotifyAccess=main wants it
-    unit.wait_for("Worker ready", 4)
+    unit.wait_for("Worker ready", WORKERS)
     unit.reload()
     assert all(client.is_closed() for client in clients)
     unit.wait_for("finished: ", 2)
-    unit.wait_for("Worker ready", 8)
+    unit.wait_for("Worker ready", 2 * WORKERS)
     clients = join(unit)
     assert unit.stop() == 0
     assert all(client.is_closed() for client in clients)

@@ -1,4 +1,4 @@
-"""Three server processes, 300 sockets, publishers of all kinds, and connections that break."""
+"""Three server processes, their sockets, publishers of all kinds, and connections that break."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from tests.relay.site.publishing import was_accepted
 from tests.test_bad_input import get
 from tests.waiting import wait_until
 
-SOCKETS, EACH = 300, 250
+SOCKETS, EACH = 90, 250
 PAUSE = 0.01
 """Seconds between two messages of a publisher: connections are to be killed among them."""
 
@@ -91,7 +91,7 @@ def servers(start):
 
 @pytest.fixture
 def sockets(servers, node):
-    """300 sockets on the channel "a", spread over servers and both transports."""
+    """Sockets on the channel "a", spread over servers and both transports."""
     transports = ["websocket", "polling"]
     sockets = [
         node.socket(servers[number % 3], transports[number % 2]) for number in range(SOCKETS)

@@ -6,40 +6,59 @@ import sys
 
 import pytest
 
-from tests.clients import WebSocketClient
-from tests.programs import ENVIRON, MANAGE, ROOT, Program
-from tests.test_runserver import loud, run  # noqa: F401
+from tests.clients import WebSocketClient, close_all
+from tests.programs import ENVIRON, MANAGE, ROOT, Program, Runserver
+from tests.redis_server import RedisServer
+
+EVENTS = """
+from django_socketio.events import on_message
+@on_message
+def say(request, socket, context, message): socket.send_and_broadcast_channel(message)
+"""
+
+SETTINGS = """
+from tests.project.settings import *
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "loud"]
+DEBUG = True
+ROOT_URLCONF = "tests.project.urls"
+SOCKETIO_RELAY_URL = {url!r}
+"""
 
 
-@pytest.fixture
-def site(redis_server, loud):  # noqa: F811
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     """The environment of a site whose processes share a relay."""
-    settings = loud.parent.parent / "loud_settings.py"
-    settings.write_text(
-        settings.read_text()
-        + f"SOCKETIO_RELAY_URL = {redis_server.url!r}\nROOT_URLCONF = 'tests.project.urls'\n"
-    )
-    loud.write_text(
-        "from django_socketio.events import on_message\n"
-        "@on_message\n"
-        "def say(request, socket, context, message): socket.send_and_broadcast_channel(message)\n"
-    )
-    return {
-        "DJANGO_SETTINGS_MODULE": "loud_settings",
-        "PYTHONPATH": f"{loud.parent.parent}:{ROOT}",
-        "TEST_REDIS_SOCKET": redis_server.url.removeprefix("unix://"),
-    }
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "loud").mkdir()
+    (folder / "loud" / "__init__.py").touch()
+    (folder / "loud" / "events.py").write_text(EVENTS)
+    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
+        (folder / "loud_settings.py").write_text(SETTINGS.format(url=redis.url))
+        yield {
+            "DJANGO_SETTINGS_MODULE": "loud_settings",
+            "PYTHONPATH": f"{folder}:{ROOT}",
+            "TEST_REDIS_SOCKET": redis.url.removeprefix("unix://"),
+        }
+
+
+@pytest.fixture(scope="module")
+def servers(site):
+    """Two processes of the site."""
+    servers = [Runserver("0", "--noreload", **site) for _ in range(2)]
+    yield servers
+    for server in servers:
+        server.end()
 
 
 @pytest.fixture
-def clients(site, run):  # noqa: F811
+def clients(servers):
     """A client on each of two servers, both on the channel "a"."""
-    servers = [run("0", "--noreload", **site) for _ in range(2)]
     clients = [WebSocketClient(server.port) for server in servers]
     for client in clients:
         client.connect()
         assert client.subscribe("a") is True
-    return clients
+    yield clients
+    close_all()
 
 
 def received(clients):
@@ -151,6 +170,5 @@ def test_celery_tasks_push(site, clients, celery):
     assert sorted(seen[0]) == list(range(10))
 
 
-def test_the_banner_names_the_relay(site, run):  # noqa: F811
-    server = run("0", "--noreload", **site)
-    server.wait_for(r"Relay: Redis at /")
+def test_the_banner_names_the_relay(servers):
+    servers[0].wait_for(r"Relay: Redis at /")
