@@ -52,7 +52,9 @@ test-matrix: $(VENV)/test.installed
 NOT_UNIT = $(addprefix tests/test_, benchmarks.py compiled.py package.py requirements.py runserver.py)
 UNIT = tests/protocol tests/fuzz/test_fuzz.py $(filter-out $(NOT_UNIT),$(wildcard tests/test_*.py))
 test-unit: $(VENV)/unit.installed
-	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile $(UNIT)
+	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \
+		-m "not alone" $(UNIT)
+	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest -m alone $(filter $(UNIT),$(ALONE))
 
 # The lines and branches that `make test` runs, in all processes; or: make coverage TESTS=tests/protocol
 TESTS ?= tests

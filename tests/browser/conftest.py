@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIMEOUT = 5  # seconds
+TIMEOUT = 15  # seconds
 
 
 # Not of the session: while Playwright runs, its event loop counts as running in the main thread,
@@ -37,11 +37,12 @@ TIMEOUT = 5  # seconds
 def chromium():
     """Chromium, driven by Playwright."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         pytest.fail("Playwright is missing: run make test, which installs it")
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is missing: run make test, which installs it")
+    expect.set_options(timeout=TIMEOUT * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 MANAGE = Path(__file__).parents[2] / "example_project" / "manage.py"
 START_TIMEOUT = 10  # seconds
 STOP_TIMEOUT = 10  # seconds
-BACK_TIMEOUT = 8_000  # milliseconds: pages wait up to 5 seconds between two attempts
+BACK_TIMEOUT = 20_000  # milliseconds: pages wait up to 5 seconds between two attempts
 
 
 class Chat:
