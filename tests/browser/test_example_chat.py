@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 MANAGE = Path(__file__).parents[2] / "example_project" / "manage.py"
-START_TIMEOUT = 10  # seconds
+START_TIMEOUT = 30  # seconds
 STOP_TIMEOUT = 10  # seconds
 BACK_TIMEOUT = 20_000  # milliseconds: pages wait up to 5 seconds between two attempts
 
