@@ -385,6 +385,7 @@ def test_sockets_live_as_the_model_says(server):
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert Life.diary.entries
     for entries in Life.diary.entries.values():
         names = [name for name, *_ in entries]
         refused = names == ["connect"]
