@@ -20,6 +20,12 @@ from django_socketio.server.wsgi import http_workers
 language = contextvars.ContextVar("language", default="en")
 
 
+def settle():
+    """Let everything run that can: a turn of the event loop that takes long is broken off."""
+    for _ in range(10):
+        gevent.idle()
+
+
 @pytest.fixture
 def run():
     """Call functions in workers, one after the other; return what they returned."""
@@ -28,7 +34,7 @@ def run():
         results = []
         for function in functions:
             workers.spawn(lambda function=function: results.append(function()))
-            gevent.idle()
+            settle()
         return results
 
     return all_of
@@ -89,10 +95,10 @@ def test_no_more_run_at_the_same_time_than_there_may_be():
     for _ in range(5):
         busy.append(workers.are_busy)
         workers.spawn(job)
-        gevent.idle()
+        settle()
     assert (len(running), busy) == (2, [False, False, True, True, True])
     over.set()
-    gevent.idle()
+    settle()
     assert (len(running), len(set(running)), workers.are_busy) == (5, 2, False)
 
 
@@ -100,10 +106,10 @@ def test_workers_that_step_out_leave_their_place_to_others():
     workers, answer = Workers(2), Event()
     for _ in range(5):
         workers.spawn(workers.step_out, answer.wait)
-    gevent.idle()
+    settle()
     assert (workers.stepped_out, workers.are_busy) == (5, False)
     answer.set()
-    gevent.idle()
+    settle()
     assert (workers.stepped_out, workers.are_busy) == (0, False)
 
 
@@ -125,13 +131,13 @@ def test_no_more_run_than_there_may_be_when_all_come_back_at_once(others):
         workers.spawn(ask)
     for _ in range(others):
         workers.spawn(work)
-        gevent.idle()
-    gevent.idle()
+        settle()
+    settle()
     for _ in range(others):
         workers.spawn(work)
     answer.set()
     for _ in range(20):
-        gevent.idle()
+        settle()
     assert (len(most), max(most)) == (7 + 2 * others, 2)
     assert (workers.stepped_out, workers.are_busy) == (0, False)
 
@@ -148,14 +154,14 @@ def test_what_came_back_runs_before_what_has_not_begun():
         ran.append(name)
 
     workers.spawn(ask)
-    gevent.idle()
+    settle()
     for name in ("first", "second"):
         workers.spawn(job, name)
-    gevent.idle()
+    settle()
     answer.set()
-    gevent.idle()
+    settle()
     over.set()
-    gevent.idle()
+    settle()
     assert ran == ["first", "came back", "second"]
 
 
@@ -171,16 +177,16 @@ def test_a_timeout_of_a_worker_that_comes_back_is_raised_once_there_is_a_place()
             ran.append("timed out")
 
     workers.spawn(ask)
-    gevent.idle()
+    settle()
     workers.spawn(over.wait)
-    gevent.idle()
+    settle()
     answer.set()
-    gevent.idle()
+    settle()
     gevent.get_hub().loop.run_callback(asking[0].throw, gevent.Timeout())
-    gevent.idle()
+    settle()
     assert ran == []
     over.set()
-    gevent.idle()
+    settle()
     assert ran == ["timed out"]
     assert (workers.stepped_out, workers.are_busy) == (0, False)
 
@@ -189,10 +195,10 @@ def test_a_greenlet_that_is_no_worker_and_a_worker_that_must_stay_just_wait():
     workers, answer = Workers(1, give_back=lambda: False), Event()
     outside = gevent.spawn(workers.step_out, answer.wait)
     workers.spawn(workers.step_out, answer.wait)
-    gevent.idle()
+    settle()
     assert (workers.stepped_out, workers.are_busy) == (0, True)
     answer.set()
-    gevent.idle()
+    settle()
     assert (outside.ready(), workers.are_busy) == (True, False)
 
 
@@ -205,17 +211,17 @@ def test_only_some_wait_for_something_to_do():
 
     for _ in range(8):
         workers.spawn(job)
-    gevent.idle()
+    settle()
     over.set()
-    gevent.idle()
+    settle()
     assert sum(not one.dead for one in greenlets) == 3
     over.clear()
     for _ in range(12):
         workers.spawn(job)
-    gevent.idle()
+    settle()
     assert len(set(greenlets[8:])) == len(greenlets[8:]) == 10
     over.set()
-    gevent.idle()
+    settle()
     assert len(greenlets) == 20
 
 
