@@ -8,7 +8,7 @@ from tests.clients import close_all
 from tests.production.programs import Gunicorn
 from tests.test_bad_input import get
 
-TIMEOUT = 10
+TIMEOUT = 30
 
 
 class Site(Gunicorn):

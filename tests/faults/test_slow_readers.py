@@ -72,7 +72,7 @@ def test_slow_readers_are_cut_off_and_the_others_get_everything(start):
     for number in range(MESSAGES // 20):
         site.get(f"/broadcast/?size={SIZE}&count=20")
         most = max(most, site.get("/ends/")["memory"])
-        assert time.monotonic() - begun < 30, number
+        assert time.monotonic() - begun < 90, number
     readers.join(20)
     assert set(readers.received.values()) == {MESSAGES * message}
     assert site.get("/ends/")["reasons"] == {"slow client": SLOW}
