@@ -142,7 +142,7 @@ def test_a_view_that_blocks_is_shown_by_its_stack(serve, log, monkeypatch):
     )
     get(serve(BLOCKED_AFTER=0.2).port, "/push/?message=m&channel=a")
     log.wait_for(1)
-    assert "something that is no handler" in log.messages[0]
+    assert "code outside of handlers" in log.messages[0]
     assert "in push" in log.messages[0]
 
 

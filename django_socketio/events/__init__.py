@@ -1,4 +1,4 @@
-"""Events: decorators for the functions that handle what happens on a socket.
+"""Decorators for the handlers of sockets' events.
 
     from django_socketio.events import on_message
 
@@ -6,7 +6,7 @@
     def say(request, socket, context, message):
         socket.send_and_broadcast_channel(message)
 
-Put them into the ``events.py`` of an installed app: it is imported by itself.
+Put handlers into the ``events.py`` of an installed app: django-socketio imports that module.
 """
 
 import re
@@ -36,16 +36,16 @@ RESERVED = frozenset(
 
 
 class Event:
-    """One kind of event, and the decorator for its handlers.
+    """An event, and the decorator for its handlers.
 
-    Use it bare (``@on_message``), called (``@on_message()``), or with ``channel``, a regular
-    expression: the handler then runs only if any of the socket's channels matches from its start
-    (``re.match``). ``namespace`` is the Socket.IO namespace that the handler is for.
+    The decorator is used bare (``@on_message``) or called (``@on_message()``). ``channel`` is a
+    regular expression: the handler runs only if the pattern matches the start (``re.match``) of
+    any of the socket's channels. ``namespace`` is the Socket.IO namespace of the handler.
 
     Args:
-        name: what it is called in messages.
+        name: the decorator's name, for error messages.
         supports_channels: whether handlers may have a ``channel`` pattern.
-        handlers: where handlers are kept; its own by default.
+        handlers: the handlers, if they are those of another event as well.
         first_only: whether handlers take only the first argument of an event.
         names_channel: whether the argument of the event is a channel, with which patterns are
             matched instead of with the socket's channels.
@@ -90,8 +90,8 @@ class Event:
         """Register ``handler``, or return the decorator that does.
 
         Raises:
-            EventError: this event has no channels, the pattern is not a regular expression, or
-                the namespace's name is not allowed.
+            EventError: the event does not support channels, the pattern is not a regular
+                expression, or the namespace's name is not allowed.
 
         """
         if handler is not None and not callable(handler):
@@ -117,12 +117,12 @@ class Event:
             ) from None
 
     def disconnect(self, handler: Handler) -> None:
-        """Unregister a handler, from all that it was registered for."""
+        """Remove all registrations of a handler for this event."""
         self.handlers.remove(handler)
 
 
 class NamedEvents:
-    """The decorator for events that clients name themselves: ``@on_event("typing")``."""
+    """The decorator for events by the names that clients give them: ``@on_event("typing")``."""
 
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
@@ -136,7 +136,7 @@ class NamedEvents:
         """Return the decorator that registers a handler for events called ``name``.
 
         Raises:
-            EventError: the name is reserved or none, or see ``Event``.
+            EventError: the name is reserved, empty or no string; or as ``Event`` raises it.
 
         """
         if not isinstance(name, str) or not name:
@@ -156,7 +156,7 @@ class NamedEvents:
         return self._events[name]
 
     def get(self, name: str) -> Event | None:
-        """Return the event called ``name``, if any handler was ever registered for it."""
+        """Return the event called ``name``; None if no handler was ever registered for it."""
         return self._events.get(name)
 
     def items(self) -> Iterator[tuple[str, Event]]:
@@ -184,7 +184,7 @@ def all_events() -> Iterator[Event]:
 
 
 def has_namespace(namespace: str) -> bool:
-    """Return whether clients may connect to a namespace: to "/", or where a handler is."""
+    """Return whether clients may connect to a namespace: to "/", and to those of handlers."""
     return namespace == "/" or any(
         registration.namespace == namespace
         for event in all_events()
@@ -193,5 +193,5 @@ def has_namespace(namespace: str) -> bool:
 
 
 def all_handlers() -> list[Handler]:
-    """Return every function that is registered, as often as it is."""
+    """Return the function of each registration."""
     return [registration.function for event in all_events() for registration in event.handlers]

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
@@ -13,6 +13,30 @@ from django_socketio.logs import name_of
 
 Call = Callable[[Any, Any, dict[str, Any], tuple[Any, ...]], Any]
 """Takes a request, a socket, its context and an event's arguments; returns the answer."""
+
+
+class Subscriptions(Protocol):
+    """The channels that a socket is on, as events use them."""
+
+    names: tuple[str, ...]
+
+    def join(self, channel: Any, pending: bool) -> bool:
+        """Join a channel; its messages are buffered while the subscription is pending."""
+
+
+class DispatchedSocket(Protocol):
+    """A socket, as events use it."""
+
+    @property
+    def namespace(self) -> str:
+        """The Socket.IO namespace that the socket is connected to."""
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The channels that the socket is on."""
+
+    def unsubscribe(self, channel: Any) -> bool:
+        """Leave a channel; return False if the socket was not on it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,35 +1,18 @@
 """The events ``subscribe`` and ``unsubscribe``, by which a client asks for channels."""
 
-from typing import Any, Protocol
+from typing import Any
 
-from django_socketio.events.handlers import Call
+from django_socketio.events.handlers import Call, DispatchedSocket
 
-
-class Subscriptions(Protocol):
-    """The channels of a socket."""
-
-    names: tuple[str, ...]
-
-    def join(self, channel: Any, pending: bool) -> bool:
-        """Join a channel; its messages are buffered while the subscription is pending."""
-
-
-class Subscriber(Protocol):
-    """The part of a socket that subscribing uses."""
-
-    @property
-    def subscriptions(self) -> Subscriptions:
-        """The channels that the socket is on."""
-
-    def unsubscribe(self, channel: Any) -> bool:
-        """Leave a channel; return False if the socket was not on it."""
+PERMISSION_DENIED = "Permission denied"
+"""The text for clients where a refusal has none."""
 
 
 def subscribing(on_subscribe: Call) -> Call:
     """Return the call for ``subscribe``: a channel is joined unless ``on_subscribe`` refuses it."""
 
     def subscribe(
-        request: Any, socket: Subscriber, context: dict[str, Any], args: tuple[Any, ...]
+        request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
     ) -> Any:
         channel = _channel(args)
         if not socket.subscriptions.join(channel, pending=True):
@@ -39,7 +22,7 @@ def subscribing(on_subscribe: Call) -> Call:
         except BaseException:
             socket.unsubscribe(channel)
             raise
-        return channel in socket.subscriptions.names or {"error": "Permission denied"}
+        return channel in socket.subscriptions.names or {"error": PERMISSION_DENIED}
 
     return subscribe
 
@@ -48,7 +31,7 @@ def unsubscribing(on_unsubscribe: Call) -> Call:
     """Return the call for ``unsubscribe``: a channel is left, then ``on_unsubscribe`` called."""
 
     def unsubscribe(
-        request: Any, socket: Subscriber, context: dict[str, Any], args: tuple[Any, ...]
+        request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
     ) -> Any:
         channel = _channel(args)
         if socket.unsubscribe(channel):

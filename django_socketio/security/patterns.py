@@ -1,8 +1,9 @@
-"""Regular expressions that take exponential time for some names (catastrophic backtracking).
+"""A search for regular expressions with catastrophic backtracking.
 
-``^(a+)+$`` takes seconds to find that 27 letters and a digit do not match. Channel names come from
-clients, so such a pattern lets a client stop the server. Each part of a pattern that may repeat is
-tried with names that repeat a text which it matches, and that end in a character which it does not.
+``^(a+)+$`` takes seconds to find that 27 letters and a digit do not match. Clients choose the names
+of channels, so a client could stop the server by such a pattern. The search builds names from each
+part of the pattern that may repeat: a text that the part matches, many times, and an end that the
+pattern does not match. A name that takes too long proves the fault.
 """
 
 import re
@@ -13,25 +14,25 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 TOO_LONG = 0.005
-"""Seconds that no harmless pattern takes for so short a name, on any machine."""
+"""Seconds. A harmless pattern takes less for so short a name, on any machine."""
 
 REPETITIONS = range(4, 32, 2)
 ENDS = ("\N{SNOWMAN}", ",,", "::", "--", "..")
-"""Ends of names that most patterns do not expect."""
+"""Ends of names that most patterns do not match."""
 
 SAMPLES = ("a0-_A .é", "0-_A .éa")
-"""Characters that are tried where a pattern allows any of a class, in two orders."""
+"""Characters to try, in two orders, where a pattern allows any character of a class."""
 
 Node = tuple[Any, Any]
 
 
 def name_that_takes_long(pattern: re.Pattern[str]) -> str | None:
-    """Return a short name for which matching takes exponential time, if one is found."""
+    """Return a short name for which the pattern takes exponential time; None if none is found."""
     return next((name for name in _names(pattern) if _seconds(pattern, name) > TOO_LONG), None)
 
 
 def _names(pattern: re.Pattern[str]) -> Iterator[str]:
-    """Yield names that repeat a part of the pattern, each a little longer than the one before."""
+    """Yield names that repeat a part of the pattern more and more often."""
     nodes = list(_parser.parse(pattern.pattern, pattern.flags))
     starts = {start for samples in SAMPLES for start in _repetitions(nodes, samples)}
     for (beginning, repeated), end in product(sorted(starts), ENDS):
@@ -40,7 +41,7 @@ def _names(pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def _seconds(pattern: re.Pattern[str], name: str) -> float:
-    """Return how long a match takes: the shorter of two attempts, as others use the machine too."""
+    """Return the time of a match: the shorter of two, as other programs use the processor too."""
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -52,7 +53,7 @@ def _seconds(pattern: re.Pattern[str], name: str) -> float:
 
 
 def _repetitions(nodes: list[Node], samples: str) -> Iterator[tuple[str, str]]:
-    """Yield, for each part that may repeat, a text before it and a text that it matches."""
+    """Yield for each part that may repeat: a text that leads to it, and a text that it matches."""
     before = ""
     for node in nodes:
         for inner in _inner(node):
@@ -64,7 +65,7 @@ def _repetitions(nodes: list[Node], samples: str) -> Iterator[tuple[str, str]]:
 
 
 def _inner(node: Node) -> list[list[Node]]:
-    """Return the parts of a pattern that a part of it consists of."""
+    """Return the sequences of nodes inside a node."""
     find = _INNER.get(str(node[0]))
     return [list(part) for part in find(node[1])] if find else []
 
@@ -79,7 +80,7 @@ _INNER: dict[str, Callable[[Any], list[Any]]] = {
 
 
 def _sample(nodes: list[Node], samples: str) -> str:
-    """Return a short text that these parts match, as far as it can be told without searching."""
+    """Return a short text that these nodes match, or nearly match: it is a guess, not a search."""
     return "".join(_sample_of(node, samples) for node in nodes)
 
 
@@ -95,7 +96,7 @@ def _sample_of(node: Node, samples: str) -> str:
 
 
 def _first_literal(members: Any) -> str:
-    """Return the first character of a class that has none of the samples."""
+    """Return the first character of a class, for a class without any of the samples."""
     for kind, value in members if isinstance(members, list) else ():
         if str(kind) in ("LITERAL", "RANGE"):
             return chr(value if str(kind) == "LITERAL" else value[0])

@@ -1,6 +1,7 @@
-"""How much may come in a second: from one client, and from one address.
+"""Limits of connections, messages and bytes a second, for each client and each address.
 
-Token buckets, each kept as the one number that says when it will be full again (GCRA).
+Each limit is a token bucket, stored as a single number: the time when the bucket will be full again
+(GCRA, the generic cell rate algorithm).
 """
 
 import ipaddress
@@ -21,21 +22,21 @@ logger = get_logger("django_socketio.security")
 Clock = Callable[[], float]
 
 ADDRESSES = 10_000
-"""Addresses that are remembered; past it, the one that was heard of longest ago is forgotten."""
+"""Addresses that are remembered; a further one replaces the one that was used longest ago."""
 
 NO_ADDRESS = (
-    "A client has no address (REMOTE_ADDR is empty), so the limits for addresses do not hold for "
-    "it. Behind a proxy, a middleware has to set REMOTE_ADDR; see docs/security.rst"
+    "A client has no address (REMOTE_ADDR is empty), so no SOCKETIO_ADDRESS_… limit applies to it. "
+    "Behind a proxy, a middleware has to set REMOTE_ADDR; see docs/security.rst"
 )
 
 
 class Bucket:
-    """What one client may still send.
+    """A token bucket.
 
     Args:
-        rate: how much may come in a second.
-        burst: for how many seconds it may come at once.
-        clock: tells the time in seconds.
+        rate: tokens that are added in a second.
+        burst: the capacity, in seconds of the rate.
+        clock: returns the time in seconds.
 
     """
 
@@ -48,9 +49,9 @@ class Bucket:
         self._full_at = -math.inf
 
     def take(self, amount: float = 1) -> float:
-        """Take so much out of it; return in how many seconds that is possible, 0 if it was done.
+        """Take tokens and return 0, or take none and return the seconds until there are enough.
 
-        A full bucket gives whatever is asked for: one message may always come.
+        A full bucket gives any amount, so that one message is always allowed, however long it is.
         """
         now = self._clock()
         begin = max(self._full_at, now)
@@ -63,7 +64,12 @@ class Bucket:
 
 
 class Buckets:
-    """A bucket for each address, for as many as are remembered."""
+    """The buckets of addresses. A bucket's arguments are as for ``Bucket``.
+
+    Args:
+        size: the number of addresses that are remembered.
+
+    """
 
     def __init__(self, rate: float, burst: float, clock: Clock, size: int = ADDRESSES) -> None:
         self._rate = rate
@@ -73,11 +79,11 @@ class Buckets:
         self._buckets: dict[str, Bucket] = {}
 
     def __len__(self) -> int:
-        """How many addresses are remembered."""
+        """Return the number of remembered addresses."""
         return len(self._buckets)
 
     def of(self, address: str) -> Bucket:
-        """Return the bucket of an address; for IPv6, that of its network of 64 bits."""
+        """Return the bucket of an address; an IPv6 address shares that of its /64 network."""
         key = network(address)
         bucket = self._buckets.pop(key, None) or Bucket(self._rate, self._burst, self._clock)
         if len(self._buckets) >= self._size:
@@ -87,11 +93,11 @@ class Buckets:
 
 
 MAX_ADDRESS_LENGTH = 64
-"""Characters that are remembered of an address: it may be what a client has made a proxy say."""
+"""Characters of an address that are remembered: a proxy may hand on a client's own text."""
 
 
 def network(address: str) -> str:
-    """Return what one visitor has: an IPv4 address, or an IPv6 network of 64 bits."""
+    """Return the addresses that one visitor can choose from: an IPv4 address, or an IPv6 /64."""
     address = address[:MAX_ADDRESS_LENGTH]
     if ":" not in address:
         return address
@@ -105,25 +111,32 @@ def network(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Counts what one client sends against one of its limits."""
+    """Counts the messages of one client against one limit."""
 
     bucket: Bucket
     counts_bytes: bool
     problem: str
+    """The message of the error."""
 
     def count(self, messages: int, size: int) -> None:
-        """Count messages of ``size`` bytes together, or what costs as much.
+        """Count messages (or frames that cost as much), of ``size`` bytes in total.
 
         Raises:
-            RateExceeded: it is too much.
+            RateExceeded: the limit is exceeded.
 
         """
         if self.bucket.take(size if self.counts_bytes else messages):
             raise RateExceeded(self.problem)
 
 
-class Floodgate:
-    """The limits of a process, for its clients and their addresses."""
+class Throttle:
+    """The limits of a process, for its clients and their addresses.
+
+    Args:
+        rates: the limits.
+        clock: returns the time in seconds.
+
+    """
 
     def __init__(self, rates: Rates, clock: Clock) -> None:
         self._rates = rates
@@ -140,7 +153,7 @@ class Floodgate:
         """Count a handshake.
 
         Raises:
-            RequestError: there were too many from its address.
+            RequestError: there were too many handshakes from its address.
 
         """
         address = request.environ.get("REMOTE_ADDR") or ""
@@ -162,7 +175,7 @@ class Floodgate:
         return bool(address)
 
     def meters(self, address: str) -> tuple[Meter, ...]:
-        """Return what counts the messages of a new client at this address."""
+        """Return the meters for a new client at this address: one for each limit that is set."""
         return tuple(self._meters(address))
 
     def _meters(self, address: str) -> Iterator[Meter]:
@@ -185,10 +198,10 @@ def _problem(whose: str, unit: str, rate: float) -> str:
 
 
 class ThrottledClient:
-    """A client whose messages are counted against limits before the client gets them.
+    """A client whose messages are counted before the client receives them.
 
     Args:
-        client: gets the messages.
+        client: receives the messages.
         session: the client's session, closed when a limit is exceeded.
         meters: count each message; one for each limit.
 
@@ -232,5 +245,5 @@ class ThrottledClient:
 
 
 def throttled(client: Client, session: Session, meters: tuple[Meter, ...]) -> Delegate:
-    """Return the client, or what counts its messages if there are meters."""
+    """Return the client, or a ThrottledClient around it if there are meters."""
     return ThrottledClient(client, session, meters) if meters else client

@@ -20,7 +20,7 @@ from django_socketio.events.unhandled import Unhandled, log_for_debugging
 from django_socketio.relay.base import Relay
 from django_socketio.security import permissions
 from django_socketio.security.login_registry import LoginRegistry
-from django_socketio.security.throttling import Floodgate, throttled
+from django_socketio.security.throttling import Throttle, throttled
 from django_socketio.server import database, forking, message_log, relays
 from django_socketio.server.deadlines import Timeouts
 from django_socketio.server.watchdog import Watchdog
@@ -51,7 +51,7 @@ def build_server(
 
     """
     forking.install()
-    limits, deadlines, throttle = conf.limits(), Timers(clock), Floodgate(conf.rates(), clock)
+    limits, deadlines, throttle = conf.limits(), Timers(clock), Throttle(conf.rates(), clock)
     logins = LoginRegistry(deadlines, conf.get("LOGIN_CHECK_INTERVAL"), executor or _checkers())
     executor = executor or _workers(limits.workers)
     return SocketServer(
@@ -76,7 +76,7 @@ def http_timeouts() -> Timeouts:
     return Timeouts(conf.get("REQUEST_TIMEOUT"), conf.get("SEND_TIMEOUT"))
 
 
-def _connecting(logins: LoginRegistry, throttle: Floodgate) -> Connect:
+def _connecting(logins: LoginRegistry, throttle: Throttle) -> Connect:
     def connect(server: SocketServer, session: Session, request: Any) -> Delegate:
         client = Client(server, session, request, logins.begin(session, request))
         meters = throttle.meters(request.META.get("REMOTE_ADDR") or "")

@@ -1,7 +1,8 @@
-"""Database connections that workers keep between turns, clean of what handlers have left on them.
+"""Database connections that workers keep between turns, without changes that handlers made.
 
-``CONN_MAX_AGE`` keeps the connection of the driver open. The object of Django's, which handlers see
-as ``connection``, is kept with it if it is as it was made; otherwise a new one takes its place.
+The driver's connection stays open for ``CONN_MAX_AGE``. Django's connection object, which handlers
+import as ``connection``, is kept with it if no handler has changed the object. Otherwise a new
+object takes over the driver's connection.
 """
 
 import re
@@ -18,11 +19,11 @@ from greenlet import greenlet
 Wrapper = BaseDatabaseWrapper
 
 _parked: dict[greenlet, dict[str, Wrapper]] = {}
-"""Connections by the worker that keeps them, and by alias."""
+"""The parked connections, by worker and alias."""
 
 _create = connections.create_connection
 
-# Statements that change nothing but data and transactions, and functions in them that change more.
+# Statements that change data and transactions only, unless they call one of these functions.
 _PLAIN = re.compile(
     r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|VALUES|EXPLAIN|DECLARE|FETCH|CLOSE|"
     r"BEGIN|START|COMMIT|SAVEPOINT|RELEASE|ROLLBACK)\b",
@@ -31,10 +32,10 @@ _PLAIN = re.compile(
 _CHANGING = re.compile(r"set_config|_lock\s*\(|\btemp|;\s*\S", re.IGNORECASE)
 
 _OBSOLETE = 0.0
-"""A ``close_at`` that has passed: Django closes the connection after the handler."""
+"""A ``close_at`` in the past: the connection is closed after the handler."""
 
 _DJANGOS = frozenset({*vars(DummyWrapper({})), "isolation_level"})
-"""Attributes that Django sets whenever it connects, or changes as a connection object is used."""
+"""Attributes that Django sets when it connects, or changes while an object is used."""
 
 _OF_THE_DRIVER = (
     "autocommit",
@@ -44,11 +45,11 @@ _OF_THE_DRIVER = (
     "health_check_done",
     "health_check_enabled",
 )
-"""Attributes that tell of the connection of the driver."""
+"""Attributes that describe the driver's connection."""
 
 
 def watch(connection: Wrapper) -> None:
-    """Have a connection closed after a handler that changes its state by SQL (``SET``)."""
+    """Have a connection closed after a handler that changes its state by SQL, such as ``SET``."""
     if _note not in connection.execute_wrappers:
         connection.execute_wrappers.append(_note)
 
@@ -68,7 +69,7 @@ def park(worker: greenlet, opened: Iterable[Wrapper]) -> None:
 
 
 def take(worker: greenlet, alias: str) -> Wrapper:
-    """Return the connection that a worker has kept, or a new one."""
+    """Return the parked connection of a worker, or a new one; the worker keeps it no longer."""
     parked = _parked.get(worker)
     if not parked or alias not in parked:
         return _create(alias)
@@ -79,17 +80,17 @@ def take(worker: greenlet, alias: str) -> Wrapper:
 
 
 def take_all(worker: greenlet) -> list[Wrapper]:
-    """Return all connections that a worker has kept; they are not kept any more."""
+    """Return all parked connections of a worker; the worker keeps them no longer."""
     return list(_parked.pop(worker, {}).values())
 
 
 def all_parked() -> list[Wrapper]:
-    """Return the connections of all workers; they are not kept any more."""
+    """Return the parked connections of all workers; none is kept any longer."""
     return [connection for worker in list(_parked) for connection in take_all(worker)]
 
 
 def _is_as_made(connection: Wrapper) -> bool:
-    """Return whether no handler has left anything on a connection object."""
+    """Return whether no handler has changed a connection object."""
     return (
         connection.execute_wrappers == [_note]
         and connection.force_debug_cursor is False
@@ -98,7 +99,7 @@ def _is_as_made(connection: Wrapper) -> bool:
 
 
 def _is_made(connection: Wrapper, name: str) -> bool:
-    """Return whether an attribute is one that the backend has set."""
+    """Return whether an attribute has the value that the database backend gave it."""
     made, value = _as_made(connection.alias), vars(connection)[name]
     return (name in made and made[name] == value) or _is_cached(connection, name)
 
@@ -110,7 +111,7 @@ def _is_cached(connection: Wrapper, name: str) -> bool:
 @cache
 def _as_made(alias: str) -> dict[str, Any]:
     made = _create(alias)
-    made.get_connection_params()  # by which connecting sets some more
+    made.get_connection_params()  # sets some attributes, as connecting does
     return vars(made)
 
 

@@ -1,4 +1,4 @@
-"""Tells who holds the event loop up, while it is held up."""
+"""A thread that watches the event loop, and logs the handler that blocks it."""
 
 import functools
 import inspect
@@ -17,12 +17,12 @@ from django_socketio.sockets.server import SocketServer
 
 logger = get_logger("django_socketio.server")
 
-LOOKS = 10
-"""How often the watchdog looks in the time that it tolerates."""
+CHECKS = 10
+"""Times that the watchdog checks the event loop within ``blocked_after`` seconds."""
 
 HELD = (
-    "The event loop has been held for %.1f seconds by %s; nobody else is served meanwhile. "
-    "django_socketio.in_thread(function) has a function compute in a native thread "
+    "The event loop has been held for %.1f seconds by %s; no other client is served meanwhile. "
+    "django_socketio.in_thread(function) runs a function in a native thread "
     "(SOCKETIO_BLOCKED_AFTER = %s)\n%s"
 )
 
@@ -31,36 +31,36 @@ clock = time.monotonic
 
 
 class Watchdog:
-    """A thread that notices when the event loop of another one does not turn.
+    """A native thread that watches the event loop of the thread which made it.
 
     Args:
-        patience: seconds that it may stand still; 0 has nobody watch.
-        handlers: returns the functions that may be named.
+        blocked_after: seconds for which the event loop may stand still; 0 disables the watchdog.
+        handlers: returns the functions of the handlers, which the log names.
 
     """
 
     def __init__(
-        self, patience: float, handlers: Callable[[], Iterable[Callable[..., Any]]]
+        self, blocked_after: float, handlers: Callable[[], Iterable[Callable[..., Any]]]
     ) -> None:
-        self._patience = patience
+        self._blocked_after = blocked_after
         self._handlers = handlers
-        self._step = patience / LOOKS
+        self._step = blocked_after / CHECKS
         self._thread = get_ident()
         self._timer = get_hub().loop.timer(self._step, self._step or 1.0, ref=False)
         self._stopped = allocate_lock()
         self._turned = clock()
-        """When the event loop last turned."""
+        """The time of the event loop's last turn."""
 
     def start(self, server: SocketServer) -> None:
-        """Begin to watch the event loop of this thread."""
-        if self._patience:
+        """Start to watch."""
+        if self._blocked_after:
             self._turned = clock()
             self._stopped.acquire()
             self._timer.start(self._turn)
             start_thread(self._watch, ())
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop to watch."""
         self._timer.close()
         if self._stopped.locked():
             self._stopped.release()
@@ -71,24 +71,24 @@ class Watchdog:
     # In the thread
 
     def _watch(self) -> None:
-        told = False
+        is_reported = False
         while not self._stopped.acquire(timeout=self._step):
             # The loop turned up to a step before it was held.
             held = clock() - self._turned - self._step
-            if held < self._patience:
-                told = False
-            elif not told:
-                told = True
-                self._tell(held)
+            if held < self._blocked_after:
+                is_reported = False
+            elif not is_reported:
+                is_reported = True
+                self._report(held)
 
-    def _tell(self, held: float) -> None:
+    def _report(self, held: float) -> None:
         try:
             frame = sys._current_frames().get(self._thread)
             if frame is not None and not _is_waiting(frame):
                 stack = Lines("".join(traceback.format_stack(frame)))
-                logger.error(HELD, held, self._culprit(frame), self._patience, stack)
+                logger.error(HELD, held, self._culprit(frame), self._blocked_after, stack)
         except Exception:
-            logger.exception("The watchdog could not tell who holds the event loop up")
+            logger.exception("The watchdog could not report what holds the event loop")
 
     def _culprit(self, frame: FrameType | None) -> str:
         handlers = {_code_of(handler): handler for handler in self._handlers()}
@@ -96,16 +96,16 @@ class Watchdog:
             if frame.f_code in handlers:
                 return f"the handler {name_of(handlers[frame.f_code])}"
             frame = frame.f_back
-        return "something that is no handler"
+        return "code outside of handlers"
 
 
 def _is_waiting(frame: FrameType) -> bool:
-    """Return whether the event loop itself is at work: the process was stopped for a while."""
+    """Return whether the event loop itself runs: then the whole process was stopped for a while."""
     return frame.f_code.co_name == "run" and frame.f_globals.get("__name__") == "gevent.hub"
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """Return the code that a handler's frame runs."""
+    """Return the code object of the frames in which a handler runs; None for built-in functions."""
     handler = inspect.unwrap(handler)
     while isinstance(handler, functools.partial):
         handler = handler.func
