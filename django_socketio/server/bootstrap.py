@@ -38,7 +38,7 @@ def build_server(
     clock: Clock = timers.clock,
     worker_id: str = "",
     can_upgrade: bool = True,
-    signal_owner: object = None,
+    signal_receiver: object = None,
 ) -> SocketServer:
     """Return a server as the settings describe it; it has not started.
 
@@ -47,7 +47,7 @@ def build_server(
         executor: runs the handlers; by default ``SOCKETIO_WORKERS`` greenlets of an event loop.
         clock: tells the time of deadlines; one of its own needs ``server.timers.call_due()``.
         worker_id, can_upgrade: see ``Engine``.
-        signal_owner: see ``SocketServer``.
+        signal_receiver: see ``SocketServer``.
 
     """
     forking.install()
@@ -67,7 +67,7 @@ def build_server(
             connect, limits, deadlines, can_upgrade, worker_id, throttle.welcome
         ),
         services=(logins, *_services_of(executor)),
-        signal_owner=signal_owner,
+        signal_receiver=signal_receiver,
     )
 
 

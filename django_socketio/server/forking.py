@@ -90,7 +90,7 @@ def _begin_anew(server: SocketServer) -> None:
     threads.running.clear()  # the child has no other thread
     grave = forks.bury(server.hub)
     forks.abandon([*forks.descriptors_at(server.addresses), *server.relay.descriptors()])
-    forks.reset_signals(server.signal_owner)
+    forks.reset_signals(server.signal_receiver)
     for pool in server.pools:
         forks.keep(pool.disband(grave))
     _end_with_handler()

@@ -105,17 +105,18 @@ def keep(*things: Any) -> None:
     _inherited.extend(things)
 
 
-def reset_signals(owner: object) -> None:
+def reset_signals(receiver: object) -> None:
     """Give signals the handlers that Python knows of, not those of the parent's event loop.
 
     Args:
-        owner: whose methods handle signals for the server; Python's own take their place.
+        receiver: the object whose methods handle signals for the server. Python's own handlers
+            take the place of these methods.
 
     """
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         handler = signal.getsignal(number)
-        if owner is not None and getattr(handler, "__self__", None) is owner:
+        if receiver is not None and getattr(handler, "__self__", None) is receiver:
             interrupts = number == signal.SIGINT
             handler = signal.default_int_handler if interrupts else signal.SIG_DFL
         if handler is not None:

@@ -68,7 +68,7 @@ class SocketServer:
         refusals: the exception by which handlers refuse; the client is told its text.
         connect: returns the client of a new session.
         services: what starts and stops with the server.
-        signal_owner: the object whose methods handle signals for the server, if there is one.
+        signal_receiver: the object whose methods handle signals for the server, if there is one.
 
     Attributes:
         hub: the hub in whose event loop the server works.
@@ -91,7 +91,7 @@ class SocketServer:
         refusals: type[Exception],
         connect: Connect,
         services: Sequence[Service] = (),
-        signal_owner: object = None,
+        signal_receiver: object = None,
     ) -> None:
         self.limits = limits
         self.timers = timers
@@ -100,9 +100,9 @@ class SocketServer:
         self.pipeline = pipeline
         self.refusals = refusals
         self.services = services
-        self.signal_owner = signal_owner
+        self.signal_receiver = signal_receiver
         self.hub: Any = get_hub()
-        self._thread = get_ident()
+        self._thread_id = get_ident()
         self.open_sockets: WaitSet[Any] = WaitSet()
         self.addresses: list[Any] = []
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
@@ -121,7 +121,7 @@ class SocketServer:
             RelayError: the relay did not take it.
 
         """
-        if get_ident() == self._thread:
+        if get_ident() == self._thread_id:
             return self.channels.publish(envelope)
         return in_loop(self.hub.loop, self.channels.publish, envelope)
 

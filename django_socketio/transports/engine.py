@@ -41,7 +41,7 @@ Welcome = Callable[[EngineRequest], None]
 """Gets each handshake; refuses it with a ``RequestError``."""
 
 Connect = Callable[[Session, Any], Delegate]
-"""Gets a new session and what was given with its handshake; returns who hears of its messages."""
+"""Gets a new session and the site's request of its handshake; returns the session's delegate."""
 
 
 class Engine:
@@ -94,10 +94,10 @@ class Engine:
 
     # Handshakes
 
-    def handshake(self, request: EngineRequest, owner: Any) -> Answer:
-        """Answer a request that names no session; ``owner`` is handed to ``connect``."""
+    def handshake(self, request: EngineRequest, site_request: Any) -> Answer:
+        """Answer a request that names no session; ``connect`` gets ``site_request``."""
         try:
-            return self._handshake(request, owner)
+            return self._handshake(request, site_request)
         except RequestError as error:
             return self._refuse(request, error)
 
@@ -128,7 +128,7 @@ class Engine:
         if self.welcome is not None:
             self.welcome(request)
 
-    def _handshake(self, request: EngineRequest, owner: Any) -> Answer:
+    def _handshake(self, request: EngineRequest, site_request: Any) -> Answer:
         transport = request.transport()
         if request.method != "GET":
             raise RequestError(
@@ -137,20 +137,20 @@ class Engine:
             )
         self._admit(request)
         if transport == WEBSOCKET:
-            return self._open_websocket(request, owner)
-        return self._open_polling(owner)
+            return self._open_websocket(request, site_request)
+        return self._open_polling(site_request)
 
-    def _open_polling(self, owner: Any) -> Answer:
+    def _open_polling(self, site_request: Any) -> Answer:
         sid = self._new_sid()
         transport = PollingTransport(self._limits.max_unsent_bytes)
         upgrades = [WEBSOCKET] if self.can_upgrade else []
         (body,) = self._open_packet(sid, upgrades).render(payload_parts)
-        return Answer(200, body, on_sent=partial(self._begin, sid, transport, owner))
+        return Answer(200, body, on_sent=partial(self.begin, sid, transport, site_request))
 
-    def _open_websocket(self, request: EngineRequest, owner: Any) -> Answer:
+    def _open_websocket(self, request: EngineRequest, site_request: Any) -> Answer:
         def begin(transport: WebSocketTransport, received: bytes) -> None:
             sid = self._new_sid()
-            session = self._begin(sid, transport, owner)
+            session = self.begin(sid, transport, site_request)
             transport.start(session)
             session.send(self._open_packet(sid, []))
             transport.feed(received)
@@ -167,14 +167,15 @@ class Engine:
         packet = open_packet(sid, upgrades, *times, limits.max_message_size)
         return EncodedPacket([engineio.encode(packet)])
 
-    def _begin(
-        self, sid: str, transport: WebSocketTransport | PollingTransport, owner: Any
+    def begin(
+        self, sid: str, transport: WebSocketTransport | PollingTransport, site_request: Any
     ) -> Session:
+        """Begin a session on a transport, which a handshake has opened."""
         limits = self._limits
         protocol = SessionProtocol(limits.ping_interval, limits.ping_timeout, self.clock())
         session = Session(sid, protocol, transport, self)
         self.sessions[sid] = session
-        session.delegate = self._connect(session, owner)
+        session.delegate = self._connect(session, site_request)
         session.timer = self._timers.set(protocol.deadline, session.wake)
         return session
 

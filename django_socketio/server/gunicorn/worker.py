@@ -158,7 +158,7 @@ class Worker(base.Worker):
         self.socket_server = build_server(
             worker_id=self.handoff.worker_id,
             can_upgrade=not self.cfg.is_ssl,
-            signal_owner=self,
+            signal_receiver=self,
         )
         self._warn()
         self.socket_server.start()
