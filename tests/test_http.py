@@ -134,21 +134,21 @@ def test_a_close_answers_the_waiting_get_with_a_noop(server):
 
 
 def test_a_get_that_the_closing_post_overtook_is_answered_with_a_noop_too(server, monkeypatch):
-    monkeypatch.setattr("django_socketio.transports.crossing.CROSSING_TIME", 5)
+    monkeypatch.setattr("django_socketio.transports.polling.LATE_POLL_TIME", 5)
     client = PollingClient(server.port)
     close = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
     closing = raw_request(server.port, close.encode())
-    wait_until_crossing(server, client)
+    wait_until_late_poll(server, client)
     assert get(server.port, client.path) == (200, "6")
     assert response(closing) == (200, "ok")
     assert get(server.port, client.path)[0] == 400
 
 
-def wait_until_crossing(server, client):
+def wait_until_late_poll(server, client):
     import gevent
 
     def wait():
-        while client.sid not in server.socket_server.engine._crossings:
+        while client.sid not in server.socket_server.engine._late_polls:
             gevent.sleep(0.001)
         return True
 

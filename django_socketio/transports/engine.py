@@ -16,7 +16,6 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
 from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.accept import Acceptor, Begin
-from django_socketio.transports.crossing import Crossings
 from django_socketio.transports.encoded import EncodedPacket, payload_parts
 from django_socketio.transports.http import (
     WEBSOCKET,
@@ -27,7 +26,13 @@ from django_socketio.transports.http import (
 )
 from django_socketio.transports.interfaces import WebSocketListener
 from django_socketio.transports.limits import Limits
-from django_socketio.transports.polling import NOOP, EndedError, OverlapError, PollingTransport
+from django_socketio.transports.polling import (
+    NOOP,
+    EndedError,
+    LatePolls,
+    OverlapError,
+    PollingTransport,
+)
 from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import TAKEN, Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
@@ -78,7 +83,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self._accepted: WeakSet[WebSocketTransport] = WeakSet()
         self._accepting = True
-        self._crossings = Crossings()
+        self._late_polls = LatePolls()
 
     def stop(self) -> None:
         """End every session; no new one begins."""
@@ -218,7 +223,7 @@ class Engine:
 
     def _respond(self, request: EngineRequest) -> Answer:
         transport = request.transport()
-        if self._crossings.end_with(request):
+        if self._late_polls.take(request):
             return Answer(200, NOOP)
         session = self._find(request.sid)
         if transport == WEBSOCKET:
@@ -267,7 +272,7 @@ class Engine:
             session.close(Reason.PARSE_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
         if session.protocol.reason is not None and not polled:
-            self._crossings.wait(session.sid)
+            self._late_polls.wait(session.sid)
         return Answer(200, b"ok")
 
     def _feed(self, session: Session, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""HTTP long-polling: a GET waits for what the server has to say, a POST brings what the client has.
+"""HTTP long-polling: a GET waits for packets of the server, a POST carries packets of the client.
 
 https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
 (section "HTTP long-polling")
@@ -16,17 +16,20 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
 from django_socketio.transports.encoded import EncodedPacket, one, payload_parts
+from django_socketio.transports.http import EngineRequest
 from django_socketio.transports.interfaces import TransportListener
 
 MAX_PACKETS_OUT = 16
-"""In one answer: some clients drop the connection at more."""
+"""Highest number of packets in one answer: some clients drop the connection at more."""
 
 NOOP = engineio.payload_part(engineio.encode(Packet(PacketType.NOOP)))
 CLOSE = one(PacketType.CLOSE)
 
-
 LONGEST_POST = 30.0
-"""Seconds for which a POST that comes puts off the end of a session without pongs."""
+"""Seconds for which a POST that is being read delays the end of a session without pongs."""
+
+LATE_POLL_TIME = 0.05
+"""Seconds that a POST with a close packet waits for a poll that was sent before it."""
 
 
 class OverlapError(ProtocolError):
@@ -34,14 +37,14 @@ class OverlapError(ProtocolError):
 
 
 class EndedError(Exception):
-    """The server has ended the session, and has nothing left to say."""
+    """The server has ended the session, and all its packets have been fetched."""
 
 
 class PollingTransport:
-    """The queue of what a polling client has not fetched yet, and its waiting GET.
+    """The queue of packets that a polling client has not fetched yet, and its waiting GET.
 
     Args:
-        max_unsent_bytes: bytes that may wait for the client.
+        max_unsent_bytes: bytes that may be in the queue; a single packet may always be.
 
     """
 
@@ -69,12 +72,12 @@ class PollingTransport:
         self._posting_since = 0.0
         self._refuses = False
         self.probed = False
-        """Whether a WebSocket is about to replace this transport: GETs then wait no more."""
+        """Whether a WebSocket is about to replace this transport: GETs then do not wait."""
         self.closed = False
         self.listener: TransportListener | None = None
 
     def send(self, encoded: EncodedPacket) -> bool:
-        """Keep it for the next GET; False if that cannot be."""
+        """Queue a packet for the next GET; False if the transport is closed, or gets closed."""
         if self.closed:
             return False
         parts = encoded.render(payload_parts)
@@ -94,10 +97,10 @@ class PollingTransport:
             listener.transport_closed(Reason.SLOW_CLIENT, None)
 
     def get(self) -> bytes:
-        """Return the body of a GET's answer; waits until there is something to say.
+        """Wait until there are packets for the client; return the body of the answer to a GET.
 
         Raises:
-            OverlapError: another GET waits already; it is answered with a close packet.
+            OverlapError: another GET is waiting; that one is answered with a close packet.
             EndedError: the server has ended the session.
 
         """
@@ -111,16 +114,16 @@ class PollingTransport:
         return engineio.join_payload(self._take() or [NOOP])
 
     def flush(self) -> None:
-        """Do nothing: what is sent waits for the next GET, or has its answer sent."""
+        """Do nothing: packets wait for the next GET, or have woken the one that waits."""
 
     @property
     def has_unread(self) -> bool:
-        """Whether a POST is being read or taken that may hold a pong, unless it takes too long."""
+        """Whether a POST is being read that may hold a pong, unless that takes too long."""
         return self._posting and clock() - self._posting_since < LONGEST_POST
 
     @property
     def polled(self) -> bool:
-        """Whether a GET waits."""
+        """Whether a GET is waiting."""
         return self._waiting is not None
 
     def _wait(self) -> None:
@@ -136,12 +139,12 @@ class PollingTransport:
         return parts
 
     def release(self) -> None:
-        """Let the waiting GET, if there is one, be answered with what there is, or a noop."""
+        """Have the waiting GET, if there is one, answered with the queued packets, or a NOOP."""
         if self._waiting is not None:
             self._waiting.set()
 
     def drain(self) -> EncodedPacket:
-        """Take all that was not fetched."""
+        """Remove all packets from the queue, and return them as one."""
         contents = [content for _, content in self._queue]
         self._queue.clear()
         self._unsent = 0
@@ -149,10 +152,10 @@ class PollingTransport:
 
     @contextmanager
     def posting(self) -> Iterator[None]:
-        """Note that a POST is being read and taken.
+        """Mark a POST as being read, until the end of a ``with`` block.
 
         Raises:
-            OverlapError: so is another one.
+            OverlapError: another POST is being read.
 
         """
         if self._posting:
@@ -165,13 +168,47 @@ class PollingTransport:
             self._posting = False
 
     def close(self, say_so: bool) -> None:
-        """Answer the waiting GET, with an error if the client does not know (``say_so``).
+        """Close the transport, and have the waiting GET answered.
 
-        A close packet would say so as well, but python-socketio's client takes it for a DISCONNECT
-        and does not come back. All clients do after an error, as after any end of a WebSocket.
+        The answer to a GET is an error then, and not a close packet: python-socketio's client takes
+        a close packet for a DISCONNECT and does not connect again. All clients connect again after
+        an error, as after any end of a WebSocket.
+
+        Args:
+            say_so: whether to tell the client, which has not closed the session itself.
+
         """
         if not self.closed:
             self._refuses = say_so
         self.closed = True
         self.listener = None
         self.release()
+
+
+class LatePolls:
+    """Sessions that their client has closed while one of its polls was still on its way.
+
+    A client that posts a close packet has a poll in flight. That poll may arrive after the POST; it
+    is answered with a NOOP, not with "Session ID unknown".
+    """
+
+    def __init__(self) -> None:
+        self._closed: dict[str, Event] = {}
+
+    def __contains__(self, sid: str) -> bool:
+        """Whether a POST waits for the last poll of a session."""
+        return sid in self._closed
+
+    def take(self, request: EngineRequest) -> bool:
+        """Return whether a request is such a poll. After any request of a session none is."""
+        arrived = self._closed.pop(request.sid, None)
+        if arrived is None or request.method != "GET":
+            return False
+        arrived.set()
+        return True
+
+    def wait(self, sid: str) -> None:
+        """Wait a moment for the last poll of a session."""
+        self._closed[sid] = arrived = Event()
+        arrived.wait(LATE_POLL_TIME)
+        self._closed.pop(sid, None)
