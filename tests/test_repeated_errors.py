@@ -6,7 +6,7 @@ from functools import wraps
 
 import pytest
 
-from django_socketio.concurrency import repeats
+from django_socketio.concurrency import log_limits
 from django_socketio.events import on_error, on_event
 from tests.clients import WebSocketClient
 from tests.waiting import wait_until
@@ -16,7 +16,7 @@ TIMES = 300
 
 @pytest.fixture(autouse=True)
 def _no_clock(monkeypatch):
-    monkeypatch.setattr(repeats, "INTERVAL", 3600.0)
+    monkeypatch.setattr(log_limits, "INTERVAL", 3600.0)
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def test_an_error_that_repeats_is_written_a_few_times_and_counted(server, client
         raise ValueError(text)
 
     assert make_fail(client, "fail", "on purpose") == [{"error": "Internal error"}]
-    assert caplog.text.count("Traceback") == repeats.WRITTEN
+    assert caplog.text.count("Traceback") == log_limits.WRITTEN
     end_interval(server)
-    more = TIMES + 1 - repeats.WRITTEN
+    more = TIMES + 1 - log_limits.WRITTEN
     wait_until(lambda: f"{more} more errors like ValueError('on purpose')" in caplog.text)
     client.ask("fail", "again", id=2)
-    assert caplog.text.count("Traceback") == repeats.WRITTEN + 1
+    assert caplog.text.count("Traceback") == log_limits.WRITTEN + 1
 
 
 def test_errors_of_different_places_are_written_all(client, caplog):
@@ -76,7 +76,7 @@ def test_errors_of_different_places_are_written_all(client, caplog):
     make_fail(client, "first")
     make_fail(client, "second")
     for text in ("of the first", "of the second"):
-        assert caplog.text.count(f"ValueError: {text}") == repeats.WRITTEN
+        assert caplog.text.count(f"ValueError: {text}") == log_limits.WRITTEN
 
 
 def test_other_texts_are_not_other_errors(client, caplog):
@@ -89,7 +89,7 @@ def test_other_texts_are_not_other_errors(client, caplog):
     for number in range(TIMES):
         client.emit("fail", str(number))
     client.ask("fail", "last")
-    assert caplog.text.count("Traceback") == repeats.WRITTEN
+    assert caplog.text.count("Traceback") == log_limits.WRITTEN
 
 
 def test_errors_of_on_error_are_counted_too(client, caplog):
@@ -102,7 +102,7 @@ def test_errors_of_on_error_are_counted_too(client, caplog):
         raise KeyError
 
     make_fail(client, "fail")
-    assert caplog.text.count("A handler of on_error failed") == repeats.WRITTEN
+    assert caplog.text.count("A handler of on_error failed") == log_limits.WRITTEN
 
 
 @pytest.mark.parametrize("args", [(), ("a", "b"), ("a", "b", "c")])
@@ -122,7 +122,7 @@ def test_other_arguments_than_the_handler_takes_are_told_in_a_line(client, caplo
     assert isinstance(errors[0], TypeError)
     assert "Traceback" not in caplog.text
     lines = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len(lines) == repeats.WRITTEN
+    assert len(lines) == log_limits.WRITTEN
     assert f"does not take the {len(args)} argument(s) that the client sent" in lines[0]
     assert size_of(caplog) < 5_000
 
@@ -139,7 +139,7 @@ def test_wrong_arguments_of_one_handler_do_not_hide_those_of_another(client, cap
     make_fail(client, "first", 1)
     make_fail(client, "second", 1)
     for name in ("first", "second"):
-        assert caplog.text.count(f"<locals>.{name}(") == repeats.WRITTEN
+        assert caplog.text.count(f"<locals>.{name}(") == log_limits.WRITTEN
 
 
 def test_an_answer_with_other_arguments_is_told_in_a_line(client, caplog):

@@ -8,7 +8,7 @@ import time
 import gevent
 import pytest
 
-from django_socketio.concurrency import repeats
+from django_socketio.concurrency import log_limits
 from django_socketio.server import deadlines
 from tests.clients import PollingClient, raw_request, response
 from tests.waiting import wait_until
@@ -143,9 +143,9 @@ def test_a_client_that_breaks_off_within_a_head_writes_nothing(server, sent, cap
 
 
 def test_clients_cannot_fill_the_log_with_requests_that_are_none(server, caplog):
-    for _ in range(2 * repeats.WRITTEN):
+    for _ in range(2 * log_limits.WRITTEN):
         ends(raw_request(server.port, b"no request\r\n\r\n"))
-    assert [record.levelname for record in faults(caplog)] == ["WARNING"] * repeats.WRITTEN
+    assert [record.levelname for record in faults(caplog)] == ["WARNING"] * log_limits.WRITTEN
     server.stop()  # which ends the interval
-    more = f"{repeats.WRITTEN} more like this within 10 s: Invalid request"
+    more = f"{log_limits.WRITTEN} more like this within 10 s: Invalid request"
     wait_until(lambda: more in caplog.text)

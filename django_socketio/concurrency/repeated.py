@@ -6,8 +6,8 @@ of others.
 
 from functools import partial
 
-from django_socketio.concurrency import hub_log, repeats
-from django_socketio.concurrency.repeats import Repeats
+from django_socketio.concurrency import hub_log, log_limits
+from django_socketio.concurrency.log_limits import Repeats
 from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import get_logger
 
@@ -48,7 +48,7 @@ class RepeatedErrors:
 
 def _tell(more: int, example: str) -> None:
     hub_log.error(
-        "%s more errors like %s within %.0f s", more, example, repeats.INTERVAL, to=logger
+        "%s more errors like %s within %.0f s", more, example, log_limits.INTERVAL, to=logger
     )
 
 

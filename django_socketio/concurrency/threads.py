@@ -17,8 +17,8 @@ from gevent import monkey
 from gevent.threadpool import ThreadPool
 
 from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.log_limits import Once
 from django_socketio.concurrency.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
-from django_socketio.concurrency.repeats import Once
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
 

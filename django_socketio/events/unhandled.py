@@ -1,7 +1,7 @@
 """The log of events that no handler takes; under DEBUG it lists the handlers of the namespace."""
 
 from django_socketio import events
-from django_socketio.concurrency.repeats import Once
+from django_socketio.concurrency.log_limits import Once
 from django_socketio.events.handlers import DispatchedSocket
 from django_socketio.logs import get_logger
 

@@ -4,8 +4,8 @@ import logging
 from functools import partial
 from typing import Any
 
-from django_socketio.concurrency import hub_log, repeats
-from django_socketio.concurrency.repeats import Repeats
+from django_socketio.concurrency import hub_log, log_limits
+from django_socketio.concurrency.log_limits import Repeats
 from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import printable
 
@@ -43,7 +43,7 @@ class ClientFaults:
 
     def _tell(self, level: int, more: int, example: str) -> None:
         text = "%s more like this within %.0f s: %s"
-        hub_log.say(self._log.log, level, text, more, repeats.INTERVAL, example)
+        hub_log.say(self._log.log, level, text, more, log_limits.INTERVAL, example)
 
 
 def _text(message: str, args: tuple[object, ...]) -> str:

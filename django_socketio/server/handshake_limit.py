@@ -2,7 +2,7 @@
 
 from gevent.lock import BoundedSemaphore
 
-from django_socketio.concurrency.repeats import Every
+from django_socketio.concurrency.log_limits import Every
 from django_socketio.logs import get_logger
 from django_socketio.server import database
 from django_socketio.server.endpoints import Endpoints

@@ -1,6 +1,6 @@
 """Limits of log entries that clients can cause as often as they like."""
 
-from django_socketio.concurrency.repeats import Every, Once
+from django_socketio.concurrency.log_limits import Every, Once
 
 
 def test_once_allows_one_entry_of_each_of_so_many_kinds():
