@@ -21,8 +21,8 @@ COMPILED = """
     protocol/socketio/packets protocol/socketio/payloads
     protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
     protocol/websocket/utf8
-    sockets/acknowledging sockets/acks sockets/client sockets/encoder sockets/lifecycle
-    sockets/server
+    sockets/acks sockets/client sockets/encoder sockets/lifecycle
+    sockets/replies sockets/server
     transports/deflating transports/encoded transports/interfaces transports/polling
     transports/receiving transports/session transports/websocket transports/write_batch
 """

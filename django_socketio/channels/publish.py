@@ -8,7 +8,7 @@ from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
 from django_socketio.exceptions import NoSocket
-from django_socketio.protocol.socketio.names import check_event, check_namespace
+from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
@@ -92,7 +92,7 @@ def publish(envelope: Envelope) -> int:
 
 
 def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:
-    check_event(event)
+    check_event_name(event)
     received = publish(Envelope(topics, namespace, event, (message,)))
     if not received:
         raise NoSocket(missing)

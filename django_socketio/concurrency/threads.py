@@ -103,11 +103,11 @@ running: dict[int, Call] = {}
 """What runs in native threads of ours just now, by the thread's ident."""
 
 
-def refuse(what: str) -> None:
-    """Raise ThreadError if a function of ``in_thread`` calls this; ask only if any is ``running``.
+def forbid(what: str) -> None:
+    """Forbid a use by functions of ``in_thread``. Call this only if any function is ``running``.
 
     Raises:
-        ThreadError: ``what`` cannot be used in a native thread.
+        ThreadError: such a function called this; ``what`` cannot be used in a native thread.
 
     """
     call = running.get(get_ident())
@@ -128,7 +128,7 @@ def guard_logging() -> None:
 
     def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
         if running:
-            refuse("logging")
+            forbid("logging")
         return make_record(*args, **kwargs)
 
     if monkey.is_module_patched("threading"):

@@ -12,7 +12,7 @@ from typing import Any
 from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.protocol import json
 from django_socketio.protocol.socketio import packets as socketio
-from django_socketio.protocol.socketio.names import check_event
+from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.relay.envelope import EncodedData, Envelope, EnvelopeKind, StreamPosition
 from django_socketio.relay.topics import topic_of_key
@@ -81,7 +81,7 @@ def encode_data(envelope: Envelope, default: json.Default | None = None) -> Enco
 
 
 def _event_data(envelope: Envelope, default: json.Default | None) -> EncodedData:
-    check_event(envelope.name)
+    check_event_name(envelope.name)
     if envelope.namespace != "/":  # as most are
         _check_namespace(envelope.namespace)
     text, attachments = socketio.encode_data([envelope.name, *envelope.args], default)

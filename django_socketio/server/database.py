@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from greenlet import getcurrent, greenlet
 
-from django_socketio.concurrency.threads import refuse, running
+from django_socketio.concurrency.threads import forbid, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.worker import Worker, forget_locals, linked
 from django_socketio.concurrency.workers import Workers
@@ -55,7 +55,7 @@ _opened_for_asyncio: set[str] = set()
 
 def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if running:
-        _refuse(connection)
+        _close_forbidden(connection)
     greenlet = getcurrent()
     if isinstance(greenlet, Worker):
         parking.watch(connection)
@@ -76,10 +76,10 @@ def _is_asgirefs(greenlet: greenlet) -> bool:
     return isinstance(greenlet, gevent.Greenlet) and current_thread() in threads
 
 
-def _refuse(connection: BaseDatabaseWrapper) -> None:
+def _close_forbidden(connection: BaseDatabaseWrapper) -> None:
     """Close a connection that a function of ``in_thread`` has opened, and raise ThreadError."""
     try:
-        refuse(f"the database {connection.alias!r}")
+        forbid(f"the database {connection.alias!r}")
     except ThreadError:
         connection.close()
         if connection.connection is not None:

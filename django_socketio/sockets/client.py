@@ -9,8 +9,8 @@ from django_socketio.concurrency.timers import Timer
 from django_socketio.exceptions import MisplacedAttachment, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
-from django_socketio.sockets import acknowledging
-from django_socketio.sockets.lifecycle import Login, SocketLifecycle
+from django_socketio.sockets import replies
+from django_socketio.sockets.lifecycle import LoginState, SocketLifecycle
 from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
@@ -43,7 +43,9 @@ class Client:
         "login",
     )
 
-    def __init__(self, server: SocketServer, session: Session, request: Any, login: Login) -> None:
+    def __init__(
+        self, server: SocketServer, session: Session, request: Any, login: LoginState
+    ) -> None:
         self._server = server
         self._session = session
         self._request = request
@@ -101,7 +103,7 @@ class Client:
         self._size = 0
         lifecycle = self._lifecycles.get(error.packet.namespace)
         if lifecycle is not None:
-            acknowledging.refuse(lifecycle.socket, self._server.encoder, error.packet, str(error))
+            replies.refuse_packet(lifecycle.socket, self._server.encoder, error.packet, str(error))
         elif error.packet.namespace not in self._left:
             raise error
 
@@ -134,7 +136,7 @@ class Client:
         return self._share
 
     def _refuse_connect(self, namespace: str, message: str) -> None:
-        acknowledging.refuse_connect(self._session, self._server.encoder, namespace, message)
+        replies.refuse_connect(self._session, self._server.encoder, namespace, message)
 
     def _replace(self, name: str) -> None:
         """End the socket that is connected to a namespace, or about to be, if there is one.

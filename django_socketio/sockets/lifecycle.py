@@ -16,7 +16,7 @@ from django_socketio.exceptions import ChannelError, ProtocolError, WrongArgumen
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.sockets.acknowledging import (
+from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
     acknowledge,
@@ -34,7 +34,7 @@ CALLING_FACTOR = 10
 answer in ``socket.call``."""
 
 
-class Login(Protocol):
+class LoginState(Protocol):
     """The login that a client connected with."""
 
     over: bool
@@ -44,10 +44,10 @@ class Login(Protocol):
         """Note that the client is over, and its last handler has run."""
 
 
-class ClientOfSockets(Protocol):
-    """The part of a ``Client`` that the lifecycles of its sockets use."""
+class SocketOwner(Protocol):
+    """The client that a socket belongs to."""
 
-    login: Login
+    login: LoginState
 
     def forget(self, lifecycle: "SocketLifecycle") -> None:
         """Dispatch no more packets to this lifecycle."""
@@ -91,7 +91,7 @@ class SocketLifecycle:
         session: Session,
         request: Any,
         packet: Packet,
-        client: ClientOfSockets,
+        client: SocketOwner,
         executor: Pool,
     ) -> None:
         self._server = server

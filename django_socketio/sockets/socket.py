@@ -6,11 +6,11 @@ from gevent.event import AsyncResult
 
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.registry import Backlog
-from django_socketio.concurrency.threads import refuse, running
+from django_socketio.concurrency.threads import forbid, running
 from django_socketio.events.interfaces import PublicSession
 from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.protocol.socketio.names import check_event
+from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
@@ -116,8 +116,8 @@ class Socket:
 
         """
         if running:
-            refuse("socket.emit")
-        check_event(event)
+            forbid("socket.emit")
+        check_event_name(event)
         if self.disconnect_reason is not None:
             return False
         if callback is None:
@@ -138,8 +138,8 @@ class Socket:
 
         """
         if running:
-            refuse("socket.call")
-        check_event(event)
+            forbid("socket.call")
+        check_event_name(event)
         self._server.calls.check_caller()
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
@@ -200,13 +200,13 @@ class Socket:
 
         """
         if running:
-            refuse("socket.subscribe")
+            forbid("socket.subscribe")
         return self.subscriptions.join(channel)
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; return False if it was not on it. Runs no handlers."""
         if running:
-            refuse("socket.unsubscribe")
+            forbid("socket.unsubscribe")
         return self.subscriptions.leave(channel)
 
     # Sending to others
@@ -261,8 +261,8 @@ class Socket:
         self, topics: tuple[Topic, ...], message: Any, event: str, exclude: str | None = None
     ) -> None:
         if running:
-            refuse("socket.broadcast")
-        check_event(event)
+            forbid("socket.broadcast")
+        check_event_name(event)
         if topics:
             envelope = Envelope(topics, self.namespace, event, (message,), exclude)
             self._server.channels.publish(envelope)
@@ -272,7 +272,7 @@ class Socket:
     def disconnect(self) -> None:
         """End the connection to this namespace; the client is told, and does not come back."""
         if running:
-            refuse("socket.disconnect")
+            forbid("socket.disconnect")
         if self.deliver(self._encoder.packet(Packet(PacketType.DISCONNECT, self.namespace))):
             self._lifecycle.end(Reason.SERVER_LEFT)
 

@@ -4,7 +4,7 @@ from django_socketio.exceptions import EventError
 from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 
 
-def check_event(event: str) -> None:
+def check_event_name(event: str) -> None:
     """Check the name of an event that is to be sent.
 
     Raises:

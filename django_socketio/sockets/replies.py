@@ -1,8 +1,9 @@
-"""The answers to packets of clients: ACKs, and refusals of events and of CONNECTs."""
+"""The replies to packets of clients: ACKs, and refusals of events and of CONNECTs."""
 
 from typing import Any
 
 from django_socketio.concurrency import hub_log
+from django_socketio.events.subscribing import PERMISSION_DENIED
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.encoder import Encoder
@@ -12,10 +13,10 @@ from django_socketio.transports.session import Session
 logger = get_logger("django_socketio.sockets")
 
 INTERNAL_ERROR = "Internal error"
-"""The error that clients are told where a handler has failed."""
+"""The error that clients receive if a handler failed."""
 
 WRONG_ARGUMENTS = "Wrong number of arguments"
-"""The error that clients are told where a handler takes other arguments than they sent."""
+"""The error that clients receive if they sent other arguments than the handler takes."""
 
 
 def acknowledge(socket: Socket, encoder: Encoder, id: int, args: list[Any]) -> None:
@@ -28,8 +29,8 @@ def acknowledge(socket: Socket, encoder: Encoder, id: int, args: list[Any]) -> N
     socket.deliver(encoder.packet(Packet(PacketType.ACK, socket.namespace, args, id)))
 
 
-def refuse(socket: Socket, encoder: Encoder, packet: Packet, problem: str) -> None:
-    """Refuse an event, and say so in its ACK, or an answer of the client, which then is none."""
+def refuse_packet(socket: Socket, encoder: Encoder, packet: Packet, problem: str) -> None:
+    """Log that an EVENT or an ACK of the client is refused, and send the ACK of an EVENT."""
     if packet.type is PacketType.ACK:
         return hub_log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
     hub_log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
@@ -44,5 +45,5 @@ def refuse_connect(session: Session, encoder: Encoder, namespace: str, message: 
 
 
 def refusal_text(refusal: Exception) -> str:
-    """Return the text that a client is told where a handler refuses."""
-    return str(refusal) or "Permission denied"
+    """Return the text for the client of an exception by which a handler refuses."""
+    return str(refusal) or PERMISSION_DENIED
