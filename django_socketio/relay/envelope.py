@@ -1,9 +1,9 @@
 """Envelopes: messages on their way between processes, and their places in the logs of topics."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from os import urandom
 from typing import Any, NamedTuple
 
 from django_socketio.logs import get_logger
@@ -28,6 +28,11 @@ class EnvelopeKind(StrEnum):
     """An answer to a call. No process sends one yet."""
 
 
+def new_id() -> str:
+    """Return an id that no other message has, whichever process made it."""
+    return urandom(8).hex()
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """A message on its way to the subscribers of its topics; each gets it once.
@@ -49,7 +54,7 @@ class Envelope:
     args: tuple[Any, ...]
     exclude: str | None = None
     kind: EnvelopeKind = EnvelopeKind.EVENT
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = field(default_factory=new_id)
 
 
 class StreamPosition(NamedTuple):

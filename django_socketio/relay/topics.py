@@ -66,10 +66,15 @@ class Topic(NamedTuple):
         return _POLICIES[self.kind]
 
     def __str__(self) -> str:
-        # A namespace holds no comma (Socket.IO v5, "Packet encoding"): no two topics share a key.
-        if self.name:
-            return f"{self.kind},{self.namespace},{self.name}"
-        return f"{self.kind},{self.namespace}"
+        return key_of_topic(self)
+
+
+@lru_cache(1024)
+def key_of_topic(topic: Topic) -> str:
+    """Return the key of a topic."""
+    # A namespace holds no comma (Socket.IO v5, "Packet encoding"): no two topics share a key.
+    kind, namespace, name = topic
+    return f"{kind},{namespace},{name}" if name else f"{kind},{namespace}"
 
 
 @lru_cache(1024)
@@ -132,7 +137,7 @@ class Retentions(NamedTuple):
 
     def of(self, topic: Topic) -> Retention:
         """Return the retention of a topic."""
-        if not topic.policy.has_log:
+        if not _POLICIES[topic.kind].has_log:
             return NO_LOG
         for rule in self.rules:
             if rule.kind is topic.kind and rule.pattern.search(topic.name):

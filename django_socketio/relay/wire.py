@@ -15,7 +15,7 @@ from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.relay.envelope import EncodedData, Envelope, EnvelopeKind, StreamPosition
-from django_socketio.relay.topics import topic_of_key
+from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
 
 VERSION = 2
 MAX_ATTACHMENTS = 1_000_000_000
@@ -23,6 +23,11 @@ MAX_ATTACHMENTS = 1_000_000_000
 
 MAX_DEPTH = 250
 """Levels of lists and objects in a message: JSON's writers write as many on whichever stack."""
+
+
+_KINDS = {kind.value: kind for kind in EnvelopeKind}
+_EVENT = EnvelopeKind.EVENT.value
+_PLAIN = Decoder(MAX_ATTACHMENTS)
 
 
 class UnknownKind(Exception):
@@ -57,10 +62,15 @@ def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
 
 def _encode_event(envelope: Envelope, default: json.Default | None) -> bytes:
     text, attachments = _event_data(envelope, default)
-    content = _header(envelope)
-    content["exclude"] = envelope.exclude
-    content["packet"] = socketio.event_header(envelope.namespace, None, len(attachments)) + text
-    content["attachments"] = [b64encode(data).decode() for data in attachments]
+    content = {
+        "version": VERSION,
+        "kind": _EVENT,
+        "id": envelope.id,
+        "topics": [*map(key_of_topic, envelope.topics)],
+        "exclude": envelope.exclude,
+        "packet": socketio.event_header(envelope.namespace, None, len(attachments)) + text,
+        "attachments": [b64encode(data).decode() for data in attachments],
+    }
     return json.dumps(content).encode()
 
 
@@ -91,22 +101,18 @@ def _event_data(envelope: Envelope, default: json.Default | None) -> EncodedData
 
 def _encode_command(envelope: Envelope, default: json.Default | None) -> bytes:
     _check_types((envelope.namespace, envelope.name), str)
-    content = _header(envelope)
-    content["namespace"] = envelope.namespace
-    content["name"] = envelope.name
-    content["args"] = envelope.args
+    content = {
+        "version": VERSION,
+        "kind": envelope.kind.value,
+        "id": envelope.id,
+        "topics": [*map(key_of_topic, envelope.topics)],
+        "namespace": envelope.namespace,
+        "name": envelope.name,
+        "args": envelope.args,
+    }
     text = json.dumps(content, default)
     _check_depth(text)
     return text.encode()
-
-
-def _header(envelope: Envelope) -> dict[str, Any]:
-    return {
-        "version": VERSION,
-        "kind": envelope.kind,
-        "id": envelope.id,
-        "topics": [str(topic) for topic in envelope.topics],
-    }
 
 
 def decode(data: bytes) -> Envelope:
@@ -137,39 +143,41 @@ def _other_version(version: Any) -> str:
 
 def _envelope(content: dict[str, Any], text: str) -> Envelope:
     kind, id, keys = content["kind"], content["id"], content["topics"]
+    _check_types((id, kind), str)
     _check_types((keys,), list)
-    _check_types((kind, id, *keys), str)
     known = _KINDS.get(kind)
     if known is None:
         raise UnknownKind(kind, id)
+    # Topics of kinds that only newer processes know are left out: this one subscribes to none.
     topics = tuple([topic for topic in map(topic_of_key, keys) if topic is not None])
-    decode_content = _event if known is EnvelopeKind.EVENT else _command
-    namespace, name, args, exclude = decode_content(content, text)
-    return Envelope(topics, namespace, name, tuple(args), exclude, known, id)
+    if kind == _EVENT:
+        return _event(content, topics, id)
+    return _command(content, topics, id, known, text)
 
 
-_KINDS = {kind.value: kind for kind in EnvelopeKind}
-
-
-def _event(content: dict[str, Any], text: str) -> tuple[str, str, list[Any], str | None]:
+def _event(content: dict[str, Any], topics: tuple[Topic, ...], id: str) -> Envelope:
     packet, exclude = _packet(content["packet"], content["attachments"]), content["exclude"]
-    _check_types(("" if exclude is None else exclude,), str)
+    if exclude is not None:
+        _check_types((exclude,), str)
     name, *args = packet.data
-    return packet.namespace, name, args, exclude
+    return Envelope(topics, packet.namespace, name, tuple(args), exclude, EnvelopeKind.EVENT, id)
 
 
-def _command(content: dict[str, Any], text: str) -> tuple[str, str, list[Any], None]:
+def _command(
+    content: dict[str, Any], topics: tuple[Topic, ...], id: str, kind: EnvelopeKind, text: str
+) -> Envelope:
     namespace, name, args = content["namespace"], content["name"], content["args"]
     _check_types((namespace, name), str)
     _check_types((args,), list)
     _check_depth(text)
-    return namespace, name, args, None
+    return Envelope(topics, namespace, name, tuple(args), kind=kind, id=id)
 
 
 def _packet(text: str, attachments: list[str]) -> Packet:
     _check_types((attachments,), list)
-    decoder = Decoder(MAX_ATTACHMENTS)
     _check_depth(text)
+    # An event without attachments leaves nothing in a decoder: all threads can use the same one.
+    decoder = Decoder(MAX_ATTACHMENTS) if attachments or text[:1] != "2" else _PLAIN
     packet = decoder.feed(text)
     for attachment in attachments:
         packet = decoder.feed(b64decode(attachment, validate=True))

@@ -1,6 +1,6 @@
 """The names of a site's keys and channels in Redis."""
 
-from django_socketio.relay.topics import Topic, topic_of_key
+from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
 
 
 class Keyspace:
@@ -25,6 +25,11 @@ class Keyspace:
         self._before = prefix + ":{"
         self._after = "}" + (str(database) if database else "")
 
+    def names(self, topic: Topic) -> tuple[str, str, str]:
+        """Return the channel of a topic, and the keys of its position and of its log."""
+        tag = self._before + key_of_topic(topic)
+        return tag + self._after, tag + "}:position", tag + "}:log"
+
     def channel(self, topic: Topic) -> str:
         """Return the Redis channel of a topic."""
         return f"{self._before}{topic}{self._after}"
@@ -35,7 +40,8 @@ class Keyspace:
 
     def keys(self, topic: Topic) -> tuple[str, str]:
         """Return the keys of a topic's position and of its log."""
-        return f"{self._before}{topic}}}:position", f"{self._before}{topic}}}:log"
+        _, position, log = self.names(topic)
+        return position, log
 
     def shared(self, topic: Topic, id: str) -> str:
         """Return the key of a message that several topics share, in the slot of one of them."""

@@ -1,9 +1,8 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
-import secrets
 import time
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Sequence
+from os import urandom
 from typing import Protocol
 
 import redis
@@ -140,20 +139,26 @@ class RedisPublisher:
     def _send(self, topics: Sequence[Topic], message: bytes, shared: str | None) -> int:
         # Before this side gives up, so that what it was told has failed never arrives.
         deadline = time.monotonic() + 0.9 * self._timeout + (self._offset or 0.0)
-        keys = [key for topic in topics for key in self._keyspace.keys(topic)]
+        keys: list[str] = []
+        channels: list[str] = []
+        for topic in topics:
+            channel, position, log = self._keyspace.names(topic)
+            channels.append(channel)
+            keys += (position, log)
         if shared is not None:
             keys.append(shared)
-        channels = [self._keyspace.channel(topic) for topic in topics]
-        how = (secrets.token_hex(6), f"{deadline:.6f}", self._command)
+        how = (urandom(6).hex(), f"{deadline:.6f}", self._command)
         args: list[bytes | str] = [message, *how, *channels, *self._retention(topics)]
         return int(self._script(keys=keys, args=args))
 
-    def _retention(self, topics: Sequence[Topic]) -> Iterable[bytes]:
+    def _retention(self, topics: Sequence[Topic]) -> Sequence[bytes]:
         """Return what the logs keep, as the script takes it: once, or for each topic."""
+        if len(topics) == 1:
+            return self._encode(self._retentions.of(topics[0]))
         retentions = [self._retentions.of(topic) for topic in topics]
-        if len(topics) == 1 or len({*retentions}) == 1:
+        if len({*retentions}) == 1:
             return self._encode(retentions[0])
-        return chain.from_iterable(map(self._encode, retentions))
+        return [number for retention in retentions for number in self._encode(retention)]
 
     def _encode(self, retention: Retention) -> tuple[bytes, ...]:
         encoded = self._encoded.get(retention)
