@@ -12,7 +12,7 @@ from django_socketio import RelayError
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis.relay import Options, RedisRelay
-from django_socketio.relay.topics import Retention, Retentions, channel_topic
+from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, channel_topic
 from tests.redis_server import ALL, DEFAULT, RedisServer, has, program
 from tests.relay.cluster import RedisCluster
 from tests.waiting import wait_until
@@ -165,10 +165,10 @@ class Stream(threading.Thread):
         self.join()
 
 
-def options_of(url, log_size=1000, log_bytes=1_000_000, log_seconds=60.0, rules=(), **options):
-    """Return the options of a relay, whose logs keep that much unless a rule says otherwise."""
-    retentions = Retentions(Retention(log_size, log_bytes, log_seconds), rules)
-    return Options(url, retentions=retentions, **options)
+def options_of(url, log_size=1000, log_bytes=1_000_000, log_seconds=60.0, **options):
+    """Return the options of a relay, whose logs keep that much unless told otherwise."""
+    retentions = Retentions(Retention(log_size, log_bytes, log_seconds))
+    return Options(url, **{"retentions": retentions, **options})
 
 
 @contextmanager
@@ -251,12 +251,16 @@ def server(request):
     return request.getfixturevalue(of_kind[kind])(name) if name else None
 
 
+def new_memory(listen=True, retentions=DEFAULT_RETENTIONS):
+    return MemoryRelay(retentions=retentions), Inbox()
+
+
 @pytest.fixture
 def new_relay(server, request):
     """Make relays on that server, each with an inbox."""
     keys = (b"key",) if "signed" in request.node.callspec.params["server"] else ()
     if server is None:
-        yield lambda: (MemoryRelay(retentions=Retentions()), Inbox())
+        yield new_memory
     else:
         with relays_at(server.url, prefix=secrets.token_hex(4), signing_keys=keys) as new:
             yield new

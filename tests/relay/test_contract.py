@@ -1,14 +1,28 @@
 """What every relay does: each test runs with all of them."""
 
+import logging
+import re
 import threading
 
 import pytest
 
+from django_socketio.channels.registry import Channels
 from django_socketio.exceptions import EventError
-from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.envelope import Envelope, EnvelopeKind, LogRange, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.topics import (
+    NO_LOG,
+    Retention,
+    RetentionRule,
+    Retentions,
+    Topic,
+    TopicKind,
+    channel_topic,
+    everyone_topic,
+    socket_topic,
+)
 from django_socketio.relay.wire import MAX_DEPTH
+from django_socketio.sockets.encoder import Encoder
 from tests.relay.conftest import KINDS, A, B, Stream, message
 from tests.relay.refused import NAMES, REFUSED, nested
 from tests.waiting import wait_until
@@ -188,3 +202,195 @@ def test_a_relay_names_its_place_without_user_and_password(server, new_relay):
 
 def test_the_relay_within_a_process_names_the_setting_that_connects_several():
     assert "SOCKETIO_RELAY_URL" in str(MemoryRelay())
+
+
+# Positions, and what can be read again
+
+
+def test_each_message_of_a_topic_has_the_next_position(pair):
+    (here, _), (there, inbox) = pair
+    for topic in (A, B):
+        there.subscribe(topic, inbox.deliver)
+    for number in range(10):
+        here.publish(message(number, A))
+        here.publish(message(number, B))
+    inbox.wait(lambda: len(inbox.deliveries) == 20)
+    for topic in (A, B):
+        positions = [one.position for one in inbox.deliveries if one.topic == topic]
+        assert [position.offset for position in positions] == list(range(1, 11))
+        assert len({position.epoch for position in positions}) == 1
+        assert here.position(topic) == there.position(topic) == positions[-1]
+
+
+def test_a_message_for_several_topics_has_a_position_in_each(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    there.subscribe(B, inbox.deliver)
+    here.publish(message("b", B))
+    here.publish(message("both", A, B))
+    here.publish(message("a", A))
+    inbox.wait_for("a")
+    assert [one.envelope.args[0] for one in here.read(A).deliveries] == ["both", "a"]
+    assert [one.envelope.args[0] for one in here.read(B).deliveries] == ["b", "both"]
+    assert [one.position.offset for one in here.read(B).deliveries] == [1, 2]
+
+
+def test_an_idle_topic_has_no_position_and_nothing_to_read(pair):
+    (here, _), _ = pair
+    assert here.position(A) is None
+    assert here.read(A) == LogRange((), None, is_complete=True)
+    # What came after a position that is not known any more, nobody can say.
+    assert here.read(A, StreamPosition("ended", 5)) == LogRange((), None, is_complete=False)
+
+
+def test_what_was_delivered_can_be_read_again(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    values = ["text", b"bytes", {"a": [1, b"c"]}, None]
+    for value in values:
+        here.publish(message(value))
+    here.publish(Envelope((A,), "/admin", "typing", ("x", 1), exclude="someone"))
+    inbox.wait(lambda: len(inbox.deliveries) == 5)
+    read = there.read(A)
+    assert [as_read(one) for one in read.deliveries] == [*map(as_read, inbox.deliveries)]
+    assert (read.position, read.is_complete) == (inbox.deliveries[-1].position, True)
+
+
+def as_read(delivery):
+    return delivery.envelope, delivery.topic, delivery.position
+
+
+def published(here, inbox, count):
+    """Publish numbers on A; return their positions."""
+    for number in range(1, count + 1):
+        here.publish(message(number))
+    inbox.wait(lambda: len(inbox.deliveries) == count)
+    return [one.position for one in inbox.deliveries]
+
+
+def contents(read):
+    return [one.envelope.args[0] for one in read.deliveries]
+
+
+def test_a_topic_is_read_from_a_position_up_to_a_limit(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    positions = published(here, inbox, 10)
+    for after, limit, expected in [
+        (None, None, range(1, 11)),
+        (None, 3, range(1, 4)),
+        (positions[3], None, range(5, 11)),
+        (positions[3], 2, range(5, 7)),
+        (positions[3], 100, range(5, 11)),
+        (positions[9], None, ()),
+        (positions[3], 0, ()),
+    ]:
+        read = here.read(A, after, limit)
+        assert (contents(read), read.is_complete) == (list(expected), True), (after, limit)
+        assert read.position == positions[9]
+
+
+def test_a_position_that_the_topic_does_not_know_reads_no_complete_range(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    positions = published(here, inbox, 3)
+    of_another_epoch = here.read(A, StreamPosition("ended", 2))
+    assert (contents(of_another_epoch), of_another_epoch.is_complete) == ([1, 2, 3], False)
+    beyond = here.read(A, StreamPosition(positions[0].epoch, 7))
+    assert (contents(beyond), beyond.is_complete) == ([], False)
+
+
+@pytest.mark.parametrize("server", KINDS, indirect=True)
+def test_a_range_whose_beginning_was_let_go_is_not_complete(server, new_relay):
+    relay, inbox = new_relay(retentions=Retentions(Retention(messages=10)))
+    relay.subscribe(A, inbox.deliver)
+    positions = published(relay, inbox, 300)
+    everything = relay.read(A)
+    assert not everything.is_complete
+    assert contents(everything) == [*range(301 - len(everything.deliveries), 301)]
+    first = everything.deliveries[0].position.offset
+    assert 10 <= len(everything.deliveries) < 300
+    assert relay.read(A, positions[first - 2]).is_complete
+    assert not relay.read(A, positions[first - 3]).is_complete
+
+
+def test_a_log_ends_with_its_topic_and_another_epoch_begins(new_relay):
+    relay, inbox = new_relay(retentions=Retentions(Retention(seconds=0.2)))
+    relay.subscribe(A, inbox.deliver)
+    (first,) = published(relay, inbox, 1)
+    wait_until(lambda: relay.position(A) is None)
+    assert relay.read(A, first) == LogRange((), None, is_complete=False)
+    relay.publish(message("later"))
+    inbox.wait_for("later")
+    second = inbox.deliveries[-1].position
+    assert second.epoch != first.epoch and second.offset == 1
+
+
+def test_each_topic_has_the_retention_of_the_first_rule_for_it(new_relay):
+    rules = (
+        RetentionRule(TopicKind.CHANNEL, re.compile("^none"), NO_LOG),
+        RetentionRule(TopicKind.CHANNEL, re.compile("^two"), Retention(messages=1, seconds=0.2)),
+    )
+    relay, inbox = new_relay(retentions=Retentions(rules=rules))
+    none, two, other = topics = [channel_topic("/", name) for name in ("none", "two", "other")]
+    for topic in topics:
+        relay.subscribe(topic, inbox.deliver)
+    for content in ["x" * 10, "y" * 2000]:  # the long one is kept once for all topics
+        assert relay.publish(message(content, *topics)) >= 1
+        inbox.wait_for(content)
+    assert relay.position(none) is None
+    wait_until(lambda: relay.position(two) is None)
+    assert contents(relay.read(other)) == ["x" * 10, "y" * 2000]
+    assert [one.offset for one in (relay.position(other),)] == [2]
+
+
+def test_messages_without_a_log_have_no_position(new_relay):
+    relay, inbox = new_relay(retentions=Retentions(NO_LOG))
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("m"))
+    inbox.wait_for("m")
+    assert inbox.deliveries[0].position is None
+    assert relay.read(A) == LogRange((), None, is_complete=True)
+
+
+# Kinds of messages
+
+
+def test_a_control_message_travels_as_what_it_is(pair):
+    (here, _), (there, inbox) = pair
+    logins = Topic(TopicKind.CONTROL, name="logins")
+    there.subscribe(logins, inbox.deliver)
+    sent = Envelope((logins,), "", "session ended", ("a", {"b": [1]}), kind=EnvelopeKind.CONTROL)
+    assert here.publish(sent) == 1
+    inbox.wait(lambda: inbox.deliveries)
+    assert inbox.envelopes == [sent]
+    assert [one.envelope for one in here.read(logins).deliveries] == [sent]
+
+
+@pytest.mark.parametrize("kind", EnvelopeKind)
+def test_the_sockets_of_a_channel_get_its_events_only(pair, kind, caplog, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", set())
+    (here, _), (there, _) = pair
+    caplog.set_level(logging.DEBUG, "django_socketio.relay")
+    channels, receiver = Channels(there, Encoder().delivery, 1_000_000), Receiver()
+    channels.add(A, receiver)
+    for _ in range(3):
+        here.publish(Envelope((A,), "/", "message", ("m",), kind=kind))
+    here.publish(message("last"))
+    wait_until(lambda: receiver.received and "last" in receiver.received[-1])
+    assert len(receiver.received) == (4 if kind is EnvelopeKind.EVENT else 1)
+    lines = [one.levelno for one in caplog.records if "not handled here" in one.message]
+    assert lines == ([] if kind is EnvelopeKind.EVENT else [logging.DEBUG])
+
+
+class Receiver:
+    """A socket, as the channels of a process know it."""
+
+    id = "receiver"
+
+    def __init__(self):
+        self.received = []
+
+    def deliver(self, encoded):
+        self.received.append(encoded.contents[0])
+        return True

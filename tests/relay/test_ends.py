@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from django_socketio.events import on_finish
+from django_socketio.relay.redis import subscriber
 from django_socketio.relay.redis.client import listening_connection
 from django_socketio.relay.topics import channel_topic
 from tests.clients import WebSocketClient
@@ -138,6 +139,20 @@ def test_a_listening_connection_that_cannot_be_written_to_is_made_anew(
     assert relay.publish(message("nobody", B)) == 0
     assert relay.publish(message("again")) == 1
     inbox.wait_for("again")
+
+
+def test_a_connection_that_fails_before_it_is_subscribed_is_closed_at_once(
+    redis_server, new_redis, monkeypatch
+):
+    def fail(connection):
+        raise redis.ConnectionError("no answer to INFO")
+
+    monkeypatch.setattr(subscriber, "identity", fail)
+    monkeypatch.setattr(subscriber, "FIRST_PAUSE", 3600)  # no other attempt closes the last one
+    relay, _ = new_redis(listen=False)
+    relay.listen()
+    wait_until(lambda: relay.status()["deaf_since"] is not None)
+    wait_until(lambda: len(redis_server.client.client_list()) == 1)  # that of this test
 
 
 def test_a_listening_connection_never_connects_again_by_itself(redis_server, new_redis):

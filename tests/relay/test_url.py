@@ -246,10 +246,11 @@ def test_a_channel_leads_back_to_its_topic(database, topic):
 
 def test_names_in_database_0_and_keys_in_all_are_those_of_always():
     # Processes of the last release run beside those of the next one while a site is deployed.
-    assert Keyspace("socketio").channel("t") == "socketio:{t}"
+    topic = channel_topic("/", "a")
+    assert Keyspace("socketio").channel(topic) == "socketio:{channel,/,a}"
     for database in (0, 1):
-        keys = Keyspace("socketio", database).keys("t")
-        assert keys == ("socketio:{t}:position", "socketio:{t}:log")
+        keys = Keyspace("socketio", database).keys(topic)
+        assert keys == ("socketio:{channel,/,a}:position", "socketio:{channel,/,a}:log")
 
 
 @pytest.mark.parametrize("prefix", ["{", "a}", "{a}"])

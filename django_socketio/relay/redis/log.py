@@ -109,7 +109,7 @@ class RedisLog:
         epoch, offset = ("", 0) if after is None else after
         keys = self._keyspace.keys(topic)
         found = self._run(asking, keys, (epoch, offset + 1, -1 if count is None else count))
-        return LogPart(_position(*found[0]), _entries(found[1]))
+        return LogPart(_position(*found[0]), _entries(found[1] or []))  # None for a count of 0
 
     def shared(self, key: str, asking: bool = False) -> bytes | None:
         """Return a message that several topics share; None if it is not kept.
