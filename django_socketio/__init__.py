@@ -1,8 +1,10 @@
 """Real time for any Django site, without making it async.
 
-from django_socketio import broadcast_channel
+The functions and the errors that projects use, and the types for annotations::
 
-broadcast_channel({"text": "Hello"}, "room-1")
+    from django_socketio import broadcast_channel
+
+    broadcast_channel({"text": "Hello"}, "room-1")
 """
 
 from importlib import import_module

@@ -1,17 +1,17 @@
 """The errors of django-socketio, in one tree.
 
 SocketIOError
-├── ProtocolError (ValueError)   the other side sent what the specification does not allow
-│   ├── MisplacedAttachment      ... in a packet that can be refused by itself
-│   ├── MessageTooBig            ... or more than SOCKETIO_MAX_MESSAGE_SIZE
-│   └── RateExceeded             ... or more in a second than the rates of the settings allow
-├── EventError                   a handler was registered in a way that cannot work
-├── WrongArguments (TypeError)   an event has other arguments than its handler takes
-├── ChannelError (ValueError)    a channel's name is bad, or a socket has too many channels
-├── NoSocket                     nobody was there to receive an out-of-band message
+├── ProtocolError (ValueError)   the peer sent data that the specification does not allow
+│   ├── MisplacedAttachment      a packet has no place, or several, for an attachment
+│   ├── MessageTooBig            a message is larger than SOCKETIO_MAX_MESSAGE_SIZE
+│   └── RateExceeded             a client exceeds a rate of the settings
+├── EventError                   a handler or an event has a name or a pattern that cannot work
+├── WrongArguments (TypeError)   the arguments of an event do not fit its handler
+├── ChannelError (ValueError)    a channel's name is wrong, or a socket has too many channels
+├── NoSocket                     no socket received a message
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
-├── ThreadError                  a function of ``in_thread`` used what no native thread can use
-└── RelayError                   a message could not be handed to the relay
+├── ThreadError                  a function of ``in_thread`` used a resource of the event loop
+└── RelayError                   the relay did not accept a message
     └── RelayGap                 messages of a channel were lost between processes
 """
 
@@ -19,65 +19,70 @@ from typing import Any
 
 
 class SocketIOError(Exception):
-    """Base of every error that this package raises by itself."""
+    """The base class of all errors of this package."""
 
 
 class ProtocolError(SocketIOError, ValueError):
-    """The other side sent what the Engine.IO, Socket.IO or WebSocket protocol does not allow."""
+    """The peer sent data that the Engine.IO, Socket.IO or WebSocket protocol does not allow."""
 
 
 class MisplacedAttachment(ProtocolError):
-    """An attachment had no place in its packet, or several."""
+    """A packet has no place, or several places, for an attachment."""
 
     packet: Any = None
     """The packet without its attachments."""
 
 
 class MessageTooBig(ProtocolError):
-    """A message was larger than ``SOCKETIO_MAX_MESSAGE_SIZE``."""
+    """A message is larger than ``SOCKETIO_MAX_MESSAGE_SIZE``."""
 
 
 class RateExceeded(ProtocolError):
-    """A client, or its address, sent more in a second than it may."""
+    """A client, or its address, exceeds a rate of the settings; the text names the setting."""
 
 
 class EventError(SocketIOError):
-    """A handler was registered in a way that cannot work."""
+    """A handler, an event or a namespace has a name or a pattern that cannot work."""
 
 
 class WrongArguments(SocketIOError, TypeError):
-    """An event came with other arguments than its handler takes."""
+    """The arguments of an event do not fit its handler."""
 
     handler: Any = None
-    """The function that takes others."""
+    """The function whose parameters do not fit."""
 
 
 class ChannelError(SocketIOError, ValueError):
-    """A channel's name is not allowed, or a socket is on too many channels."""
+    """The name of a channel is not allowed, or a socket is on too many channels."""
 
 
 class NoSocket(SocketIOError):
-    """Nobody was there to receive an out-of-band message."""
+    """No socket received a message of ``send``, ``broadcast`` or ``broadcast_channel``."""
 
 
 class CallTimeout(SocketIOError, TimeoutError):
-    """The client did not answer ``socket.call`` in time, or left before it answered."""
+    """The client did not answer ``socket.call`` in time, or left without an answer."""
 
 
 class ThreadError(SocketIOError):
-    """A function of ``in_thread`` used what cannot be used in a native thread."""
+    """A function of ``in_thread`` used a resource that belongs to the event loop."""
 
 
 class RelayError(SocketIOError):
-    """A message could not be handed to the relay, so nobody received it.
+    """The relay did not accept a message, so no process received it.
 
-    In a Redis Cluster, a message for several channels may have reached those of one node before
-    another refused it; the text of the error says so.
+    In a Redis Cluster, one node may have accepted a message for several channels before another
+    node refused it; the text of the error then says so.
     """
 
 
 class RelayGap(RelayError):
-    """Messages of a channel were lost on their way to this process; ``on_error`` gets it."""
+    """Messages of a channel were lost on their way to this process; ``on_error`` gets this error.
+
+    Args:
+        channel: the name of the channel.
+
+    """
 
     def __init__(self, channel: str) -> None:
         super().__init__(f"messages of the channel {channel!r} were lost between processes")

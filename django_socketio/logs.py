@@ -1,11 +1,11 @@
-"""The package's loggers, and the one place through which foreign texts reach a log.
+"""The package's loggers, which escape foreign texts.
 
-Loggers do not exist before they are used: a server's modules are imported before Django configures
-logging, and ``dictConfig`` disables each logger that exists by then and is not named in
-``LOGGING``, unless ``disable_existing_loggers`` is False.
+A logger is created when it is first used. The modules of a server are imported before Django
+configures logging, and ``dictConfig`` disables every existing logger that ``LOGGING`` does not
+name, unless ``disable_existing_loggers`` is False.
 
 Clients choose texts that the log shows: query strings, header fields, messages, names. Control
-characters in them would begin lines of their own, or rule the terminal that shows the log.
+characters in these texts could begin new lines, or control the terminal that shows the log.
 """
 
 import copy
@@ -16,13 +16,13 @@ from typing import Any, cast
 
 
 class Lines(str):
-    """A text of several lines, made by the package or the project: its line ends stay."""
+    """A text of several lines from the package or the project. Its line ends are not escaped."""
 
     __slots__ = ()
 
 
 class _Escaped(str):
-    """An argument's text with escapes; its ``repr`` is the argument's own."""
+    """The escaped text of an argument, with the escaped ``repr`` of the argument."""
 
     __slots__ = ("shown",)
 
@@ -33,15 +33,15 @@ class _Escaped(str):
 
 
 def printable(text: str) -> str:
-    """Return a text as one line of printable characters; escapes are those of ``repr``."""
+    """Return a text as one line of printable characters, with the escapes of ``repr``."""
     return text if text.isprintable() else repr(text)[1:-1]
 
 
 def escape(record: logging.LogRecord) -> bool:
-    """Escape what is not printable in a record's arguments and in its exceptions' texts.
+    """Escape unprintable characters in the arguments and the exceptions of a record.
 
-    A filter for loggers. The record's ``msg``, by which error trackers group, stays as it is, and
-    so does its ``exc_info``.
+    This function is a filter of loggers, so it returns True. The record's ``msg``, by which error
+    trackers group records, and its ``exc_info`` are not changed.
     """
     if isinstance(record.args, Mapping):
         record.args = _escaped_mapping(record.args)
@@ -76,7 +76,7 @@ def _text(value: Any, text: Callable[[Any], str] = str) -> str:
     try:
         return text(value)
     except Exception:
-        return ""  # logging says so when it finds the same
+        return ""  # logging reports the exception when it formats the record
 
 
 def _printable_lines(text: str, end: str) -> str:
@@ -84,7 +84,7 @@ def _printable_lines(text: str, end: str) -> str:
 
 
 INDENT = "\n    "
-"""Begins the second line, and all after it, of an exception's text: no entry of a log does so."""
+"""The beginning of all lines of an exception's text but the first: no entry of a log has it."""
 
 
 def _escape_traceback(record: logging.LogRecord, exc_info: Any) -> None:
@@ -102,7 +102,7 @@ def _escape_traceback(record: logging.LogRecord, exc_info: Any) -> None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, and those that its traceback shows with it."""
+    """Yield an exception, and all other exceptions that its traceback shows."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -114,7 +114,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name that the log gives to a function of the project's."""
+    """Return the name of a function of the project, as the log shows it."""
     function = inspect.unwrap(function)
     name = getattr(function, "__qualname__", None)
     return f"{function.__module__}.{name}" if name else repr(function)
@@ -145,5 +145,5 @@ class _LateLogger:
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger that is made once something is logged by it; foreign texts are escaped."""
+    """Return a logger that is created at its first use, and that escapes foreign texts."""
     return cast(logging.Logger, _LateLogger(name))

@@ -1,4 +1,4 @@
-"""``path("", include("django_socketio.urls"))`` in the project's URLs."""
+"""The URL of the endpoint: ``path("", include("django_socketio.urls"))`` in a project's URLs."""
 
 from django.urls import re_path
 

@@ -79,6 +79,9 @@ def _names(allowed: Any) -> Iterable[str]:
     return allowed
 
 
+_EXPECTED = "SOCKETIO_ALLOWED_CHANNELS must be the dotted path of a function (request, channels)"
+
+
 def callback() -> AllowedChannels | None:
     """Return the function that ``SOCKETIO_ALLOWED_CHANNELS`` names.
 
@@ -92,12 +95,11 @@ def callback() -> AllowedChannels | None:
     try:
         found = import_string(path)
     except ImportError as error:
-        raise ImproperlyConfigured(f"SOCKETIO_ALLOWED_CHANNELS names {path!r}: {error}") from error
-    if not callable(found):
         raise ImproperlyConfigured(
-            f"SOCKETIO_ALLOWED_CHANNELS must name a function (request, channels); {path!r} is "
-            f"{found!r}"
-        )
+            f"{_EXPECTED}, not {path!r}, which cannot be imported: {error}"
+        ) from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"{_EXPECTED}, not {path!r}, which is {found!r}")
     allowed: AllowedChannels = found
     return allowed
 

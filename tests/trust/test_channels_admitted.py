@@ -132,7 +132,7 @@ def test_the_server_itself_may_subscribe_a_socket_to_anything(serve, connect):
     [
         ("no.such.module", "No module named"),
         (f"{HERE}nothing", "does not define"),
-        (f"{HERE}not_callable", "must name a function"),
+        (f"{HERE}not_callable", "must be the dotted path of a function (request, channels), not "),
     ],
 )
 def test_a_path_that_leads_nowhere_is_reported(settings, path, told):

@@ -6,9 +6,9 @@
  *   socket.on("message", (data) => console.log(data));
  *   socket.connect();
  *
- * From the bottom up: Address and the two transports know the network; Engine is one Engine.IO
- * session over one of them; encode and Decoder speak Socket.IO; Socket, the public class,
- * outlives its sessions and puts everything back after each reconnect.
+ * From the bottom up: Address and the two transports use the network. Engine is one Engine.IO session
+ * over one transport. encode and Decoder convert Socket.IO packets. Socket, the public class, outlives
+ * its sessions: after each reconnect, it subscribes again and sends the messages that waited.
  */
 (() => {
   "use strict";
@@ -22,15 +22,15 @@
     reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5,
   };
 
-  const FALLBACK_DELAY = 5000; // for a transport to open while there is another one to try
+  const FALLBACK_DELAY = 5000; // ms for a transport to open, if another one can be tried
   const KEEPALIVE_LIMIT = 60000; // browsers refuse keepalive requests above 64 KiB
   const SEPARATOR = "\x1e";
   const EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"';
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
-  const BINARY = BINARY_EVENT - EVENT; // what attachments add to the type of a packet
+  const BINARY = BINARY_EVENT - EVENT; // added to the type of a packet with attachments
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
-  // Calls somebody else's function; what it throws is for the console, not for the connection.
+  // Calls a function of the site. An exception goes to the console and does not affect the connection.
   function safely(fn, self, ...args) {
     try {
       fn.apply(self, args);
@@ -51,14 +51,14 @@
     get running() { return this.#id !== null; }
     stop() { clearTimeout(this.#id); this.#id = null; }
 
-    // Infinity means never, where setTimeout would understand "at once".
+    // Infinity means never; setTimeout would run the action at once.
     start(delay, action) {
       this.stop();
       if (delay < 2 ** 31) this.#id = setTimeout(() => { this.#id = null; action(); }, delay);
     }
   }
 
-  // Waits longer after each failure, and not just as long as all the other browsers do.
+  // The delay grows after each failure; jitter spreads the reconnects of many browsers.
   class Retry extends Timer {
     attempts = 0;
     constructor(options, action) { super(); Object.assign(this, { options, action }); }
@@ -75,7 +75,7 @@
     }
   }
 
-  // Lists are replaced, never changed: a listener may add and remove others while it runs.
+  // Lists are replaced, never changed, so that a listener may add and remove others while it runs.
   class Listeners {
     #lists = new Map();
     #list(event) { return this.#lists.get(event) ?? []; }
@@ -93,8 +93,8 @@
     }
   }
 
-  // The listeners of the connection. They are apart from those of the socket, as in the official
-  // client, because events of the site may be called "reconnect" too.
+  // The listeners of the connection. As in the official client, they are separate from those of the
+  // socket, because a site may have its own event "reconnect".
   class Manager {
     #listeners;
     constructor(listeners) { this.#listeners = listeners; }
@@ -104,8 +104,8 @@
     off(event, fn) { this.#listeners.remove(event, fn); return this; }
   }
 
-  // The URL of a server, null where the parts make none. No path is given to the parser: it would
-  // take the first part of the path for a host that is missing.
+  // Returns the URL of a server, or null if the parts are wrong. The parser gets no path, because it
+  // would take the first part of a path for a missing host.
   function serverURL(scheme, name, port) {
     if (!/^(http|ws)s?:$/.test(scheme) || /^\d*:?\d*$|:$/.test(name) || !/^\d*$/.test(port)) return null;
     const suffix = port && !/:\d+$/.test(name) ? `:${port}` : "";
@@ -117,7 +117,7 @@
   }
 
   // "example.com", "example.com:9000" or "https://example.com:9000/admin"; without a host
-  // ("" or "/admin") the page's own. Pages at about:, blob:, data: and file: have none.
+  // ("" or "/admin"), the page's own server. Pages at about:, blob:, data: and file: have none.
   const HOST = /^(?:([a-z][\w+.-]*:)?(\/\/))?([^/\\?#]*)([^?#]*)([^#]*)/i;
 
   class Address {
@@ -144,7 +144,7 @@
     }
   }
 
-  // A transport opens itself, reports engine.receive and engine.lost, is silent after close().
+  // A transport opens in its constructor, and calls engine.receive and engine.lost until close().
   class WebSocketTransport {
     name = "websocket";
     #socket;
@@ -162,7 +162,7 @@
     close() { Object.assign(this.#socket, { onmessage: null, onerror: null, onclose: null }).close(); }
   }
 
-  // One GET waits for whatever the server has to say; one POST at a time keeps our own order.
+  // One GET waits for packets of the server. One POST at a time keeps the order of sent packets.
   class PollingTransport {
     name = "polling";
     #queue = []; #sending = null; #closed = false;
@@ -175,7 +175,7 @@
     encode(packet) { return typeof packet === "string" ? packet : `b${toBase64(packet)}`; }
     send(frames) { this.#queue.push(...frames); this.#flushInTurn().catch((error) => this.#lost(error)); }
 
-    // Says goodbye after all that is queued; but a page that goes away cannot wait for its turn.
+    // Sends a close packet after the queue, or at once if the page is being unloaded.
     close(leaving = false) {
       if (this.#closed) return;
       this.#closed = true;
@@ -201,7 +201,7 @@
       return this.#request({ method: "POST", body, keepalive });
     }
 
-    // As many of the queued packets as the server takes in one request.
+    // Returns as many queued packets as the server accepts in one request.
     #nextPayload() {
       let size = -SEPARATOR.length;
       const fits = (packet) => (size += SEPARATOR.length + byteLength(packet)) <= this.engine.maxPayload;
@@ -222,7 +222,7 @@
 
     #lost(error) {
       if (this.#closed) return;
-      this.#closed = true; // no goodbye to a server that does not listen
+      this.#closed = true; // no close packet: the server does not answer
       this.#poll.abort();
       this.engine.lost("transport error", error);
     }
@@ -230,8 +230,8 @@
 
   const TRANSPORTS = { websocket: WebSocketTransport, polling: PollingTransport };
 
-  // One Engine.IO session: finds a transport that works and answers pings. Tells its owner
-  // opened(), message(data) and, unless the owner closes it, closed(reason, error).
+  // One Engine.IO session: finds a working transport and answers pings. It calls its owner's opened(),
+  // message(data) and, unless the owner closes the session, closed(reason, error).
   class Engine {
     session = null;
     #transport = null; #timer = new Timer(); #deadline = Infinity;
@@ -243,7 +243,7 @@
     get transportName() { return this.session && this.#transport.name; }
     get maxPayload() { return this.session.maxPayload ?? Infinity; }
 
-    // A message too large would cost the connection, so it throws before anything is sent.
+    // A message above the server's limit would end the connection, so this throws before sending.
     send(packets) {
       const frames = packets.map((packet) => this.#transport.encode(packet));
       const size = Math.max(...frames.map(byteLength));
@@ -268,14 +268,14 @@
 
     close(leaving) { this.#timer.stop(); this.#transport?.close(leaving); }
 
-    // Timers sleep in background tabs and suspended machines: only the clock can tell.
+    // Timers stop in background tabs and suspended machines, so the clock decides.
     checkHeartbeat() {
       const left = this.#deadline - Date.now();
       if (left <= 0) this.lost("ping timeout", new Error("the server has stopped sending pings"));
       else if (this.session) this.#timer.start(left, () => this.checkHeartbeat());
     }
 
-    // new WebSocket may throw; the owner must not hear of that before it has this engine.
+    // new WebSocket may throw; the owner is called only after it has this engine.
     #tryNext(error) {
       this.close();
       const name = this.untried.shift();
@@ -310,7 +310,7 @@
     }
   }
 
-  // The Engine.IO packets of one Socket.IO packet: its text, then its attachments.
+  // Returns the Engine.IO packets of one Socket.IO packet: its text, then its attachments.
   function encode({ type, namespace, id = "", data }) {
     const attachments = [];
     const json = data === undefined ? "" : JSON.stringify(data, (key, value) => detach(value, attachments));
@@ -318,7 +318,7 @@
     return [`4${kind}${namespace === "/" ? "" : `${namespace},`}${id}${json}`, ...attachments];
   }
 
-  // Copies, because a message that waits must not change when its array does.
+  // Copies the bytes, so that a waiting message does not change with its array.
   function detach(value, attachments) {
     if (value instanceof Blob) throw new TypeError("a Blob cannot be sent: send await blob.arrayBuffer()");
     if (!(value instanceof ArrayBuffer || ArrayBuffer.isView(value))) return value;
@@ -354,7 +354,7 @@
     }
   }
 
-  // Who waits for an answer. The callbacks take an error first.
+  // The callbacks that wait for answers. Their first argument is an error, if there is one.
   class Acks {
     #waiting = new Map();
     has(id) { return this.#waiting.has(id); }
@@ -373,15 +373,15 @@
     }
   }
 
-  // The server answers true, or {error: "why not"}; a refusal that nobody waits for is a warning.
+  // The server answers true or {error: "reason"}. Without a callback, a refusal is a warning.
   function conclude(request, callbacks, answer) {
     const error = answer === true ? null : new Error(answer?.error ?? "refused by the server");
     if (error && !callbacks.length) console.warn(`socket.io: ${request}: ${error.message}`);
     callbacks.splice(0).forEach((callback) => safely(callback, null, error));
   }
 
-  // The channels wanted, each "idle" until the server of this session is "asked" for it, and
-  // then "accepted". ask(event, name, callback) does the asking.
+  // The channels of the page. The state of each is "idle" until this session has "asked" the server,
+  // and then "accepted". ask(event, name, callback) sends the request.
   class Channels {
     #wanted = new Map(); #online = false;
     constructor(ask) { this.ask = ask; }
@@ -390,7 +390,7 @@
     online() { this.#online = true; this.#wanted.forEach((channel, name) => this.#subscribe(channel, name)); }
     offline() { this.#online = false; this.#wanted.forEach((channel) => { channel.state = "idle"; }); }
 
-    // Asks once in a session, however often "connect" listeners subscribe again.
+    // Asks once in each session, also if "connect" listeners subscribe again.
     add(name, callback) {
       if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [] });
       const channel = this.#wanted.get(name);
@@ -399,7 +399,7 @@
       else if (this.#online) this.#subscribe(channel, name);
     }
 
-    // A session that is over has no subscriptions left, so there an unsubscribe cannot fail.
+    // A session that has ended has no subscriptions, so an unsubscribe cannot fail there.
     remove(name, callback) {
       const pending = this.#wanted.get(name)?.callbacks ?? [];
       this.#wanted.delete(name);
@@ -421,7 +421,7 @@
     }
   }
 
-  // The ways to send, under the conditions of socket.timeout(ms) and socket.volatile.
+  // The methods that send, under the conditions of socket.timeout(ms) and socket.volatile.
   class Sender {
     #transmit; #flags;
     constructor(transmit, flags) { [this.#transmit, this.#flags] = [transmit, flags]; }
@@ -439,7 +439,7 @@
     }
   }
 
-  // A Sender without conditions, and the only one that connects.
+  // A Sender without conditions. Only this class connects.
   class Socket extends Sender {
     #address; #retry;
     #id; #active = false; #engine = null; #unwatch;
@@ -456,7 +456,7 @@
       this.options = { ...DEFAULTS, ...options };
       this.#address = new Address(host, this.options);
       this.#retry = new Retry(this.options, () => this.#reconnect());
-      this.auth = this.options.auth; // a "connect_error" listener may put it right
+      this.auth = this.options.auth; // a "connect_error" listener may correct it
     }
 
     get id() { return this.#id; }
@@ -543,7 +543,7 @@
       this.#fire("disconnect", reason, error);
     }
 
-    // To be active is to open another session whenever one ends.
+    // An active socket opens another session when one ends.
     #enlist() { this.#active = true; this.#watchPage(); this.#open(); }
     #retire() { this.#active = false; this.#retry.reset(); this.#unwatch?.abort(); }
     #quit(reason) { this.#retire(); this.#hangUp(reason); }
@@ -583,7 +583,7 @@
       if (!RESERVED.includes(event)) this.#fire(event, ...args);
     }
 
-    // Once, and only to the session that asked.
+    // Acknowledges once, and only to the session of the request.
     #answerer(id, engine) {
       return (...data) => {
         if (this.#engine === engine) this.#send({ type: ACK, id, data });
@@ -591,7 +591,7 @@
       };
     }
 
-    // Encodes at once: a message that waits goes out as it was, and mistakes throw here.
+    // Encodes at once, so that a waiting message does not change, and mistakes throw here.
     #transmit(event, args, { timeout = this.options.ackTimeout, errorFirst = timeout < Infinity, volatile }) {
       if (RESERVED.includes(event)) throw new Error(`"${event}" is a reserved event name`);
       const callback = typeof args[args.length - 1] === "function" ? args.pop() : null;
