@@ -1,6 +1,8 @@
 """Settings, system checks and the template tag."""
 
 import re
+from ast import literal_eval
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -131,3 +133,13 @@ def test_the_tag_respects_the_nonce_of_a_content_security_policy():
     request.csp_nonce = "n0nce"
     assert render(request) == f'{SCRIPT} nonce="n0nce"></script>'
     assert 'nonce="other"' in render(csp_nonce="other")
+
+
+ROW = re.compile(r"^``SOCKETIO_(\w+)`` +(?:``(.+?)``|as in 0\.3) ", re.MULTILINE)
+
+
+def test_the_readme_lists_all_settings_with_their_defaults():
+    rows = ROW.findall((Path(__file__).parent.parent / "README.rst").read_text())
+    assert sorted(name for name, _ in rows) == sorted(conf.SETTINGS)
+    for name, default in rows:
+        assert default == "" or literal_eval(default) == conf.SETTINGS[name].default, name
