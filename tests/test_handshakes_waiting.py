@@ -152,6 +152,13 @@ def test_paths_of_the_view_are_known_by_the_urlconf(path_, ours):
             assert found.has({"PATH_INFO": path_, "SCRIPT_NAME": "/site"}) is ours
 
 
+def test_paths_of_pages_are_not_looked_up(site, monkeypatch):
+    looked_up = []
+    monkeypatch.setattr(endpoints.Endpoints, "has", lambda self, environ: looked_up.append(environ))
+    assert get(site("reading").port, "/admin/x/", "POST", "body") == (200, "body")
+    assert looked_up == []
+
+
 def test_remembered_paths_are_bounded(monkeypatch):
     monkeypatch.setattr(endpoints, "MAX_PATHS", 5)
     with override_settings(ROOT_URLCONF=__name__):

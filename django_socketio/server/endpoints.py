@@ -29,13 +29,13 @@ class Endpoints:
         A URLconf that a middleware sets for its request is not known here, nor a view that calls
         ours.
         """
-        path = get_path_info(environ)
-        if path in self._known:
+        raw = environ.get("PATH_INFO", "")
+        if raw in self._known:
             return True
-        if not _leads_to_view(path):
+        if not _leads_to_view(get_path_info(environ)):
             return False
-        if len(path) <= MAX_LENGTH:
-            self._remember(path)
+        if len(raw) <= MAX_LENGTH:
+            self._remember(raw)
         return True
 
     def _remember(self, path: str) -> None:

@@ -157,7 +157,4 @@ def begin(answer: Answer, handler: Any) -> bool:
 
 
 def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status)
-    for name, value in (*answer.headers, *cors):
-        response[name] = value
-    return response
+    return HttpResponse(answer.body, status=answer.status, headers=dict((*answer.headers, *cors)))

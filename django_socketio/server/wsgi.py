@@ -73,24 +73,29 @@ class SocketIOMiddleware:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
-            return self._pass_to_django(environ, start_response)
+            return self._pass_to_django(environ, start_response, None)
         request = EngineRequest.of(environ)
         if not request.sid:
-            return self._pass_to_django(environ, start_response)
+            return self._shake_hands(environ, start_response)
         if request.method == "OPTIONS":
             _mask_sid(environ)  # error reports would show it
-            return self._pass_to_django(environ, start_response)
+            return self._shake_hands(environ, start_response)
         if self._hand_off(request):
             return []
         return self._respond(request, start_response)
 
     # Handshakes, and pages
 
-    def _pass_to_django(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _shake_hands(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         try:
             place = self.limit.enter(environ)
         except RequestError as error:
             return _send(error.answer(), (), start_response)
+        return self._pass_to_django(environ, start_response, place)
+
+    def _pass_to_django(
+        self, environ: Environ, start_response: Any, place: HandshakeLimit | None
+    ) -> Iterable[bytes]:
         hijack.handler_of(environ).pending = Handshake(self._engine, place)
         response: Iterable[bytes] = self._django(environ, start_response)
         return response
