@@ -29,8 +29,8 @@ SLOW_FIRST = $(addprefix tests/,test_package.py production/test_gunicorn.py brow
 	browser/test_reconnecting.py asynchronous relay faults)
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
-		-m "not alone" --ignore tests/test_compiled.py $(SLOW_FIRST) tests
-	$(BIN)/python -m pytest -m alone $(ALONE)
+		-m "not alone" --ignore tests/test_compiled.py $(SLOW_FIRST) tests; \
+		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.
 test-compiled: $(VENV)/test.installed
