@@ -172,6 +172,16 @@ AT_ONCE = [
 ]
 
 
+def test_the_census_counts_what_sockets_have(lasting):
+    site, at_first = lasting
+    clients = [join(site, kind) for kind in KINDS]
+    clients[1].sync()  # its GET waits by now, or will
+    wait_until(lambda: {name for name, *_ in site.left(at_first)} >= set(AT_ONCE))
+    for client in clients:
+        client.close()
+    site.wait_until_nothing_is_left(at_first)
+
+
 @pytest.mark.parametrize("come", [join, lambda site: join(site, PollingClient), upgraded])
 def test_nothing_of_a_socket_waits_for_the_garbage_collector(start, come):
     site = start()
