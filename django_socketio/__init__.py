@@ -39,6 +39,7 @@ __all__ = [
     "RateExceeded",
     "RelayError",
     "RelayGap",
+    "RelayStatus",
     "Socket",
     "SocketIOError",
     "ThreadError",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from django_socketio.channels.publish import broadcast, broadcast_channel, send
     from django_socketio.concurrency.threads import in_thread
     from django_socketio.events.interfaces import Handler, PublicSession, Socket
+    from django_socketio.relay.base import RelayStatus
     from django_socketio.server.relays import relay_status
 else:
     # Imported at the first use, so that reading the version or catching NoSocket imports neither
@@ -61,6 +63,7 @@ else:
     _MODULES = {
         "Handler": "events.interfaces",
         "PublicSession": "events.interfaces",
+        "RelayStatus": "relay.base",
         "Socket": "events.interfaces",
         "broadcast": "channels.publish",
         "broadcast_channel": "channels.publish",

@@ -91,7 +91,8 @@ reveal_type(broadcast("hello"))  # int
 reveal_type(broadcast_channel({"text": "hello"}, "room-1", event="said"))  # int
 reveal_type(send("id", b"", namespace="/admin"))  # int
 reveal_type(in_thread(half, 3))  # float
-reveal_type(relay_status())  # dict[str, Any]
+reveal_type(relay_status())  # RelayStatus
+reveal_type(relay_status()["deaf_since"])  # float | None
 reveal_type(django_socketio.__version__)  # str
 reveal_type(django_socketio.RelayGap("room-1").channel)  # str
 caught: type[Exception] = SocketIOError
@@ -211,4 +212,6 @@ def test_the_readme_names_the_types_in_an_example_that_mypy_accepts(tmp_path):
     section = readme.partition("Annotations of handlers")[2]
     block = textwrap.dedent(section.partition("::\n\n")[2].partition("\nmypy reports")[0])
     assert check(tmp_path / "project.py", block) == "Success: no issues found in 1 source file\n"
-    assert {"Socket", "PublicSession", "Handler"} <= set(re.findall(r"``(\w+)``", section))
+    assert {"Socket", "PublicSession", "Handler", "RelayStatus"} <= set(
+        re.findall(r"``(\w+)``", section)
+    )

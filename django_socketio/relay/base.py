@@ -1,10 +1,23 @@
 """The interface of relays: a relay takes envelopes in one process and delivers them in many."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TypedDict
 
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import Topic
+
+
+class RelayStatus(TypedDict):
+    """The state of the relay of a process."""
+
+    alive: bool | None
+    """Whether messages arrive; None in a process without a server."""
+
+    deaf_since: float | None
+    """The time (``time.time()``) since which no messages arrive; None while they do."""
+
+    reconnects: int
+    """The number of times that the connection to Redis was made again."""
 
 
 class Relay(ABC):
@@ -60,7 +73,7 @@ class Relay(ABC):
 
         """
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RelayStatus:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
         return {"alive": True, "deaf_since": None, "reconnects": 0}
 

@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django_socketio import conf
 from django_socketio.channels.current import current
 from django_socketio.exceptions import NoSocket
-from django_socketio.relay.base import Relay
+from django_socketio.relay.base import Relay, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retention, Retentions, Topic
@@ -82,12 +82,8 @@ def forget() -> list[Relay]:
     return relays
 
 
-def relay_status() -> dict[str, Any]:
-    """Return the state of this process's relay.
-
-    ``alive``: whether messages come; None where this process hears none. ``deaf_since``: the time
-    (``time.time()``) since when none come. ``reconnects``: how often its connection was made again.
-    """
+def relay_status() -> RelayStatus:
+    """Return the state of the relay of this process."""
     server = current()
     if server is None:
         return {"alive": None, "deaf_since": None, "reconnects": 0}
