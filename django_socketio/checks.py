@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_socketio import conf
 from django_socketio.events import all_events
 from django_socketio.logs import name_of
-from django_socketio.protocol.http.origin import NULL
+from django_socketio.protocol.http.origin import NULL, parse_pattern
 from django_socketio.security import permissions
 from django_socketio.security.patterns import name_that_takes_long
 from django_socketio.server import relays
@@ -81,14 +81,22 @@ def _open_doors() -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f'SOCKETIO_ALLOWED_ORIGINS contains "{entry}": {_OPEN_DOORS[door]} can open a '
-            "WebSocket to this site with the user's cookies.",
+            f'SOCKETIO_ALLOWED_ORIGINS contains "{entry}": {pages} can open a WebSocket to this '
+            "site with the user's cookies.",
             hint="List the origins by name, unless all messages of sockets are public.",
             id="django_socketio.W002",
         )
         for entry in allowed
-        if (door := entry.partition("://")[0].lower()) in _OPEN_DOORS
+        if (pages := _strangers(entry))
     ]
+
+
+def _strangers(entry: str) -> str | None:
+    """Return the pages of unknown authors that an entry admits, if it admits any."""
+    origin = parse_pattern(entry)
+    if origin is not None and (domain := origin.top_level_domain):
+        return f"any page of a site below .{domain}"
+    return _OPEN_DOORS.get(entry.partition("://")[0].lower())
 
 
 def _bad_values() -> list[CheckMessage]:

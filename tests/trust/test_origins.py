@@ -255,7 +255,14 @@ BAD_ENTRIES = {
     "https://ann@good.example": "is not an origin",
     "https://good.example:80000": "is not an origin",
     "https://": "is not an origin",
-    "NULL": "has no scheme",
+    "https://.com": "has a host with an empty label",
+    "https://*..example.com": "has a host with an empty label",
+    "https://a..example.com:9000": "has a host with an empty label",
+    "NULL": "must be written 'null', as browsers send it",
+    "Null": "must be written 'null', as browsers send it",
+    "about:blank": "names no origin: pages of 'about:' and 'data:' URLs send 'null'",
+    "data:text/html,x": "names no origin: pages of 'about:' and 'data:' URLs send 'null'",
+    "*.com": "has no scheme: write 'https://*.com'",
     7: "is not a string",
 }
 
@@ -265,6 +272,20 @@ def test_an_entry_that_names_no_origin_is_reported(entry):
     (error,) = errors_of(ALLOWED_ORIGINS=["https://good.example", entry])
     assert error.id == "django_socketio.E001"
     assert f"{entry!r} {BAD_ENTRIES[entry]}" in error.msg
+
+
+@pytest.mark.parametrize("entry", ["https://*.com", "http://*.com:8000", "https://*.com."])
+def test_a_wildcard_for_a_top_level_domain_is_warned_of(entry):
+    (warning,) = errors_of(ALLOWED_ORIGINS=["https://*.example.com", "http://*.localhost", entry])
+    assert warning.id == "django_socketio.W002"
+    assert f'contains "{entry}": any page of a site below .com can open' in warning.msg
+
+
+@pytest.mark.parametrize(
+    "entry", ["https://example.com.", "https://[::1]:8000", "http://localhost", "app://x..y"]
+)
+def test_odd_origins_that_browsers_send_are_no_fault(entry):
+    assert errors_of(ALLOWED_ORIGINS=[entry]) == []
 
 
 # Header fields of pages of other origins

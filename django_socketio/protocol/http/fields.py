@@ -158,7 +158,7 @@ def _too_long(limits: HeadLimits) -> HeadRefused:
 def _read_lines(file: BufferedReader, lines: list[bytes], limits: HeadLimits) -> None:
     left = limits.size
     for _ in range(limits.fields + 1):
-        line = file.readline(min(limits.field, left) + 1)
+        line = file.readline(min(limits.field, left + 1) + 1)  # the end may follow the last byte
         lines.append(line)
         if line in _ENDS:
             return

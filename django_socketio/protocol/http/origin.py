@@ -39,6 +39,13 @@ class Origin(NamedTuple):
         """Whether pages of different authors have this origin: all files have that of "file://"."""
         return self.scheme == "file"
 
+    @property
+    def top_level_domain(self) -> str | None:
+        """The top-level domain whose sites this pattern covers; None where it covers fewer."""
+        domain = self.host.removeprefix("*.").rstrip(".")
+        covers_all = self.host.startswith("*.") and "." not in domain and domain != "localhost"
+        return domain if covers_all else None
+
     def covers(self, other: "Origin") -> bool:
         """Return whether this pattern names another origin."""
         if not self.host.startswith("*."):
@@ -99,10 +106,25 @@ def _fault(entry: str) -> str | None:
     return next((f"{entry!r} {text}" for text in faults), None)
 
 
+def _has_empty_label(entry: str) -> bool:
+    origin = parse_pattern(entry)
+    if origin is None or origin.scheme not in _DEFAULT_PORTS:
+        return False
+    return "" in origin.host.removesuffix(".").split(".")
+
+
 _FAULTS: tuple[tuple[Callable[[str], object], str], ...] = (
     (
         lambda entry: not entry.isascii(),
         'is not ASCII: write the host in punycode ("xn--…"), as browsers send it',
+    ),
+    (
+        lambda entry: entry.lower() == NULL,
+        f"must be written '{NULL}', as browsers send it",
+    ),
+    (
+        re.compile("about:|data:", re.IGNORECASE).match,
+        f"names no origin: pages of 'about:' and 'data:' URLs send '{NULL}'",
     ),
     (lambda entry: "://" not in entry, "has no scheme: write 'https://{}'"),
     (
@@ -113,6 +135,7 @@ _FAULTS: tuple[tuple[Callable[[str], object], str], ...] = (
         lambda entry: parse_pattern(entry) is None,
         "is not an origin: scheme, host and port",
     ),
+    (_has_empty_label, "has a host with an empty label: a dot too many"),
     (
         lambda entry: re.search(r"[/?#].", entry.partition("://")[2]),
         "has a path; an origin is scheme, host and port",
