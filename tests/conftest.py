@@ -14,8 +14,8 @@ django.setup()
 from django.test.utils import override_settings
 
 from django_socketio import events
-from tests.clients import Client, PollingClient, WebSocketClient, close_all
-from tests.live import LiveServer
+from tests.kit.clients import Client, PollingClient, WebSocketClient, close_all
+from tests.kit.live import LiveServer
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from django_socketio.events import (
     on_unsubscribe,
 )
 from django_socketio.exceptions import CallTimeout
-from tests.clients import Closed, WebSocketClient, raw_request, response
+from tests.kit.clients import Closed, WebSocketClient, raw_request, response
 from tests.test_bad_input import frame
 
 

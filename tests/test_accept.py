@@ -9,7 +9,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 
 from django_socketio.server.view import socketio
-from tests.clients import raw_request
+from tests.kit.clients import raw_request
 from tests.project import urls
 from tests.project.echo import Echo, echo
 from tests.test_bad_input import HANDSHAKE, get

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
-from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import Closed, PollingClient, WebSocketClient, raw_request, response
 
 
 @pytest.fixture

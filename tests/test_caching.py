@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
 from tests.test_bad_input import HANDSHAKE, get
 
 GOOD = {"Origin": "https://good.example"}

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 import django_socketio
 from django_socketio import ChannelError, NoSocket
 from django_socketio.events import on_event, on_message, on_subscribe
-from tests.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient
 
 
 @pytest.fixture

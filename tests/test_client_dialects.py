@@ -6,7 +6,7 @@ import pytest
 from websocket import ABNF
 
 from django_socketio.events import on_connect, on_event
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
 from tests.test_http import closed_with, get, raw_get, response, wait_until_polled
 
 JAVA_MIME_LINE = 76

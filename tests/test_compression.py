@@ -22,8 +22,8 @@ from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
-from tests.clients import TIMEOUT, PollingClient, raw_request, response
-from tests.live import LiveServer
+from tests.kit.clients import TIMEOUT, PollingClient, raw_request, response
+from tests.kit.live import LiveServer
 from tests.protocol.test_deflate import RSV1, compressed, inflated
 from tests.protocol.test_websocket import BINARY, CONT, FIN, TEXT, sent
 from tests.test_rfc6455 import HANDSHAKE, Connection, request

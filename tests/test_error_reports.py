@@ -11,7 +11,7 @@ from django.core import mail
 from django.http import HttpResponse
 from django.urls import path
 
-from tests.clients import PollingClient
+from tests.kit.clients import PollingClient
 from tests.project import urls
 from tests.test_bad_input import HANDSHAKE, get
 

@@ -11,7 +11,7 @@ import pytest
 from django_socketio.events import on_connect, on_event, on_message
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.transports.encoded import EncodedPacket
-from tests.clients import Closed, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import Closed, PollingClient, WebSocketClient, raw_request, response
 from tests.test_bad_input import HANDSHAKE, get
 
 

@@ -14,8 +14,8 @@ from django_socketio.events import (
     on_unsubscribe,
 )
 from django_socketio.security.signals import TOPIC
-from tests.clients import PollingClient
-from tests.waiting import wait_until
+from tests.kit.clients import PollingClient
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import logs
 from django_socketio.events import on_event, on_message
-from tests.clients import WebSocketClient, raw_request, response
-from tests.waiting import wait_until
+from tests.kit.clients import WebSocketClient, raw_request, response
+from tests.kit.waiting import wait_until
 
 C0 = "".join(map(chr, range(1, 32))) + "\x7f"
 C1 = "".join(map(chr, range(0x80, 0xA0)))

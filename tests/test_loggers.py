@@ -15,10 +15,10 @@ from django.test import Client as DjangoClient
 
 import django_socketio
 from django_socketio.events import on_event, on_message
-from tests.clients import WebSocketClient
-from tests.programs import free_port
+from tests.kit.clients import WebSocketClient
+from tests.kit.programs import free_port
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 ROOT = Path(django_socketio.__file__).parent
 MADE = re.compile(r'get_?logger\("(django_socketio[\w.]*)"\)', re.IGNORECASE)

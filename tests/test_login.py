@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-from tests.clients import PollingClient, WebSocketClient
-from tests.programs import ENVIRON, MANAGE, ROOT
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.programs import ENVIRON, MANAGE, ROOT
 from tests.test_runserver import in_project, loud, run  # noqa: F401
 
 LOGIN = """

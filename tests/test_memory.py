@@ -19,7 +19,7 @@ from django_socketio.events.pipeline import REMEMBERED_BYTES, Dispatcher
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
 from django_socketio.security.throttling import Buckets
 from django_socketio.server.kept_request import trim
-from tests.waiting import wait_until
+from tests.kit.waiting import wait_until
 
 BOUND = REMEMBERED_BYTES + 1_000_000
 """Bytes that may be left; what is sent in each case is three times as much."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import django_socketio
-from tests import wheels
-from tests.clients import WebSocketClient, close_all
-from tests.programs import ENVIRON, Program
-from tests.redis_server import RedisServer
+from tests.kit import wheels
+from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.programs import ENVIRON, Program
+from tests.kit.redis_server import RedisServer
 from tests.test_bad_input import get
 
 ROOT = Path(__file__).parent.parent

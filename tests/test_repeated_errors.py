@@ -8,8 +8,8 @@ import pytest
 
 from django_socketio.concurrency import log_limits
 from django_socketio.events import on_error, on_event
-from tests.clients import WebSocketClient
-from tests.waiting import wait_until
+from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 TIMES = 300
 

@@ -10,8 +10,8 @@ import pytest
 
 from django_socketio.concurrency import log_limits
 from django_socketio.server import deadlines
-from tests.clients import PollingClient, raw_request, response
-from tests.waiting import wait_until
+from tests.kit.clients import PollingClient, raw_request, response
+from tests.kit.waiting import wait_until
 
 TIMEOUT = 0.2
 HEAD = b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\n"

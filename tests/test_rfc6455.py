@@ -12,8 +12,8 @@ import struct
 import pytest
 from django.test.utils import override_settings
 
-from tests.clients import TIMEOUT
-from tests.live import LiveServer
+from tests.kit.clients import TIMEOUT
+from tests.kit.live import LiveServer
 from tests.protocol.test_websocket import (
     BINARY,
     CLOSE,

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from django_socketio.server.garbage import OURS
-from tests.clients import WebSocketClient, close_all
-from tests.programs import Runserver, free_port
+from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.programs import Runserver, free_port
 from tests.test_bad_input import get
 
 

@@ -13,9 +13,9 @@ from django.urls import include, path
 
 from django_socketio import broadcast
 from django_socketio.server import sending
-from tests.clients import TIMEOUT, PollingClient, response
+from tests.kit.clients import TIMEOUT, PollingClient, response
+from tests.kit.waiting import wait_until
 from tests.test_request_timeouts import connections, faults
-from tests.waiting import wait_until
 
 PIECE = b"x" * 10_000
 LARGE = 2_000_000

@@ -6,7 +6,7 @@ import time
 import gevent
 import pytest
 
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
 
 pytestmark = pytest.mark.alone
 

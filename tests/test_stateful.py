@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 import django_socketio
 from django_socketio import events
 from django_socketio.exceptions import NoSocket
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
 
 NAMESPACES = ["/", "/chat"]
 MAX_TRANSPORTS = 4

@@ -9,7 +9,7 @@ from websocket import ABNF
 
 from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.write_batch import MANY, WriteBatch
-from tests.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient
 
 
 class Subscriber:

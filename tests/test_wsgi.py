@@ -10,8 +10,8 @@ from django_socketio.events import on_message
 from django_socketio.server import hijack
 from django_socketio.server.handshake import DirectAnswer
 from django_socketio.transports.http import Answer
-from tests.clients import WebSocketClient, close_all, raw_request
-from tests.live import LiveServer
+from tests.kit.clients import WebSocketClient, close_all, raw_request
+from tests.kit.live import LiveServer
 from tests.test_bad_input import get
 
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.clients import WebSocketClient, close_all
-from tests.production.programs import Gunicorn
-from tests.programs import Runserver
+from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.programs import Runserver
+from tests.kit.servers import Gunicorn
 from tests.test_login import manage
 
 SETTINGS = "tests.asynchronous.settings"

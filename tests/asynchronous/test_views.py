@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from tests.asynchronous.conftest import KINDS
-from tests.waiting import wait_until
+from tests.kit.waiting import wait_until
 
 HOLDERS = ["async_to_sync", "asyncio.run", "async view"]
 

@@ -14,7 +14,7 @@ from django.test.utils import override_settings
 
 from django_socketio.server.dev import DevelopmentServer
 from tests.browser.site import Door
-from tests.live import LiveServer
+from tests.kit.live import LiveServer
 
 HERE = Path(__file__).parent
 CHROMIUM = Path("/usr/bin/chromium")

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.clients import close_all
-from tests.production.programs import Gunicorn
-from tests.waiting import wait_until
+from tests.kit.clients import close_all
+from tests.kit.servers import Gunicorn
+from tests.kit.waiting import wait_until
 
 TIMEOUT = 10
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import frame, get
-from tests.waiting import wait_until
 
 
 def join(server, kind=WebSocketClient):

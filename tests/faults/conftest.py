@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.clients import close_all
-from tests.production.programs import Gunicorn
+from tests.kit.clients import close_all
+from tests.kit.servers import Gunicorn
 from tests.test_bad_input import get
 
 TIMEOUT = 30
@@ -38,7 +38,7 @@ class Site(Gunicorn):
 
 def warm_up(site):
     """Have all that a process makes only once be made; return what it holds then."""
-    from tests.clients import PollingClient, WebSocketClient
+    from tests.kit.clients import PollingClient, WebSocketClient
 
     for kind in (WebSocketClient, PollingClient):
         client = kind(site.port)

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from tests.clients import PollingClient, WebSocketClient, raw_request
-from tests.programs import ROOT
+from tests.kit.clients import PollingClient, WebSocketClient, raw_request
+from tests.kit.programs import ROOT
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import frame
-from tests.waiting import wait_until
 
 KINDS = [WebSocketClient, PollingClient]
 
@@ -30,7 +30,7 @@ def upgraded(site):
 
 CLIENTS = """
 import sys, time
-from tests.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient
 clients = []
 for number in range(30):
     client = (PollingClient if number % 3 == 2 else WebSocketClient)(int(sys.argv[1]))
@@ -149,7 +149,7 @@ def test_subscribing_and_leaving_at_the_same_time(lasting):
             client.ws.shutdown()
     over.set()
     broadcaster.join(10)
-    from tests.clients import close_all
+    from tests.kit.clients import close_all
 
     close_all()
     site.wait_until_nothing_is_left(at_first)

@@ -12,10 +12,10 @@ from itertools import islice
 from django.test.utils import override_settings
 
 from django_socketio import events
-from tests.clients import PollingClient, WebSocketClient
 from tests.fuzz.frames import sent
 from tests.fuzz.target import Target
-from tests.live import LiveServer
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.live import LiveServer
 
 SID = b"SIDSIDSID"
 """Stands for the sid of a session that lives."""

@@ -4,8 +4,8 @@ import queue
 
 import pytest
 
-from tests.official.node import HERE, TIMEOUT, Node
-from tests.programs import Runserver
+from tests.kit.node import FOLDER, TIMEOUT, Node
+from tests.kit.programs import Runserver
 
 
 class Seen:
@@ -55,8 +55,8 @@ class Nodes:
 
 
 def start_node():
-    if not (HERE / "node_modules" / "socket.io-client").is_dir():
-        pytest.fail(f"{HERE}/node_modules is missing: run make test, which installs it")
+    if not (FOLDER / "node_modules" / "socket.io-client").is_dir():
+        pytest.fail(f"{FOLDER}/node_modules is missing: run make test, which installs it")
     return Node()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio.events import on_message
-from tests.tap import Tap
+from tests.kit.tap import Tap
 
 LONG = [{"id": number, "name": f"name {number}"} for number in range(5_000)]
 """About 150 KB of JSON."""

@@ -19,9 +19,9 @@ from django_socketio.events import (
     on_subscribe,
 )
 from django_socketio.protocol.engineio.heartbeat import Reason
-from tests.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient
+from tests.kit.node import TIMEOUT
 from tests.official.conftest import Seen
-from tests.official.node import TIMEOUT
 
 TRANSPORTS = {
     "websocket": ["websocket"],

@@ -18,7 +18,7 @@ from django_socketio.events import (
     on_subscribe,
     on_unsubscribe,
 )
-from tests.official.node import TIMEOUT
+from tests.kit.node import TIMEOUT
 
 QUICK_PINGS = {"PING_INTERVAL": 0.2, "PING_TIMEOUT": 1}
 

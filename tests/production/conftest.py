@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from tests.clients import close_all
-from tests.official.node import Node
-from tests.production.programs import Gunicorn
+from tests.kit.clients import close_all
+from tests.kit.node import Node
+from tests.kit.servers import Gunicorn
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from django_socketio.server import forks
-from tests.clients import PollingClient, WebSocketClient, raw_request, response
-from tests.programs import Runserver
-from tests.redis_server import RedisServer
+from tests.kit.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.kit.programs import Runserver
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 SETTINGS = "tests.production.settings"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from django_socketio.server.garbage import OURS
-from tests.clients import PollingClient, WebSocketClient, raw_request, response
-from tests.production.programs import HAS_CONTROL_SOCKET
+from tests.kit.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.kit.servers import HAS_CONTROL_SOCKET
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 

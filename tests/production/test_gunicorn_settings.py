@@ -14,12 +14,12 @@ from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.worker import Worker
-from tests.clients import PollingClient, raw_request, response
-from tests.production.programs import GUNICORN
+from tests.kit.clients import PollingClient, raw_request, response
+from tests.kit.programs import Program
+from tests.kit.servers import GUNICORN
+from tests.kit.waiting import wait_until
 from tests.production.test_gunicorn import HANDSHAKE, connected
-from tests.programs import Program
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 
 def ask(server, *fields, path="/environ/"):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.waiting import wait_until
 from tests.production.test_gunicorn import HANDSHAKE, connected
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 CLIENTS = 60
 HOST = b"Host: localhost\r\n"

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.clients import WebSocketClient, close_all
+from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.programs import Runserver
+from tests.kit.servers import Gunicorn
 from tests.production.events import digest
-from tests.production.programs import Gunicorn
-from tests.programs import Runserver
 from tests.test_bad_input import get
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.production.settings", "TEST_LOG_ALL": "1"}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.clients import WebSocketClient
-from tests.programs import Runserver
+from tests.kit.clients import WebSocketClient
+from tests.kit.programs import Runserver
 from tests.test_bad_input import get
 
 ROOT = {

@@ -9,15 +9,15 @@ import sys
 
 import pytest
 
-from tests.clients import PollingClient
-from tests.official.node import OPTIONS
-from tests.production.documented import blocks, replaced, surrounded
-from tests.production.programs import Gunicorn, Nginx
+from tests.kit.clients import PollingClient
+from tests.kit.documented import blocks, replaced, surrounded
+from tests.kit.node import OPTIONS
+from tests.kit.programs import Program, free_port
+from tests.kit.redis_server import RedisServer
+from tests.kit.servers import Gunicorn, Nginx
+from tests.kit.waiting import wait_until
 from tests.production.test_gunicorn import HANDSHAKE, Https
-from tests.programs import Program, free_port
-from tests.redis_server import RedisServer
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 CLIENTS = 60
 

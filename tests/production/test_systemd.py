@@ -12,12 +12,12 @@ import subprocess
 
 import pytest
 
-from tests.clients import PollingClient, WebSocketClient
-from tests.production.documented import blocks, replaced
-from tests.production.programs import GUNICORN
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.documented import blocks, replaced
+from tests.kit.programs import Program
+from tests.kit.redis_server import RedisServer
+from tests.kit.servers import GUNICORN
 from tests.production.test_nginx import GUNICORN as CONFIGURATION
-from tests.programs import Program
-from tests.redis_server import RedisServer
 
 SOCKET_UNIT, SERVICE_UNIT = blocks("ini")
 WORKERS = 2

@@ -8,8 +8,8 @@ import subprocess
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from tests.redis_server import DEFAULT, program
-from tests.waiting import wait_until
+from tests.kit.redis_server import DEFAULT, program
+from tests.kit.waiting import wait_until
 
 TIMEOUT = 20
 

@@ -13,9 +13,9 @@ from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, channel_topic
-from tests.redis_server import ALL, DEFAULT, RedisServer, has, program
+from tests.kit.redis_server import ALL, DEFAULT, RedisServer, has, program
+from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster
-from tests.waiting import wait_until
 
 TIMEOUT = 10
 

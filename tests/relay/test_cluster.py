@@ -10,7 +10,8 @@ import pytest
 from django_socketio import RelayError
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import channel_topic
-from tests.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster, free_ports
 from tests.relay.conftest import (
     A,
@@ -23,7 +24,6 @@ from tests.relay.conftest import (
 )
 from tests.relay.test_processes import PUSH, python, received
 from tests.test_runserver import loud, run  # noqa: F401
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.needs("shards")
 

@@ -23,9 +23,9 @@ from django_socketio.relay.topics import (
 )
 from django_socketio.relay.wire import MAX_DEPTH
 from django_socketio.sockets.encoder import Encoder
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import KINDS, A, B, Stream, message
 from tests.relay.refused import NAMES, REFUSED, nested
-from tests.waiting import wait_until
 
 
 def test_a_message_reaches_who_subscribed_to_its_topic(pair):

@@ -10,11 +10,11 @@ from django_socketio.events import on_finish
 from django_socketio.relay.redis import subscriber
 from django_socketio.relay.redis.client import listening_connection
 from django_socketio.relay.topics import channel_topic
-from tests.clients import WebSocketClient
-from tests.production.programs import Gunicorn
+from tests.kit.clients import WebSocketClient
+from tests.kit.servers import Gunicorn
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, message
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 
 def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from tests.official.node import Node
-from tests.production.programs import Gunicorn
-from tests.programs import Program
-from tests.redis_server import RedisServer
+from tests.kit.node import Node
+from tests.kit.programs import Program
+from tests.kit.redis_server import RedisServer
+from tests.kit.servers import Gunicorn
+from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import was_accepted
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 SOCKETS, EACH = 90, 250
 PAUSE = 0.01

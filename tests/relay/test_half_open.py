@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.clients import WebSocketClient
-from tests.production.programs import Gunicorn
+from tests.kit.clients import WebSocketClient
+from tests.kit.servers import Gunicorn
+from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import publish
 from tests.test_bad_input import get
-from tests.waiting import wait_until
 
 STOPPED = 10
 RELAY_TIMEOUT, SLACK = 2, 2

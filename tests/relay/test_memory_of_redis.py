@@ -4,8 +4,8 @@ import pytest
 
 from django_socketio.relay import wire
 from django_socketio.relay.topics import channel_topic
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Deafened, each_server, message
-from tests.waiting import wait_until
 
 TOPICS = [channel_topic("/", f"room-{number}") for number in range(100)]
 BIG = 900_000

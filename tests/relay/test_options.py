@@ -12,9 +12,10 @@ from django_socketio import RelayError
 from django_socketio.relay import wire
 from django_socketio.relay.redis.options import USABLE
 from django_socketio.relay.redis.script import PUBLISH
-from tests.production.documented import blocks
-from tests.programs import free_port
-from tests.redis_server import RedisServer
+from tests.kit.documented import blocks
+from tests.kit.programs import free_port
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import (
     A,
     B,
@@ -26,7 +27,6 @@ from tests.relay.conftest import (
     publisher_works,
     relays_at,
 )
-from tests.waiting import wait_until
 
 # Sites in several databases of one Redis
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.clients import WebSocketClient, close_all
-from tests.programs import ENVIRON, MANAGE, ROOT, Program, Runserver
-from tests.redis_server import RedisServer
+from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.programs import ENVIRON, MANAGE, ROOT, Program, Runserver
+from tests.kit.redis_server import RedisServer
 
 EVENTS = """
 from django_socketio.events import on_message

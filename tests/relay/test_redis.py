@@ -9,6 +9,7 @@ import redis
 
 from django_socketio import RelayError
 from django_socketio.relay.topics import socket_topic
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import (
     A,
     B,
@@ -18,7 +19,6 @@ from tests.relay.conftest import (
     message,
     publisher_works,
 )
-from tests.waiting import wait_until
 
 
 @pytest.fixture

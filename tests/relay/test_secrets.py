@@ -14,8 +14,8 @@ from django.views.debug import ExceptionReporter
 from django_socketio import conf, relay_status
 from django_socketio.relay.redis.relay import Options
 from django_socketio.relay.redis.url import RelayURL
-from tests.production.programs import HAS_CONTROL_SOCKET
-from tests.programs import MANAGE, ROOT, Program
+from tests.kit.programs import MANAGE, ROOT, Program
+from tests.kit.servers import HAS_CONTROL_SOCKET
 
 SECRET = "s3cr3t"
 

@@ -7,10 +7,10 @@ import pytest
 import redis
 
 from django_socketio.relay.redis import subscriber
-from tests.programs import free_port
-from tests.redis_server import program
+from tests.kit.programs import free_port
+from tests.kit.redis_server import program
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, message, publisher_works
-from tests.waiting import wait_until
 
 
 def answers(client):

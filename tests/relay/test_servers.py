@@ -8,8 +8,8 @@ from django_socketio import NoSocket, RelayError
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
-from tests.clients import WebSocketClient
-from tests.waiting import wait_until
+from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 OWN = re.compile(rb"\{(self,.*|control,.*)\}")
 """What a server process listens to without any socket."""

@@ -11,8 +11,8 @@ from django_socketio.relay import wire
 from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.signing import SKEW, Signing, derived_key
 from django_socketio.server import relays
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Inbox, each_server, message
-from tests.waiting import wait_until
 
 KEYS = (b"new", b"old")
 

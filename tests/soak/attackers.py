@@ -8,7 +8,7 @@ import time
 from collections import Counter
 
 from benchmarks.attackers.attacks import ATTACKS
-from tests.programs import ROOT
+from tests.kit.programs import ROOT
 
 NAMES = [name for name, attack in ATTACKS.items() if attack.write and not attack.compressed]
 """Attacks that need no setting of the server."""

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections import Counter
 
-from tests.redis_server import RedisServer
+from tests.kit.redis_server import RedisServer
 
 
 class KeptRedis(RedisServer):

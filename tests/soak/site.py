@@ -6,7 +6,7 @@ from pathlib import Path
 
 import django
 
-from tests.production.programs import Gunicorn
+from tests.kit.servers import Gunicorn
 from tests.soak.faults import KeptRedis
 
 PING_INTERVAL, PING_TIMEOUT = 1, 2

@@ -13,7 +13,7 @@ from collections import Counter
 
 import websocket
 
-from tests.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.clients import Closed, PollingClient, WebSocketClient
 from tests.soak.ledger import END, Stay
 
 KINDS = {"websocket": WebSocketClient, "polling": PollingClient}

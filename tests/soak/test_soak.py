@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from tests.programs import ROOT, free_port
+from tests.kit.programs import ROOT, free_port
+from tests.kit.waiting import wait_until
 from tests.soak.__main__ import print_process
 from tests.soak.attackers import Attacker
 from tests.soak.ledger import END, Message, Stay, audit
 from tests.soak.sockets import Visitor
-from tests.waiting import wait_until
 
 
 def test_some_seconds_of_it():

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.clients import PollingClient, WebSocketClient, close_all
-from tests.programs import Runserver
-from tests.redis_server import RedisServer
+from tests.kit.clients import PollingClient, WebSocketClient, close_all
+from tests.kit.programs import Runserver
+from tests.kit.redis_server import RedisServer
 from tests.test_login import manage
 
 SOON = 1.0

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from tests.clients import PollingClient
-from tests.production.programs import Gunicorn
+from tests.kit.clients import PollingClient
+from tests.kit.servers import Gunicorn
 from tests.trust.conftest import Browser, logged_in
 
 UPGRADE = {

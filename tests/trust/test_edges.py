@@ -6,8 +6,8 @@ import weakref
 import gevent.event
 
 from django_socketio.events import on_connect, on_disconnect, on_event
-from tests.clients import WebSocketClient
-from tests.waiting import wait_until
+from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 
 def test_who_connects_as_the_session_ends_is_not_let_in(serve):

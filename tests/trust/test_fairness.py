@@ -27,8 +27,8 @@ from benchmarks.attackers.wire import (
     websocket,
 )
 from django_socketio.events import on_connect, on_disconnect, on_event
-from tests.clients import WebSocketClient
-from tests.waiting import wait_until
+from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 CLOSE = 0x8
 

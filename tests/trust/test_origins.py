@@ -5,7 +5,7 @@ import http.client
 import pytest
 
 from django_socketio.checks import check_settings
-from tests.clients import PollingClient
+from tests.kit.clients import PollingClient
 from tests.test_bad_input import HANDSHAKE
 from tests.test_settings import errors_of
 from tests.trust.test_bound_sessions import UPGRADE

@@ -9,10 +9,10 @@ from django.conf import settings
 from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
 from django_socketio.security.throttling import Bucket, Buckets, network
-from tests.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.waiting import wait_until
 from tests.test_bad_input import frame
 from tests.trust.test_bound_sessions import UPGRADE
-from tests.waiting import wait_until
 
 
 class Clock:

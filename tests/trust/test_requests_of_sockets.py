@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.clients import PollingClient
+from tests.kit.clients import PollingClient
+from tests.kit.waiting import wait_until
 from tests.trust.conftest import Browser, ends_soon, logged_in
-from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from tests.programs import ROOT
+from tests.kit.programs import ROOT
 
 TEXT = (ROOT / "docs" / "deployment.rst").read_text()
 

@@ -23,7 +23,7 @@ PACKAGED = {
 }
 """Servers that requirements/servers.txt brings, and their programs below ``FOLDER``."""
 
-FOLDER = Path(__file__).parent.parent / ".servers"
+FOLDER = Path(__file__).parents[2] / ".servers"
 
 DEFAULT = os.environ.get("TEST_RELAY_SERVER", SYSTEM)
 """What tests run with that name no server."""

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MANAGE = str(ROOT / "tests" / "manage.py")
 TIMEOUT = 20
 

@@ -9,9 +9,12 @@ import queue
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
-HERE = Path(__file__).parent
+from tests.kit.programs import ROOT
+
+FOLDER = ROOT / "tests" / "official"
+"""With ``client.mjs`` and the packages of npm."""
+
 TIMEOUT = 15
 
 OPTIONS = {
@@ -28,7 +31,7 @@ class Node:
     def __init__(self):
         self._process = subprocess.Popen(
             ["node", "client.mjs"],
-            cwd=HERE,
+            cwd=FOLDER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

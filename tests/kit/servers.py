@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gunicorn.config import Config
 
-from tests.programs import Program
+from tests.kit.programs import Program
 
 HAS_CONTROL_SOCKET = "control_socket_disable" in Config().settings
 """Whether this gunicorn has one: since 25.1."""

@@ -1,0 +1,1 @@
+"""What test modules share: clients, frames, HTTP, programs, servers, waiting."""
