@@ -1,4 +1,4 @@
-"""Out-of-band messages: from a view, a task, a shell, from wherever Django is set up."""
+"""Out-of-band messages: from a view, a task, a shell, from any process with Django."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,1 +1,1 @@
-"""What carries messages between processes."""
+"""Messages between processes."""

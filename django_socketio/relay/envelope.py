@@ -13,7 +13,7 @@ logger = get_logger("django_socketio.relay")
 
 
 class EnvelopeKind(StrEnum):
-    """What a message is; the value is its name on the wire."""
+    """The kinds of messages; the value is the name of a kind on the wire."""
 
     EVENT = "event"
     """A Socket.IO event for the sockets that are on a topic."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django_socketio.exceptions import ProtocolError
 
 SIGNED = b"~"
-"""How a signed message begins: then the signature, a space, the time, a space, the message."""
+"""The first byte of a signed message; signature, time and message follow, with spaces between."""
 
 SKEW = 60.0
 """Seconds by which the clocks of hosts may differ."""

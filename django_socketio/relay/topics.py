@@ -26,7 +26,7 @@ class TopicKind(StrEnum):
 
 
 class Policy(NamedTuple):
-    """What subscribers of a kind of topics can rely on.
+    """The guarantees of a kind of topics.
 
     Attributes:
         tells_losses: whether subscribers are told that messages of the topic were lost.
@@ -62,7 +62,7 @@ class Topic(NamedTuple):
 
     @property
     def policy(self) -> Policy:
-        """What its subscribers can rely on."""
+        """The guarantees of the topic's kind."""
         return _POLICIES[self.kind]
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def everyone_topic(namespace: str) -> Topic:
 
 
 class Retention(NamedTuple):
-    """How much a topic's log keeps.
+    """The bounds of a topic's log.
 
     Attributes:
         messages: how many of the newest messages; 0 keeps no log.

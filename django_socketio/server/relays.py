@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -26,11 +27,12 @@ encode_default = DjangoJSONEncoder().default
 def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -> Relay:
     """Return the relay of a server process, listening.
 
-    ``schedule`` has a function called with arguments in the event loop; ``lost`` is called so with
-    a topic of which messages were lost.
+    Args:
+        schedule: has a function called with arguments in the event loop.
+        lost: called in the event loop with a topic of which messages were lost.
 
     Raises:
-        ImproperlyConfigured: a setting has a value that cannot be meant, or redis-py is missing.
+        ImproperlyConfigured: a setting has a value that cannot be used, or redis-py is missing.
 
     """
     if conf.get("RELAY_URL") is None:
@@ -117,14 +119,16 @@ def _options() -> Any:
         conf.get("RELAY_URL"),
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),
-        Retentions(_retention()),
+        _retentions(
+            conf.get("RELAY_LOG"), conf.get("RELAY_LOG_BYTES"), conf.get("RELAY_LOG_SECONDS")
+        ),
         _signing_keys() if conf.get("RELAY_SIGNING") else (),
     )
 
 
-def _retention() -> Retention:
-    names = ("RELAY_LOG", "RELAY_LOG_BYTES", "RELAY_LOG_SECONDS")
-    return Retention(*map(conf.get, names))
+@lru_cache(1)  # every message of a script asks for it
+def _retentions(messages: int, size: int, seconds: float) -> Retentions:
+    return Retentions(Retention(messages, size, seconds))
 
 
 def _signing_keys() -> tuple[bytes, ...]:

@@ -116,7 +116,7 @@ class Router:
         return self._accesses[node]
 
     def _look_again(self, node: Node | None, error: RedisError, until: float) -> RedisError:
-        """Find out who serves what now, where that may help; return what to tell at the end."""
+        """Ask the cluster for the owners of slots, if that may help; return the error to raise."""
         moved = isinstance(error, MovedError)
         if isinstance(error, (TryAgainError, NotFollowed)) or (
             isinstance(error, AskError) and not moved

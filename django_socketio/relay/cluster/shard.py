@@ -61,7 +61,7 @@ class ShardSubscriber(RedisSubscriber):
         self._send(self.commands.subscribe, health.channel)
 
     def add(self, channel: str, confirmed: threading.Event, returning: bool) -> None:
-        """Subscribe to a channel; does not wait.
+        """Subscribe to a channel, without waiting for the confirmation.
 
         Args:
             confirmed: set once the node has confirmed it.

@@ -19,10 +19,10 @@ from django_socketio.relay.topics import Topic, TopicKind
 logger = get_logger("django_socketio.relay")
 
 LOOK_INTERVAL = 5.0
-"""Seconds after which the cluster is asked who serves what, where all is well."""
+"""Seconds after which the cluster is asked for the owners of slots, while all is well."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
-"""The same while something is amiss."""
+"""Seconds between attempts while a node or a channel is not served."""
 
 
 class ClusterObserver(SubscriptionObserver, Protocol):
@@ -68,24 +68,24 @@ class ClusterSubscriber:
 
     @property
     def alive(self) -> bool:
-        """Whether all nodes are heard, and all channels have one."""
+        """True if messages come from all nodes, and each channel has a node."""
         subscribers = list(self._subscribers.values())
         placed = len(self._homes) == len(self._confirmed)
         return bool(subscribers) and placed and all(subscriber.alive for subscriber in subscribers)
 
     @property
     def deaf_since(self) -> float | None:
-        """When the first node that is not heard was last heard (``time.time``)."""
+        """Since when no messages come from the node that is deaf for longest (``time.time``)."""
         since = [subscriber.deaf_since for subscriber in list(self._subscribers.values())]
         return min((at for at in [*since, self._unreachable_since] if at is not None), default=None)
 
     @property
     def reconnects(self) -> int:
-        """How often a connection was made again, to whichever node."""
+        """The number of connections that were made again, to any node."""
         return self._reconnects + sum(one.reconnects for one in list(self._subscribers.values()))
 
     def start(self) -> None:
-        """Begin to read."""
+        """Connect to the nodes, and begin to receive."""
         self._started = True
         threading.Thread(target=self._run, name="socketio-cluster", daemon=True).start()
 
@@ -115,24 +115,24 @@ class ClusterSubscriber:
             confirmed.wait(self._timeout)
 
     def is_confirmed(self, channel: str) -> bool:
-        """Whether the subscription to a channel was confirmed, by whichever node."""
+        """Return whether any node has confirmed the subscription to a channel."""
         confirmed = self._confirmed.get(channel)
         return confirmed is not None and confirmed.is_set()
 
     def unsubscribe(self, channel: str) -> None:
-        """Unsubscribe; what is on its way may still come."""
+        """Unsubscribe; messages that are on their way may still come."""
         with self._arranging:
             self._confirmed.pop(channel, None)
             self._leave(channel)
 
-    # What the nodes' subscribers tell, in their threads
+    # The observer of the nodes' subscribers, in their threads
 
     def message_received(self, channel: str, data: bytes) -> None:
         """Hand a message on."""
         self._observer.message_received(channel, data)
 
     def subscribed(self, channels: list[str], silence: float | None = None) -> None:
-        """Have the channels caught up with."""
+        """Hand the channels on, to be caught up with."""
         self._observer.subscribed(channels, silence)
 
     def channel_dropped(self, node: Node, channel: str) -> None:
@@ -169,12 +169,12 @@ class ClusterSubscriber:
 
     def _unreachable(self, error: Exception) -> None:
         if self._subscribers or self._unreachable_since is not None or self._stopped:
-            return  # those that listen tell of what they lost
+            return  # the subscribers of the nodes log what they lost
         self._unreachable_since = time.time()
         logger.error("The relay is lost: %s; trying to connect again", error)
 
     def _arrange(self) -> None:
-        """Have each slot's channels heard from the node that serves it now."""
+        """Have each channel served by the node that serves its slot now."""
         with self._arranging:
             if self._stopped:
                 return
@@ -190,12 +190,12 @@ class ClusterSubscriber:
                 self._retire(node)
 
     def _look_after(self, node: Node) -> None:
-        """Have a subscriber for a node, that hears this process itself from that node."""
+        """Have a subscriber for a node, with a health check in a slot of that node."""
         subscriber = self._subscribers.get(node)
         if subscriber is None:
             client, health = self._topology.client(node), self._health_at(node)
             subscriber = ShardSubscriber(node, client, self, health, self._timeout)
-            # Which of them says that the cluster is back does not matter.
+            # The first subscriber says that the cluster is back.
             subscriber.deaf_since, self._unreachable_since = self._unreachable_since, None
             self._subscribers[node] = subscriber
             subscriber.start()
@@ -222,7 +222,7 @@ class ClusterSubscriber:
         home = self._homes.pop(channel, None)
         subscriber = self._subscribers.get(home) if home is not None else None
         if subscriber is not None:
-            # A slot that moves while its node is heard takes all with it; replicas lag behind.
+            # A slot that moves while its node works takes its log along; a replica may lag behind.
             self._observer.node_left(channel, is_doubtful=not subscriber.is_receiving)
         return subscriber
 

@@ -1,4 +1,4 @@
-"""Which node of a Redis Cluster serves which slot."""
+"""The nodes of a Redis Cluster, and the slots that each of them serves."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.topics import Topic
 
 SETTLING = 1.0
-"""Seconds after which those that listened to a slot have followed it to another node."""
+"""Seconds in which the subscribers of a slot follow it to another node."""
 
 
 TRIES = 200_000
@@ -23,7 +23,7 @@ TRIES = 200_000
 
 
 class Node(NamedTuple):
-    """Where a node is reached."""
+    """The address of a node."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ def slot_of(name: str) -> int:
 class Topology:
     """The owners of the slots as the cluster last told them, and a client for each node.
 
-    It asks only when told to: ``refresh``. Safe in threads and greenlets.
+    Only ``refresh`` asks the cluster. Safe in threads and greenlets.
 
     Args:
         url: that of a cluster.
@@ -81,7 +81,7 @@ class Topology:
         raise ClusterDownError(f"{node} serves no slot")
 
     def moved_lately(self, slot: int) -> bool:
-        """Whether those that listen to a slot may still be on their way to its new owner."""
+        """Return whether subscribers of a slot may still be on their way to its new owner."""
         return time.monotonic() - self._moved.get(slot, float("-inf")) < SETTLING
 
     def client(self, node: Node) -> "redis.Redis":
@@ -91,7 +91,7 @@ class Topology:
         return self._clients[node]
 
     def refresh(self, first: Node | None = None, until: float = float("inf")) -> None:
-        """Ask the cluster who serves what: the first node that answers is believed.
+        """Ask the cluster which node serves which slot; the first answer is believed.
 
         Args:
             first: a node that knows best: one that said that a slot has moved.

@@ -98,4 +98,4 @@ def descriptors(client: "redis.Redis", *others: Any) -> list[int]:
 
 
 _POOLED = ("_connections", "_available_connections", "_in_use_connections")
-"""Where redis-py's pools keep their connections: each kind of them has one or two of these."""
+"""Attributes in which redis-py's pools keep connections: each kind of pool has some of them."""

@@ -10,7 +10,7 @@ NO_LOG = "-"
 
 
 class Verdict(Enum):
-    """What a message is, given the messages before it."""
+    """The relation of a message to those before it."""
 
     NEXT = "next"
     OLD = "old"

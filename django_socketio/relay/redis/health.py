@@ -1,4 +1,4 @@
-"""Whether a connection that receives nothing works: a process sends messages to itself."""
+"""The health check of a connection that receives: a process sends messages to itself."""
 
 import threading
 import time

@@ -10,10 +10,11 @@ FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option that may be used: what reads its value, and the sentence that says what it takes.
+    """An option that may be used.
 
     Args:
-        read: returns the value; raises ``ValueError`` or ``KeyError`` if it cannot be meant.
+        read: returns the value; raises ``ValueError`` or ``KeyError`` for text that is no value.
+        expected: names the values that the option takes, for an error.
         schemes: of the URLs that may have it; None for all.
         secret: whether its value must not be shown.
 

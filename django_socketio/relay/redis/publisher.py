@@ -16,7 +16,7 @@ from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
 LATELY = 1000
-"""Messages of a log among which one is looked for whose answer was lost."""
+"""The newest messages of a log, in which a message whose answer was lost is looked for."""
 
 SHARED_ABOVE = 500
 """Bytes up to which a message for several topics is kept in the log of each."""
@@ -70,7 +70,7 @@ class RedisPublisher:
         self._timeout = timeout
         self._command = command
         self._script = client.register_script(PUBLISH)
-        self._offset: float | None = None
+        self._clock_offset: float | None = None
 
     def publish(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
         """Hand a message on; return how many processes received it, for each topic.
@@ -95,8 +95,8 @@ class RedisPublisher:
             RedisError: Redis cannot be asked.
 
         """
-        if self._offset is None:
-            self._offset = self._measure_offset()
+        if self._clock_offset is None:
+            self._clock_offset = self._measure_clock_offset()
 
     def send(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
         """Hand a message on, after ``prepare``; return how many received it, for each topic.
@@ -109,12 +109,12 @@ class RedisPublisher:
         try:
             return self._send(topics, message, shared)
         except ConnectionError:
-            self._offset = None
+            self._clock_offset = None
             if taken := self._taken(topics, message, shared):
                 return taken
             raise
         except RedisError:
-            self._offset = None
+            self._clock_offset = None
             raise
 
     def _shared(self, topics: Sequence[Topic], message: bytes, id: str) -> str | None:
@@ -125,7 +125,7 @@ class RedisPublisher:
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None) -> int:
         """Return how many topics' logs have a message whose answer was lost with the connection.
 
-        A log has only messages that had listeners.
+        A log has only messages that had subscribers.
         """
         kept = message if shared is None else REFERENCE + shared.encode()
         try:
@@ -137,8 +137,8 @@ class RedisPublisher:
         return kept in self._log.newest(topic, LATELY)
 
     def _send(self, topics: Sequence[Topic], message: bytes, shared: str | None) -> int:
-        # Before this side gives up, so that what it was told has failed never arrives.
-        deadline = time.monotonic() + 0.9 * self._timeout + (self._offset or 0.0)
+        # Earlier than this side gives up, so that a message that has failed never arrives.
+        deadline = time.monotonic() + 0.9 * self._timeout + (self._clock_offset or 0.0)
         keys: list[str] = []
         channels: list[str] = []
         for topic in topics:
@@ -168,7 +168,7 @@ class RedisPublisher:
             encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])
         return encoded
 
-    def _measure_offset(self) -> float:
+    def _measure_clock_offset(self) -> float:
         """Return how far Redis's clock is ahead of this process's monotonic one."""
         seconds, microseconds = self._client.time()
         return float(seconds + microseconds / 1_000_000 - time.monotonic())

@@ -42,7 +42,7 @@ Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a relay uses Redis.
+    """The options of a relay through Redis.
 
     Args:
         url: where Redis is.

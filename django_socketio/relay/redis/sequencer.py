@@ -47,10 +47,10 @@ class Subscription:
     """The offset up to which Redis has confirmed what came in this epoch."""
 
     is_doubtful: bool | None = None
-    """Whether messages may be missing though no gap in the offsets shows it; None: not known."""
+    """True if messages may be missing although no gap in the offsets shows it; None: not known."""
 
     is_located: bool = False
-    """Whether its position at the beginning is known; None for a topic that was idle."""
+    """True once Redis has answered the position at the beginning (None for an idle topic)."""
 
 
 class Sequencer:
@@ -137,13 +137,13 @@ class Sequencer:
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
-            # Its place in the topic is not believed either: what Redis has there may be another.
+            # Its position is not believed either: Redis may have another message there.
             self._ignore(topic, message, error)
 
     def _is_reached(self, topic: Topic, position: StreamPosition) -> bool:
         """Return whether Redis has given out a position that does not follow on the last one.
 
-        If not, the message is forged, or Redis has forgotten it: the sockets are told.
+        If not, the message is forged, or Redis has forgotten it: subscribers are told of a loss.
         """
         now = self._log.position(topic)
         if now is not None and now.epoch == position.epoch and now.offset >= position.offset:
@@ -219,14 +219,14 @@ class Sequencer:
         now = self._log.position(topic)
         cursor = subscription.cursor
         if not subscription.is_located:
-            # It was subscribed to while Redis was away: its messages begin now, but others may have
-            # received some before.
+            # The topic was subscribed to while Redis was away: its messages begin now, but other
+            # processes may have received some before.
             if now is not None:
                 self._tell_lost(topic)
             cursor.position, subscription.is_located, subscription.is_doubtful = now, True, None
             return
         if cursor.position is None or now is None or now.epoch != cursor.position.epoch:
-            # Of sockets' own topics that were idle, nobody would be told: that fills the log only.
+            # Subscribers that are not told of losses need no line in the log about an idle topic.
             concerns = cursor.position is not None or topic.policy.tells_losses
             if subscription.is_doubtful is not False and concerns:
                 self._tell_lost(topic)
@@ -243,7 +243,7 @@ class Sequencer:
             subscription.confirmed = now.offset
 
     def _is_rewound(self, topic: Topic, subscription: Subscription, now: StreamPosition) -> bool:
-        """Whether Redis has forgotten messages that came, and given their numbers to others.
+        """Return whether Redis has forgotten messages that came, and given their offsets to others.
 
         A replica that takes its primary's place may not have had the last ones.
         """
@@ -261,7 +261,7 @@ class Sequencer:
     def _deliver(
         self, topic: Topic, subscription: Subscription, position: StreamPosition, message: bytes
     ) -> None:
-        """Deliver a message, unless it came on another of its topics; note its position.
+        """Deliver a message, unless it has come by another of its topics; note its position.
 
         Raises:
             ProtocolError: it is no message of this relay for this topic.
@@ -286,7 +286,7 @@ class Sequencer:
         subscription.last = id
 
     def _ignore(self, topic: Topic, data: bytes, fault: object) -> None:
-        """Say what was ignored, in one line every ten seconds at most."""
+        """Log what was ignored, in one line every ten seconds at most."""
         self._ignored += 1
         if time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + QUIET

@@ -102,7 +102,7 @@ class RedisSubscriber:
         self._stopped = False
         self._thread: threading.Thread | None = None
         self.is_receiving = False
-        """Whether messages come from Redis, though missed ones may not have been caught up with."""
+        """True while messages come from Redis, even if missed ones are not caught up with yet."""
         self.alive = False
         self.deaf_since: float | None = None
         """Since when no messages come (``time.time``); None while they come."""
@@ -264,7 +264,7 @@ class RedisSubscriber:
             confirmed.set()
 
     def _end(self, channel: str) -> None:
-        """Take note of the end of a subscription."""
+        """Note the end of a subscription."""
 
     def _receive(self, channel: str, data: bytes) -> None:
         if channel == self._health.channel:

@@ -22,7 +22,7 @@ Host = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class RelayURL:
-    """What a relay's URL says.
+    """The parts of a relay's URL.
 
     Args:
         hosts: the addresses of Redis, of some Sentinels, or of some nodes of a cluster.
@@ -44,7 +44,7 @@ class RelayURL:
 
     @classmethod
     def parse(cls, url: str) -> "RelayURL":
-        """Return what a URL says.
+        """Return the parts of a URL.
 
         Raises:
             ValueError: the URL cannot be used; the text names the part, and no password.
@@ -63,7 +63,7 @@ class RelayURL:
 
     @property
     def is_cluster(self) -> bool:
-        """Whether the URL is that of a cluster."""
+        """True for the URL of a cluster."""
         return self.scheme in NODES
 
     def of_node(self, host: str, port: int) -> "RelayURL":
@@ -86,7 +86,7 @@ def _address(host: Host) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """Split a URL; refuse what is none, in words that hold nothing of a password."""
+    """Split a URL; refuse text that is no URL, with an error that shows nothing of a password."""
     scheme, colon, _ = url.partition("://")
     if scheme not in SCHEMES or not colon:
         raise ValueError(f"its scheme must be one of {', '.join(SCHEMES)}")
@@ -102,7 +102,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _beyond_login(parts: SplitResult) -> str:
-    """Return what holds no "@", unless a part of a password is taken for it."""
+    """Return the parts that hold no "@", unless a part of a password is taken for one of them."""
     query = parse_qsl(parts.query, keep_blank_values=True)
     unknown = [value for name, value in query if not is_known(name)]
     return "".join([parts.path, *(name for name, _ in query), *unknown])
@@ -120,7 +120,7 @@ def _options(parts: SplitResult) -> Iterator[tuple[str, Any]]:
 
 
 def _path_of(parts: SplitResult, database: int | None) -> dict[str, Any]:
-    """Return what the path says: a Unix socket, or a master, and a database."""
+    """Return what the path names: a Unix socket, or a master, and a database."""
     path = unquote(parts.path)
     if parts.scheme == "unix":
         if not path.strip("/"):
