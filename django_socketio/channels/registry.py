@@ -1,4 +1,4 @@
-"""The channels of this process: which sockets are on which, and how a message reaches them."""
+"""The subscribers of this process by topic, and the delivery of messages to them."""
 
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
@@ -20,25 +20,28 @@ Encode = Callable[[Delivery], EncodedEvent]
 
 
 class Subscriber(Protocol):
-    """Who is on a topic."""
+    """A receiver of the messages of topics."""
 
     id: str
 
     def deliver(self, encoded: EncodedEvent) -> bool:
-        """Send it; False if that is not possible any more."""
+        """Send an event to the client; False if that is not possible any more."""
 
     def lost(self, channel: str) -> None:
-        """Hear that messages of a channel were lost."""
+        """Report that messages of a channel were lost."""
 
     def overflow(self) -> None:
-        """Hear that too much is buffered for it."""
+        """Close the client as slow: more is buffered for it than the limit allows."""
 
 
 class Backlog(Generic[Encoded]):
-    """Packets for a receiver that cannot get them yet: buffered until admitted.
+    """Packets for a receiver that cannot get them yet.
+
+    Events are buffered until a pending subscription is admitted; packets for a socket are queued
+    until its CONNECT is answered.
 
     Args:
-        limit: bytes that may be kept; a single packet always may.
+        limit: highest number of bytes, as WebSocket frames; a single packet may have more.
 
     """
 
@@ -50,18 +53,18 @@ class Backlog(Generic[Encoded]):
         self.packets: list[Encoded] = []
 
     def add(self, encoded: Encoded) -> bool:
-        """Keep a packet as well; False if that is too much."""
+        """Add a packet; False if that exceeds the limit."""
         self._size += len(encoded.frames)
         self.packets.append(encoded)
         return self._size <= self._limit or len(self.packets) == 1
 
 
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]
-"""Subscribers of a topic, in the order they came; those not yet admitted with their backlog."""
+"""Subscribers of a topic, in the order of subscription; each pending one with its backlog."""
 
 
 class Channels:
-    """Subscribers by topic. The relay brings a topic from its first subscriber to its last.
+    """Subscribers by topic. A topic is subscribed to in the relay while it has a subscriber here.
 
     Args:
         relay: what brings the envelopes of other processes.
@@ -77,11 +80,11 @@ class Channels:
         self._members: dict[Topic, Members] = {}
 
     def __len__(self) -> int:
-        """How many topics have subscribers here."""
+        """The number of topics that have subscribers here."""
         return len(self._members)
 
     def use(self, relay: Relay) -> None:
-        """Have another relay carry what is published from now on."""
+        """Publish by another relay from now on."""
         self._relay = relay
 
     def publish(self, envelope: Envelope) -> int:
@@ -103,7 +106,7 @@ class Channels:
         self._relay.subscribe(topic, self.deliver)
 
     def admit(self, topic: Topic, subscriber: Subscriber) -> None:
-        """Deliver what was buffered for a subscriber, and all that comes from now on."""
+        """Deliver the messages that were buffered for a subscriber, and all that follow."""
         members = self._members.get(topic, {})
         backlog = members.get(subscriber)
         if backlog is not None:
@@ -117,7 +120,7 @@ class Channels:
             self._relay.unsubscribe(topic)
 
     def remove_from_all(self, topics: Iterable[Topic], subscriber: Subscriber) -> None:
-        """Take a subscriber that has ended off its topics, whatever the relay makes of it."""
+        """Take a subscriber that has ended off its topics, even if the relay fails."""
         for topic in [topic for topic in topics if self._take_off(topic, subscriber)]:
             try:
                 self._relay.unsubscribe(topic)
@@ -125,7 +128,7 @@ class Channels:
                 logger.exception("The relay failed to unsubscribe from %s", topic)
 
     def _take_off(self, topic: Topic, subscriber: Subscriber) -> bool:
-        """Take a subscriber off a topic; return whether nobody is left on it."""
+        """Take a subscriber off a topic; return whether that was the last one."""
         members = self._members.get(topic)
         if members is None or subscriber not in members:
             return False
@@ -136,17 +139,17 @@ class Channels:
         return True
 
     def members(self, topic: Topic) -> list[Subscriber]:
-        """Return who is on a topic in this process."""
+        """Return the subscribers of a topic in this process."""
         return list(self._members.get(topic, ()))
 
     def lost(self, topic: Topic) -> None:
-        """Tell the subscribers of a channel that messages were lost on their way here."""
+        """Report to the subscribers of a channel that messages were lost on their way here."""
         if topic.policy.tells_losses:
             for subscriber in self.members(topic):
                 subscriber.lost(topic.name)
 
     def deliver(self, delivery: Delivery) -> int:
-        """Send an event to its receivers in this process; return how many they are."""
+        """Send an event to its receivers in this process; return their number."""
         envelope = delivery.envelope
         if envelope.kind is not _EVENT:
             return ignore_kind(envelope.kind)

@@ -1,7 +1,7 @@
 """The package's log, for code that runs in the event loop.
 
-A logging handler may wait, for a disk, a mail server or a lock. The event loop must not: what it
-has to say is said by a greenlet.
+A logging handler may wait, for a disk, a mail server or a lock. The event loop must not wait:
+a greenlet writes its log entries.
 """
 
 import logging
@@ -15,11 +15,11 @@ from greenlet import getcurrent
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.transports")
-"""The logger where a caller names no other."""
+"""The default logger."""
 
 
 def info(message: str, *args: Any, to: logging.Logger = logger) -> None:
-    """Log what is no more than news."""
+    """Log an entry of the level INFO."""
     _log(to, logging.INFO, message, args)
 
 

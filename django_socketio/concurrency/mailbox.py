@@ -1,4 +1,4 @@
-"""The queue of one socket's jobs, which a worker runs one after the other."""
+"""The jobs of one socket, which a worker runs one after the other."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,16 +10,17 @@ from django_socketio.logs import get_logger
 logger = get_logger("django_socketio.server")
 
 MAX_JOBS = 16
-"""Jobs of a mailbox that run before those of others that wait."""
+"""Number of jobs of a mailbox that run before other mailboxes get the worker."""
 
 MAX_SECONDS = 0.001
-"""Seconds after which a mailbox leaves its worker to others, however few jobs have run."""
+"""Seconds after which other mailboxes get the worker, even if fewer jobs have run."""
 
 MailboxJob = tuple[Callable[..., None], tuple[Any, ...]]
+"""A function, and the arguments to call it with."""
 
 
 class Pool(Protocol):
-    """The workers of a mailbox."""
+    """The part of ``Workers`` that a mailbox uses."""
 
     @property
     def now(self) -> float:
@@ -50,11 +51,11 @@ class Mailbox:
 
     @property
     def waiting(self) -> int:
-        """How many jobs have not been started yet."""
+        """The number of jobs that have not been started yet."""
         return len(self._jobs)
 
     def put(self, job: Callable[..., None], *args: Any) -> int:
-        """Have ``job(*args)`` run after all that has been put before it; return how many wait."""
+        """Have ``job(*args)`` run after all jobs before it; return how many jobs are waiting."""
         if self._jobs is _NO_JOBS:
             self._jobs = []
         self._jobs.append((job, args))
@@ -67,7 +68,7 @@ class Mailbox:
         self._workers.schedule(self)
 
     def run(self) -> None:
-        """Run some jobs, then let others have the worker, which may wait in one of them."""
+        """Run some jobs, then give the worker to other mailboxes. Any job may wait."""
         jobs, turn, end = self._jobs, MAX_JOBS, 0.0
         try:
             while True:
@@ -94,4 +95,4 @@ class Mailbox:
 
 
 _NO_JOBS: list[MailboxJob] = []
-"""What all mailboxes have that wait: a list of their own would cost each of them memory."""
+"""Shared by all idle mailboxes: a list of their own would cost each of them memory."""

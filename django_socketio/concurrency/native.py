@@ -25,7 +25,7 @@ class Outcome:
         self._error: BaseException | None = None
 
     def of(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Call a function, and keep its result or its exception."""
+        """Call a function, and keep its result or the exception that it raises."""
         try:
             self._result = function(*args, **kwargs)
         except BaseException as error:
@@ -37,7 +37,7 @@ class Outcome:
         return self._error
 
     def get(self) -> Any:
-        """Return what the function returned, or raise what it raised; once."""
+        """Return the function's result, or raise its exception; to be called once."""
         error, self._error = self._error, None
         if error is None:
             return self._result
@@ -51,7 +51,7 @@ def in_loop(loop: Any, function: Callable[..., Result], *args: Any) -> Result:
     """Call ``function(*args)`` in the event loop of another thread, and wait for its result.
 
     Raises:
-        BaseException: what the function raises.
+        BaseException: the exception that the function raises.
 
     """
     done = allocate_lock()

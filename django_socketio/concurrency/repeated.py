@@ -1,7 +1,7 @@
 """The log of handlers that fail: an error that repeats is counted, not written again and again.
 
-A client can make a handler fail as often as it likes; that must not fill the disk, or take the time
-of others.
+A client can make a handler fail as often as it likes. That must neither fill the disk nor take time
+from other clients.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ SHOWN = 200
 """Characters of an error that are kept as an example."""
 
 MAX_PLACES = 1_000
-"""Places that are told apart at the same time."""
+"""Highest number of places that are counted separately at the same time."""
 
 Place = tuple[type[BaseException], frozenset[tuple[str, int]], object]
 """The class of an error, the lines of code that its traceback goes through, and the handler whose
@@ -25,7 +25,7 @@ arguments were wrong, if they were."""
 
 
 class RepeatedErrors:
-    """Writes errors to the log; of those that repeat, their number every ten seconds.
+    """Writes errors to the log, and every ten seconds the number of those that have repeated.
 
     Args:
         timers: call back at the end of each interval.

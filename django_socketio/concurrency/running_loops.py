@@ -25,7 +25,7 @@ from greenlet import getcurrent, gettrace, greenlet, settrace
 Trace = Callable[[str, tuple[greenlet, greenlet]], object]
 
 TASK_IS_KEPT_IN_THREAD = sys.version_info >= (3, 14)
-"""Before 3.14, asyncio looks the current task up by its loop."""
+"""Python before 3.14 looks up the current task by its loop."""
 
 _OWN = "_django_socketio_running_loop"
 """The attribute of a greenlet that has a running loop; the state ends with its greenlet."""
@@ -39,7 +39,7 @@ _swap_task: Any = getattr(tasks, "_swap_current_task", None)
 
 
 class ThreadState:
-    """What asyncio keeps in a thread: the running loop, and what that loop has set for its time."""
+    """The state that asyncio keeps in a thread: the running loop, and settings of that loop."""
 
     __slots__ = ("_depth", "_hooks", "_loop", "_task")
 
@@ -50,7 +50,7 @@ class ThreadState:
         self._depth = 0
 
     def save(self) -> None:
-        """Take everything from the thread that is this one."""
+        """Take the state from the current thread."""
         self._loop = _get()
         if TASK_IS_KEPT_IN_THREAD and self._loop is not None:
             self._task = _swap_task(self._loop, None)
@@ -58,7 +58,7 @@ class ThreadState:
         self._depth = sys.get_coroutine_origin_tracking_depth()
 
     def restore(self) -> None:
-        """Give everything back."""
+        """Give the state back to the thread."""
         _set(self._loop)
         if TASK_IS_KEPT_IN_THREAD and self._loop is not None:
             _swap_task(self._loop, self._task)
@@ -75,7 +75,7 @@ class Greenlets:
         self.owners: WeakSet[greenlet] = WeakSet()
 
     def set_running_loop(self, loop: Any) -> None:
-        """Set the running loop of the current greenlet; None where it has ended."""
+        """Set the running loop of the current greenlet; None at the end of the loop."""
         current = getcurrent()
         if _OWN not in current.__dict__ and self._current is not self._outside:
             self._current.save()  # that of the greenlet for which this one works
@@ -126,7 +126,7 @@ class Greenlets:
             settrace(trace.others)
 
     def _make_trace(self, others: Trace | None) -> Trace:
-        """Return what greenlet calls after each switch, already in the target."""
+        """Return the function that greenlet calls after each switch, in the target greenlet."""
 
         def trace(event: str, args: tuple[greenlet, greenlet]) -> None:
             origin, target = args
@@ -170,7 +170,7 @@ def set_running_loop(loop: Any) -> None:
 
 
 def keep_loops_apart() -> None:
-    """Have asyncio know the running loop of each greenlet; it costs nothing until one runs."""
+    """Give each greenlet a running loop of its own. It costs nothing until a loop runs."""
     events._set_running_loop = asyncio._set_running_loop = set_running_loop
     asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler  # type: ignore[assignment]
 

@@ -1,8 +1,8 @@
 """``in_thread``: a greenlet has a function run in a native thread, and waits for its result.
 
-The locks, timers and sockets of gevent belong to one event loop, and a native thread has none that
-turns. So only functions that compute, or that wait in a library written in C, can run there; the
-handler stays in its greenlet.
+The locks, timers and sockets of gevent belong to one event loop, and a native thread has no running
+event loop. So only functions that compute, or that wait in a library written in C, can run there.
+The handler itself stays in its greenlet.
 """
 
 import contextvars
@@ -35,7 +35,7 @@ LAZY_FUNCTIONS = (
     inspect.isasyncgenfunction,
 )
 LAZY_RESULTS = (AsyncGeneratorType, CoroutineType, GeneratorType)
-"""Results whose code has not run yet: it would run in the greenlet that consumes them."""
+"""Types of results whose code has not run yet: it would run in the greenlet that consumes them."""
 
 EAGER = "in_thread runs functions that return their result, but %s %s"
 
@@ -100,7 +100,7 @@ class Call:
 
 
 running: dict[int, Call] = {}
-"""What runs in native threads of ours just now, by the thread's ident."""
+"""The calls that run in native threads of ``in_thread``, by the ident of the thread."""
 
 
 def forbid(what: str) -> None:
@@ -155,7 +155,7 @@ class Threads:
         """Call a function in a thread, while only this greenlet waits for it.
 
         Raises:
-            BaseException: what the function raises.
+            BaseException: the exception that the function raises.
 
         """
         call = Call(self.hub.loop, name, function)
@@ -207,15 +207,15 @@ def limit_with(size: Callable[[], int]) -> None:
 def in_thread(function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
     """Call ``function(*args, **kwargs)`` in a native thread; return its result.
 
-    Other greenlets run meanwhile. The function must be a pure one: it computes, or waits in a
-    library written in C, and uses neither sockets, logging, locks, the database nor anything of
-    gevent. At most ``SOCKETIO_THREADS`` run at a time. In a thread without an event loop, and in a
-    function that ``in_thread`` itself runs, the function is called directly.
+    Other greenlets run meanwhile. The function must only compute, or wait in a library written in
+    C: it must not use sockets, logging, locks, the database or gevent. At most
+    ``SOCKETIO_THREADS`` functions run at a time. In a thread without an event loop, and inside
+    another function of ``in_thread``, the function is called directly.
 
     Raises:
         TypeError: ``function`` is a coroutine or generator function, or cannot be called.
-        ThreadError: the function used what cannot be used in a native thread.
-        BaseException: what the function raises.
+        ThreadError: the function used something that cannot be used in a native thread.
+        BaseException: the exception that the function raises.
 
     """
     name = _name_of(function)

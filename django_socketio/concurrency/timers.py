@@ -1,4 +1,4 @@
-"""All the deadlines of a process, on one timer of the event loop."""
+"""All deadlines of a process, on one timer of the event loop."""
 
 import heapq
 import math
@@ -14,7 +14,7 @@ from django_socketio.logs import get_logger
 logger = get_logger("django_socketio.server")
 
 Callback = Callable[[float], float | None]
-"""Called with the time that it is; returns when it wants to be called again, or None."""
+"""Called with the current time; returns the time of its next call, or None."""
 
 Clock = Callable[[], float]
 """Returns the time in seconds, from any beginning; never less than before."""
@@ -22,20 +22,20 @@ Clock = Callable[[], float]
 clock: Clock = time.monotonic
 
 LATE = 0.1
-"""Seconds after which a timer that has not rung means that the process was held up."""
+"""Seconds of delay of a timer that show that the process was blocked."""
 
 AFTER_READERS = -1
-"""A watcher's priority: its turn comes when what the sockets brought has been read."""
+"""Priority of a watcher that is called after the sockets' watchers, when their data was read."""
 
 REPRIEVE = 0.25
-"""Seconds that all timers wait after that: what clients sent in time is read first."""
+"""Seconds by which all timers are postponed then: data that clients sent in time is read first."""
 
 FEW = 100
-"""Cancelled timers that are not worth being cleared away."""
+"""Number of cancelled timers below which the heap is not cleaned up."""
 
 
 class Timer:
-    """A function that is to be called, and when."""
+    """A function to be called, and the time of the call."""
 
     __slots__ = ("callback", "when")
 
@@ -46,7 +46,7 @@ class Timer:
 
 
 class Timers:
-    """Calls functions in the hub when their time has come; they must not block.
+    """Calls functions in the hub at a certain time; they must not block.
 
     Args:
         clock: tells the time. A clock that does not run with the event loop needs ``call_due``
@@ -65,7 +65,7 @@ class Timers:
         """The time before which no timer is called, after the process was held up."""
 
     def __len__(self) -> int:
-        """How many are set."""
+        """The number of timers that are set."""
         return len(self._heap) - self._cancelled
 
     def set(self, when: float, callback: Callback) -> Timer:
@@ -76,11 +76,11 @@ class Timers:
         return timer
 
     def after(self, seconds: float, callback: Callback) -> Timer:
-        """Call ``callback`` in so many seconds."""
+        """Call ``callback`` after a number of seconds."""
         return self.set(self.clock() + seconds, callback)
 
     def cancel(self, timer: Timer) -> None:
-        """Do not call it any more, and let go of what it would have called."""
+        """Cancel a timer, and release its callback."""
         if timer.callback is None:
             return
         timer.callback = None
@@ -91,7 +91,7 @@ class Timers:
             self._cancelled = 0
 
     def is_behind(self, now: float) -> bool:
-        """Return whether timers should have rung long ago, for the process was held up."""
+        """Return whether timers are late, because the process was blocked."""
         return bool(self._heap) and now - self._heap[0][0] > LATE
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class Timers:
             return
         self._armed_for = when
         self._watcher.close()
-        # What clients have sent comes first: it may be what a timer is about.
+        # Data of clients is read first: it may be the data that a timer waits for.
         self._watcher = get_hub().loop.timer(max(0.0, when - self.clock()), priority=AFTER_READERS)
         self._watcher.start(self._wake, update=True)
 

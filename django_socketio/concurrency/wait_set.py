@@ -1,4 +1,4 @@
-"""Who is there, and the moment when nobody is."""
+"""A set, and a way to wait until it is empty."""
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ Member = TypeVar("Member")
 
 
 class WaitSet(Generic[Member]):
-    """A set that one can wait for to be empty."""
+    """A set with ``wait_until_empty``, as the ``WaitGroup`` of other languages."""
 
     def __init__(self) -> None:
         self._members: set[Member] = set()
@@ -26,16 +26,16 @@ class WaitSet(Generic[Member]):
         return member in self._members
 
     def add(self, member: Member) -> None:
-        """Count a member in."""
+        """Add a member."""
         self._members.add(member)
         self._empty.clear()
 
     def discard(self, member: Member) -> None:
-        """Count a member out, if it was in."""
+        """Remove a member, if the set has it."""
         self._members.discard(member)
         if not self._members:
             self._empty.set()
 
     def wait_until_empty(self, timeout: float) -> bool:
-        """Wait, at most ``timeout`` seconds; return whether nobody is there."""
+        """Wait until the set is empty, for at most ``timeout`` seconds; return whether it is."""
         return bool(self._empty.wait(timeout))

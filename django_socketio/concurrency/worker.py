@@ -1,4 +1,4 @@
-"""Greenlets of a pool, and what Python keeps for each of them."""
+"""Greenlets of a pool, and the values that ``threading.local`` keeps for each of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,18 +8,19 @@ from greenlet import getcurrent, greenlet
 Forget = Callable[[Any], object]
 
 linked: "dict[greenlet, list[Forget]]" = {}
-"""What forgets the values that are kept for a greenlet; empty while nothing is kept for any."""
+"""Functions that drop the values kept for a greenlet; empty while no value is kept."""
 
 
 class Pooled(greenlet):
     """A greenlet that serves one client after the other.
 
     gevent keeps values of ``threading.local``, and ``threading.current_thread``, for a greenlet
-    until it ends. It asks by ``rawlink``, as with a ``gevent.Greenlet``, to be told of that end.
+    until the greenlet ends. gevent registers for that end by ``rawlink``, as with a
+    ``gevent.Greenlet``.
     """
 
     def rawlink(self, forget: Forget) -> None:
-        """Have ``forget`` called with this greenlet when what is kept for it is of no more use."""
+        """Have ``forget`` called with this greenlet at the end of a turn (``forget_locals``)."""
         linked.setdefault(self, []).append(forget)
 
 
@@ -28,7 +29,7 @@ class Worker(Pooled):
 
 
 def forget_locals() -> None:
-    """Forget what ``threading.local`` keeps for this greenlet, as at the end of a thread."""
+    """Drop all values of ``threading.local`` of this greenlet, as at the end of a thread."""
     this = getcurrent()
     for forget in linked.pop(this, ()):
         forget(this)

@@ -1,4 +1,4 @@
-"""The pool of greenlets in which handlers run, and the queues that they work off."""
+"""The pool of greenlets in which handlers run."""
 
 from collections import deque
 from collections.abc import Callable, Container
@@ -17,44 +17,44 @@ from django_socketio.logs import get_logger
 logger = get_logger("django_socketio.server")
 
 SHARE = 0.005
-"""Seconds of a turn of the event loop in which jobs are begun; then it looks what has come."""
+"""Seconds of a turn of the event loop in which jobs are begun; then the loop polls the sockets."""
 
 Around = Callable[[Callable[[], None]], None]
-"""Runs what it is given, with something before and after it."""
+"""Calls its argument, and does something before and after the call."""
 
 
 def plainly(run: Callable[[], None]) -> None:
-    """Run it, with nothing around it."""
+    """Call ``run``, and do nothing else: the default of ``around``."""
     run()
 
 
 class Job(NamedTuple):
-    """A single job, for a worker that has nothing to do."""
+    """A single function for a worker."""
 
     run: Callable[[], None]
 
 
 def holds_nothing() -> bool:
-    """Be the ``give_back`` of workers that hold nothing."""
+    """Return True: the ``give_back`` of workers that hold no resource."""
     return True
 
 
 class Workers:
-    """A bounded pool of greenlets; those that have nothing to do wait, ready to be switched to.
+    """A bounded pool of greenlets. Idle workers wait for the next mailbox.
 
-    A worker that waits for a client steps out of the pool meanwhile, and another takes its place.
-    It comes back once there is a place again, before what has not been started.
+    A worker that waits for a client steps out of the pool, and another worker takes its place. A
+    worker that returns gets a place before any mailbox that has not been started.
 
     Args:
-        size: how many mailboxes are worked off at the same time.
-        around: runs around each mailbox's jobs, in the same greenlet.
-        kept: how many wait when there is nothing to do; None keeps all.
-        kind: of what class they are.
-        give_back: called in a worker that is about to step out, or to end: has it give back what
-            only as many as ``size`` may hold; False if it cannot, and must stay.
+        size: the number of mailboxes that run at the same time.
+        around: called with the function that runs a mailbox, in the worker.
+        kept: the number of idle workers that wait for mailboxes; None keeps all.
+        kind: the class of the workers.
+        give_back: called in a worker that is about to step out, or to end. It gives back resources
+            of which there are only ``size``, and returns False if it cannot: the worker then stays.
 
     Attributes:
-        stepped_out: how many workers have stepped out.
+        stepped_out: the number of workers that have stepped out.
 
     """
 
@@ -81,24 +81,24 @@ class Workers:
         self._starts = False
         """Whether ``_start`` is about to run."""
         self._turn = -1
-        """Of the event loop, by its number: the one that ``end`` is for."""
+        """The number of the turn of the event loop that ``end`` belongs to."""
         self.end = 0.0
-        """When this turn's time for jobs is over."""
+        """The time at which this turn's time for jobs is over."""
         self.now = 0.0
-        """When the last mailbox was begun."""
+        """The time at which the last mailbox was begun."""
 
     @property
     def are_busy(self) -> bool:
-        """Whether what is scheduled now would have to wait for one of them."""
+        """Whether a mailbox that is scheduled now would have to wait for a worker."""
         return self._within - len(self._idle) + len(self._ready) >= self._size
 
     @property
     def _within(self) -> int:
-        """How many workers have not stepped out."""
+        """The number of workers that have not stepped out."""
         return self._count - self.stepped_out
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
-        """Call it in one of them, as ``gevent.spawn`` does in a new greenlet."""
+        """Call ``function(*args)`` in a worker, as ``gevent.spawn`` does in a new greenlet."""
         self.schedule(Job(partial(function, *args)))
 
     def schedule(self, mailbox: Mailbox | Job) -> None:
@@ -109,14 +109,14 @@ class Workers:
             self._hub.loop.run_callback(self._start)
 
     def wake(self, workers: Container[greenlet], job: Callable[[], None]) -> None:
-        """Have those of ``workers`` that wait run ``job``."""
+        """Have ``job`` run in each of these workers that is idle."""
         self._hub.loop.run_callback(self._wake, workers, Job(job))
 
     def disband(self, hub: Any) -> list[greenlet]:
-        """Have no worker run again, in a forked process; return those that waited.
+        """Run no worker any more, in a forked process; return the idle ones.
 
         Args:
-            hub: where the worker that runs goes when its turn is over.
+            hub: the greenlet to which the running worker switches at the end of its turn.
 
         """
         self._size = 0
@@ -132,8 +132,7 @@ class Workers:
     def step_out(self, wait: Callable[[], object]) -> None:
         """Call ``wait`` while another worker may take the place of this one.
 
-        A greenlet that is none of these workers just waits, and so does a worker that cannot give
-        back what it holds.
+        Other greenlets just wait, and so does a worker whose resources cannot be given back.
         """
         if not isinstance(getcurrent(), self._kind) or not self._give_back():
             wait()
@@ -177,7 +176,7 @@ class Workers:
                 break  # a busy one goes on with it
 
     def _start_one(self) -> bool:
-        """Let a worker go on, or begin something; False if there is no place."""
+        """Resume a worker, or begin a mailbox; False if there is no place."""
         if self._returning and self._make_place():
             self.stepped_out -= 1
             self._returning.popleft().switch()
@@ -194,7 +193,7 @@ class Workers:
             self.end = clock() + SHARE
 
     def _make_place(self) -> bool:
-        """Return whether a worker may come back; one that has nothing to do ends for it."""
+        """Return whether a worker may come back; an idle worker ends to make room for it."""
         if self._within >= self._size and self._idle:
             self._idle.pop().switch(None)
         return self._within < self._size
@@ -235,7 +234,7 @@ class Workers:
                 found: Mailbox | Job | None = self._hub.switch()
                 return found
             except BaseException:  # a timeout, say, that a handler started and never cancelled
-                logger.exception("Something was raised in a worker that had nothing to do")
+                logger.exception("An exception was raised in an idle worker")
 
     def _start_next_turn(self) -> None:
         if not self._starts:

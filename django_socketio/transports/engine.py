@@ -1,4 +1,4 @@
-"""The Engine.IO server: sessions by their sid, and what each HTTP request means to them.
+"""The Engine.IO server: its sessions, and its answers to HTTP requests.
 
 https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
 """
@@ -40,10 +40,10 @@ from django_socketio.transports.websocket import WebSocketTransport
 logger = get_logger("django_socketio.transports")
 
 LONG = 0.001
-"""Seconds that a POST may take its packets, before the event loop has a turn for others."""
+"""Seconds after which a POST that is being handled lets the event loop turn."""
 
 Welcome = Callable[[EngineRequest], None]
-"""Gets each handshake; refuses it with a ``RequestError``."""
+"""Called with each handshake; refuses one by raising ``RequestError``."""
 
 Connect = Callable[[Session, Any], Delegate]
 """Gets a new session and the site's request of its handshake; returns the session's delegate."""
@@ -55,11 +55,11 @@ class Engine:
     Args:
         connect: makes the delegate of each new session.
         limits: what clients may use.
-        timers: calls back when deadlines are due.
+        timers: calls the sessions at their deadlines.
         can_upgrade: whether connections can be hijacked for WebSocket.
         worker_id: suffix of every sid issued here (``<secret>.<worker_id>``), so that other workers
             can hand requests of the session off to this process. Empty where there is only one.
-        welcome: called with each handshake, if it is given.
+        welcome: called with each handshake.
 
     """
 
@@ -86,7 +86,7 @@ class Engine:
         self._late_polls = LatePolls()
 
     def stop(self) -> None:
-        """End every session; no new one begins."""
+        """End all sessions, and accept no new one."""
         self._accepting = False
         for session in list(self.sessions.values()):
             session.close(Reason.SHUTTING_DOWN)
@@ -94,7 +94,7 @@ class Engine:
             websocket.close(CloseCode.GOING_AWAY)
 
     def flush(self) -> None:
-        """Send what waits for the end of a turn of the event loop."""
+        """Send the bytes that wait for the end of this turn of the event loop."""
         self._acceptor.batch.flush()
 
     # Handshakes
@@ -122,7 +122,7 @@ class Engine:
             return self._refuse(request, error)
 
     def _admit(self, request: EngineRequest) -> None:
-        """Refuse new connections of a server that stops, and too many of one address.
+        """Refuse a connection if the server is stopping, or if ``welcome`` does.
 
         Raises:
             RequestError: the connection is refused.
@@ -195,7 +195,8 @@ class Engine:
     def _accept(self, request: EngineRequest, begin: Begin) -> Answer:
         if not self.can_upgrade:
             raise RequestError(
-                ErrorCode.BAD_REQUEST, "This server cannot hold WebSockets; use transport=polling"
+                ErrorCode.BAD_REQUEST,
+                "This server does not support WebSocket; use transport=polling",
             )
         return self._acceptor.accept(request, begin)
 
@@ -215,7 +216,7 @@ class Engine:
     # Requests of a session
 
     def respond(self, request: EngineRequest) -> Answer:
-        """Answer a request that names a session; a GET waits until there is something to say."""
+        """Answer a request that names a session; a GET waits for packets of the server."""
         try:
             return self._respond(request)
         except RequestError as error:
@@ -229,24 +230,24 @@ class Engine:
         if transport == WEBSOCKET:
             return self._upgrade(request, session)
         if not isinstance(session.transport, PollingTransport):
-            raise RequestError(ErrorCode.BAD_REQUEST, "The session is on WebSocket by now")
+            raise RequestError(ErrorCode.BAD_REQUEST, "The session has been upgraded to WebSocket")
         if request.method == "GET":
             return self._get(session, session.transport)
         if request.method == "POST":
             return self._post(request, session, session.transport)
         raise RequestError(
-            ErrorCode.BAD_REQUEST, f"Bad method: GET and POST are spoken, not {request.method:.20}"
+            ErrorCode.BAD_REQUEST, f"Bad method: expected GET or POST, not {request.method:.20}"
         )
 
     def _find(self, sid: str) -> Session:
         session = self.sessions.get(sid)
         now = self.clock()
         if session is not None and not self._timers.is_behind(now):
-            session.wake(now)  # a session is over to the millisecond
+            session.wake(now)  # it may have timed out, to the millisecond
         if session is None or session.protocol.reason is not None:
             raise RequestError(
                 ErrorCode.UNKNOWN_SID,
-                "Session ID unknown: it is over, or it belongs to another host or server process",
+                "Session ID unknown: the session is over, or belongs to another host or process",
             )
         return session
 

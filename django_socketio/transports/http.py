@@ -1,4 +1,4 @@
-"""One HTTP request as the engine sees it, and the engine's answer."""
+"""An HTTP request as the engine reads it, and the engine's answer."""
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
@@ -19,7 +19,7 @@ POLLING, WEBSOCKET = "polling", "websocket"
 PLAIN = "text/plain; charset=UTF-8"
 
 NOT_CACHED = ("Cache-Control", "private, no-store")
-"""Of every answer. Django's per-site cache went by "private" only, until it knew "no-store" too."""
+"""A header field of every answer. Older versions of Django's cache obey "private" only."""
 
 Hijack = Callable[[socket, bytes, bytes], None]
 """Gets a hijacked connection, the head of the answer, which it sends, and the bytes that
@@ -27,12 +27,12 @@ the client sent after its handshake."""
 
 
 def _shown(value: str | None) -> str:
-    """Return what a client sent, fit for a log and for an answer."""
+    """Return a value of a client as text for a log and for an answer."""
     return repr(value)[1:-1][:20] if value else "none"
 
 
 class ErrorCode(IntEnum):
-    """What was wrong with a request, with the numbers of Socket.IO's own server."""
+    """The errors of requests, with the numbers of Socket.IO's own server."""
 
     UNKNOWN_TRANSPORT = 0
     UNKNOWN_SID = 1
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
 
 
 class RequestError(Exception):
-    """A request that the engine refuses: what the client is told, and with which status."""
+    """A request that the engine refuses, with the message for the client and the status."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class EngineRequest(NamedTuple):
         return self.query.get("sid", "")
 
     def opening_request(self) -> opening.Request:
-        """Return what the request says of the WebSocket that it asks for."""
+        """Return the header fields of a WebSocket handshake."""
         get = self.environ.get
         return opening.Request(
             self.environ["SERVER_PROTOCOL"],
@@ -128,7 +128,7 @@ class EngineRequest(NamedTuple):
         """Return the transport that the client names ("Query parameters").
 
         Raises:
-            RequestError: it is none that is spoken here, or the protocol's version is another.
+            RequestError: the transport or the version of the protocol is not supported.
 
         """
         transport, version = self.query.get("transport"), self.query.get("EIO")

@@ -1,4 +1,4 @@
-"""Who hears from a transport."""
+"""The listeners of a transport."""
 
 from typing import Any, Protocol
 
@@ -6,16 +6,16 @@ from django_socketio.exceptions import ProtocolError
 
 
 class TransportListener(Protocol):
-    """What a transport tells, from the event loop or a greenlet. It must not block."""
+    """Receives the data of a transport, in the event loop or a greenlet. It must not block."""
 
     def data_received(self, data: str | bytes) -> None:
-        """A message of the client."""
+        """Take a message of the client."""
 
     def extra_received(self, frames: int, size: int) -> None:
-        """Frames of the client that held no message, of ``size`` bytes."""
+        """Count frames of the client without a message, of ``size`` bytes."""
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
-        """No message comes any more, and none is sent."""
+        """End: the transport receives and sends nothing any more."""
 
 
 class WebSocketListener(TransportListener, Protocol):

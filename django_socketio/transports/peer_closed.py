@@ -1,4 +1,4 @@
-"""What can be known of a client without reading: whether it has sent something, or hung up."""
+"""Checks without reading from a connection: has its client sent data, or closed its side."""
 
 from select import POLLIN
 from socket import socket
@@ -15,7 +15,7 @@ def has_hung_up(sock: socket) -> bool:
 
 
 def has_sent(sock: socket) -> bool:
-    """Return whether there is something to read, be it the end."""
+    """Return whether there is data to read, or the end of the connection."""
     return _holds(sock, POLLIN)
 
 

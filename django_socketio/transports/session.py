@@ -1,4 +1,4 @@
-"""An Engine.IO session on its transport: what the rest of the package sends to and hears from."""
+"""An Engine.IO session on its transport."""
 
 from typing import Any, Protocol
 
@@ -16,26 +16,26 @@ from django_socketio.transports.websocket import WebSocketTransport
 
 
 class Delegate(Protocol):
-    """What a session tells, from the event loop or a greenlet. It must not block."""
+    """Receives the messages of a session, in the event loop or a greenlet. It must not block."""
 
     def received(self, data: str | bytes) -> None:
-        """A message of the client.
+        """Take a message of the client.
 
         Raises:
-            ProtocolError: it is not what the delegate's protocol allows; the session is closed.
+            ProtocolError: the protocol does not allow the message; the session is closed.
 
         """
 
     def extra_received(self, count: int, size: int) -> None:
-        """Packets or frames of the client that held no message, of ``size`` bytes.
+        """Count packets or frames of the client without a message, of ``size`` bytes.
 
         Raises:
-            ProtocolError: there were too many; the session is closed.
+            ProtocolError: the client has sent too many; the session is closed.
 
         """
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
-        """The session is over; called once."""
+        """End: the session is over; called once."""
 
 
 class Sessions(Protocol):
@@ -52,9 +52,9 @@ class Session:
 
     Args:
         sid: its secret id.
-        protocol: its state.
-        transport: the one that it starts on.
-        engine: knows the session until it is over.
+        protocol: the state of its heartbeat.
+        transport: its first transport.
+        engine: lists the session until it is over.
 
     """
 
@@ -84,11 +84,11 @@ class Session:
         self._resumed: Event | None = None
         self.delegate: Delegate | None = None
         self.timer: Timer | None = None
-        """What calls ``wake``."""
+        """The timer that calls ``wake``."""
         transport.listener = self
 
     def __repr__(self) -> str:
-        # The sid lets its holder take the session over: it is never shown whole.
+        # Whoever knows the sid can use the session: it is never shown completely.
         return f"<Session {self.sid[:4]}… {self.transport.name}>"
 
     def send(self, encoded: EncodedPacket) -> bool:
@@ -124,7 +124,7 @@ class Session:
             self.delegate.extra_received(1, len(packet.data))
 
     def extra_received(self, frames: int, size: int) -> None:
-        """Take note of frames of the client that held no message."""
+        """Count frames of the client without a message."""
         try:
             if self.delegate is not None:
                 self.delegate.extra_received(frames, size)
@@ -132,12 +132,12 @@ class Session:
             self.close(Reason.PARSE_ERROR, error)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
-        """Hear from the transport that it is over, and the session with it."""
+        """End the session with its transport."""
         if self.protocol.close(reason):
             self._end(error, say_so=False)
 
     def close(self, reason: str, error: ProtocolError | None = None) -> None:
-        """End the session; the client is told by its transport's means."""
+        """End the session, and tell the client in the way of its transport."""
         if self.protocol.close(reason):
             self._end(error, say_so=True)
 
@@ -159,7 +159,7 @@ class Session:
             self.transport.close(code, problem)
 
     def wake(self, now: float) -> float | None:
-        """Do what the heartbeat asks for; return when to be called again."""
+        """Send a ping, or end the session, if it is time; return the time of the next call."""
         if now >= self.protocol.deadline:
             self._beat(now)
         return None if self.protocol.is_over else self.protocol.next_tick(now)
@@ -167,17 +167,17 @@ class Session:
     def _beat(self, now: float) -> None:
         transport = self.transport
         if self._pauses and isinstance(transport, WebSocketTransport) and transport.is_abandoned:
-            return self.close(Reason.TRANSPORT_CLOSE)  # which nobody would read
+            return self.close(Reason.TRANSPORT_CLOSE)  # its close frame would not be read
         if self.protocol.tick(now, not self._pauses and not transport.has_unread) is not None:
             self.send(PING)
-            transport.flush()  # the client's time runs: handlers must not hold the ping up
+            transport.flush()  # the time for the pong runs: handlers must not delay the ping
         elif self.protocol.reason == Reason.PING_TIMEOUT:
             self._end(None, say_so=True)
 
     # Reading less than the client sends
 
     def pause(self) -> None:
-        """Read nothing from the client until ``resume`` was called as often."""
+        """Read nothing from the client until ``resume`` has been called as many times."""
         self._pauses += 1
         if isinstance(self.transport, WebSocketTransport):
             self.transport.pause()
@@ -192,7 +192,7 @@ class Session:
             self.transport.resume()
 
     def wait_until_read(self) -> None:
-        """Wait until the client may send more: its POST is answered then."""
+        """Wait until the session is not paused: the POST of the client is answered then."""
         if self._pauses and not self.protocol.is_over:
             self._resumed = self._resumed or Event()
             self._resumed.wait()
@@ -203,7 +203,7 @@ class Session:
             self._resumed = None
 
     def move_to(self, transport: WebSocketTransport) -> None:
-        """Go on over another transport, with what the old one had not sent ("Upgrade")."""
+        """Continue over a WebSocket, with the packets that were not fetched yet ("Upgrade")."""
         old, self.transport = self.transport, transport
         transport.listener = self
         if isinstance(old, PollingTransport):

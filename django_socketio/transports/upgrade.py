@@ -17,16 +17,16 @@ UPGRADE_PACKET = engineio.encode(Packet(PacketType.UPGRADE))
 
 TAKEN = "another WebSocket carries the session, or is about to"
 OVER = "the session is over"
-"""Why a WebSocket cannot take a session over."""
+"""Reasons why a WebSocket cannot carry a session."""
 
 
 class Upgrade:
-    """Listens to the new WebSocket until it has taken the session over, or failed to.
+    """Listens to the new WebSocket until it carries the session, or the upgrade fails.
 
-    Until then, the session lives on long-polling as if nothing happened.
+    Until then, the session stays on long-polling.
 
     Args:
-        timeout: seconds that it has for that.
+        timeout: seconds that the upgrade may take.
 
     """
 
@@ -47,7 +47,7 @@ class Upgrade:
         self._timer = timers.after(timeout, self._timed_out)
 
     def data_received(self, data: str | bytes) -> None:
-        """Take probes, then an upgrade packet; anything else gives the upgrade up.
+        """Take probes, then an upgrade packet; any other packet ends the upgrade.
 
         Clients in PHP and C# send the upgrade packet without a probe, which Socket.IO's own server
         takes as well.
@@ -73,13 +73,13 @@ class Upgrade:
         return not self._polling.closed and (self._probed or not self._polling.probed)
 
     def extra_received(self, frames: int, size: int) -> None:
-        """Count frames that held no message, as those of the session."""
+        """Count frames without a message as frames of the session."""
         self._session.extra_received(frames, size)
         if self._polling.closed and not self._over:
             self._give_up(OVER)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
-        """Hear that the WebSocket was lost on the way."""
+        """End the upgrade: the WebSocket is closed."""
         self._stop_probing()
 
     def _timed_out(self, now: float) -> None:
@@ -87,7 +87,7 @@ class Upgrade:
             self._give_up(f"the upgrade took more than {self._timeout:g} s (SOCKETIO_PING_TIMEOUT)")
 
     def _give_up(self, problem: str, code: int = CloseCode.NORMAL_CLOSURE) -> None:
-        """Close the WebSocket, and say why to its client and to the log."""
+        """Close the WebSocket; the client and the log are told the reason."""
         hub_log.warning("%r stays on its transport: %s", self._session, problem)
         self._websocket.close(code, problem)
         self._stop_probing()

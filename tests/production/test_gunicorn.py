@@ -328,7 +328,7 @@ def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
         path = "/socket.io/?EIO=4&transport=websocket"
         status, body = https("GET", path, headers=upgrade)
         assert status == 400
-        assert "cannot hold WebSockets; use transport=polling" in json.loads(body)["message"]
+        assert "does not support WebSocket; use transport=polling" in json.loads(body)["message"]
     assert "Traceback" not in server.output
 
 

@@ -1,4 +1,4 @@
-"""The state of one Engine.IO session: its heartbeat, its upgrade and its end.
+"""The state of one Engine.IO session: its heartbeat and its end.
 
 https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
 (sections "Handshake", "Heartbeat" and "Upgrade")
@@ -15,7 +15,7 @@ PING = Packet(PacketType.PING)
 
 
 class Reason:
-    """Why a session or a socket ended, in Socket.IO's words (``socket.disconnect_reason``)."""
+    """The reasons of the end of a session or a socket, in Socket.IO's words."""
 
     CLIENT_LEFT: Final = "client namespace disconnect"
     SERVER_LEFT: Final = "server namespace disconnect"
@@ -34,12 +34,11 @@ class Reason:
 class SessionProtocol:
     """One Engine.IO session, sans I/O.
 
-    Every ``now`` is in seconds of one monotonic clock. When it reaches ``deadline``, ``tick`` is
-    due.
+    All times are in seconds of one monotonic clock. ``tick`` is to be called at ``deadline``.
 
     Args:
         ping_interval: seconds from a pong (or the handshake) to the next ping.
-        ping_timeout: seconds that the client has for its pong.
+        ping_timeout: seconds from a ping to its pong.
 
     """
 
@@ -51,7 +50,7 @@ class SessionProtocol:
         self._awaiting_pong = False
         self.deadline = now + ping_interval
         self.reason: str | None = None
-        """Why the session is over; None while it lives."""
+        """The reason of the end; None while the session is open."""
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +61,7 @@ class SessionProtocol:
         """Take a packet of the client; return its content if it is a message.
 
         Raises:
-            ProtocolError: a client does not send this packet ("Heartbeat": pings are the server's).
+            ProtocolError: a client must not send this packet ("Heartbeat": the server sends pings).
 
         """
         if packet.type is PacketType.MESSAGE:
@@ -73,14 +72,17 @@ class SessionProtocol:
         elif packet.type is PacketType.CLOSE:
             self.close(Reason.TRANSPORT_CLOSE)
         elif packet.type not in (PacketType.NOOP, PacketType.UPGRADE):
-            # An UPGRADE asks for what is done already: clients repeat it, or begin with it.
+            # Clients repeat an UPGRADE, or send one on a WebSocket that is their first transport.
             raise ProtocolError(f"an {packet.type.name} packet from the client")
         return None
 
     def tick(self, now: float, is_heard: bool = True) -> Packet | None:
-        """Return the ping that is due, if one is; without a pong to the last, close the session.
+        """Return a ping if it is time for one; close the session if the last one has no pong.
 
-        A client that cannot be heard (``is_heard``) may have answered: it is pinged again.
+        Args:
+            is_heard: whether all data of the client has been read. If not, its pong may be in the
+                data that was not read, and the client is pinged again.
+
         """
         if now < self.deadline or self.reason is not None:
             return None
@@ -92,11 +94,11 @@ class SessionProtocol:
         return PING
 
     def next_tick(self, now: float) -> float:
-        """Return when ``tick`` may be due next: a pong may bring the deadline nearer."""
+        """Return the time of the next ``tick``: a pong may move the deadline forward."""
         return min(self.deadline, now + self._interval)
 
     def close(self, reason: str) -> bool:
-        """End the session; False if it was over already, for another reason."""
+        """End the session; False if it was over already."""
         if self.reason is not None:
             return False
         self.reason = reason

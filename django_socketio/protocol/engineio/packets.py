@@ -1,4 +1,4 @@
-"""Engine.IO v4 packets, and the two forms they take on the wire.
+"""Engine.IO 4 packets, and their encoding for both transports.
 
 https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-current.md
 (sections "Protocol" and "Packet encoding")
@@ -54,7 +54,7 @@ def decode(data: str | bytes) -> Packet:
     (``forceBase64``).
 
     Raises:
-        ProtocolError: the first character is none of the packet types, or the rest is not base64.
+        ProtocolError: the first character is not a packet type, or the rest is not base64.
 
     """
     if isinstance(data, bytes):
@@ -70,9 +70,9 @@ def decode(data: str | bytes) -> Packet:
 
 
 def message_in(data: str | bytes) -> str | bytes | None:
-    """Return what a WebSocket message holds if it is a message packet; None if it is another.
+    """Return the message in a WebSocket message; None if it is a packet of another type.
 
-    Does for most packets what ``decode`` does for all, without making an object of them.
+    Most packets are messages. This function decodes them without an object for the packet.
     """
     if isinstance(data, bytes):
         return data
@@ -80,23 +80,23 @@ def message_in(data: str | bytes) -> str | bytes | None:
 
 
 def payload_part(content: str | bytes) -> bytes:
-    """Return what ``encode`` made as a part of a payload ("Packet encoding", HTTP long-polling)."""
+    """Return the result of ``encode`` as a part of a payload ("Packet encoding", HTTP)."""
     return b"b" + b64encode(content) if isinstance(content, bytes) else content.encode()
 
 
 def join_payload(parts: Iterable[bytes]) -> bytes:
-    """Return the body of a poll's answer, made of packets already encoded for a payload."""
+    """Return the body of the answer to a poll, from parts of a payload."""
     return SEPARATOR.encode().join(parts)
 
 
 def decode_payload(body: bytes, max_packets: int) -> Iterator[Packet]:
     """Return the packets in the body of a POST ("Packet encoding", HTTP long-polling).
 
-    Each is decoded when it is its turn: there may be a hundred thousand.
+    The iterator decodes one packet after the other: there may be a hundred thousand.
 
     Raises:
-        ProtocolError: the body is not UTF-8, or holds more than ``max_packets`` packets. So does
-            the iterator when it comes to what is not a packet.
+        ProtocolError: the body is not UTF-8, or holds more than ``max_packets`` packets. The
+            iterator raises it at a part that is not a packet.
 
     """
     try:
@@ -126,7 +126,7 @@ def _decode_base64(text: str) -> bytes:
 
 
 def _decode_loosely(text: str) -> bytes:
-    """Return the bytes of base64 that is not written as RFC 4648, section 4, wants it.
+    """Return the bytes of base64 that does not obey RFC 4648, section 4.
 
     Encoders of clients break lines (RFC 2045, section 6.8: Java), omit the padding, or use the
     alphabet for URLs (RFC 4648, section 5). Socket.IO's own server reads all of these.
