@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -84,15 +85,21 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-EVENTS = """
+README = (ROOT / "README.rst").read_text()
+
+
+def quick_start(first_line):
+    """Return the block of README's quick start that begins with a line."""
+    section = README.partition("\nQuick start\n")[2].partition("\nEvents\n")[0]
+    blocks = re.findall(r"::\n\n((?:        .*\n|\n)+)", section)
+    (block,) = [block for block in map(textwrap.dedent, blocks) if block.startswith(first_line)]
+    return block
+
+
+FROM_THE_WHEEL = """
 import django_socketio
-from django_socketio.events import on_message
 
 assert "site-packages" in django_socketio.__file__  # the wheel, not the checkout
-
-@on_message(channel="^room-")
-def say(request, socket, context, message):
-    socket.send_and_broadcast_channel(message)
 """
 
 DOCUMENTED = [
@@ -140,19 +147,16 @@ def project(install, tmp_path_factory):
     chat = folder / "chat"
     chat.mkdir()
     (chat / "__init__.py").touch()
-    (chat / "events.py").write_text(EVENTS)
+    events = quick_start("from django_socketio.events import on_message\n")
+    (chat / "events.py").write_text(FROM_THE_WHEEL + events)
     edit(
         folder / "mysite" / "settings.py",
         "INSTALLED_APPS = [",
         "import os\nSOCKETIO_RELAY_URL = os.environ.get('RELAY')\n"
         "INSTALLED_APPS = ['django_socketio', 'chat',",
     )
-    edit(
-        folder / "mysite" / "urls.py",
-        "urlpatterns = [",
-        "from django.urls import include\nurlpatterns = ["
-        "path('', include('django_socketio.urls')),",
-    )
+    urls = quick_start("from django.urls import include, path\n")
+    (folder / "mysite" / "urls.py").write_text(urls)
     # Other environments share the bytecode of all that this imports.
     subprocess.run([python, "manage.py", "check"], cwd=folder, env=ENVIRON, check=True)
     return folder
