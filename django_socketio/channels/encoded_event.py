@@ -1,4 +1,4 @@
-"""An event on its way to sockets: what was sent, and its JSON text, encoded once for all forms."""
+"""An event on its way to sockets: its data, and the JSON text that all its forms share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ class EncodedEvent(EncodedPacket):
     """An event for any number of receivers, rendered for each dialect that one of them speaks.
 
     All forms of an event share its JSON text: a Socket.IO packet is a header before the text, and
-    an argument more is a few characters at its end.
+    another argument is a few characters at its end.
 
     Args:
         namespace: the Socket.IO namespace.

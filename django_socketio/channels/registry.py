@@ -62,14 +62,16 @@ class Backlog(Generic[Encoded]):
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]
 """Subscribers of a topic, in the order of subscription; each pending one with its backlog."""
 
+Receivers = Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]
+
 
 class Channels:
     """Subscribers by topic. A topic is subscribed to in the relay while it has a subscriber here.
 
     Args:
-        relay: what brings the envelopes of other processes.
+        relay: carries the envelopes of other processes.
         encode: called once for an envelope, however many receive it.
-        max_buffered_bytes: that are buffered for a subscriber until it is admitted.
+        max_buffered_bytes: bytes that may be buffered for a pending subscriber.
 
     """
 
@@ -153,26 +155,12 @@ class Channels:
         envelope = delivery.envelope
         if envelope.kind is not _EVENT:
             return ignore_kind(envelope.kind)
-        members = self._receivers(envelope.topics)
-        if not members:
+        receivers = self._receivers(envelope.topics)
+        if not receivers:
             return 0
-        encoded = self._encode(delivery)
-        exclude = envelope.exclude
-        received = 0
-        for subscriber, backlog in members:
-            if exclude is not None and subscriber.id == exclude:
-                continue
-            if backlog is None:
-                received += subscriber.deliver(encoded)
-            elif backlog.add(encoded):
-                received += 1
-            else:
-                subscriber.overflow()
-        return received
+        return _send(self._encode(delivery), receivers, envelope.exclude)
 
-    def _receivers(
-        self, topics: tuple[Topic, ...]
-    ) -> Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]:
+    def _receivers(self, topics: tuple[Topic, ...]) -> Receivers:
         if len(topics) == 1:
             return self._members.get(topics[0], _NOBODY).items()
         union: Members = {}
@@ -186,3 +174,18 @@ class Channels:
 
 _NOBODY: Members = {}
 _EVENT = EnvelopeKind.EVENT
+
+
+def _send(encoded: EncodedEvent, receivers: Receivers, exclude: str | None) -> int:
+    """Send an event to its receivers, without the socket of a certain id; return their number."""
+    received = 0
+    for subscriber, backlog in receivers:
+        if exclude is not None and subscriber.id == exclude:
+            continue
+        if backlog is None:
+            received += subscriber.deliver(encoded)
+        elif backlog.add(encoded):
+            received += 1
+        else:
+            subscriber.overflow()
+    return received

@@ -1,4 +1,4 @@
-"""Where the jobs of mailboxes run: in a pool of greenlets, or inline."""
+"""Executors of the jobs of mailboxes: a pool of greenlets, or the caller itself."""
 
 import math
 from collections import deque

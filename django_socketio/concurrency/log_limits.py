@@ -17,11 +17,11 @@ WRITTEN = 5
 """Entries of an interval that are written."""
 
 Tell = Callable[[int, str], None]
-"""Writes how many more there were, and an example; called in the hub."""
+"""Called in the hub with the number of entries that were not written, and an example."""
 
 
 class Repeats:
-    """Tells which entries of a log are new, and how many others there were every ten seconds.
+    """Allows a few entries of each kind, and counts the others for ten seconds.
 
     Args:
         timers: call back at the end of each interval.
@@ -33,7 +33,7 @@ class Repeats:
         self._counts: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
-        """How many kinds are counted at present."""
+        """The number of kinds that are counted at present."""
         return len(self._counts)
 
     def is_new(self, kind: Hashable, example: Callable[[], str], tell: Tell) -> bool:
@@ -41,8 +41,8 @@ class Repeats:
 
         Args:
             kind: equal for entries that are counted together.
-            example: returns how it reads; only the first of its kind is asked for.
-            tell: is told of those that were not written.
+            example: returns the text of the entry; called for the first of a kind.
+            tell: called with the number of entries that were not written.
 
         """
         count = self._counts[kind] = self._counts.get(kind, 0) + 1

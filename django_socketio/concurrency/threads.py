@@ -50,7 +50,7 @@ class Call:
     """A function that runs, or will run, in a native thread of ours.
 
     Attributes:
-        name: what messages call the function.
+        name: the name of the function in messages.
         loop: the event loop of the greenlet that waits for the function.
         waited: whether the function has waited with gevent, for the first time in its thread.
 

@@ -62,7 +62,7 @@ class Timers:
         self._watcher = get_hub().loop.timer(0)
         self._armed_for: float | None = None
         self._reprieve = -math.inf
-        """The time before which no timer is called, after the process was held up."""
+        """The time before which no timer is called, after the process was blocked."""
 
     def __len__(self) -> int:
         """The number of timers that are set."""

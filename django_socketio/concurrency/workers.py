@@ -165,7 +165,7 @@ class Workers:
             self._hub.loop.run_callback(self._start)
 
     def _start(self) -> None:
-        # Runs in the hub: that is where a worker returns to when it waits.
+        # Runs in the hub, to which a worker switches when it waits.
         self._starts = False
         self._note_turn()
         while self._returning or self._ready:

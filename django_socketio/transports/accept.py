@@ -1,4 +1,4 @@
-"""WebSockets at their beginning: the answer to the handshake, and what goes on after it."""
+"""Handshakes of WebSockets."""
 
 from collections.abc import Callable
 from socket import socket
@@ -15,15 +15,15 @@ from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
 
 Begin = Callable[[WebSocketTransport, bytes], None]
-"""Gets a connection that was accepted, and what the client has sent on it so far."""
+"""Called with an accepted connection, and the bytes that came after its handshake."""
 
 
 class Acceptor:
     """Accepts the WebSockets of an engine.
 
     Args:
-        limits: what clients may use.
-        timers: calls back when deadlines are due.
+        limits: the limits of clients.
+        timers: calls connections at their deadlines.
 
     """
 
@@ -31,15 +31,15 @@ class Acceptor:
         self._limits = limits
         self._timers = timers
         self.batch = WriteBatch()
-        """Sends what its connections have to send."""
+        """Sends the bytes of its connections at the end of a turn."""
         self.turns = turns_of_hub()
-        """Where what takes long to read goes on."""
+        """Runs the later batches of connections that have received more than one."""
 
     def accept(self, engine_request: EngineRequest, begin: Begin) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
 
         Raises:
-            RequestError: it is no handshake as it should be.
+            RequestError: the request is not a handshake that can be accepted.
 
         """
         if engine_request.method != "GET":
@@ -49,7 +49,7 @@ class Acceptor:
             headers = opening.accept(request)
             compression = self._agree_to_compression(request)
         except ProtocolError as error:
-            # Section 4.4: the client learns which version is spoken.
+            # Section 4.4: the answer names the supported version.
             spoken = ("Sec-WebSocket-Version", opening.VERSION)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
@@ -59,10 +59,10 @@ class Acceptor:
         return Answer(101, b"", (*headers, *compression), hijack)
 
     def _agree_to_compression(self, request: opening.Request) -> tuple[tuple[str, str], ...]:
-        """Return the header field that says so, if the settings want it and the client offers it.
+        """Return the header field of an agreement, if the settings and the client want one.
 
         Raises:
-            ProtocolError: what the client offers cannot be read.
+            ProtocolError: the client's offer cannot be read.
 
         """
         if self._limits.compression_threshold is None:

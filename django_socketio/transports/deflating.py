@@ -10,14 +10,14 @@ from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
 
 CHUNK = 4096
-"""Bytes read at once: they may become a thousand times as many before any of it is handled."""
+"""Bytes read at once: inflated, they may be a thousand times as many."""
 
 
 class DeflatingTransport(WebSocketTransport):
-    """One such connection; all of them send the same bytes, which are compressed once.
+    """A connection with compressed messages. All of them send the same bytes, compressed once.
 
     Args:
-        threshold: bytes from which a message is compressed.
+        threshold: size in bytes from which a message is compressed.
 
     """
 
@@ -38,7 +38,7 @@ class DeflatingTransport(WebSocketTransport):
         self._deflated = deflated(threshold)
 
     def send(self, encoded: EncodedPacket) -> bool:
-        """Send it, compressed, at the end of this turn of the loop; False if that cannot be."""
+        """Send a packet, compressed, at the end of this turn; False if the connection is closed."""
         return super().send(encoded.render(self._deflated))
 
     def _start_reading(self) -> None:

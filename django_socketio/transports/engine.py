@@ -54,7 +54,7 @@ class Engine:
 
     Args:
         connect: makes the delegate of each new session.
-        limits: what clients may use.
+        limits: the limits of clients.
         timers: calls the sessions at their deadlines.
         can_upgrade: whether connections can be hijacked for WebSocket.
         worker_id: suffix of every sid issued here (``<secret>.<worker_id>``), so that other workers

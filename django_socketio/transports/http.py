@@ -43,13 +43,13 @@ class ErrorCode(IntEnum):
 
 
 class Answer(NamedTuple):
-    """What to answer; ``on_sent`` is called if this answer is the one that is really given."""
+    """An answer. ``on_sent`` is called once it has been sent; middleware may answer instead."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), NOT_CACHED)
     hijack: Hijack | None = None
-    """Of a 101: what goes on with the connection."""
+    """Takes over the connection of a 101 answer."""
 
     on_sent: Callable[[], object] | None = None
 

@@ -1,4 +1,4 @@
-"""What comes on a WebSocket: read by a watcher of the event loop, a batch in each turn."""
+"""The receiving side of a WebSocket: a watcher of the event loop reads a batch in each turn."""
 
 from collections.abc import Callable, Iterator
 from socket import socket
@@ -20,13 +20,13 @@ CHUNK = 65_536
 class WebSocketReader:
     """The receiving side of one WebSocket connection.
 
-    One read may bring thousands of frames. A batch of them is handled at once. The socket is not
-    read again until the others have been handled, each batch in a turn of its own.
+    One read may return thousands of frames. The first batch is handled at once, each other batch in
+    a turn of its own. The socket is not read again before that.
 
     Args:
-        sock: the connection, as a plain non-blocking socket that nobody else uses.
+        sock: the connection, as a plain non-blocking socket that nothing else uses.
         protocol: reads its frames.
-        turns: where what takes long to read goes on.
+        turns: runs the batches after the first.
 
     """
 
@@ -50,19 +50,19 @@ class WebSocketReader:
         self._is_queued = False
         """Whether ``_go_on`` is about to be called."""
         self._left: tuple[list[str | bytes], bytes, bool] | None = None
-        """What ``_deliver`` was called with when it was paused, less what it has delivered."""
+        """The arguments of the paused ``_deliver``, without the delivered messages."""
         self._reader = get_hub().loop.io(sock.fileno(), READ)
         self.listener: TransportListener | None = None
 
     def feed(self, received: bytes) -> None:
-        """Take bytes that came with the handshake, before this transport could read them."""
+        """Take the bytes that were read with the handshake."""
         if received:
             self._guarded(self._receive, received)
             if self._has_more:
                 self._go_on_later()
 
     def pause(self) -> None:
-        """Deliver nothing until ``resume``: TCP then holds the client back."""
+        """Deliver and read nothing until ``resume``: TCP then slows the client down."""
         self._paused = True
         self._reader.stop()
 
@@ -79,21 +79,21 @@ class WebSocketReader:
 
     @property
     def _has_more(self) -> bool:
-        """Whether something was read from the socket that has not been delivered."""
+        """Whether data that was read from the socket has not been delivered."""
         return self._left is not None or bool(self._protocol.rest)
 
     @property
     def has_unread(self) -> bool:
-        """Whether the client has sent something that has not been delivered."""
+        """Whether the client has sent data that has not been delivered."""
         return not self._dead and (self._has_more or has_sent(self._socket))
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether the client has closed its side; also while this one is not read."""
+        """Whether the client has closed its side, even if the socket is not read at present."""
         return has_hung_up(self._socket)
 
     def _guarded(self, call: Callable[..., None], *args: object) -> None:
-        # Whatever goes wrong for this connection, the event loop and the others never notice.
+        # An error of this connection must not reach the event loop or other connections.
         try:
             call(*args)
         except Exception:
@@ -127,7 +127,7 @@ class WebSocketReader:
     def _receive(self, data: bytes) -> None:
         messages = iter(self._protocol.receive(data))
         answer, eof = self._protocol.data_to_send()
-        if answer and not eof:  # pongs go before what listeners answer; a close frame goes last
+        if answer and not eof:  # pongs go before answers of listeners; a close frame goes last
             self._reply(answer, eof)
         if self._protocol.has_extra:
             extra = self._protocol.take_extra()
@@ -149,7 +149,7 @@ class WebSocketReader:
             self._reply(answer, eof)
 
     def _go_on_later(self) -> None:
-        """Read nothing from the socket until all that was read has been delivered."""
+        """Read nothing from the socket until all data that was read has been delivered."""
         if not self._dead and not self._paused:
             self._reader.stop()
             self._queue_batch()

@@ -1,4 +1,4 @@
-"""WebSocket connections that live as watchers of the event loop: no greenlet waits for them."""
+"""WebSocket connections as watchers of the event loop: no greenlet waits for them."""
 
 from socket import SHUT_WR, socket
 from typing import Any
@@ -24,11 +24,11 @@ class WebSocketTransport(WebSocketReader):
     """One accepted WebSocket connection.
 
     Args:
-        sock: the connection, as a plain non-blocking socket that nobody else uses.
-        head: of the answer to its handshake; it leaves with the first frames.
+        sock: the connection, as a plain non-blocking socket that nothing else uses.
+        head: the head of the answer to its handshake; it leaves with the first frames.
         protocol: reads its frames.
-        turns: where what takes long to read goes on.
-        max_unsent_bytes: bytes that wait for the client, past which it is cut off.
+        turns: runs the batches after the first.
+        max_unsent_bytes: bytes that may wait for the client; past them, the connection is closed.
 
     """
 
@@ -79,7 +79,7 @@ class WebSocketTransport(WebSocketReader):
     # Sending
 
     def send(self, encoded: EncodedPacket) -> bool:
-        """Send it at the end of this turn of the loop; False if that cannot be."""
+        """Send a packet at the end of this turn of the loop; False if the connection is closed."""
         if not self._open:
             return False
         frames = encoded.framed or encoded.frames
@@ -90,7 +90,7 @@ class WebSocketTransport(WebSocketReader):
         return True
 
     def _has_room(self, size: int) -> bool:
-        """Return whether so much may wait, once what the kernel takes is gone."""
+        """Return whether so many bytes may wait, after the kernel has taken as many as it can."""
         self.flush()
         return not self._unsent or self._unsent + size <= self._max_unsent
 
@@ -102,7 +102,7 @@ class WebSocketTransport(WebSocketReader):
             self._batch.add(self)
 
     def flush(self) -> None:
-        """Send what the kernel takes now; the rest when it takes more."""
+        """Send the bytes that the kernel takes now; the rest when it takes more."""
         if not self._pending:
             self._queued = False
             return
@@ -122,7 +122,7 @@ class WebSocketTransport(WebSocketReader):
             self._keep(data[sent:])
 
     def _keep(self, rest: bytes) -> None:
-        """Keep what the kernel did not take until it takes more."""
+        """Keep the bytes that the kernel did not take until it takes more."""
         self._unsent = len(rest)
         self._pending = [rest] if rest else []
         self._queued = bool(rest)
@@ -137,7 +137,7 @@ class WebSocketTransport(WebSocketReader):
             self._shut_down()
 
     def _reply(self, data: bytes, eof: bool) -> None:
-        """Send what the protocol itself has to say: pongs, and the closing handshake."""
+        """Send the protocol's own frames: pongs, and those of the closing handshake."""
         # Pongs that a client does not read are dropped (RFC 6455, 5.5.3, asks for the last only).
         if data and (eof or self._unsent <= self._max_unsent):
             self._write(data)
@@ -147,7 +147,7 @@ class WebSocketTransport(WebSocketReader):
     # Closing
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Start the closing handshake after what is pending; the listener hears no more."""
+        """Start the closing handshake after the pending bytes; the listener is called no more."""
         self.listener = None
         if not self._open:
             return
@@ -180,7 +180,7 @@ class WebSocketTransport(WebSocketReader):
         self._abort(Reason.TRANSPORT_CLOSE)
 
     def _abort(self, reason: str) -> None:
-        """Close the connection as it is."""
+        """Close the connection at once, without a closing handshake."""
         if self._dead:
             return
         for watcher in (self._reader, self._writer):
