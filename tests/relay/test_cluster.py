@@ -8,6 +8,7 @@ import time
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.relay.envelope import LogRange
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
@@ -230,6 +231,22 @@ def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster)
     assert relay.status()["alive"]
     assert relay.publish(message("first")) == 1
     inbox.wait_for("first")
+
+
+@each_sharded
+def test_a_log_is_read_while_its_slot_is_under_way(cluster, new_cluster):
+    relay, inbox = new_cluster()
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("a"))
+    relay.publish(message("b"))
+    inbox.wait_for("b")
+    ranges = []
+    target = other_node(cluster, name_of(relay))
+    target.client.execute_command("SCRIPT FLUSH")  # it has not been asked for a log before
+    cluster.move_slot(name_of(relay), target, lambda: ranges.append(relay.read(A)))
+    ranges.append(relay.read(A))
+    assert len(ranges) == 3
+    assert all(one == LogRange(tuple(inbox.deliveries), relay.position(A), True) for one in ranges)
 
 
 @each_sharded

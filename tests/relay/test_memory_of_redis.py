@@ -169,6 +169,9 @@ def test_a_shared_message_that_has_gone_is_told(redis_server, new_redis):
     other.publish(message("last", A, B))
     inbox.wait_for("last")
     assert (inbox.messages, inbox.lost) == (["first", "last"], [B])
+    read = other.read(B)
+    assert [one.envelope.args[0] for one in read.deliveries] == ["first", "last"]
+    assert not read.is_complete
 
 
 @each_server

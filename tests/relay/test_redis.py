@@ -173,6 +173,9 @@ def test_a_redis_that_is_absent_at_the_start_is_found_when_it_comes(redis_server
     assert time.monotonic() - begun < 5
     with pytest.raises(RelayError):
         relay.publish(message("too early"))
+    for ask in (relay.position, relay.read):
+        with pytest.raises(RelayError, match="the relay cannot be asked"):
+            ask(A)
     redis_server.start()
     wait_until(lambda: relay.status()["alive"])
     assert relay.publish(message("now")) == 1
