@@ -228,7 +228,8 @@ def test_a_slot_can_be_subscribed_to_while_it_is_under_way(cluster, new_cluster)
         other_node(cluster, name_of(relay)),
         lambda: relay.subscribe(A, inbox.deliver),
     )
-    assert relay.status()["alive"]
+    # The channel has no node for a moment, from the end at the old one to the confirmation.
+    wait_until(lambda: relay.status()["alive"])
     assert relay.publish(message("first")) == 1
     inbox.wait_for("first")
 
