@@ -1,7 +1,10 @@
 """The documentation lists what there is: kinds of tests, identifiers of system checks."""
 
+import ast
 import re
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "testing.rst").read_text()
@@ -25,3 +28,35 @@ def test_every_system_check_is_explained():
     explained = re.findall(r"^``(django_socketio\.[EW]\d+)``", page, re.MULTILINE)
     reported = re.findall(r'"(django_socketio\.[EW]\d+)"', (root / CHECKS).read_text())
     assert sorted(explained) == sorted(set(reported))
+
+
+ARCHITECTURE = (TESTS.parent / "docs" / "architecture.rst").read_text()
+PACKAGE = TESTS.parent / "django_socketio"
+STEPS = sorted(set(re.findall(r"``([\w/]+\.py):([\w.]+)``", ARCHITECTURE)))
+
+
+def members(tree):
+    """Yield the names of a module's functions and classes, and of their members."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+            if isinstance(node, ast.ClassDef):
+                yield from (f"{node.name}.{member}" for member in members(node))
+
+
+@pytest.mark.parametrize(("path", "name"), STEPS, ids=str)
+def test_every_step_of_the_flows_exists(path, name):
+    assert name in members(ast.parse((PACKAGE / path).read_text()))
+
+
+def test_every_module_that_the_description_of_the_rooms_names_exists():
+    rooms = ARCHITECTURE.partition("\nRooms\n")[2].partition("\nThe five flows\n")[0]
+    room, missing = PACKAGE, []
+    for line in rooms.splitlines():
+        if re.match(r"``[\w/.]+``", line):
+            room = PACKAGE / re.findall(r"``([\w/.]+)``", line)[-1]
+            room = room if room.is_dir() else PACKAGE
+        for name in re.findall(r"``([\w/]+(?:\.py|/))``", line):
+            places = room / name, PACKAGE / name, TESTS.parent / name
+            missing += [] if any(place.exists() for place in places) else [name]
+    assert missing == []
