@@ -161,7 +161,7 @@ class SocketLifecycle:
 
     def report(self, error: Exception) -> None:
         """Have the handlers of ``on_error`` called with an error that no handler raised."""
-        self._mailbox.put(self._lost, error)
+        self._mailbox.put(self._report_loss, error)
 
     # In a worker: the jobs of the mailbox, one after the other
 
@@ -233,7 +233,7 @@ class SocketLifecycle:
         """Run the last handlers, each exactly once, and release the socket."""
         try:
             if self._accepted:
-                self._say_goodbye(error)
+                self._run_last_handlers(error)
         finally:
             self._accepted = False
             try:
@@ -242,7 +242,7 @@ class SocketLifecycle:
                 self._server.open_sockets.discard(self)
                 self._client.finished()
 
-    def _say_goodbye(self, error: ProtocolError | None) -> None:
+    def _run_last_handlers(self, error: ProtocolError | None) -> None:
         if error is not None:
             self._report(error)
         self._guarded(self._server.pipeline.disconnect)
@@ -250,7 +250,7 @@ class SocketLifecycle:
             self._guarded(self._server.pipeline.unsubscribe, channel)
         self._guarded(self._server.pipeline.finish)
 
-    def _lost(self, error: Exception) -> None:
+    def _report_loss(self, error: Exception) -> None:
         if self._accepted:
             self._report(error)
 

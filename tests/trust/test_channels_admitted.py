@@ -7,7 +7,8 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
 from django_socketio.checks import check_settings
 from django_socketio.events import on_subscribe, on_unsubscribe
-from django_socketio.security import permissions as admission
+from django_socketio.relay.topics import channel_topic
+from django_socketio.security import permissions
 
 DENIED = {"error": "Permission denied"}
 HERE = "tests.trust.test_channels_admitted."
@@ -68,7 +69,7 @@ def test_a_refused_client_is_on_no_channel_and_says_no_goodbye(serve, connect):
     assert client.subscribe("room-1") == DENIED
     client.ask("unsubscribe", "room-1")
     assert left == []
-    assert server.socket_server.channels.members("channel,/,room-1") == []
+    assert server.socket_server.channels.members(channel_topic("/", "room-1")) == []
 
 
 def test_handlers_still_refuse_what_the_callback_admits(serve, connect):
@@ -141,7 +142,7 @@ def test_a_path_that_leads_nowhere_is_reported(settings, path, told):
         assert error.id == "django_socketio.E002"
         assert told in error.msg
         with pytest.raises(ImproperlyConfigured, match="SOCKETIO_ALLOWED_CHANNELS"):
-            admission.from_settings()
+            permissions.from_settings()
 
 
 @pytest.mark.parametrize("path", ["allowed", 7, "a..b", allowed])
