@@ -113,6 +113,18 @@ def test_they_end_when_the_server_stops(site, monkeypatch):
         assert refusal(server)[0] == 503
 
 
+def test_closed_ones_are_not_kept(site, monkeypatch):
+    monkeypatch.setattr("django_socketio.transports.engine.FEW", 3)
+    server = site()
+    engine = server.socket_server.engine
+    with dial(server):
+        for _ in range(10):
+            with dial(server):
+                pass
+        assert len(engine._accepted) <= 6
+        assert len([one for one in engine._accepted if not one.is_closed]) >= 1
+
+
 def test_a_view_that_calls_ours_begins_sessions_at_any_path(site):
     with dial(site(), "/wrapped/?EIO=4&transport=websocket") as client:
         assert json.loads(client.recv()[1:])["pingInterval"]

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 BEHAVIOUR = [
     "tests/protocol",
+    "tests/test_accept.py",
     "tests/test_bad_input.py",
     "tests/test_channels.py",
     "tests/test_compression.py",

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
@@ -41,6 +40,9 @@ logger = get_logger("django_socketio.transports")
 
 LONG = 0.001
 """Seconds after which a POST that is being handled lets the event loop turn."""
+
+FEW = 100
+"""Number of accepted WebSockets up to which closed ones are kept with them."""
 
 Welcome = Callable[[EngineRequest], None]
 """Called with each handshake; refuses one by raising ``RequestError``."""
@@ -81,7 +83,9 @@ class Engine:
         self.clock = timers.clock
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
-        self._accepted: WeakSet[WebSocketTransport] = WeakSet()
+        self._accepted: set[WebSocketTransport] = set()
+        self._many_accepted = FEW
+        """Number of accepted WebSockets past which the closed ones among them are dropped."""
         self._accepting = True
         self._late_polls = LatePolls()
 
@@ -110,7 +114,7 @@ class Engine:
         """Answer the handshake of a WebSocket that is not Engine.IO's."""
 
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
-            self._accepted.add(websocket)
+            self._keep(websocket)
             websocket.start(listener)
             listener.opened(websocket)
             websocket.feed(received)
@@ -120,6 +124,16 @@ class Engine:
             return self._accept(request, begin)
         except RequestError as error:
             return self._refuse(request, error)
+
+    def _keep(self, websocket: WebSocketTransport) -> None:
+        """Keep an accepted WebSocket for ``stop``; the closed ones are dropped from time to time.
+
+        Weak references would do without that, but compiled objects have none.
+        """
+        if len(self._accepted) >= self._many_accepted:
+            self._accepted = {other for other in self._accepted if not other.is_closed}
+            self._many_accepted = FEW + 2 * len(self._accepted)
+        self._accepted.add(websocket)
 
     def _admit(self, request: EngineRequest) -> None:
         """Refuse a connection if the server is stopping, or if ``welcome`` does.

@@ -33,7 +33,6 @@ class WebSocketTransport(WebSocketReader):
     """
 
     __slots__ = (
-        "__weakref__",
         "_batch",
         "_closing",
         "_lingering",
@@ -75,6 +74,11 @@ class WebSocketTransport(WebSocketReader):
         self.listener = listener
         self._open = True
         self.resume()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is closed, or is being closed."""
+        return not self._open
 
     # Sending
 
