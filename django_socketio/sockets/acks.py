@@ -1,4 +1,4 @@
-"""Answers that a server waits for, to events that it sent to a client."""
+"""The answers of a client to events that the server sent with an ack id."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ Callback = Callable[..., None]
 
 
 class Acks:
-    """The events of one socket that its client has not answered yet."""
+    """The events of one socket that its client has to answer."""
 
     __slots__ = ("_last", "_pending")
 
@@ -20,14 +20,14 @@ class Acks:
         self._pending: dict[int, Callback | AsyncResult] = {}
 
     def expect(self, answer: Callback | AsyncResult) -> int:
-        """Return the id that the event must carry for its answer to come here."""
+        """Return the ack id for an event; its answer goes to the callback or the result."""
         self._last += 1
         self._pending[self._last] = answer
         return self._last
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for an answer."""
+        """Whether a handler waits for an answer (``socket.call``)."""
         return any(isinstance(answer, AsyncResult) for answer in self._pending.values())
 
     def forget(self, answer: Callback | AsyncResult) -> None:
@@ -35,7 +35,7 @@ class Acks:
         self._pending = {id: other for id, other in self._pending.items() if other is not answer}
 
     def resolve(self, id: int | None, args: list[Any]) -> Callback | None:
-        """Take an answer: wake who waits for it, or return the function to call with it."""
+        """Take an answer: wake the handler that waits for it, or return the callback to be called."""
         answer = self._pending.pop(id, None) if id is not None else None
         if isinstance(answer, AsyncResult):
             answer.set(args)
@@ -43,7 +43,7 @@ class Acks:
         return answer
 
     def cancel(self) -> None:
-        """Tell all who wait that no answer will come."""
+        """Raise CallTimeout in all handlers that wait for an answer: the client has left."""
         pending, self._pending = self._pending, {}
         for answer in pending.values():
             if isinstance(answer, AsyncResult):
