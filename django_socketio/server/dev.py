@@ -10,6 +10,7 @@ from gevent import socket
 
 from django_socketio.logs import get_logger
 from django_socketio.server.bootstrap import build_server, http_timeouts
+from django_socketio.server.compat.gevent import wait_until_stopped
 from django_socketio.server.masking import mask_sids
 from django_socketio.server.pywsgi import HTTPServer, RequestHandler
 from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
@@ -96,7 +97,7 @@ class DevelopmentServer:
     def serve_forever(self) -> None:
         """Serve until the server is stopped."""
         if self._wsgi is not None:
-            self._wsgi._stop_event.wait()
+            wait_until_stopped(self._wsgi)
 
     def stop(self) -> None:
         """Stop listening and end all sockets in order; takes at most 2 seconds."""

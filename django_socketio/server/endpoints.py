@@ -1,10 +1,10 @@
 """The paths of a site that lead to ``views.socketio``."""
 
 from django.conf import settings
-from django.core.handlers.wsgi import get_path_info
 from django.urls import resolve
 from django.utils import translation
 
+from django_socketio.server.compat.django import get_path_info
 from django_socketio.transports.http import Environ
 
 MAX_PATHS = 1_000

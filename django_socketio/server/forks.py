@@ -13,11 +13,15 @@ import traceback
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from gevent._greenlet_primitives import SwitchOutGreenletWithLoop
-from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
+from django_socketio.server.compat.gevent import (
+    SwitchOutGreenletWithLoop,
+    get_hub_if_exists,
+    set_hub,
+    set_loop,
+)
 from django_socketio.server.hijack import Socket
 
 DESCRIPTORS = "/dev/fd"

@@ -1,14 +1,10 @@
 """Requests of handshakes, as handlers keep them: without the connection and the body."""
 
-from io import BytesIO
-from typing import Any
-
-from django.core.handlers.wsgi import LimitedStream, WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.urls import ResolverMatch
 
+from django_socketio.server.compat.django import EMPTY_BODY, drop_body
 from django_socketio.server.hijack import KEY
-
-_NOTHING: Any = LimitedStream(BytesIO(), 0)
 
 _OF_THE_CONNECTION = frozenset(
     {
@@ -38,9 +34,9 @@ def trim(request: WSGIRequest) -> None:
         for key, value in request.META.items()
         if key not in _OF_THE_CONNECTION
     }
-    meta["wsgi.input"] = _NOTHING
+    meta["wsgi.input"] = EMPTY_BODY
     request.META = request.environ = meta
-    request._stream = _NOTHING
+    drop_body(request)
     request.__dict__.pop("headers", None)  # made again for who asks for it
     request.resolver_match = _shared(request.resolver_match)
 

@@ -7,7 +7,7 @@ from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from gevent import Timeout, kill
-from gevent.pywsgi import Input, WSGIHandler, WSGIServer, _InvalidClientInput
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.timers import Timers, clock
@@ -17,6 +17,7 @@ from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused
 from django_socketio.server import hijack
 from django_socketio.server.chunked import read_chunks
 from django_socketio.server.client_faults import ClientFaults
+from django_socketio.server.compat.gevent import InvalidClientInput
 from django_socketio.server.deadlines import TLS_OVERDUE, Deadlines, Timeouts
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.masking import mask_sids
@@ -61,7 +62,7 @@ class Body(Input):
                 raise
             self._chunked_input_error = True  # type: ignore[misc]  # nothing more is read
             # What pywsgi answers with 400; of other errors it would print the traceback.
-            raise _InvalidClientInput(str(error)) from None
+            raise InvalidClientInput(str(error)) from None
 
 
 class RequestHandler(WSGIHandler):
@@ -151,7 +152,7 @@ class RequestHandler(WSGIHandler):
         return fields
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
-        if isinstance(error, OSError) and not isinstance(error, _InvalidClientInput):
+        if isinstance(error, OSError) and not isinstance(error, InvalidClientInput):
             raise error  # of the connection: nobody is left to be answered
         refusal: tuple[str, bytes] = super()._handle_client_error(error)
         if isinstance(error, HeadRefused):

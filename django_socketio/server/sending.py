@@ -5,6 +5,8 @@ import struct
 import termios
 from typing import Any
 
+from django_socketio.server.compat.gevent import waits_to_write
+
 SLOWEST = 1_000.0
 """Bytes a second that an answer may be taken at, in the long run, while it is waited for."""
 
@@ -61,8 +63,7 @@ class Sending:
 
         """
         # Also sends that do not come from here, such as those of pywsgi's own refusals, wait so.
-        waiting = self._socket._write_event
-        if waiting is None or not waiting.active:
+        if not waits_to_write(self._socket):
             self._waits_since = None
             return False
         taken = self._sent - self._unsent()

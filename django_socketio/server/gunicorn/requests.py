@@ -3,9 +3,8 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gunicorn.config import PostRequest, PreRequest
-
 from django_socketio.server import hijack
+from django_socketio.server.compat.gunicorn import PostRequest, PreRequest
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.masking import mask_values
 from django_socketio.server.pywsgi import HTTPServer, RequestHandler

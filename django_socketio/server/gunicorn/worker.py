@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import warnings
 from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from gevent import monkey
 from gevent.event import Event
 from gevent.hub import reinit
 from gevent.socket import socket as gevent_socket
-from gunicorn.http.wsgi import base_environ
-from gunicorn.sock import ssl_context
 from gunicorn.workers import base
 
 from django_socketio.concurrency.timers import clock
@@ -23,6 +20,7 @@ from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import escape
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.server import garbage
+from django_socketio.server.compat.gunicorn import base_environ, config_of_setup, ssl_context
 from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
@@ -70,7 +68,7 @@ class Worker(base.Worker):
         """Patch, in the arbiter, before ``preload_app`` loads Django there."""
         # What Django makes while it is loaded, such as its connections, must be made for greenlets.
         # gunicorn calls this from its configuration, and does not hand it in.
-        config = sys._getframe(1).f_locals.get("self")
+        config = config_of_setup()
         if getattr(config, "preload_app", False) and not cls._patched_for_preload:
             cls._patched_for_preload = True
             # The rest would get in the arbiter's way; workers patch it.

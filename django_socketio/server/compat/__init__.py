@@ -1,0 +1,1 @@
+"""Parts of gevent, Django and gunicorn that they do not promise to keep, in one place for each."""
