@@ -35,7 +35,7 @@ class Acks:
         self._pending = {id: other for id, other in self._pending.items() if other is not answer}
 
     def resolve(self, id: int | None, args: list[Any]) -> Callback | None:
-        """Take an answer: wake the handler that waits for it, or return the callback to be called."""
+        """Take an answer: wake the handler that waits for it, or return the callback to call."""
         answer = self._pending.pop(id, None) if id is not None else None
         if isinstance(answer, AsyncResult):
             answer.set(args)
