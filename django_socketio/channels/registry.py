@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Relay
@@ -154,7 +155,7 @@ class Channels:
         """Send an event to its receivers in this process; return their number."""
         envelope = delivery.envelope
         if envelope.kind is not _EVENT:
-            return ignore_kind(envelope.kind)
+            return ignore_kind(envelope.kind, hub_log.say)
         receivers = self._receivers(envelope.topics)
         if not receivers:
             return 0

@@ -136,14 +136,19 @@ def is_complete(
     return len(offsets) == end - begin
 
 
-def ignore_kind(kind: str) -> int:
+def _call(function: Callable[..., object], *args: Any) -> None:
+    function(*args)
+
+
+def ignore_kind(kind: str, say: Callable[..., object] = _call) -> int:
     """Return that no subscriber receives a message, for its kind is not handled here.
 
-    The log says so for debugging, once for each kind.
+    The log says so for debugging, once for each kind. In the event loop, which must not wait,
+    ``say`` is ``hub_log.say``.
     """
     if kind not in _ignored_kinds and len(_ignored_kinds) < MAX_IGNORED_KINDS:
         _ignored_kinds.add(kind)
-        logger.debug("Ignored a message of the kind %.100r, which is not handled here", kind)
+        say(logger.debug, "Ignored a message of the kind %.100r, which is not handled here", kind)
     return 0
 
 

@@ -134,7 +134,7 @@ class LoginRegistry:
         """Handle a message of ``signals``: end logins of a session or a user, or check a user's."""
         envelope = delivery.envelope
         if envelope.kind is not EnvelopeKind.CONTROL:
-            return ignore_kind(envelope.kind)
+            return ignore_kind(envelope.kind, hub_log.say)
         subject = envelope.args[0] if len(envelope.args) == 1 else None
         if not isinstance(subject, str):
             hub_log.warning(

@@ -1,15 +1,20 @@
 """Several server processes with Redis between them, as their clients see them."""
 
+import logging
 import re
 
+import gevent
 import pytest
+from greenlet import getcurrent
 
 from django_socketio import NoSocket, RelayError
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
-from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
+from django_socketio.security.signals import TOPIC
 from tests.kit.clients import WebSocketClient
 from tests.kit.waiting import wait_until
+from tests.relay.conftest import A
 
 OWN = re.compile(rb"\{(self,.*|control,.*)\}")
 """What a server process listens to without any socket."""
@@ -55,6 +60,42 @@ def test_messages_cross_between_servers(servers):
     here.emit("message", "hello")
     assert there.event() == ["message", "hello"]
     assert here.sync() == []
+
+
+class Observed(logging.Handler):
+    """Notes for each entry whether the event loop itself, which must not wait, has written it."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_hub = []
+
+    def emit(self, record):
+        if "not handled here" in record.getMessage():
+            self.in_hub.append(getcurrent() is gevent.get_hub())
+
+
+@pytest.fixture
+def observed(caplog, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", set())
+    caplog.set_level(logging.DEBUG, "django_socketio.relay")
+    handler = Observed()
+    logging.getLogger("django_socketio.relay").addHandler(handler)
+    yield handler
+    logging.getLogger("django_socketio.relay").removeHandler(handler)
+
+
+@pytest.mark.parametrize("topic", [A, TOPIC], ids=["sockets", "processes"])
+def test_a_kind_that_is_not_handled_is_told_once_and_not_by_the_event_loop(
+    servers, observed, topic
+):
+    client = join(servers[1], "a")
+    for _ in range(3):
+        envelope = Envelope((topic,), "/", "message", ("m",), kind=EnvelopeKind.CALL)
+        servers[0].call(lambda envelope=envelope: servers[0].socket_server.relay.publish(envelope))
+    publish(servers[0], A, "last")
+    assert client.event() == ["message", "last"]
+    wait_until(lambda: observed.in_hub)
+    assert observed.in_hub == [False]
 
 
 def test_the_sender_gets_its_own_once_and_at_the_same_place(servers):
