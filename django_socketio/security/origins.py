@@ -1,4 +1,4 @@
-"""Which pages may connect: those of the same origin, and those that settings name.
+"""The rule for origins: pages of the same origin and of origins in the settings may connect.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -28,7 +28,7 @@ NOT_AN_ORIGIN = "Origin {} refused: not an origin (scheme, host and port); expec
 
 
 class OriginRefused(Exception):
-    """A page of another origin wanted to connect; the text is for the log."""
+    """A page must not connect; the text is for the log."""
 
 
 def check(request: HttpRequest) -> Headers:

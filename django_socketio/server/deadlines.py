@@ -1,4 +1,4 @@
-"""How long HTTP clients may take to send a request, and to read its answer."""
+"""Deadlines of HTTP clients: for sending a request, and for reading its answer."""
 
 import os
 import socket

@@ -55,7 +55,7 @@ class DevelopmentServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self._wsgi.server_port if self._wsgi is not None else self._address[1]
 
     def start(self) -> None:
@@ -114,4 +114,4 @@ ERRORS = {
     errno.EADDRINUSE: "That port is already in use.",
     errno.EADDRNOTAVAIL: "That IP address can't be assigned to.",
 }
-"""What ``runserver`` says of errors of ``start``."""
+"""Texts for errors of ``start``, as Django's ``runserver`` has them."""

@@ -28,7 +28,7 @@ DESCRIPTORS = "/dev/fd"
 """The folder in which Linux, macOS and the BSDs list the descriptors of a process."""
 
 _inherited: list[Any] = []
-"""What the child must not free: a greenlet that is freed runs its ``finally`` blocks."""
+"""Objects that the child must not free: a greenlet that is freed runs its ``finally`` blocks."""
 
 
 def leave(error: BaseException | None = None) -> NoReturn:
@@ -79,7 +79,7 @@ class _Buried(Hub):
 
 
 def bury(hub: Any) -> Grave | None:
-    """Let go of the parent's event loop; return what stands where its hub did.
+    """Part with the parent's event loop; return the greenlet that takes the place of its hub.
 
     Returns:
         None where the child runs in the thread of the operating system's that has no such hub, or

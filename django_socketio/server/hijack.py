@@ -71,7 +71,7 @@ def hijack(handler: WSGIHandler, begin: Hijack) -> None:
 
 
 def release(handler: WSGIHandler) -> None:
-    """Make pywsgi give up a connection that another process has: it reads and sends nothing more.
+    """End pywsgi's use of a connection that another process has: nothing more is read or sent here.
 
     Only this process's descriptor is closed.
     """

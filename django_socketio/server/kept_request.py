@@ -20,13 +20,13 @@ _OF_THE_CONNECTION = frozenset(
         KEY,
     }
 )
-"""What an environ holds of the connection and the server, not of the request."""
+"""Keys of an environ for the connection and the server, rather than for the request."""
 
 
 def trim(request: WSGIRequest) -> None:
-    """Let a request go of what it no longer needs: it is kept as long as its socket lives.
+    """Remove the connection and the body from a request, which is kept as long as its socket.
 
-    What the requests of many sockets have in common, they share.
+    Equal values are shared by the requests of all sockets.
     """
     known = _strings.get  # a call of ``share`` for each value would take twice as long
     meta = {
@@ -37,7 +37,7 @@ def trim(request: WSGIRequest) -> None:
     meta["wsgi.input"] = EMPTY_BODY
     request.META = request.environ = meta
     drop_body(request)
-    request.__dict__.pop("headers", None)  # made again for who asks for it
+    request.__dict__.pop("headers", None)  # Django makes them again when a handler reads them
     request.resolver_match = _shared(request.resolver_match)
 
 
@@ -60,7 +60,7 @@ def share(text: str) -> str:
 
 
 def _shared(match: ResolverMatch | None) -> ResolverMatch | None:
-    """Return what is equal to a match, and the same for all requests that it is equal for."""
+    """Return an equal match that all requests share."""
     if match is None or match.args or match.kwargs:
         return match
     return _MATCHES.setdefault((match.route, match.view_name), match)

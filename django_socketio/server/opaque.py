@@ -6,7 +6,7 @@ Content = TypeVar("Content")
 
 
 class Opaque(Generic[Content]):
-    """Keeps an object of the server in an environ, where nothing else sees it.
+    """A wrapper that hides an object of the server from everything else that reads an environ.
 
     Django's error reports, error trackers and middlewares print, walk and copy whatever an environ
     holds. The server's objects refer to the environ, to sids and to all sessions.

@@ -153,7 +153,7 @@ class RequestHandler(WSGIHandler):
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
         if isinstance(error, OSError) and not isinstance(error, InvalidClientInput):
-            raise error  # of the connection: nobody is left to be answered
+            raise error  # of the connection: there is no client to be answered
         refusal: tuple[str, bytes] = super()._handle_client_error(error)
         if isinstance(error, HeadRefused):
             line = f"HTTP/1.1 {error.status.value} {error.status.phrase}\r\n"

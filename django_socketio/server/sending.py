@@ -1,4 +1,4 @@
-"""What is sent on an HTTP connection, and whether its client takes it."""
+"""Sending on an HTTP connection, and the progress that its client makes with reading."""
 
 import fcntl
 import struct

@@ -1,4 +1,4 @@
-"""What comes on a connection, as pywsgi reads it: a file."""
+"""Connections as files, from which pywsgi reads requests."""
 
 from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
 from typing import Any

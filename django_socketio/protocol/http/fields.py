@@ -18,7 +18,7 @@ _WITHOUT_PREFIX = ("content-type", "content-length")
 
 
 class HeadLimits(NamedTuple):
-    """How large the head of a request may be."""
+    """Limits of the head of a request."""
 
     line: int = 8_190
     """Bytes of the request line; pywsgi reads no more of it."""
@@ -31,7 +31,7 @@ class HeadLimits(NamedTuple):
 
 
 class HeadRefused(ValueError):
-    """A request is refused for its head, with a status of its own."""
+    """The head of a request is refused, with a status other than 400 where one fits."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -55,10 +55,10 @@ _usual_key = lru_cache(1_000)(_make_key)
 
 
 class Fields:
-    """The fields of a request, by the names that pywsgi and gunicorn have for what they ask."""
+    """The header fields of a request, with the methods that pywsgi and gunicorn call."""
 
     status = ""
-    """What was wrong with them: nothing, for then there is an error instead."""
+    """A fault, as pywsgi asks for one. Always empty: faults raise errors."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from django.core.handlers.wsgi import LimitedStream, WSGIRequest, get_path_info
 __all__ = ["EMPTY_BODY", "drop_body", "get_path_info"]
 
 EMPTY_BODY: Any = LimitedStream(BytesIO(), 0)
-"""What a request without a body reads."""
+"""The stream of a request without a body."""
 
 
 def drop_body(request: WSGIRequest) -> None:

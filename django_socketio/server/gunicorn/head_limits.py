@@ -1,4 +1,4 @@
-"""How large the head of a request may be, as gunicorn's settings have it."""
+"""Limits of the heads of requests, from gunicorn's settings."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ IMPOSSIBLE = {
     "http_protocols": "HTTP/1.1 is spoken; have a proxy such as nginx speak HTTP/2",
     "http2_cleartext": "HTTP/1.1 is spoken",
 }
-"""With these, requests could not be read."""
+"""Settings with which requests could not be read, and the reason of each."""
 
 _STRICT = "requests are read strictly"
 
@@ -30,11 +30,11 @@ WITHOUT_EFFECT = {
     "permit_unconventional_http_version": _STRICT,
     "casefold_http_method": _STRICT,
 }
-"""Why each means nothing here."""
+"""Settings without an effect here, and the reason of each."""
 
 
 def impossible(cfg: Any) -> Iterator[str]:
-    """Yield a sentence for each setting with which the worker could serve nobody."""
+    """Yield a sentence for each setting with which the worker could not serve any client."""
     for name, reason in IMPOSSIBLE.items():
         if _is_changed(cfg, name):
             value = cfg.settings[name].get()
@@ -42,7 +42,7 @@ def impossible(cfg: Any) -> Iterator[str]:
 
 
 def without_effect(cfg: Any) -> Iterator[str]:
-    """Yield a sentence for each setting that was made, and means nothing to the worker."""
+    """Yield a sentence for each setting that is set, and has no effect on the worker."""
     for name, reason in WITHOUT_EFFECT.items():
         if _is_changed(cfg, name):
             value = cfg.settings[name].get()

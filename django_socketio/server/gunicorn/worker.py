@@ -76,10 +76,10 @@ class Worker(base.Worker):
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Say what does not go together; gunicorn calls it once.
+        """Report settings that do not go together; gunicorn calls this method once.
 
         Raises:
-            RuntimeError: with these settings the worker could serve nobody; gunicorn ends.
+            RuntimeError: with these settings the worker could not serve any client; gunicorn ends.
 
         """
         for problem in gunicorn_settings.impossible(cfg):

@@ -32,11 +32,11 @@ class HandedConnection:
     address: Any
     """The client's."""
     listener: int
-    """The number of the listener that it came to."""
+    """The number of the listener that accepted the connection."""
     received: bytes
-    """What was read from it."""
+    """Bytes that were read from the connection."""
     once: bool
-    """Whether it carries one request only."""
+    """Whether the connection carries one request only."""
 
 
 def send(connection: Any, handed: HandedConnection) -> None:
@@ -60,8 +60,8 @@ def receive(connection: Any) -> HandedConnection:
     """Take what ``send`` passes.
 
     Raises:
-        ValueError: it is something else.
-        OSError: the other process went away, or the client.
+        ValueError: something else came than ``send`` writes.
+        OSError: the other process or the client has closed the connection.
 
     """
     handed = _read(connection)

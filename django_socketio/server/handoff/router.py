@@ -62,7 +62,7 @@ def make_directory(parent: str | None, uid: int, gid: int) -> Path:
 
     Args:
         parent: where to make it, None for the usual place of temporary files.
-        uid: the user that workers run as; nobody else may enter it.
+        uid: the user that workers run as; no other user may enter the directory.
         gid: their group.
 
     Raises:
@@ -102,7 +102,7 @@ class Handoff:
         self._server: StreamServer | None = None
 
     def start(self) -> str:
-        """Take connections from now on; return at which path."""
+        """Begin to take connections; return the path of the Unix socket."""
         listener = gevent_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self._path(self.worker_id)))
         listener.listen(BACKLOG)
@@ -111,7 +111,7 @@ class Handoff:
         return str(self._path(self.worker_id))
 
     def stop(self) -> None:
-        """Take no connection any more."""
+        """Stop taking connections."""
         if self._server is not None:
             self._path(self.worker_id).unlink(missing_ok=True)
             self._server.stop(timeout=0)
@@ -129,7 +129,8 @@ class Handoff:
         """Hand a request's connection to the worker that holds its session.
 
         Returns:
-            Whether the connection is gone; if not, the session is ours or nobody's.
+            Whether another worker has the connection now. If not, the session is one of this
+            worker, or of none.
 
         """
         worker_id = request.sid.rpartition(".")[2]
