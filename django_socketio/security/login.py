@@ -62,8 +62,8 @@ class Login:
         "cookie",
         "digest",
         "over",
+        "session",
         "session_key",
-        "transport_session",
         "user_id",
     )
 
@@ -71,7 +71,7 @@ class Login:
         self._request: Any = request  # which refers to this login: release() breaks the cycle
         self._is_released = False
         self._registry = registry
-        self.transport_session = session
+        self.session = session
         self.over = False
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
@@ -88,7 +88,7 @@ class Login:
     def _restore(self, request: Any) -> None:
         """Have the next handler read user and session anew, even if this one has replaced them."""
         if self._store is not None:
-            _restore(request, "session", self._open_session)
+            _restore(request, "session", self._open_django_session)
         if self._has_user:
             _restore(request, "user", self._open_user)
         request.__dict__.pop("_cached_user", None)
@@ -101,7 +101,7 @@ class Login:
             self._registry.touched[request] = self
         return request
 
-    def _open_session(self) -> Any:
+    def _open_django_session(self) -> Any:
         self._touch()
         return self._store(self.session_key)
 
@@ -120,17 +120,17 @@ class Login:
         request = self._touch()
         if request is not None:
             request.__dict__.pop("_cached_user", None)
-        return self._user_of_session() if self._read_user is None else self._read_user()
+        return self._user_of_django_session() if self._read_user is None else self._read_user()
 
-    def _user_of_session(self) -> Any:
+    def _user_of_django_session(self) -> Any:
         from django.contrib.auth.models import AnonymousUser
 
         if self.over and self.user_id:
             # For on_disconnect and on_finish: who it was.
             return _by_id(self.user_id) or AnonymousUser()
         request = self._touch()
-        session = self._open_session() if request is None else request.session
-        user = sessions.user_of(session)
+        django_session = self._open_django_session() if request is None else request.session
+        user = sessions.user_of(django_session)
         if self.user_id and (user is None or str(user.pk) != self.user_id):
             self.end()
         return user or AnonymousUser()
@@ -143,28 +143,28 @@ class Login:
         A session is saved where the middleware would: not if the handler failed.
         """
         used: Any = None if self._store is None else request.session
-        if _is_lazy(used, self._open_session):
+        if _is_lazy(used, self._open_django_session):
             used = None if used._wrapped is empty else used._wrapped
         self._restore(request)
         if used is not None and used.modified and not self.over and _has_succeeded(error):
             self._save(used)
 
-    def _save(self, session: Any) -> None:
-        if session.is_empty() or (sessions.are_in_cookies() and not session.keys()):
+    def _save(self, django_session: Any) -> None:
+        if django_session.is_empty() or (sessions.are_in_cookies() and not django_session.keys()):
             return self.end() if self.user_id else None
         try:
-            session.save()
+            django_session.save()
         except UpdateError:
             return self.end()  # it was deleted meanwhile
-        if session.session_key != self.session_key:
-            self.session_key = session.session_key
-            logger.warning(NO_COOKIE, self.transport_session, session.__module__)
+        if django_session.session_key != self.session_key:
+            self.session_key = django_session.session_key
+            logger.warning(NO_COOKIE, self.session, django_session.__module__)
 
     def end(self) -> None:
         """End the connection's sockets: "session ended"."""
         if not self.over:
             self.over = True
-            self.transport_session.close(Reason.SESSION_ENDED)
+            self.session.close(Reason.SESSION_ENDED)
 
     def release(self) -> None:
         """Leave the registry, and free the request: the last handler of the client has run."""

@@ -173,7 +173,7 @@ class LoginRegistry:
     def _settle_closed(self) -> None:
         # A greenlet that a handler has spawned may use the request after the last handler.
         for request, login in list(self.touched.items()):
-            if login.transport_session.protocol.reason is not None:
+            if login.session.protocol.reason is not None:
                 self._mailbox.put(self.settle, request, None)
 
     def _check_soon(self, logins: Iterable[Login]) -> None:
