@@ -106,7 +106,10 @@ class Login:
         return self._store(self.session_key)
 
     def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
-        """Return what reads again whom a middleware has set; None if Django's session knows it."""
+        """Return a function that reads the user of a middleware anew.
+
+        Returns None where the Django session names the user.
+        """
         setup: Callable[[], Any] | None = None
         if isinstance(user, SimpleLazyObject):
             setup = user.__dict__.get("_setupfunc")
@@ -126,7 +129,7 @@ class Login:
         from django.contrib.auth.models import AnonymousUser
 
         if self.over and self.user_id:
-            # For on_disconnect and on_finish: who it was.
+            # on_disconnect and on_finish get the user who was logged in.
             return _by_id(self.user_id) or AnonymousUser()
         request = self._touch()
         django_session = self._open_django_session() if request is None else request.session
@@ -138,9 +141,9 @@ class Login:
     # After a handler
 
     def settle(self, request: Any, error: BaseException | None) -> None:
-        """Save the session if the handler changed it, and forget what was read.
+        """Save the Django session if the handler has changed it, and forget user and session.
 
-        A session is saved where the middleware would: not if the handler failed.
+        As by Django's middleware, the session is not saved where the handler failed.
         """
         used: Any = None if self._store is None else request.session
         if _is_lazy(used, self._open_django_session):
@@ -155,13 +158,13 @@ class Login:
         try:
             django_session.save()
         except UpdateError:
-            return self.end()  # it was deleted meanwhile
+            return self.end()  # the session was deleted meanwhile
         if django_session.session_key != self.session_key:
             self.session_key = django_session.session_key
             logger.warning(NO_COOKIE, self.session, django_session.__module__)
 
     def end(self) -> None:
-        """End the connection's sockets: "session ended"."""
+        """End the client's sockets, for the reason "session ended"."""
         if not self.over:
             self.over = True
             self.session.close(Reason.SESSION_ENDED)
@@ -191,7 +194,7 @@ class Login:
 
 
 def _restore(request: Any, name: str, read: Callable[[], Any]) -> None:
-    """Have an attribute of a request read anew; also where a handler has replaced it."""
+    """Have an attribute of a request read anew, also where a handler has replaced the attribute."""
     lazy = request.__dict__.get(name)
     if _is_lazy(lazy, read):
         lazy._wrapped = empty  # the same object: a handler may have kept it
@@ -201,7 +204,7 @@ def _restore(request: Any, name: str, read: Callable[[], Any]) -> None:
 
 def _is_lazy(value: Any, read: Callable[[], Any]) -> bool:
     """Return whether a value is the lazy object that this function reads."""
-    # isinstance() would read the object: its class is that of what it stands for.
+    # isinstance() would read the object: a lazy object shows the class of its value.
     return type(value) is SimpleLazyObject and value.__dict__["_setupfunc"] == read
 
 
@@ -223,7 +226,7 @@ def _by_id(id: Any) -> Any:
 
 
 def _again(user: Any) -> Callable[[], Any]:
-    """Return what reads a user whom a middleware has set, again from where it came."""
+    """Return a function that reads a user of a middleware from the database again."""
     from django.contrib.auth.models import AnonymousUser
     from django.db.models import Model
 

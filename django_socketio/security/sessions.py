@@ -1,4 +1,4 @@
-"""Django's sessions and their users, read without what a request would change in them."""
+"""Django's sessions and their users, read without the changes that a request would make."""
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -26,7 +26,7 @@ def store_class() -> Any:
 
 
 def are_in_cookies() -> bool:
-    """Return whether sessions are kept by browsers, and nowhere else."""
+    """Return whether the cookies of browsers hold the sessions, and no store does."""
     return issubclass(store_class(), signed_cookies.SessionStore)
 
 
@@ -36,7 +36,7 @@ def cookie_of(request: HttpRequest) -> str:
 
 
 def digest(key: str) -> str:
-    """Return what processes call a session among themselves; its key would be a secret."""
+    """Return the name of a session in messages between processes; its key is a secret."""
     salt = "django_socketio.sessions"
     return salted_hmac(salt, key, algorithm="sha256").hexdigest()[:32]
 
@@ -48,17 +48,17 @@ def user_id(data: Data) -> str | None:
 
 
 def user_of(data: Data) -> Any:
-    """Return the user whom a session logs in; None if it logs in nobody any more.
+    """Return the user whom a session logs in; None if it logs in no user any more.
 
-    As ``django.contrib.auth.get_user``, but the session stays as it is: that function may give it
-    another key, and there would be no response to tell the browser.
+    Unlike ``django.contrib.auth.get_user``, this function leaves the session as it is. The former
+    may give the session another key, and no response would tell the browser.
     """
     id = user_id(data)
     return None if id is None else _users(data.get(BACKEND_SESSION_KEY, ""), {id: data}).get(id)
 
 
 def load(keys: Iterable[str]) -> dict[str, Data]:
-    """Return the content of sessions by their keys: with one query if they are in the database."""
+    """Return the content of sessions by key, with one query if they are in the database."""
     keys, store = list(keys), store_class()
     if store.load is not db.SessionStore.load:
         return {key: store(key).load() for key in keys}
@@ -69,9 +69,9 @@ def load(keys: Iterable[str]) -> dict[str, Data]:
 
 
 def users_of(sessions: Mapping[str, Data]) -> dict[str, str]:
-    """Return the id of the user whom each session logs in, by the sessions' keys.
+    """Return the id of the user whom each session logs in, by the keys of the sessions.
 
-    Takes one query for all, if users are in the database and ``ModelBackend`` finds them.
+    One query reads all users, if ``ModelBackend`` finds them in the database.
     """
     backends = {data.get(BACKEND_SESSION_KEY, "") for data in sessions.values()}
     found: dict[str, str] = {}
@@ -97,7 +97,7 @@ def _users(backend: str, sessions: Mapping[str, Data]) -> dict[str, Any]:
 
 
 def _find_users(path: str, ids: set[str]) -> dict[str, Any]:
-    """Return those whom an authentication backend still lets in, by their ids."""
+    """Return the users whom an authentication backend still accepts, by their ids."""
     if path not in settings.AUTHENTICATION_BACKENDS or not ids:
         return {}
     from django.contrib.auth.backends import ModelBackend
@@ -112,7 +112,7 @@ def _find_users(path: str, ids: set[str]) -> dict[str, Any]:
 
 
 def _is_valid(user: Any, data: Data) -> bool:
-    """Return whether the session was made with the password that the user has now."""
+    """Return whether the password of the user is the one that the session began with."""
     if user is None or not hasattr(user, "get_session_auth_hash"):
         return user is not None
     stored = data.get(HASH_SESSION_KEY) or ""

@@ -1,4 +1,4 @@
-"""What Django says of logins, told to all server processes."""
+"""Signals of Django that end logins, published to all server processes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,18 +20,18 @@ from django_socketio.security import sessions
 logger = get_logger("django_socketio.security")
 
 TOPIC = Topic(TopicKind.CONTROL, name="logins")
-"""What the relay carries the ends of logins by, to every server process."""
+"""The topic of the ends of logins, which every server process subscribes to."""
 
 SESSION_ENDED = "session ended"
 USER_CHANGED = "user changed"
 USER_LOGGED_OUT = "user logged out"
 
 HARMLESS = frozenset({"last_login"})
-"""Fields of a user that no login depends on: every login saves the first."""
+"""Fields of a user that no login depends on. Every login saves ``last_login``."""
 
 
 def connect() -> None:
-    """Hear of logins, logouts and changed users in this process, whatever it is."""
+    """Receive the signals of logins, logouts and changed users, in a process of any kind."""
     if not apps.is_installed("django.contrib.auth"):
         return
     user_logged_in.connect(_logged_in, dispatch_uid="django_socketio")
@@ -43,10 +43,10 @@ def connect() -> None:
 
 
 def connect_sessions() -> None:
-    """Hear of deleted sessions, in a server process.
+    """Receive the signals of deleted sessions, in a server process.
 
-    Not in others: rows that somebody hears of are deleted one by one, so ``clearsessions`` would
-    have to load them all.
+    Other processes do not: Django loads each row that it deletes if a signal has a receiver, and
+    ``clearsessions`` may delete millions.
     """
     store = sessions.store_class()
     try:
@@ -72,7 +72,8 @@ def _logged_out(request: Any, user: Any, **kwargs: Any) -> None:
     if key:
         _tell(SESSION_ENDED, sessions.digest(key))
     if user is not None and sessions.are_in_cookies():
-        # Nobody knows which cookies hold this session: browsers that are still logged in come back.
+        # No store lists the cookies that hold this session. All sockets of the user end, and the
+        # browsers that are still logged in connect again.
         _tell(USER_LOGGED_OUT, _id(user))
 
 
@@ -93,7 +94,7 @@ def _id(user: Any) -> str:
 
 
 def _tell(command: str, subject: str, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Tell all server processes, once what happened is in the database."""
+    """Publish the end of a login to all server processes, once the transaction is committed."""
     envelope = Envelope((TOPIC,), "", command, (subject,), kind=EnvelopeKind.CONTROL)
     _after_commit(partial(_publish, envelope), using)
 
@@ -109,7 +110,7 @@ def _publish(envelope: Envelope) -> None:
     try:
         broadcasts.publish(envelope)
     except NoSocket:
-        logger.debug("No server process is told: %s", envelope.name)
+        logger.debug("No server process learns of this: %s", envelope.name)
     except RelayError as error:
-        # The view that logs somebody out must not fail; the next look at the sessions will tell.
+        # The view that logs a user out must not fail; the next check of the sessions finds out.
         logger.error("Other processes do not learn at once: %s: %s", envelope.name, error)

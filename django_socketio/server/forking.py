@@ -1,8 +1,8 @@
 """Children that handlers and views fork: each begins without the sockets of its server.
 
-``multiprocessing`` forks on Linux (up to Python 3.13), as ``ProcessPoolExecutor`` and ``os.fork``
-do. The child of a server would accept connections, read messages and end sockets as a second
-server on the connections of the first one.
+``os.fork`` forks, and so do ``multiprocessing`` and ``ProcessPoolExecutor`` on Linux (up to Python
+3.13). Without this module, the child would accept connections, read messages and end sockets, as a
+second server on the connections of the first one.
 """
 
 import os
@@ -52,7 +52,7 @@ def leaving(call: Call, handler: Registration) -> Call:
 
 class _Hook:
     is_registered = False
-    """Python keeps such a hook for good."""
+    """Whether the hooks are registered: Python has no way to remove them."""
 
     is_child = False
     """Whether this process was forked from a server."""
@@ -62,7 +62,7 @@ class _Hook:
 
 
 def _hold_signals() -> None:
-    # One that comes to the child at once is for the handlers that the child is about to set.
+    # A signal that reaches the child at once is for the handlers that the child is about to set.
     if current.current() is not None:
         _Hook.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
@@ -104,7 +104,7 @@ def _end_with_handler() -> None:
 
 
 def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoReturn:
-    """End where a view's answer would be sent: the client gets that of the parent."""
+    """End the child where a view's answer would be sent: the parent sends the answer."""
     has_failed = bytes(handler.status or b"").startswith(b"5")
     forks.leave(SystemExit(int(has_failed)))
 
@@ -119,14 +119,14 @@ def _refuse(*args: Any) -> NoReturn:
 
 
 class _NoRelay(Relay):
-    """Publishes from a child, which no socket is in."""
+    """The relay of a child, which holds no sockets."""
 
     def publish(self, envelope: Envelope) -> int:
         """Publish as a process that holds no sockets."""
         return relays.publish(envelope)
 
     def subscribe(self, topic: Topic, deliver: Deliver) -> None:
-        """Refuse: there is no socket that could be put on a channel."""
+        """Refuse: the child holds no socket that could join a channel."""
         _refuse()
 
     def unsubscribe(self, topic: Topic) -> None:
