@@ -148,7 +148,11 @@ def ignore_kind(kind: str, say: Callable[..., object] = _call) -> int:
     """
     if kind not in _ignored_kinds and len(_ignored_kinds) < MAX_IGNORED_KINDS:
         _ignored_kinds.add(kind)
-        say(logger.debug, "Ignored a message of the kind %.100r, which is not handled here", kind)
+        say(
+            logger.debug,
+            "Ignored a message of the kind %.100r, which is not handled here",
+            str(kind),
+        )
     return 0
 
 
