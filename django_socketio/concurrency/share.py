@@ -10,7 +10,8 @@ from django_socketio.concurrency.workers import Job
 class Share:
     """Runs mailboxes in at most ``size`` workers of a pool at the same time.
 
-    A worker that has stepped out of the pool, to wait for a client, still counts.
+    A worker that has stepped out of the pool, to wait for a client, still counts: it may come back
+    at any time.
 
     Args:
         executor: the pool.

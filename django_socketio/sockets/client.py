@@ -126,7 +126,8 @@ class Client:
         """Return the executor for one more socket of this client.
 
         One client occupies at most half of all workers: a quarter by its first sockets, which have
-        no limit of their own, and another quarter by all further sockets together.
+        no limit of their own, and another quarter by all further sockets together. A quarter is at
+        least one worker, so that of two or three workers, one client can occupy two.
         """
         executor, quarter = self._server.executor, max(1, self._server.limits.workers // 4)
         if self._unfinished <= quarter:
