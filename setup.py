@@ -19,8 +19,8 @@ COMPILED = """
     protocol/json
     protocol/engineio/heartbeat protocol/engineio/packets
     protocol/socketio/packets protocol/socketio/payloads
-    protocol/websocket/connection protocol/websocket/frames protocol/websocket/framing
-    protocol/websocket/utf8
+    protocol/websocket/connection protocol/websocket/deflate protocol/websocket/frames
+    protocol/websocket/message
     sockets/acks sockets/client sockets/encoder sockets/lifecycle
     sockets/replies sockets/server
     transports/deflating transports/encoded transports/interfaces transports/polling

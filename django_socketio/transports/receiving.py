@@ -129,7 +129,7 @@ class WebSocketReader:
         answer, eof = self._protocol.data_to_send()
         if answer and not eof:  # pongs go before answers of listeners; a close frame goes last
             self._reply(answer, eof)
-        if self._protocol.has_extra:
+        if self._protocol.extra_frames:
             extra = self._protocol.take_extra()
             if self.listener is not None:
                 self.listener.extra_received(*extra)

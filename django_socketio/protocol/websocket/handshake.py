@@ -8,10 +8,12 @@ from typing import NamedTuple
 from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.headers import build_extension, parse_extension, parse_subprotocol
-from websockets.typing import ExtensionHeader, ExtensionParameter
+from websockets.typing import ExtensionHeader, ExtensionName, ExtensionParameter
 
 from django_socketio.exceptions import ProtocolError
-from django_socketio.protocol.websocket.deflate import NAME, WINDOW_BITS
+from django_socketio.protocol.websocket.deflate import WINDOW_BITS
+
+NAME = ExtensionName("permessage-deflate")
 
 VERSION = "13"
 """Of the WebSocket protocol."""
