@@ -1,6 +1,7 @@
 """Ends of sockets and of connections, whatever the relay's connections are good for."""
 
 import signal
+import threading
 import time
 
 import pytest
@@ -153,6 +154,21 @@ def test_a_connection_that_fails_before_it_is_subscribed_is_closed_at_once(
     relay.listen()
     wait_until(lambda: relay.status()["deaf_since"] is not None)
     wait_until(lambda: len(redis_server.client.client_list()) == 1)  # that of this test
+
+
+def test_a_health_check_that_is_under_way_at_the_end_fails_without_a_traceback(
+    redis_server, new_redis, monkeypatch
+):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    relay, _ = new_redis(timeout=5)
+    redis_server.pause()
+    check = threading.Thread(target=relay._subscriber._health.send)
+    check.start()
+    time.sleep(0.2)  # until it waits for the answer of Redis
+    relay.close()
+    check.join()
+    assert failed == []
 
 
 def test_a_listening_connection_never_connects_again_by_itself(redis_server, new_redis):

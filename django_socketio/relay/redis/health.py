@@ -32,6 +32,11 @@ class HealthCheck:
         self._timeout = timeout
         self.channel = keyspace.channel(topic)
         self.received_at = self._sent_at = 0.0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Expect no more messages: the publisher's connections are about to be closed."""
+        self._stopped = True
 
     def received(self) -> None:
         """Note that a message came."""
@@ -57,3 +62,7 @@ class HealthCheck:
             self._publisher.publish([self._topic], b"")
         except RelayError as error:
             logger.info("The relay's health check could not be sent: %s", error)
+        except Exception:
+            # redis-py fails in odd ways if a connection is closed while it is in use.
+            if not self._stopped:
+                raise

@@ -116,6 +116,7 @@ class RedisSubscriber:
     def stop(self) -> None:
         """End the thread and the connection."""
         self._stopped = True
+        self._health.stop()
         self._disconnect()
 
     def descriptors(self) -> list[int]:
