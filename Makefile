@@ -14,7 +14,7 @@ BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
 .PHONY: demo test test-unit test-compiled test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
-	bench-quick clean
+	bench-quick wheels clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -138,6 +138,11 @@ docs/rooms.svg: $(VENV)/unit.installed $(shell find django_socketio -name "*.py"
 $(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/fuzz.txt
 	touch $@
+
+# The pure wheel of a release, and compiled ones for the Pythons of this machine, in dist/.
+wheels: $(VENV)/unit.installed
+	rm -rf dist
+	$(BIN)/python requirements/wheels.py
 
 clean:
 	rm -rf $(VENV) .servers benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*
