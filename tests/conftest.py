@@ -14,8 +14,11 @@ django.setup()
 from django.test.utils import override_settings
 
 from django_socketio import events
-from tests.kit.clients import Client, PollingClient, WebSocketClient, close_all
+from tests.kit.clients import Client, PollingClient, WebSocketClient
+from tests.kit.http import close_all
 from tests.kit.live import LiveServer
+from tests.kit.node import Nodes
+from tests.kit.programs import Runserver
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +118,55 @@ def connect(transport):
     yield start
     for client in clients:
         client.abandon()
+
+
+@pytest.fixture
+def run():
+    """Start ``manage.py runserver_socketio``: ``run("0", "--noreload")``."""
+    runs = []
+
+    def start(*arguments, **options):
+        runs.append(Runserver(*arguments, **options))
+        return runs[-1]
+
+    yield start
+    close_all()
+    for one in runs:
+        one.end()
+
+
+@pytest.fixture
+def loud(tmp_path):
+    """A project whose handlers print what happens, in a file that may change."""
+    events = tmp_path / "loud" / "events.py"
+    events.parent.mkdir()
+    (tmp_path / "loud" / "__init__.py").touch()
+    (tmp_path / "loud_settings.py").write_text(
+        "from tests.project.settings import *\n"
+        "INSTALLED_APPS = [*INSTALLED_APPS[:-1], 'loud']\nDEBUG = True\n"
+    )
+    events.write_text(
+        "from django_socketio.events import on_disconnect, on_finish\n"
+        "@on_disconnect\n"
+        "def gone(request, socket, context): print('gone:', socket.disconnect_reason)\n"
+        "@on_finish\n"
+        "def finished(request, socket, context): print('finished')\n"
+    )
+    return events
+
+
+@pytest.fixture(scope="session")
+def nodes():
+    """The Node process that tests share, one after the other."""
+    nodes = Nodes()
+    yield nodes
+    nodes.stop()
+
+
+@pytest.fixture
+def node(nodes):
+    """A Node process with the official JavaScript client, without sockets."""
+    node = nodes.get()
+    yield node
+    if node.alive:
+        node.forget()

@@ -19,22 +19,10 @@ from django_socketio.events import (
     on_unsubscribe,
 )
 from django_socketio.exceptions import CallTimeout
-from tests.kit.clients import Closed, WebSocketClient, raw_request, response
-from tests.test_bad_input import frame
-
-
-def join(server, *channels):
-    client = WebSocketClient(server.port)
-    client.connect()
-    for channel in channels:
-        assert client.subscribe(channel) is True
-    return client
-
-
-def nothing_is_left(server):
-    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
-    return len(server.socket_server.channels) == 0 and server.socket_server.engine.sessions == {}
-
+from tests.kit.clients import Closed, WebSocketClient, join
+from tests.kit.frames import client_frame
+from tests.kit.http import raw_request, response
+from tests.kit.live import nothing_is_left
 
 BREAKERS = [gevent.Timeout, gevent.GreenletExit, ValueError, RecursionError]
 
@@ -211,7 +199,7 @@ def test_pongs_that_are_not_read_do_not_pile_up(serve):
     client = join(server)
     (session,) = server.socket_server.engine.sessions.values()
     client.ws.sock.settimeout(0.5)
-    pings = frame(0x89, b"x" * 125) * 1000
+    pings = client_frame(0x89, b"x" * 125) * 1000
     try:
         for _ in range(100):
             client.ws.sock.sendall(pings)

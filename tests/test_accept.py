@@ -9,23 +9,15 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 
 from django_socketio.server.view import socketio
-from tests.kit.clients import raw_request
+from tests.kit.http import HANDSHAKE, UPGRADE, get, raw_request
 from tests.project import urls
 from tests.project.echo import Echo, echo
-from tests.test_bad_input import HANDSHAKE, get
 
 
 def wrapped(request):
     """Answer as our view does."""
     return never_cache(socketio)(request)
 
-
-FIELDS = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 urlpatterns = [*urls.urlpatterns, path("echo/", echo), path("wrapped/", wrapped)]
 
@@ -50,7 +42,7 @@ def dial(server, path="/echo/", **options):
 
 def refusal(server, **headers):
     """Return the status and the JSON with which a WebSocket is refused."""
-    return get(server.port, "/echo/", headers={**FIELDS, **headers})
+    return get(server.port, "/echo/", headers={**UPGRADE, **headers})
 
 
 def test_messages_come_and_go_as_they_are(site):
@@ -63,7 +55,7 @@ def test_messages_come_and_go_as_they_are(site):
 
 
 def test_messages_that_come_with_the_handshake_are_heard(site):
-    fields = "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
+    fields = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
     head = f"GET /echo/ HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()
     frame = b"\x81\x82\0\0\0\0hi"
     connection = raw_request(site().port, head + frame)

@@ -8,7 +8,9 @@ import struct
 import pytest
 
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
-from tests.kit.clients import Closed, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.frames import client_frame
+from tests.kit.http import HANDSHAKE, get, raw_request, response
 
 
 @pytest.fixture
@@ -25,16 +27,6 @@ def bystander(server):
     assert client.ask("message", "still here") == ["still here"]
     client.abandon()
 
-
-def get(port, path, method="GET", body=None, headers=None):
-    """Send one HTTP request; return the status and the body, read as JSON if it is."""
-    client = PollingClient.__new__(PollingClient)
-    client.port, client.headers = port, headers or {}
-    status, content = client.request(method, path, body)
-    return status, json.loads(content) if content.startswith("{") else content
-
-
-HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
 BAD_REQUESTS = [
     ("GET", "/socket.io/?transport=polling", 5, "EIO=none came, EIO=4 is spoken"),
@@ -361,37 +353,24 @@ def test_a_subscription_with_no_channel_is_told(server, bystander, connect):
 
 # WebSocket frames, byte by byte
 
-MASK = b"\x01\x02\x03\x04"
-
-
-def frame(first, payload=b"", mask=True, length=None):
-    length = len(payload) if length is None else length
-    bit = 0x80 if mask else 0
-    if length < 126:
-        header = bytes([first, bit | length])
-    else:
-        header = struct.pack("!BBQ", first, bit | 127, length)
-    masked = bytes(byte ^ MASK[i % 4] for i, byte in enumerate(payload))
-    return header + (MASK + masked if mask else payload)
-
 
 BAD_FRAMES = [
-    (frame(0x81, b"4x", mask=False), 1002),
-    (frame(0xC1, b"4x"), 1002),
-    (frame(0x83, b"4x"), 1002),
-    (frame(0x8B), 1002),
-    (frame(0x80, b"4x"), 1002),
-    (frame(0x09, b"ping"), 1002),
-    (frame(0x89, b"x" * 126), 1002),
-    (frame(0x01, b"4x") + frame(0x81, b"4x"), 1002),
-    (frame(0x81, b"4\xff"), 1007),
-    (frame(0x01, b"4\xe2\x82") + frame(0x80, b"\x28"), 1007),
-    (frame(0x81, length=1_000_001), 1009),
-    (frame(0x01, b"4" * 600_000) + frame(0x80, b"4" * 600_000), 1009),
-    (frame(0x88, b"\x03"), 1002),
-    (frame(0x88, struct.pack("!H", 1005)), 1002),
-    (frame(0x88, struct.pack("!H", 999)), 1002),
-    (frame(0x88, struct.pack("!H", 1000) + b"\xff"), 1007),
+    (client_frame(0x81, b"4x", key=None), 1002),
+    (client_frame(0xC1, b"4x"), 1002),
+    (client_frame(0x83, b"4x"), 1002),
+    (client_frame(0x8B), 1002),
+    (client_frame(0x80, b"4x"), 1002),
+    (client_frame(0x09, b"ping"), 1002),
+    (client_frame(0x89, b"x" * 126), 1002),
+    (client_frame(0x01, b"4x") + client_frame(0x81, b"4x"), 1002),
+    (client_frame(0x81, b"4\xff"), 1007),
+    (client_frame(0x01, b"4\xe2\x82") + client_frame(0x80, b"\x28"), 1007),
+    (client_frame(0x81, length=1_000_001), 1009),
+    (client_frame(0x01, b"4" * 600_000) + client_frame(0x80, b"4" * 600_000), 1009),
+    (client_frame(0x88, b"\x03"), 1002),
+    (client_frame(0x88, struct.pack("!H", 1005)), 1002),
+    (client_frame(0x88, struct.pack("!H", 999)), 1002),
+    (client_frame(0x88, struct.pack("!H", 1000) + b"\xff"), 1007),
 ]
 
 
@@ -416,7 +395,11 @@ def test_a_frame_in_many_pieces_is_one_message(server, bystander):
     client = WebSocketClient(server.port)
     client.connect()
     text = '42["message","ü€😀"]'.encode()
-    for piece in (frame(0x01, text[:14]), frame(0x89, b"p"), frame(0x80, text[14:])):
+    for piece in (
+        client_frame(0x01, text[:14]),
+        client_frame(0x89, b"p"),
+        client_frame(0x80, text[14:]),
+    ):
         for byte in piece:
             client.ws.sock.sendall(bytes([byte]))
     client.emit("message", "after", id=1)
@@ -426,7 +409,7 @@ def test_a_frame_in_many_pieces_is_one_message(server, bystander):
 def test_the_reason_of_a_close_frame_is_echoed_whole(server, bystander):
     client = WebSocketClient(server.port)
     payload = struct.pack("!H", 3999) + b"r" * 123
-    client.ws.sock.sendall(frame(0x88, payload))
+    client.ws.sock.sendall(client_frame(0x88, payload))
     assert read_to_end(client.ws.sock) == bytes([0x88, 125]) + payload
 
 

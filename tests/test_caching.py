@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.test_bad_input import HANDSHAKE, get
+from tests.kit.http import HANDSHAKE, get
 
 GOOD = {"Origin": "https://good.example"}
 EVIL = {"Origin": "https://evil.example"}

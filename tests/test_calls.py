@@ -4,8 +4,8 @@ import pytest
 
 from django_socketio.events import on_event, on_message
 from django_socketio.exceptions import CallTimeout
+from tests.kit.clients import join
 from tests.kit.waiting import wait_until
-from tests.test_abuse import join
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from websocket import ABNF
 
 from django_socketio.events import on_connect, on_event
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.test_http import closed_with, get, raw_get, response, wait_until_polled
+from tests.kit.http import closed_with, get, raw_get, response
+from tests.kit.live import wait_until_polled
 
 JAVA_MIME_LINE = 76
 

@@ -22,11 +22,11 @@ from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
-from tests.kit.clients import TIMEOUT, PollingClient, raw_request, response
+from tests.kit.clients import PollingClient
+from tests.kit.frames import BINARY, CONT, FIN, RSV1, TEXT, compressed, inflated, sent
+from tests.kit.http import TIMEOUT, raw_request, response
 from tests.kit.live import LiveServer
-from tests.protocol.test_deflate import RSV1, compressed, inflated
-from tests.protocol.test_websocket import BINARY, CONT, FIN, TEXT, sent
-from tests.test_rfc6455 import HANDSHAKE, Connection, request
+from tests.kit.raw_websocket import WEBSOCKET_FIELDS, RawWebSocket, request
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 OFFER = "permessage-deflate; client_max_window_bits"
@@ -39,7 +39,7 @@ ROWS = [{"id": number, "name": f"name {number}", "state": "open"} for number in 
 
 
 def wants(offer):
-    return {**HANDSHAKE, "Sec-WebSocket-Extensions": offer}
+    return {**WEBSOCKET_FIELDS, "Sec-WebSocket-Extensions": offer}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def server(serve):
     return serve(COMPRESSION_THRESHOLD=1024)
 
 
-class Subscriber(Connection):
+class Subscriber(RawWebSocket):
     """On the channel "room", over a WebSocket by hand: frames are seen as they come."""
 
     def __init__(self, server, offer=OFFER):
@@ -88,7 +88,7 @@ def broadcast(server, message):
 
 @pytest.mark.parametrize("offer", [OFFER, "foo\r\nSec-WebSocket-Extensions: permessage-deflate"])
 def test_an_offer_is_agreed_to(server, offer):
-    connection = Connection(server.port, wants(offer))
+    connection = RawWebSocket(server.port, wants(offer))
     assert b"\r\nSec-WebSocket-Extensions: " + AGREED in connection.head
     connection.leave()
     connection.socket.close()
@@ -161,7 +161,7 @@ def test_a_session_that_moves_to_a_websocket_is_compressed_from_then_on(server):
     polling = PollingClient(server.port)
     polling.connect()
     polling.subscribe("room")
-    websocket = Connection(server.port, wants(OFFER), path=f"{PATH}&sid={polling.sid}")
+    websocket = RawWebSocket(server.port, wants(OFFER), path=f"{PATH}&sid={polling.sid}")
     websocket.send(sent(TEXT, b"2probe"))
     assert websocket.frame() == (FIN | TEXT, b"3probe")
     websocket.send(sent(TEXT, b"5"))

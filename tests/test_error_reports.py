@@ -12,8 +12,8 @@ from django.http import HttpResponse
 from django.urls import path
 
 from tests.kit.clients import PollingClient
+from tests.kit.http import HANDSHAKE, get
 from tests.project import urls
-from tests.test_bad_input import HANDSHAKE, get
 
 PAGE = "/fields/"
 EVIL = {"Host": "evil.example", "Connection": "Upgrade", "Upgrade": "websocket"}

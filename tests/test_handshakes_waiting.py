@@ -15,9 +15,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django_socketio import urls
 from django_socketio.server import endpoints
 from django_socketio.server import view as views
-from tests.kit.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.http import HANDSHAKE, get, raw_request, response
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import HANDSHAKE, get
 
 entered = []
 go_on = threading.Event()

@@ -11,8 +11,19 @@ import pytest
 from django_socketio.events import on_connect, on_event, on_message
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.transports.encoded import EncodedPacket
-from tests.kit.clients import Closed, PollingClient, WebSocketClient, raw_request, response
-from tests.test_bad_input import HANDSHAKE, get
+from tests.kit.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.frames import client_frame
+from tests.kit.http import (
+    HANDSHAKE,
+    HELLO,
+    UPGRADE,
+    closed_with,
+    get,
+    raw_get,
+    raw_request,
+    response,
+)
+from tests.kit.live import wait_until_polled
 
 
 def test_the_handshake_has_exactly_the_keys_of_the_specification(serve):
@@ -39,25 +50,6 @@ def test_the_second_of_two_gets_ends_the_session(server):
     assert get(server.port, client.path)[0] == 400
     assert response(first) == (200, "1")
     assert get(server.port, client.path)[0] == 400
-
-
-def raw_get(server, path, headers=""):
-    return raw_request(
-        server.port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
-    )
-
-
-def wait_until_polled(server, client):
-    import gevent
-
-    transport = server.socket_server.engine.sessions[client.sid].transport
-
-    def wait():
-        while transport._waiting is None:
-            gevent.sleep(0.001)
-        return True
-
-    assert server.call(wait)
 
 
 def test_a_get_that_its_client_gave_up_counts_too(server):
@@ -277,13 +269,6 @@ def test_after_the_upgrade_polling_is_refused_and_the_session_lives(server):
     upgraded.connect()
 
 
-def closed_with(websocket):
-    """Return the code and the reason of the close frame that comes next."""
-    opcode, payload = websocket.ws.recv_data(control_frame=True)
-    assert opcode == 8, (opcode, payload)
-    return int.from_bytes(payload[:2]), payload[2:].decode()
-
-
 def test_a_second_websocket_is_accepted_and_closed(server):
     client = PollingClient(server.port)
     upgraded = client.upgrade()
@@ -336,14 +321,8 @@ def test_an_upgrade_that_takes_too_long_is_given_up_and_says_why(serve, caplog):
 
 
 def test_frames_in_the_segment_of_the_upgrade_request_are_read(server):
-    from tests.test_bad_input import frame
 
-    request = (
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
-    )
-    connection = raw_request(server.port, request.encode() + frame(0x81, b"40"))
+    connection = raw_request(server.port, HELLO + client_frame(0x81, b"40"))
     received = b""
     while b"40{" not in received:
         received += connection.recv(4096)
@@ -393,14 +372,8 @@ def replace_middleware(get_response):
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_middleware_can_refuse_the_handshake(serve, name, status, transport):
     server = serve(django={"MIDDLEWARE": [f"tests.test_http.{name}_middleware"]})
-    headers = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
-    }
     path = f"/socket.io/?EIO=4&transport={transport}"
-    sent = headers if transport == "websocket" else {}
+    sent = UPGRADE if transport == "websocket" else {}
     assert get(server.port, path, headers=sent)[0] == status
     assert server.socket_server.engine.sessions == {}
 

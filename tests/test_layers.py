@@ -1,14 +1,17 @@
-"""Imports go from higher rooms to lower ones only, and the picture of the rooms is true."""
+"""Imports go from higher rooms to lower ones only; tests share code by the kit only."""
 
 import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import django_socketio
 from tests import rooms
 
+TESTS = Path(__file__).parent
 MODULES = rooms.read_modules()
 
 
@@ -33,6 +36,37 @@ def test_an_import_that_breaks_the_order_is_found(module, name):
 
 def test_the_picture_in_the_documentation_is_that_of_the_source():
     assert rooms.PICTURE.read_text() == rooms.as_svg(), "make docs/rooms.svg writes it anew"
+
+
+def imports_of_test_modules(source):
+    """Return the test modules that a test module imports."""
+    imported = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            imported += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+    return [name for name in imported if re.search(r"(^|\.)test_", name)]
+
+
+def test_no_module_of_the_tests_imports_a_test_module():
+    modules = {path: path.read_text() for path in TESTS.rglob("*.py")}
+    found = {str(path): imports_of_test_modules(source) for path, source in modules.items()}
+    assert len(found) > 100
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from tests.test_http import get",
+        "from tests.relay import test_redis",
+        "import tests.relay.test_redis as redis",
+        "def test():\n    from tests.test_http import get",
+    ],
+)
+def test_an_import_of_a_test_module_is_found(source):
+    assert len(imports_of_test_modules(source)) == 1
 
 
 def test_modules_and_functions_are_small():

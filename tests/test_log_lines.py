@@ -7,7 +7,8 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import logs
 from django_socketio.events import on_event, on_message
-from tests.kit.clients import WebSocketClient, raw_request, response
+from tests.kit.clients import join
+from tests.kit.http import raw_request, response
 from tests.kit.waiting import wait_until
 
 C0 = "".join(map(chr, range(1, 32))) + "\x7f"
@@ -92,12 +93,6 @@ def test_a_request_writes_no_line(server, lines, head):
     check(lines())
 
 
-def connected(server, **options):
-    client = WebSocketClient(server.port, **options)
-    client.connect()
-    return client
-
-
 def test_packets_write_no_line(server, lines):
     @on_event("refused")
     def refuse(request, socket, context, text):
@@ -114,7 +109,7 @@ def test_packets_write_no_line(server, lines):
         except KeyError:
             raise RuntimeError(f"told: {text}") from ValueError(text)
 
-    client = connected(server)
+    client = join(server)
     client.subscribe(EVIL)
     for name in ("refused", "fails", "chained", EVIL):
         client.emit(name, EVIL)
@@ -126,7 +121,7 @@ def test_packets_write_no_line(server, lines):
     "packet", [f"42/{EVIL},[]", f"41/{EVIL},", EVIL, f"4{EVIL}", f"42[{EVIL}", f"45{EVIL}"]
 )
 def test_bad_packets_write_no_line(server, lines, packet):
-    client = connected(server)
+    client = join(server)
     client.send(packet)
     client.emit("sync", id=1)
     assert client.is_closed()
@@ -139,7 +134,7 @@ def test_meta_in_the_format_of_messages_writes_no_line(serve, lines):
         pass
 
     server = serve(MESSAGE_LOG_FORMAT="%(HTTP_X_NAME)s\n%(QUERY_STRING)s %(MESSAGE)s")
-    client = connected(server, header=[f"X-Name: \x1b[2J{C1}".encode("latin-1").decode("latin-1")])
+    client = join(server, header=[f"X-Name: \x1b[2J{C1}".encode("latin-1").decode("latin-1")])
     client.ask("message", EVIL)
     said = [line for line in lines() if "forged" in line]
     check(said)

@@ -16,9 +16,9 @@ from django.test import Client as DjangoClient
 import django_socketio
 from django_socketio.events import on_event, on_message
 from tests.kit.clients import WebSocketClient
+from tests.kit.http import get
 from tests.kit.programs import free_port
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import get
 
 ROOT = Path(django_socketio.__file__).parent
 MADE = re.compile(r'get_?logger\("(django_socketio[\w.]*)"\)', re.IGNORECASE)

@@ -1,12 +1,9 @@
 """The request of a socket is that of a browser that has logged in."""
 
 import json
-import subprocess
-import sys
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.programs import ENVIRON, MANAGE, ROOT
-from tests.test_runserver import in_project, loud, run  # noqa: F401
+from tests.kit.programs import in_project, manage
 
 LOGIN = """
 from importlib import import_module
@@ -30,20 +27,7 @@ def who(request, socket, context):
 """
 
 
-def manage(environ, *arguments):
-    """Run a management command; return the last line that it prints."""
-    done = subprocess.run(
-        [sys.executable, MANAGE, *arguments],
-        env={**ENVIRON, **environ},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip().rpartition("\n")[2]
-
-
-def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):  # noqa: F811
+def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):
     loud.write_text(EVENTS)
     settings = tmp_path / "loud_settings.py"
     settings.write_text(
@@ -78,7 +62,7 @@ def still_open(request, socket, context):
 """
 
 
-def test_no_database_connection_is_kept_between_events(run, loud, tmp_path):  # noqa: F811
+def test_no_database_connection_is_kept_between_events(run, loud, tmp_path):
     loud.write_text(DATABASE_EVENTS)
     environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
     client = WebSocketClient(run("0", "--noreload", **environ).port)

@@ -14,10 +14,10 @@ import pytest
 
 import django_socketio
 from tests.kit import wheels
-from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.clients import WebSocketClient
+from tests.kit.http import close_all, get
 from tests.kit.programs import ENVIRON, Program
 from tests.kit.redis_server import RedisServer
-from tests.test_bad_input import get
 
 ROOT = Path(__file__).parent.parent
 
@@ -220,7 +220,7 @@ def gunicorn(site, start, workers):
     return server
 
 
-def join(server, clients=2):
+def conversing(server, clients=2):
     """Return clients that are on a channel, after one has spoken there to all."""
     clients = [WebSocketClient(server.port) for _ in range(clients)]
     for client in clients:
@@ -235,7 +235,7 @@ def test_the_quick_start_works_with_what_the_metadata_asks_for(site, start):
     site = site("django-socketio")
     server = runserver(site, start)
     assert get(server.port, "/static/django_socketio/socketio.js")[0] == 200
-    join(server)
+    conversing(server)
     assert "Traceback" not in server.output
 
 
@@ -263,7 +263,7 @@ def test_a_relay_without_redis_py_says_what_to_install(site, command):
 def test_one_gunicorn_worker_needs_no_redis(site, start):
     site = site("django-socketio[gunicorn]")
     server = gunicorn(site, start, 1)
-    join(server)
+    conversing(server)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert "Traceback" not in server.output
@@ -273,7 +273,7 @@ def test_gunicorn_workers_and_an_operator_by_redis(site, start, tmp_path_factory
     with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
         site = site("django-socketio[gunicorn,redis]", RELAY=redis.url)
         server = gunicorn(site, start, 2)
-        clients = join(server, 6)
+        clients = conversing(server, 6)
         status, output = site.manage("socketio_send", "room-1", '{"text": "hello"}')
         assert status == 0
         assert re.fullmatch(

@@ -10,7 +10,10 @@ import pytest
 
 from django_socketio.concurrency import log_limits
 from django_socketio.server import deadlines
-from tests.kit.clients import PollingClient, raw_request, response
+from tests.kit.clients import PollingClient
+from tests.kit.http import raw_request, response
+from tests.kit.live import connections
+from tests.kit.logs import faults
 from tests.kit.waiting import wait_until
 
 TIMEOUT = 0.2
@@ -20,15 +23,6 @@ HEAD = b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\n"
 @pytest.fixture
 def server(serve):
     return serve(REQUEST_TIMEOUT=TIMEOUT)
-
-
-def connections(server):
-    return server.call(lambda: len(server.server._wsgi.connections))
-
-
-def faults(caplog):
-    """Return what the log says of clients."""
-    return [record for record in caplog.records if record.name == "django_socketio.server"]
 
 
 def ends(connection):

@@ -7,14 +7,11 @@ Every category of Autobahn's fuzzing client is here: framing (1), pings and pong
 
 import os
 import socket
-import struct
 
 import pytest
 from django.test.utils import override_settings
 
-from tests.kit.clients import TIMEOUT
-from tests.kit.live import LiveServer
-from tests.protocol.test_websocket import (
+from tests.kit.frames import (
     BINARY,
     CLOSE,
     CONT,
@@ -27,16 +24,11 @@ from tests.protocol.test_websocket import (
     mask,
     sent,
 )
+from tests.kit.http import TIMEOUT
+from tests.kit.live import LiveServer
+from tests.kit.raw_websocket import WEBSOCKET_FIELDS, RawWebSocket, request
 
 LIMIT = 4_000_000
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-HANDSHAKE = {
-    "Host": "localhost",
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": KEY,
-    "Sec-WebSocket-Version": "13",
-}
 
 
 @pytest.fixture(scope="module")
@@ -47,79 +39,9 @@ def port():
         server.stop()
 
 
-def request(headers, method="GET", version="HTTP/1.1", path="/echo/socket.io"):
-    lines = [f"{method} {path} {version}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-class Connection:
-    """A WebSocket by hand."""
-
-    def __init__(self, port, headers=HANDSHAKE, **target):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(request(headers, **target))
-        self.buffer = b""
-        while b"\r\n\r\n" not in self.buffer:
-            self.buffer += self.socket.recv(65536)
-        self.head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-
-    def send(self, *pieces):
-        for piece in pieces:
-            self.socket.sendall(piece)
-
-    def chop(self, data, size):
-        """Send so that every piece is read by itself, or at least sent by itself."""
-        self.send(*(data[start : start + size] for start in range(0, len(data), size)))
-
-    def take(self, size):
-        while len(self.buffer) < size:
-            received = self.socket.recv(65536)
-            if not received:
-                raise EOFError
-            self.buffer += received
-        taken, self.buffer = self.buffer[:size], self.buffer[size:]
-        return taken
-
-    def frame(self):
-        """Return the next frame as its first byte and its payload (server frames: 5.1, 5.2)."""
-        first, size = self.take(2)
-        assert not size & 0x80, "a server must not mask"
-        if size == 126:
-            (size,) = struct.unpack("!H", self.take(2))
-            assert size > 125
-        elif size == 127:
-            (size,) = struct.unpack("!Q", self.take(8))
-            assert size > 0xFFFF
-        return first, self.take(size)
-
-    def is_at_end(self):
-        """Whether the server closes TCP, and sends nothing before that (7.1.1)."""
-        try:
-            return self.take(1) and False
-        except EOFError:
-            return True
-
-    def code(self):
-        """Return the code of the close frame that must come next, and with it the end of TCP."""
-        first, payload = self.frame()
-        assert first == FIN | CLOSE
-        assert len(payload) != 1
-        assert len(payload) <= 125
-        payload[2:].decode()
-        assert self.is_at_end()
-        return struct.unpack("!H", payload[:2])[0] if payload else None
-
-    def leave(self):
-        """Close, and see it done in order."""
-        self.send(closing(1000))
-        assert self.code() == 1000
-
-
 @pytest.fixture
 def ws(port):
-    connection = Connection(port)
+    connection = RawWebSocket(port)
     assert connection.head.startswith(b"HTTP/1.1 101 ")
     yield connection
     connection.socket.close()
@@ -158,10 +80,10 @@ def test_4_2_2_the_accept_key_is_that_of_the_request(ws):
     assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in ws.head
 
 
-@pytest.mark.parametrize("missing", HANDSHAKE)
+@pytest.mark.parametrize("missing", WEBSOCKET_FIELDS)
 def test_4_2_1_a_handshake_without_one_of_its_fields_is_refused(port, missing):
-    headers = {name: value for name, value in HANDSHAKE.items() if name != missing}
-    connection = Connection(port, headers)
+    headers = {name: value for name, value in WEBSOCKET_FIELDS.items() if name != missing}
+    connection = RawWebSocket(port, headers)
     assert b" 400 " in connection.head.partition(b"\r\n")[0]
     connection.socket.close()
 
@@ -179,7 +101,7 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize(("name", "value"), BAD_FIELDS)
 def test_4_2_1_a_handshake_with_a_bad_field_is_refused_and_told_the_version(port, name, value):
-    connection = Connection(port, {**HANDSHAKE, name: value})
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, name: value})
     assert b" 400 " in connection.head.partition(b"\r\n")[0]
     if name == "Sec-WebSocket-Version":
         assert b"Sec-WebSocket-Version: 13" in connection.head  # 4.4
@@ -191,7 +113,7 @@ def test_4_2_1_a_handshake_with_a_bad_field_is_refused_and_told_the_version(port
     [("Upgrade", "WebSocket"), ("Connection", "keep-alive, Upgrade"), ("Connection", "upgrade")],
 )
 def test_4_2_1_names_are_read_whatever_their_case(port, name, value):
-    connection = Connection(port, {**HANDSHAKE, name: value})
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, name: value})
     assert b" 101 " in connection.head.partition(b"\r\n")[0]
     connection.leave()
     connection.socket.close()
@@ -199,7 +121,7 @@ def test_4_2_1_names_are_read_whatever_their_case(port, name, value):
 
 def test_4_2_2_the_first_subprotocol_that_is_offered_is_chosen(port):
     offered = "first, second\r\nSec-WebSocket-Protocol: third"
-    connection = Connection(port, {**HANDSHAKE, "Sec-WebSocket-Protocol": offered})
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, "Sec-WebSocket-Protocol": offered})
     assert connection.head.lower().count(b"sec-websocket-protocol") == 1
     assert b"\r\nSec-WebSocket-Protocol: first" in connection.head
     connection.leave()
@@ -213,14 +135,14 @@ def test_4_2_2_no_subprotocol_is_chosen_where_none_is_offered(ws):
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD"])
 def test_4_1_a_handshake_is_a_get(port, method):
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
-    connection.sendall(request({**HANDSHAKE, "Content-Length": "0"}, method))
+    connection.sendall(request({**WEBSOCKET_FIELDS, "Content-Length": "0"}, method))
     assert b" 101 " not in connection.recv(1000).partition(b"\r\n")[0]
     connection.close()
 
 
 def test_9_1_compression_is_not_promised_to_those_who_offer_it(port):
     extensions = "permessage-deflate; client_max_window_bits"
-    connection = Connection(port, {**HANDSHAKE, "Sec-WebSocket-Extensions": extensions})
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, "Sec-WebSocket-Extensions": extensions})
     assert b"sec-websocket-extensions" not in connection.head.lower()
     connection.leave()
     connection.socket.close()
@@ -228,7 +150,7 @@ def test_9_1_compression_is_not_promised_to_those_who_offer_it(port):
 
 def test_frames_that_come_with_the_handshake_are_read(port):
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
-    connection.sendall(request(HANDSHAKE) + sent(TEXT, b"early") + closing(1000))
+    connection.sendall(request(WEBSOCKET_FIELDS) + sent(TEXT, b"early") + closing(1000))
     received = b""
     while data := connection.recv(65536):
         received += data

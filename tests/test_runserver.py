@@ -8,47 +8,9 @@ import sys
 import pytest
 
 from django_socketio.server.garbage import OURS
-from tests.kit.clients import WebSocketClient, close_all
-from tests.kit.programs import Runserver, free_port
-from tests.test_bad_input import get
-
-
-@pytest.fixture
-def run():
-    runs = []
-
-    def start(*arguments, **options):
-        runs.append(Runserver(*arguments, **options))
-        return runs[-1]
-
-    yield start
-    close_all()
-    for one in runs:
-        one.end()
-
-
-@pytest.fixture
-def loud(tmp_path):
-    """A project whose handlers print what happens, in a file that may change."""
-    events = tmp_path / "loud" / "events.py"
-    events.parent.mkdir()
-    (tmp_path / "loud" / "__init__.py").touch()
-    (tmp_path / "loud_settings.py").write_text(
-        "from tests.project.settings import *\n"
-        "INSTALLED_APPS = [*INSTALLED_APPS[:-1], 'loud']\nDEBUG = True\n"
-    )
-    events.write_text(
-        "from django_socketio.events import on_disconnect, on_finish\n"
-        "@on_disconnect\n"
-        "def gone(request, socket, context): print('gone:', socket.disconnect_reason)\n"
-        "@on_finish\n"
-        "def finished(request, socket, context): print('finished')\n"
-    )
-    return events
-
-
-def in_project(events):
-    return {"DJANGO_SETTINGS_MODULE": "loud_settings", "PYTHONPATH": str(events.parent.parent)}
+from tests.kit.clients import WebSocketClient
+from tests.kit.http import get
+from tests.kit.programs import free_port, in_project
 
 
 def test_the_banner_says_where_it_listens_and_how_to_stop(run):

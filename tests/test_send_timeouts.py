@@ -13,9 +13,11 @@ from django.urls import include, path
 
 from django_socketio import broadcast
 from django_socketio.server import sending
-from tests.kit.clients import TIMEOUT, PollingClient, response
+from tests.kit.clients import PollingClient
+from tests.kit.http import TIMEOUT, response
+from tests.kit.live import connections
+from tests.kit.logs import faults
 from tests.kit.waiting import wait_until
-from tests.test_request_timeouts import connections, faults
 
 PIECE = b"x" * 10_000
 LARGE = 2_000_000

@@ -13,6 +13,7 @@ from django_socketio import conf
 from django_socketio.checks import check_settings
 from django_socketio.server.hijack import KEY
 from django_socketio.transports.limits import Limits
+from tests.kit.logs import errors_of
 
 
 def test_every_limit_is_a_setting_with_the_same_default():
@@ -24,12 +25,6 @@ def test_a_setting_is_read_late():
     with override_settings(SOCKETIO_PING_INTERVAL=0.5):
         assert conf.limits().ping_interval == 0.5
     assert conf.limits().ping_interval == 25
-
-
-def errors_of(**settings):
-    """Return what ``manage.py check`` says of settings, named without their prefix."""
-    with override_settings(**{f"SOCKETIO_{name}": value for name, value in settings.items()}):
-        return check_settings()
 
 
 BAD_VALUES = {

@@ -6,7 +6,7 @@ import time
 import gevent
 import pytest
 
-from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, WebSocketClient, join
 
 pytestmark = pytest.mark.alone
 
@@ -36,13 +36,6 @@ def hold():
         thread.join()
 
 
-def connected(server, count=CLIENTS):
-    clients = [WebSocketClient(server.port) for _ in range(count)]
-    for client in clients:
-        client.connect()
-    return clients
-
-
 def raw(client):
     """Return the next packet, a ping say, which nobody answers."""
     return client.ws.recv()
@@ -56,7 +49,7 @@ def all_live(clients):
 
 def test_pongs_that_came_during_a_stall_are_read_before_anybody_is_cut_off(serve, hold):
     server = serve(PING_INTERVAL=0.6, PING_TIMEOUT=0.6)
-    clients = connected(server)
+    clients = [join(server) for _ in range(CLIENTS)]
     assert {raw(client) for client in clients} == {"2"}
     hold(server, 1)
     for client in clients:
@@ -66,7 +59,7 @@ def test_pongs_that_came_during_a_stall_are_read_before_anybody_is_cut_off(serve
 
 def test_a_pong_behind_other_messages_is_read_before_its_client_is_cut_off(serve, hold):
     server = serve(PING_INTERVAL=0.5, PING_TIMEOUT=0.5)
-    (client,) = connected(server, 1)
+    client = join(server)
     assert raw(client) == "2"
     hold(server, 1)
     for _ in range(20_000):
@@ -77,7 +70,7 @@ def test_a_pong_behind_other_messages_is_read_before_its_client_is_cut_off(serve
 
 def test_who_was_never_asked_is_not_cut_off(serve, hold):
     server = serve(PING_INTERVAL=0.4, PING_TIMEOUT=0.4)
-    clients = connected(server)
+    clients = [join(server) for _ in range(CLIENTS)]
     hold(server, 1)
     while not all(client.pings for client in clients):
         assert all_live(clients)
@@ -85,7 +78,7 @@ def test_who_was_never_asked_is_not_cut_off(serve, hold):
 
 def test_a_ping_leaves_before_what_holds_the_server_up(serve):
     server = serve(PING_INTERVAL=0.3, PING_TIMEOUT=5)
-    (client,) = connected(server, 1)
+    client = join(server)
     (session,) = server.socket_server.engine.sessions.values()
     pinged, over = threading.Event(), threading.Event()
 
@@ -144,7 +137,7 @@ def test_a_client_is_pinged_while_it_is_not_read(serve):
         go.wait(5)
 
     server = serve(MAX_WAITING_EVENTS=1, PING_INTERVAL=0.3, PING_TIMEOUT=0.9)
-    (client,) = connected(server, 1)
+    client = join(server)
     for number in range(20):
         client.emit("message", number)
     # Clients leave by themselves where no ping comes for the interval and the timeout.

@@ -18,9 +18,9 @@ from django.db import connection, connections
 import django_socketio
 from django_socketio import ThreadError, in_thread
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_message
-from tests.kit.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient, join
+from tests.kit.live import nothing_is_left
 from tests.kit.waiting import wait_until
-from tests.test_abuse import join, nothing_is_left
 
 
 def test_a_function_in_a_thread_holds_nobody_else_up(server):

@@ -11,8 +11,8 @@ from gevent import monkey
 
 from django_socketio import in_thread
 from django_socketio.events import on_event, on_message
-from tests.test_abuse import join
-from tests.test_bad_input import get
+from tests.kit.clients import join
+from tests.kit.http import get
 
 block = monkey.get_original("time", "sleep")
 

@@ -10,11 +10,9 @@ from django_socketio.events import on_message
 from django_socketio.server import hijack
 from django_socketio.server.handshake import DirectAnswer
 from django_socketio.transports.http import Answer
-from tests.kit.clients import WebSocketClient, close_all, raw_request
+from tests.kit.clients import WebSocketClient
+from tests.kit.http import HANDSHAKE, close_all, get, raw_request
 from tests.kit.live import LiveServer
-from tests.test_bad_input import get
-
-HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
 django = WSGIHandler()
 closed = threading.Event()

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.kit.clients import WebSocketClient, close_all
-from tests.kit.programs import Runserver
+from tests.kit.clients import WebSocketClient
+from tests.kit.http import close_all
+from tests.kit.programs import Runserver, manage
 from tests.kit.servers import Gunicorn
-from tests.test_login import manage
 
 SETTINGS = "tests.asynchronous.settings"
 KINDS = ["runserver_socketio", "our worker", "gunicorn's gevent worker", "asynchronous middleware"]

@@ -115,14 +115,14 @@ def enter(chat, window):
 
     def start(name, room="lobby"):
         page = window(chat.url(f"/rooms/{room}/"))
-        join(page, name)
+        enter_name(page, name)
         expect(page.locator("#composer")).to_be_visible()
         return page
 
     return start
 
 
-def join(page, name):
+def enter_name(page, name):
     page.fill("#join-name", name)
     page.click("#join-form button")
 
@@ -177,10 +177,10 @@ def test_who_leaves_the_room_is_gone(enter):
 def test_a_taken_name_is_told(enter, chat, window):
     ada = enter("Ada")
     page = window(chat.url("/rooms/lobby/"))
-    join(page, "ada")
+    enter_name(page, "ada")
     expect(page.locator("#join-error")).to_contain_text("has this name already")
     expect(page.locator("#composer")).to_be_hidden()
-    join(page, "Grace")
+    enter_name(page, "Grace")
     expect_people(page, "Ada", "Grace")
     expect_people(ada, "Ada", "Grace")
 
@@ -279,7 +279,7 @@ def test_a_new_room(chat, window, enter):
         if name == "lobby":
             expect(page.locator(".errorlist")).to_contain_text("already a room with this name")
     expect(page.locator("h1")).to_have_text("Räume & <b>mehr</b>")
-    join(page, "Ada")
+    enter_name(page, "Ada")
     expect_people(page, "Ada")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.kit.clients import close_all
+from tests.kit.http import close_all
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 

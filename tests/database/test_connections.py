@@ -8,31 +8,19 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.clients import PollingClient, join
+from tests.kit.frames import client_frame
+from tests.kit.http import HELLO, get
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import frame, get
-
-
-def join(server, kind=WebSocketClient):
-    client = kind(server.port)
-    client.connect()
-    return client
-
 
 MANY = 1_500
 BATCH = 250
-
-HELLO = (
-    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
-    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: " + b"A" * 22 + b"==\r\n\r\n"
-)
 
 
 def join_many(port, number):
     """Connect sockets that each have a query run; return them once all are answered."""
     sockets = []
-    request = HELLO + frame(0x81, b"40") + frame(0x81, b'420["message","m"]')
+    request = HELLO + client_frame(0x81, b"40") + client_frame(0x81, b'420["message","m"]')
     for _ in range(number):
         sockets.append(socket.create_connection(("127.0.0.1", port)))
         sockets[-1].sendall(request)
@@ -122,7 +110,7 @@ def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
 
 
 def test_a_poll_that_waits_holds_no_connection(site, postgresql):
-    client = join(site(LOGIN=1, CONN_MAX_AGE=None, IDLE_TIME=0.2), PollingClient)
+    client = join(site(LOGIN=1, CONN_MAX_AGE=None, IDLE_TIME=0.2), kind=PollingClient)
     client.sync()
     wait_until(lambda: postgresql.connections() == 0)
 

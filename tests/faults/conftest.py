@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from tests.kit.clients import close_all
+from tests.kit.http import close_all, get
 from tests.kit.servers import Gunicorn
-from tests.test_bad_input import get
 
 TIMEOUT = 30
 

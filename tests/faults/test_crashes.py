@@ -8,10 +8,9 @@ import gevent
 import pytest
 
 from django_socketio.events import on_disconnect, on_event, on_finish, on_message
-from tests.kit.clients import Closed, WebSocketClient
+from tests.kit.clients import Closed, WebSocketClient, join
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
-from tests.test_abuse import join
 
 
 @pytest.fixture

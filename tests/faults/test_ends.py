@@ -6,18 +6,13 @@ import threading
 
 import pytest
 
-from tests.kit.clients import PollingClient, WebSocketClient, raw_request
+from tests.kit.clients import PollingClient, WebSocketClient, join
+from tests.kit.frames import client_frame
+from tests.kit.http import close_all, raw_request
 from tests.kit.programs import ROOT
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import frame
 
 KINDS = [WebSocketClient, PollingClient]
-
-
-def join(site, kind=WebSocketClient, **auth):
-    client = kind(site.port)
-    client.connect(auth=auth or None)
-    return client
 
 
 def upgraded(site):
@@ -77,7 +72,7 @@ def test_clients_of_which_nothing_is_heard_any_more(impatient):
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
 def test_upgrades_that_are_abandoned_half_way(lasting, packets, leaves):
     site, at_first = lasting
-    polling = join(site, PollingClient)
+    polling = join(site, kind=PollingClient)
     polling.sync()
     websocket = WebSocketClient(site.port, polling.sid)
     for packet in packets:
@@ -136,20 +131,25 @@ def test_subscribing_and_leaving_at_the_same_time(lasting):
 
     broadcaster = threading.Thread(target=broadcast)
     broadcaster.start()
-    ends = [frame(0x81, b"41"), frame(0x81, b"1"), frame(0x88, b"\x03\xe8"), b"", b"\x00"]
+    ends = [
+        client_frame(0x81, b"41"),
+        client_frame(0x81, b"1"),
+        client_frame(0x88, b"\x03\xe8"),
+        b"",
+        b"\x00",
+    ]
     packets = ['42["subscribe","a"]', '42["unsubscribe","a"]', '42["subscribe","b"]']
-    asked = [frame(0x81, packet.encode()) for packet in packets]
+    asked = [client_frame(0x81, packet.encode()) for packet in packets]
     for number in range(60):
         name = ("connect", "subscribe", "unsubscribe", "disconnect")[number % 4]
         client = WebSocketClient(site.port)
-        hello = frame(0x81, f'40{{"wait":"on_{name}"}}'.encode())
+        hello = client_frame(0x81, f'40{{"wait":"on_{name}"}}'.encode())
         last = ends[number % 5]
         client.ws.sock.sendall(hello + b"".join(asked[: number % 4]) + last)
         if number % 2:
             client.ws.shutdown()
     over.set()
     broadcaster.join(10)
-    from tests.kit.clients import close_all
 
     close_all()
     site.wait_until_nothing_is_left(at_first)
@@ -174,7 +174,7 @@ AT_ONCE = [
 
 def test_the_census_counts_what_sockets_have(lasting):
     site, at_first = lasting
-    clients = [join(site, kind) for kind in KINDS]
+    clients = [join(site, kind=kind) for kind in KINDS]
     clients[1].sync()  # its GET waits by now, or will
     wait_until(lambda: {name for name, *_ in site.left(at_first)} >= set(AT_ONCE))
     for client in clients:
@@ -182,7 +182,7 @@ def test_the_census_counts_what_sockets_have(lasting):
     site.wait_until_nothing_is_left(at_first)
 
 
-@pytest.mark.parametrize("come", [join, lambda site: join(site, PollingClient), upgraded])
+@pytest.mark.parametrize("come", [join, lambda site: join(site, kind=PollingClient), upgraded])
 def test_nothing_of_a_socket_waits_for_the_garbage_collector(start, come):
     site = start()
     come(site).close()

@@ -5,8 +5,8 @@ import socket
 import threading
 import time
 
-from tests.database.test_connections import HELLO
-from tests.test_bad_input import frame
+from tests.kit.frames import client_frame
+from tests.kit.http import HELLO
 
 SOCKETS = 1_000
 SLOW = 100
@@ -26,7 +26,7 @@ def open_sockets(port, number, small=False):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
         one.connect(("127.0.0.1", port))
-        one.sendall(HELLO + frame(0x81, b"40"))
+        one.sendall(HELLO + client_frame(0x81, b"40"))
         sockets.append(one)
     for one in sockets:
         seen = b""

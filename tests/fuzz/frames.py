@@ -13,6 +13,7 @@ from websockets.server import ServerProtocol
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.target import Target
+from tests.kit.frames import KEY, client_frame
 
 LIMIT = 300
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -263,12 +264,8 @@ def by_websockets(data: bytes) -> tuple:
     return messages, b"".join(writes), b"" in writes
 
 
-def sent(first: int, payload: bytes = b"", key: bytes = b"\0\0\0\0") -> bytes:
-    """Return a masked frame; a key of zeros leaves the payload as it is."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes([first]) + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
-
+sent = partial(client_frame, key=bytes(4))
+"""A key of zeros leaves the payload as it is, so that mutations find it."""
 
 TARGET = Target(
     "websocket frames",
@@ -277,7 +274,7 @@ TARGET = Target(
         b"*" + data
         for data in (
             sent(0x81, b"hello"),
-            sent(0x81, "ü€😀".encode(), b"\x01\x80\xfe\x3c"),
+            sent(0x81, "ü€😀".encode(), key=KEY),
             sent(0x82, bytes(range(130))),
             sent(0x01, b"a") + sent(0x89, b"ping") + sent(0x00, b"b") + sent(0x80, b"c"),
             sent(0x01, "😀".encode()[:2]) + sent(0x80, "😀".encode()[2:]),

@@ -4,21 +4,11 @@ import base64
 import http.client
 import json
 import queue
-import socket
 import threading
-from contextlib import closing
 
 import websocket
 
-TIMEOUT = 15
-
-_open = []
-
-
-def close_all():
-    """Close every connection that a test left open."""
-    while _open:
-        _open.pop().close()
+from tests.kit.http import TIMEOUT, close_later, exchange
 
 
 class Closed(Exception):
@@ -96,7 +86,7 @@ class WebSocketClient(Client):
         if sid is not None:
             url += f"&sid={sid}"
         self.ws = websocket.create_connection(url, timeout=TIMEOUT, **options)
-        _open.append(self.ws.sock)
+        close_later(self.ws.sock)
         self.port = port
         if sid is None:
             self.handshake = json.loads(self.receive()[1:])
@@ -153,13 +143,7 @@ class PollingClient(Client):
 
     def request(self, method, path, body=None):
         """Send one HTTP request; return its status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT * 2)
-        try:
-            connection.request(method, path, body, self.headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return exchange(self.port, method, path, body, self.headers)
 
     def send(self, message):
         if isinstance(message, bytes):
@@ -230,16 +214,10 @@ class PollingClient(Client):
         self._stopped = True
 
 
-def response(connection):
-    """Read the HTTP response that comes next; return its status and body."""
-    with closing(http.client.HTTPResponse(connection)) as answer:
-        answer.begin()
-        return answer.status, answer.read().decode()
-
-
-def raw_request(port, request):
-    """Send bytes on a new connection; return the connection."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
-    _open.append(connection)
-    connection.sendall(request)
-    return connection
+def join(server, *channels, kind=WebSocketClient, auth=None, **options):
+    """Return a client that has connected, and has subscribed to these channels."""
+    client = kind(server.port, **options)
+    client.connect(auth=auth)
+    for channel in channels:
+        assert client.subscribe(channel) is True
+    return client

@@ -14,6 +14,11 @@ def blocks(language):
     return [textwrap.dedent(found) for found in re.findall(pattern, TEXT, re.MULTILINE)]
 
 
+NGINX, SEVERAL_HOSTS = blocks("nginx")
+CONFIGURATION, *DJANGO = blocks("python")
+"""A configuration of gunicorn, and what a site behind nginx needs."""
+
+
 def replaced(text, values):
     """Return a text with other ports and paths; each must be there."""
     for old, new in values.items():

@@ -74,3 +74,28 @@ class LiveServer:
             self._stopping.send()
             self._thread.join(10)
             assert not self._thread.is_alive(), "the server did not stop"
+
+
+def connections(server):
+    """Return how many connections a live server has."""
+    return server.call(lambda: len(server.server._wsgi.connections))
+
+
+def nothing_is_left(server):
+    """Whether a live server keeps nothing of its sockets, once all have ended."""
+    assert server.call(server.socket_server.open_sockets.wait_until_empty, 5)
+    return len(server.socket_server.channels) == 0 and server.socket_server.engine.sessions == {}
+
+
+def wait_until_polled(server, client):
+    """Wait until a GET of a client waits for messages."""
+    import gevent
+
+    transport = server.socket_server.engine.sessions[client.sid].transport
+
+    def wait():
+        while transport._waiting is None:
+            gevent.sleep(0.001)
+        return True
+
+    assert server.call(wait)

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import threading
 
+import pytest
+
 from tests.kit.programs import ROOT
 
 FOLDER = ROOT / "tests" / "official"
@@ -201,3 +203,26 @@ def _mapped(value, convert):
     if isinstance(value, dict):
         return {key: convert(item) for key, item in value.items()}
     return value
+
+
+class Nodes:
+    """Starts Node when a test needs it, and again should a test have broken it."""
+
+    current = None
+
+    def get(self):
+        if self.current is None or not self.current.alive:
+            self.stop()
+            self.current = start_node()
+        return self.current
+
+    def stop(self):
+        if self.current is not None:
+            self.current.stop()
+            self.current = None
+
+
+def start_node():
+    if not (FOLDER / "node_modules" / "socket.io-client").is_dir():
+        pytest.fail(f"{FOLDER}/node_modules is missing: run make test, which installs it")
+    return Node()

@@ -101,3 +101,25 @@ class Runserver(Program):
     def port(self):
         """The port that it announced last."""
         return int(self.wait_for(r"django-socketio .* at http://.*:(\d+)/")[-1][1])
+
+
+def python(environ, *arguments, check=True):
+    """Run Python to its end; return the completed process."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**ENVIRON, **environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+def manage(environ, *arguments):
+    """Run a management command; return the last line that it prints."""
+    return python(environ, MANAGE, *arguments).stdout.strip().rpartition("\n")[2]
+
+
+def in_project(events):
+    """Return the environment of the project that the fixture ``loud`` has written."""
+    return {"DJANGO_SETTINGS_MODULE": "loud_settings", "PYTHONPATH": str(events.parent.parent)}

@@ -1,9 +1,7 @@
 """Our server with the python-socketio client, over each transport."""
 
-import engineio
 import gevent
 import pytest
-import requests
 import socketio
 from django.core.exceptions import PermissionDenied
 from websocket import ABNF
@@ -20,90 +18,10 @@ from django_socketio.events import (
 )
 from django_socketio.protocol.engineio.heartbeat import Reason
 from tests.kit.clients import WebSocketClient
-from tests.kit.node import TIMEOUT
-from tests.official.conftest import Seen
-
-TRANSPORTS = {
-    "websocket": ["websocket"],
-    "polling": ["polling"],
-    "upgraded": ["polling", "websocket"],
-}
-
+from tests.kit.python_socketio import COMES_BACK, PythonClient
+from tests.kit.recorder import Recorder
 
 CLOSE_NORMALLY = (1000).to_bytes(2)
-
-
-class InOrder(engineio.Client):
-    """Takes one packet after the other.
-
-    By itself this client starts a thread for each, and under load takes an attachment before the
-    packet that it belongs to.
-    """
-
-    def _trigger_event(self, event, *args, **options):
-        return super()._trigger_event(event, *args, **{**options, "run_async": False})
-
-    def _reset(self):
-        """Close what this client leaves open before it comes back."""
-        if self.ws is not None:
-            self.ws.shutdown()
-        super()._reset()
-
-
-class ClientInOrder(socketio.Client):
-    def _engineio_client_class(self):
-        return InOrder
-
-
-class PythonClient:
-    """The client, and a note of what it is told."""
-
-    def __init__(self, transport, namespaces=("/",), **options):
-        self._options = {"transports": TRANSPORTS[transport], "namespaces": list(namespaces)}
-        self.http = requests.Session()
-        # Its threads would look through the environment for proxies while pytest changes it.
-        self.http.trust_env = False
-        options = {"reconnection": False, **options}
-        self.client = ClientInOrder(http_session=self.http, **options)
-        self.connected = Seen()
-        self.events = Seen()
-        self.errors = Seen()
-        self.ended = Seen()
-        for namespace in namespaces:
-            self.client.on("*", self._event, namespace=namespace)
-            self.client.on("connect", lambda: self.connected("connect"), namespace=namespace)
-            self.client.on("disconnect", self.ended, namespace=namespace)
-            self.client.on("connect_error", self.errors, namespace=namespace)
-
-    def _event(self, name, *args):
-        self.events([name, *args])
-
-    def connect(self, server, **options):
-        """Connect to all namespaces, and upgrade if the transport says so."""
-        url = f"http://127.0.0.1:{server.port}"
-        self.client.connect(url, wait_timeout=TIMEOUT, **self._options, **options)
-
-    def close(self):
-        """Disconnect without waiting for its threads, and close what this client leaves open."""
-        self.client.reconnection = False
-        self._end_reconnecting()
-        self.client.eio.disconnect(abort=True)
-        self.client.eio.queue.put(None)  # else the thread that writes would stay
-        self.http.close()
-        if self.client.eio.ws is not None:
-            self.client.eio.ws.shutdown()
-
-    def _end_reconnecting(self):
-        """End the thread that would try again for good, and use ``random`` beside other tests."""
-        thread = self.client._reconnect_task
-        while thread is not None and thread.is_alive():
-            # The thread makes or clears its event when it begins.
-            if self.client._reconnect_abort is not None:
-                self.client._reconnect_abort.set()
-            thread.join(0.01)
-
-    def ask(self, event, data=None, namespace=None):
-        return self.client.call(event, data, namespace=namespace, timeout=TIMEOUT)
 
 
 @pytest.fixture
@@ -222,7 +140,7 @@ def test_call_returns_what_the_handler_returns(connect):
 def test_emit_with_a_callback(connect):
     on_event("ask")(lambda request, socket, context: ("yes", {"b": b"2"}))
     python = connect()
-    answers = Seen()
+    answers = Recorder()
     python.client.emit("ask", callback=lambda *args: answers(list(args)))
     assert answers.next() == ["yes", {"b": b"2"}]
 
@@ -242,7 +160,7 @@ def test_error_in_a_handler_is_the_answer(connect, seen):
 def test_handler_calls_the_client(connect, answer):
     on_event("start")(lambda request, socket, context: [socket.call("question", 1, b"2")])
     python = connect()
-    asked = Seen()
+    asked = Recorder()
 
     @python.client.on("question")
     def question(*args):
@@ -351,8 +269,6 @@ def test_server_disconnects_a_client(connect, seen):
     assert seen.take(2) == [("disconnect", "server namespace disconnect"), "finish"]
 
 
-COMES_BACK = {"reconnection": True, "reconnection_delay": 0.01, "reconnection_delay_max": 0.02}
-
 ENDS = [
     *[Reason.SHUTTING_DOWN, Reason.SESSION_ENDED, Reason.PING_TIMEOUT, Reason.SLOW_CLIENT],
     *[Reason.TOO_FAST, Reason.TOO_MANY_EVENTS, Reason.PARSE_ERROR],
@@ -409,7 +325,7 @@ def test_pings_keep_a_silent_client(new, serve):
     on_event("ask")(lambda request, socket, context: "answer")
     python = new()
     python.connect(serve(PING_INTERVAL=0.1, PING_TIMEOUT=1))
-    pings = Seen()
+    pings = Recorder()
     answer = python.client.eio._send_packet
 
     def note(packet):

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.kit.programs import Runserver, free_port
-from tests.official.test_python_socketio import COMES_BACK, PythonClient
+from tests.kit.python_socketio import COMES_BACK, PythonClient
 
 TRANSPORTS = ["websocket", "polling", "upgraded"]
 AGAIN = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 100}

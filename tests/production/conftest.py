@@ -4,8 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.kit.clients import close_all
-from tests.kit.node import Node
+from tests.kit.http import close_all
 from tests.kit.servers import Gunicorn
 
 
@@ -30,20 +29,6 @@ def shared():
     gunicorn = Gunicorn(workers=3)
     yield gunicorn
     gunicorn.end()
-
-
-@pytest.fixture(scope="package")
-def shared_node():
-    node = Node()
-    yield node
-    node.stop()
-
-
-@pytest.fixture
-def node(shared_node):
-    """The official JavaScript client."""
-    yield shared_node
-    shared_node.forget()
 
 
 @pytest.fixture(scope="package")

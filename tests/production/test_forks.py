@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from django_socketio.server import forks
-from tests.kit.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import PollingClient, WebSocketClient, join
+from tests.kit.http import get, raw_request, response
 from tests.kit.programs import Runserver
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import get
 
 SETTINGS = "tests.production.settings"
 
@@ -45,12 +45,6 @@ def start(gunicorn):
 KINDS = ["gunicorn", "runserver"]
 
 
-def connected(server, kind=WebSocketClient):
-    client = kind(server.port)
-    client.connect()
-    return client
-
-
 def fork_long(server, where, client, way="long"):
     """Have a child forked that lives for long; return its process id."""
     if where == "view":
@@ -64,14 +58,14 @@ def fork_long(server, where, client, way="long"):
 @pytest.mark.parametrize(("kind", "where"), [("gunicorn", "handler"), ("runserver", "view")])
 def test_a_child_ends_no_socket_and_takes_no_message(start, kind, where):
     server = start(kind)
-    clients = [connected(server, [WebSocketClient, PollingClient][n % 2]) for n in range(6)]
+    clients = [join(server, kind=[WebSocketClient, PollingClient][n % 2]) for n in range(6)]
     child = fork_long(server, where, clients[0])
     number = 0
     while "child is still there" not in server.output:
         number += 1
         for client in clients:
             assert client.ask("message", number) == [number]
-        new = connected(server, [WebSocketClient, PollingClient][number % 2])
+        new = join(server, kind=[WebSocketClient, PollingClient][number % 2])
         assert new.ask("message", "new") == ["new"]
         new.close()
     os.kill(child, 0)  # it lives
@@ -86,7 +80,7 @@ def test_a_child_ends_no_socket_and_takes_no_message(start, kind, where):
 @pytest.mark.parametrize("kind", ["gunicorn"])
 def test_a_child_holds_no_connection_open(start, kind):
     server = start(kind)
-    client, leaver = connected(server), connected(server)
+    client, leaver = join(server), join(server)
     request = "GET /seen/ HTTP/1.1\r\nHost: localhost\r\nConnection: {}\r\n\r\n"
     kept = raw_request(server.port, request.format("keep-alive").encode())
     assert response(kept)[0] == 200
@@ -100,7 +94,7 @@ def test_a_child_holds_no_connection_open(start, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_ends_before_its_children_and_frees_its_port(start, kind):
     server = start(kind)
-    client = connected(server)
+    client = join(server)
     child = fork_long(server, "handler", client, "orphan")
     server.signal(signal.SIGTERM)
     assert server.process.wait(10) == 0
@@ -117,7 +111,7 @@ ENDS = [("end", 7), ("thread", 9), ("exit", 6), ("raise", 1), ("return", 0), ("s
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_child_that_comes_back_from_its_handler_or_view_ends(start, kind):
     server = start(kind)
-    client, polling = connected(server), connected(server, PollingClient)
+    client, polling = join(server), join(server, kind=PollingClient)
     for way, status in [*ENDS, ("preexec", "spawned\n")]:
         assert client.ask("fork", way) == [status]
         assert polling.ask("fork", way) == [status]
@@ -129,18 +123,18 @@ def test_a_child_that_comes_back_from_its_handler_or_view_ends(start, kind):
 
 
 def test_a_child_can_be_terminated(start):
-    client = connected(start("gunicorn"))
+    client = join(start("gunicorn"))
     assert client.ask("terminate") == [-signal.SIGTERM]
 
 
 def test_a_process_pool_works_in_a_handler(start):
-    client = connected(start("gunicorn"))
+    client = join(start("gunicorn"))
     assert client.ask("pool") == [[0, 1, 4, 9, 16]]
 
 
 def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(start):
     server = start("gunicorn")
-    client = connected(server)
+    client = join(server)
     client.ask("fork", "tell")
     server.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
     client.ask("send from child")
@@ -160,7 +154,7 @@ def listening(redis):
 
 def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
     server = start("gunicorn", TEST_RELAY_URL=redis.url)
-    client = connected(server)
+    client = join(server)
     before = listening(redis)
     client.emit("fork", "tell", id=0)
     assert sorted([client.receive()[:2], client.receive()[:2]]) == ["42", "43"]

@@ -6,26 +6,16 @@ import http.client
 import json
 import os
 import signal
-import ssl
 import threading
 from pathlib import Path
 
 import pytest
 
 from django_socketio.server.garbage import OURS
-from tests.kit.clients import PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import PollingClient, join
+from tests.kit.http import HANDSHAKE, UPGRADE, WEBSOCKET_PATH, Https, get, raw_request, response
 from tests.kit.servers import HAS_CONTROL_SOCKET
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import get
-
-HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
-
-
-def connected(gunicorn, kind=WebSocketClient):
-    """Return a client that has connected."""
-    client = kind(gunicorn.port)
-    client.connect()
-    return client
 
 
 def pid_of(client):
@@ -37,7 +27,7 @@ def on_each_worker(gunicorn):
     """Return a connected WebSocket for each worker, by the worker's process id."""
     clients = {}
     for _ in range(1000):
-        client = connected(gunicorn)
+        client = join(gunicorn)
         if clients.setdefault(pid_of(client), client) is not client:
             client.close()
         if len(clients) == gunicorn.workers:
@@ -49,7 +39,7 @@ def on_each_worker(gunicorn):
 def test_one_worker_serves_django_and_sockets(gunicorn, arguments):
     server = gunicorn(*arguments, workers=1)
     assert get(server.port, "/seen/")[1]["pid"] == server.pids[0]
-    socket, polling = connected(server), connected(server, PollingClient)
+    socket, polling = join(server), join(server, kind=PollingClient)
     assert socket.ask("message", {"a": [1]}) == [{"a": [1]}]
     upgraded = polling.upgrade()
     assert upgraded.ask("message", "upgraded") == ["upgraded"]
@@ -60,7 +50,7 @@ def test_one_worker_serves_django_and_sockets(gunicorn, arguments):
 @pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
 def test_handlers_run_side_by_side(gunicorn, arguments):
     server = gunicorn(*arguments, workers=1)
-    sleeper, other = connected(server), connected(server)
+    sleeper, other = join(server), join(server)
     sleeper.emit("nap", 1, id=1)
     assert other.ask("message", "now") == ["now"]
     sleeper.ws.settimeout(0.05)
@@ -71,7 +61,7 @@ def test_handlers_run_side_by_side(gunicorn, arguments):
 @pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
 def test_handlers_have_database_connections_of_their_own(gunicorn, arguments):
     server = gunicorn(*arguments, workers=1)
-    clients = [connected(server) for _ in range(3)]
+    clients = [join(server) for _ in range(3)]
     for client in clients:
         client.emit("nap", 0.2, id=1)
     assert len({client.receive() for client in clients}) == 3
@@ -88,7 +78,7 @@ def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
 def test_term_ends_sockets_in_order(gunicorn, preload):
     server = gunicorn(*preload)
     sockets = on_each_worker(server)
-    polling = connected(server, PollingClient)
+    polling = join(server, kind=PollingClient)
     polling.sync()  # its GET waits by now, or will
     server.signal(signal.SIGTERM)
     assert all(socket.is_closed() for socket in sockets.values())
@@ -117,7 +107,7 @@ def test_idle_connections_hold_no_worker_up(gunicorn, number):
     server = gunicorn(workers=1)
     connection = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert response(connection)[0] == 200
-    connected(server)
+    join(server)
     server.signal(number)
     assert server.wait(15) == 0  # sooner than the graceful timeout
     assert "finished: " in server.output
@@ -125,7 +115,7 @@ def test_idle_connections_hold_no_worker_up(gunicorn, number):
 
 def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(gunicorn):
     server = gunicorn("--worker-connections", "2", workers=1)
-    sockets = [connected(server) for _ in range(5)]
+    sockets = [join(server) for _ in range(5)]
     first, second = (raw_request(server.port, b"GET /se") for _ in range(2))
     third = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     third.settimeout(0.3)
@@ -142,7 +132,7 @@ def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
     server = gunicorn(workers=1)
     raw_request(server.port, b"GET /slow/60/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     server.wait_for("(?m)^slow$")
-    connected(server)
+    join(server)
     server.signal(signal.SIGQUIT)
     assert server.wait(15) == 0
     assert "finished: " in server.output
@@ -151,7 +141,7 @@ def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
 
 def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
     server = gunicorn("--graceful-timeout", "3", workers=1)
-    client = connected(server)
+    client = join(server)
     client.emit("nap", 60)
     server.wait_for("(?m)^napping$")
     server.signal(signal.SIGTERM)
@@ -220,7 +210,7 @@ def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):
 
 def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
     server = gunicorn()
-    clients = [connected(server, PollingClient) for _ in range(20)]
+    clients = [join(server, kind=PollingClient) for _ in range(20)]
     pids = [pid_of(client) for client in clients]
     for client in clients:
         client.abandon()
@@ -240,7 +230,7 @@ def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
 def test_max_requests_restarts_gracefully(gunicorn):
     server = gunicorn("--max-requests", "5", workers=1)
     (first,) = server.pids
-    socket = connected(server)  # request 1
+    socket = join(server)  # request 1
     for _ in range(4):
         assert get(server.port, "/seen/")[1]["pid"] == first
     assert socket.is_closed()
@@ -281,7 +271,7 @@ def test_no_client_writes_lines_of_gunicorns_logs(gunicorn):
 def test_access_log(gunicorn):
     formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s done'
     server = gunicorn("--access-logformat", formats)
-    polling = connected(server, PollingClient)
+    polling = join(server, kind=PollingClient)
     upgraded = polling.upgrade()
     assert upgraded.ask("message", 1) == [1]
     encoded = polling.path.replace("sid=", "%73id=")
@@ -300,21 +290,6 @@ def test_access_log(gunicorn):
     assert "Traceback" not in server.output
 
 
-class Https:
-    """Requests over TLS on one connection, opened again where the server closes it."""
-
-    def __init__(self, port, certificate):
-        context = ssl.create_default_context(cafile=certificate)
-        self.connection = http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=10, context=context
-        )
-
-    def __call__(self, method, path, body=None, headers=None):
-        self.connection.request(method, path, body, headers or {})
-        answer = self.connection.getresponse()
-        return answer.status, answer.read().decode()
-
-
 def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
     key, certificate = certificate
     server = gunicorn("--keyfile", str(key), "--certfile", str(certificate))
@@ -323,10 +298,7 @@ def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
     with contextlib.closing(https.connection):
         for number in range(8):
             poll_over_tls(https, number)
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-        upgrade["Sec-WebSocket-Key"] = "x3JJHMbDL1EzLkh9GBhXDw=="
-        path = "/socket.io/?EIO=4&transport=websocket"
-        status, body = https("GET", path, headers=upgrade)
+        status, body = https("GET", WEBSOCKET_PATH, headers=UPGRADE)
         assert status == 400
         assert "does not support WebSocket; use transport=polling" in json.loads(body)["message"]
     assert "Traceback" not in server.output
@@ -362,7 +334,7 @@ def test_the_directory_of_the_workers_is_theirs_alone_and_goes_with_them(gunicor
 
 def test_a_killed_arbiter_leaves_nothing_behind(gunicorn, tmp_path):
     server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
-    socket = connected(server)
+    socket = join(server)
     server.signal(signal.SIGKILL)
     assert socket.is_closed()
     server.wait_for("Worker exiting", 2)
@@ -377,7 +349,7 @@ def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
     config = tmp_path / "config.py"
     config.write_text(f"control_socket = {path!r}\n")
     server = gunicorn("-c", str(config), "--preload", workers=1, control=True)
-    connected(server)
+    join(server)
     assert "No control socket" in server.output
     assert not list(tmp_path.glob("control*"))
 

@@ -14,12 +14,11 @@ from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.worker import Worker
-from tests.kit.clients import PollingClient, raw_request, response
+from tests.kit.clients import PollingClient, join
+from tests.kit.http import HANDSHAKE, get, raw_request, response
 from tests.kit.programs import Program
 from tests.kit.servers import GUNICORN
 from tests.kit.waiting import wait_until
-from tests.production.test_gunicorn import HANDSHAKE, connected
-from tests.test_bad_input import get
 
 
 def ask(server, *fields, path="/environ/"):
@@ -228,7 +227,7 @@ def test_hooks_are_called_once_for_each_request(gunicorn, tmp_path):
     assert ask(server)[0] == 200
     assert ask(server, path="/fail/")[0] == 500
     assert response(raw_request(server.port, b"nonsense\r\n\r\n"))[0] == 400
-    sockets = [connected(server) for _ in range(3)]
+    sockets = [join(server) for _ in range(3)]
     for number in range(10):  # most of them on a connection that another worker accepts
         polling = PollingClient(server.port)
         polling.send("40")
@@ -339,7 +338,7 @@ def test_changed_code_replaces_the_worker_and_ends_sockets_in_order(gunicorn, tm
     reload = ["--reload", "--reload-engine", "poll", "--reload-extra-file", str(watched)]
     server = gunicorn(*reload, workers=1)
     (first,) = server.pids
-    socket = connected(server)
+    socket = join(server)
 
     def change():
         later = watched.stat().st_mtime + 1

@@ -6,17 +6,16 @@ import random
 import re
 import resource
 import socket
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.kit.clients import TIMEOUT, PollingClient, WebSocketClient, raw_request, response
+from tests.kit.clients import PollingClient, WebSocketClient, join
+from tests.kit.frames import TEXT, sent
+from tests.kit.http import HANDSHAKE, TIMEOUT, UPGRADE, get, raw_request, request, response
 from tests.kit.waiting import wait_until
-from tests.production.test_gunicorn import HANDSHAKE, connected
-from tests.test_bad_input import get
 
 CLIENTS = 60
 HOST = b"Host: localhost\r\n"
@@ -154,20 +153,12 @@ def test_large_and_odd_heads_are_handed_off_as_they_came(shared):
         assert connection.ask(post(session, b'420["message",1]', *fields)) == (200, "ok")
 
 
-def masked(payload):
-    """Return a short client frame (RFC 6455, section 5.2)."""
-    return struct.pack("!BB4x", 0x81, 0x80 | len(payload)) + payload
-
-
 def test_upgrade_with_frames_in_the_same_segment(shared):
     for session in sessions_of_all_workers(shared):
-        request = (
-            f"GET {session.replace('polling', 'websocket')} HTTP/1.1\r\nHost: localhost\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
-        )
-        frames = masked(b"2probe") + masked(b"5") + masked(b'420["message",7]')
-        connection = raw_request(shared.port, request.encode() + frames)
+        path = session.replace("polling", "websocket")
+        upgrade = request({"Host": "localhost", **UPGRADE}, path=path)
+        frames = sent(TEXT, b"2probe") + sent(TEXT, b"5") + sent(TEXT, b'420["message",7]')
+        connection = raw_request(shared.port, upgrade + frames)
         with connection.makefile("rb") as answer:
             assert answer.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
             while answer.readline() != b"\r\n":
@@ -178,7 +169,7 @@ def test_upgrade_with_frames_in_the_same_segment(shared):
 
 def test_upgrades_over_any_connection(shared):
     for number in range(20):
-        upgraded = connected(shared, PollingClient).upgrade()
+        upgraded = join(shared, kind=PollingClient).upgrade()
         assert upgraded.ask("message", number) == [number]
         upgraded.close()
 
@@ -309,7 +300,7 @@ NONSENSE = [
 
 def test_nonsense_on_the_workers_own_sockets_harms_nobody(gunicorn, tmp_path):
     server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
-    bystander = connected(server, WebSocketClient)
+    bystander = join(server, kind=WebSocketClient)
     (path,) = next(tmp_path.iterdir()).iterdir()
     for nonsense in NONSENSE:
         for descriptors in ([], [0], [0, 1], [bystander.ws.sock.fileno()] * 2):

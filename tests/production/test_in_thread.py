@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kit.clients import WebSocketClient, close_all
+from tests.kit.clients import join
+from tests.kit.http import close_all, get
 from tests.kit.programs import Runserver
 from tests.kit.servers import Gunicorn
 from tests.production.events import digest
-from tests.test_bad_input import get
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.production.settings", "TEST_LOG_ALL": "1"}
 
@@ -26,12 +26,6 @@ def site(request):
     yield server
     close_all()
     server.end()
-
-
-def join(server):
-    client = WebSocketClient(server.port)
-    client.connect()
-    return client
 
 
 def test_functions_beside_handlers_that_log_and_a_view(site):

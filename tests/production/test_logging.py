@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.kit.clients import WebSocketClient
+from tests.kit.http import get
 from tests.kit.programs import Runserver
-from tests.test_bad_input import get
 
 ROOT = {
     "version": 1,

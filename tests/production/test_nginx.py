@@ -10,25 +10,28 @@ import sys
 import pytest
 
 from tests.kit.clients import PollingClient
-from tests.kit.documented import blocks, replaced, surrounded
+from tests.kit.documented import (
+    CONFIGURATION,
+    DJANGO,
+    NGINX,
+    SEVERAL_HOSTS,
+    replaced,
+    surrounded,
+)
+from tests.kit.http import HANDSHAKE, HELLO, Https, get
 from tests.kit.node import OPTIONS
 from tests.kit.programs import Program, free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import Gunicorn, Nginx
 from tests.kit.waiting import wait_until
-from tests.production.test_gunicorn import HANDSHAKE, Https
-from tests.test_bad_input import get
 
 CLIENTS = 60
-
-NGINX, SEVERAL_HOSTS = blocks("nginx")
-GUNICORN, *DJANGO = blocks("python")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("chat")
-    (folder / "gunicorn.conf.py").write_text(GUNICORN)
+    (folder / "gunicorn.conf.py").write_text(CONFIGURATION)
     (folder / "documented.py").write_text("\n".join(DJANGO))
     (folder / "static").mkdir()
     (folder / "static" / "hello.txt").write_text("hello from a file")
@@ -195,11 +198,7 @@ def test_an_upgrade_over_tls_is_a_websocket(site, begin):
     context = ssl.create_default_context(cafile=site.certificate)
     plain = socket.create_connection(("127.0.0.1", site.port), 10)
     with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-        connection.sendall(
-            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: chat.example.com\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
-        )
+        connection.sendall(HELLO.replace(b"localhost", b"chat.example.com"))
         assert connection.recv(12) == b"HTTP/1.1 101"
 
 

@@ -13,11 +13,10 @@ import subprocess
 import pytest
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.documented import blocks, replaced
+from tests.kit.documented import CONFIGURATION, blocks, replaced
 from tests.kit.programs import Program
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import GUNICORN
-from tests.production.test_nginx import GUNICORN as CONFIGURATION
 
 SOCKET_UNIT, SERVICE_UNIT = blocks("ini")
 WORKERS = 2
@@ -160,7 +159,7 @@ def unit(folder, relay):
     unit.end()
 
 
-def join(unit):
+def join_through(unit):
     """Return sockets of both transports that have connected through the unit's socket."""
     clients = [WebSocketClient(80, socket=unit.connect()), UnixPolling(unit)]
     for client in clients:
@@ -171,7 +170,7 @@ def join(unit):
 
 
 def test_the_unit_starts_reloads_and_stops_in_order(unit):
-    clients = join(unit)
+    clients = join_through(unit)
     told, by = unit.notified()
     assert told.startswith("READY=1")
     assert by == unit.process.pid  # as NotifyAccess=main wants it
@@ -180,7 +179,7 @@ def test_the_unit_starts_reloads_and_stops_in_order(unit):
     assert all(client.is_closed() for client in clients)
     unit.wait_for("finished: ", 2)
     unit.wait_for("Worker ready", 2 * WORKERS)
-    clients = join(unit)
+    clients = join_through(unit)
     assert unit.stop() == 0
     assert all(client.is_closed() for client in clients)
     assert unit.output.count("finished: ") == unit.output.count("server shutting down") == 4

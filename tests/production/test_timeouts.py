@@ -10,10 +10,9 @@ import time
 
 import pytest
 
-from tests.kit.clients import TIMEOUT, raw_request
+from tests.kit.http import HANDSHAKE, TIMEOUT, Https, raw_request
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
-from tests.production.test_gunicorn import HANDSHAKE, Https
 
 SEND_OVERDUE = r"an answer was read too slowly, or not at all for 0.5 s \(SOCKETIO_SEND_TIMEOUT\)"
 TLS_OVERDUE = r"its TLS handshake took more than 0.5 s \(SOCKETIO_REQUEST_TIMEOUT\)"

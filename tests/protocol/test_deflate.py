@@ -9,41 +9,30 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import Frame, Opcode
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, deflated_frame
 from django_socketio.protocol.websocket.deflate import MAX_STREAMS
-from tests.protocol import test_websocket
-from tests.protocol.test_websocket import (
-    BAD_TEXTS,
+from tests.kit import websocket_protocol
+from tests.kit.frames import (
     BINARY,
     CLOSE,
     CONT,
     FIN,
-    LIMIT,
+    FLUSHED,
     PING,
     PONG,
+    RSV1,
     TEXT,
     closing,
-    frame_of_pong,
-    keys,
+    compressed,
+    deflated,
+    inflated,
     length_of,
-    messages,
-    repeatable,
     sent,
 )
-
-RSV1 = 0x40
-FLUSHED = b"\x00\x00\xff\xff"
-
-
-def deflated(payload, bits=15, level=6, flush=zlib.Z_SYNC_FLUSH):
-    """What a client makes of a payload (section 7.2.1)."""
-    compressor = zlib.compressobj(level, wbits=-bits)
-    return (compressor.compress(payload) + compressor.flush(flush)).removesuffix(FLUSHED)
+from tests.kit.websocket_protocol import BAD_TEXTS, LIMIT, frame_of_pong, keys, messages, repeatable
 
 
 def stored(payload):
@@ -51,15 +40,10 @@ def stored(payload):
     return deflated(payload, level=0)
 
 
-def compressed(opcode, payload, **options):
-    """A whole message, compressed."""
-    return sent(opcode, deflated(payload), reserved=RSV1, **options)
-
-
-talk = partial(test_websocket.talk, compression=True)
-messages_of = partial(test_websocket.messages_of, compression=True)
-failure_of = partial(test_websocket.failure_of, compression=True)
-assert_refused = partial(test_websocket.assert_refused, compression=True)
+talk = partial(websocket_protocol.talk, compression=True)
+messages_of = partial(websocket_protocol.messages_of, compression=True)
+failure_of = partial(websocket_protocol.failure_of, compression=True)
+assert_refused = partial(websocket_protocol.assert_refused, compression=True)
 
 
 def assert_too_big(*pieces, limit=LIMIT):
@@ -374,16 +358,6 @@ def test_a_bomb_is_inflated_to_the_limit_and_no_further(streams):
 
 
 # Frames sent
-
-
-def inflated(frame, bits=15):
-    """Read a frame as the `websockets` package does at the client's side."""
-    assert frame[0] & RSV1
-    size = {126: 4, 127: 10}.get(frame[1], 2)
-    extension = PerMessageDeflate(True, True, bits, 15)
-    read = extension.decode(Frame(Opcode(frame[0] & 0x0F), frame[size:], rsv1=True))
-    content = bytes(read.data)
-    return content.decode() if read.opcode is Opcode.TEXT else content
 
 
 @pytest.mark.parametrize("message", ["x" * 50, "ü€😀" * 2000, b"\x00\xff" * 70_000, "x" * 99_999])

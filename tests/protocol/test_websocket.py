@@ -8,80 +8,20 @@ from hypothesis import strategies as st
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
 from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
-
-repeatable = settings(derandomize=True, max_examples=60, deadline=None, database=None)
-
-CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-FIN = 0x80
-LIMIT = 1000
-
-
-# The test's own client: writes masked frames, reads unmasked ones
-
-
-def mask(payload, key):
-    return bytes(byte ^ part for byte, part in zip(payload, itertools.cycle(key), strict=False))
-
-
-def length_of(size, form=None):
-    """The length field, minimal unless its form (126 or 127) is given."""
-    if form == 127 or (form is None and size > 0xFFFF):
-        return struct.pack("!BQ", FIN | 127, size)
-    if form == 126 or (form is None and size > 125):
-        return struct.pack("!BH", FIN | 126, size)
-    return bytes([FIN | size])
-
-
-def sent(opcode, payload=b"", fin=True, key=b"\x01\x80\xfe\x3c", form=None, reserved=0):
-    """A frame as a client sends it."""
-    first = bytes([(FIN if fin else 0) | reserved | opcode])
-    return first + length_of(len(payload), form) + key + mask(payload, key)
-
-
-def closing(code, reason=b""):
-    return sent(CLOSE, struct.pack("!H", code) + reason)
-
-
-def read(data):
-    """Return the server's frames as pairs of first byte and payload."""
-    frames = []
-    while data:
-        size, start = data[1], 2
-        assert size < 126
-        frames.append((data[0], data[start : start + size]))
-        data = data[start + size :]
-    return frames
-
-
-def talk(*pieces, limit=LIMIT, compression=False):
-    """Return the protocol that received these pieces, and the messages they held."""
-    protocol = WebSocketProtocol(limit, compression)
-    messages = [message for piece in pieces for message in protocol.receive(piece)]
-    return protocol, messages
-
-
-def messages_of(*pieces, **options):
-    protocol, messages = talk(*pieces, **options)
-    assert protocol.error is None
-    assert protocol.data_to_send() == (b"", False)
-    return messages
-
-
-def failure_of(*pieces, **options):
-    """Return the close code, its reason and the error by which the server ends the connection."""
-    protocol, messages = talk(*pieces, **options)
-    data, eof = protocol.data_to_send()
-    [(first, content)] = read(data)
-    assert (messages, first, eof) == ([], FIN | CLOSE, True)
-    return struct.unpack_from("!H", content)[0], content[2:].decode(), protocol.error
-
-
-def assert_refused(code, *pieces, **options):
-    found, _, error = failure_of(*pieces, **options)
-    assert found == code
-    assert type(error) is ProtocolError
-    assert str(error).startswith("WebSocket: ")
-
+from tests.kit.frames import BINARY, CLOSE, CONT, FIN, PING, PONG, TEXT, closing, length_of, sent
+from tests.kit.websocket_protocol import (
+    BAD_TEXTS,
+    LIMIT,
+    assert_refused,
+    failure_of,
+    frame_of_pong,
+    keys,
+    messages,
+    messages_of,
+    read,
+    repeatable,
+    talk,
+)
 
 # Messages received
 
@@ -144,10 +84,6 @@ def test_a_message_follows_a_fragmented_one_whatever_its_kind():
     fragmented = sent(TEXT, b"a", fin=False) + sent(CONT, b"b")
     pieces = fragmented, sent(BINARY, b"\xff"), sent(BINARY, b"\xc3", fin=False), sent(CONT)
     assert messages_of(*pieces, fragmented) == ["ab", b"\xff", b"\xc3", "ab"]
-
-
-messages = st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.binary(max_size=300)
-keys = st.binary(min_size=4, max_size=4)
 
 
 @st.composite
@@ -339,20 +275,6 @@ def test_a_control_frame_over_125_bytes_is_refused(opcode, size):
 # Text
 
 
-BAD_TEXTS = [
-    b"\xff",
-    b"\x80",
-    b"a\xc3",
-    b"\xc3(",
-    b"\xc0\xaf",
-    b"\xed\xa0\x80",
-    b"\xf4\x90\x80\x80",
-    b"\xe2\x82",
-    b"\xf0\x9f\x98",
-    b"ok\xf8\x88\x80\x80\x80",
-]
-
-
 @pytest.mark.parametrize("text", BAD_TEXTS)
 def test_text_that_is_not_utf_8_is_refused(text):
     assert_refused(1007, sent(TEXT, text))
@@ -400,10 +322,6 @@ def test_what_follows_bad_text_in_the_same_piece_does_not_change_the_answer(afte
 
 
 # Control frames
-
-
-def frame_of_pong(payload):
-    return bytes([FIN | PONG, len(payload)]) + payload
 
 
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\x00\xff", b"x" * 125])

@@ -274,3 +274,11 @@ def pair(server, new_relay):
     """
     one = new_relay()
     return one, one if server is None else new_relay()
+
+
+def received(clients):
+    """Return the content of the next message of each client."""
+    return [client.event()[1] for client in clients]
+
+
+PUSH = "from django_socketio import broadcast_channel; print(broadcast_channel({0!r}, 'a'))"

@@ -12,19 +12,20 @@ from django_socketio.relay.envelope import LogRange
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
+from tests.kit.programs import python
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster, free_ports
 from tests.relay.conftest import (
+    PUSH,
     A,
     Stream,
     each_sharded,
     make_certificate,
     message,
     publisher_works,
+    received,
     relays_at,
 )
-from tests.relay.test_processes import PUSH, python, received
-from tests.test_runserver import loud, run  # noqa: F401
 
 pytestmark = pytest.mark.needs("shards")
 
@@ -378,7 +379,7 @@ def test_a_forked_process_publishes_too(listening, new_cluster):
     assert inbox.messages == ["from the parent", "from the child", "from the parent again"]
 
 
-def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):  # noqa: F811
+def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):
     settings = loud.parent.parent / "loud_settings.py"
     settings.write_text(
         settings.read_text()

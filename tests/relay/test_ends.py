@@ -11,11 +11,11 @@ from django_socketio.events import on_finish
 from django_socketio.relay.redis import subscriber
 from django_socketio.relay.redis.client import listening_connection
 from django_socketio.relay.topics import channel_topic
-from tests.kit.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient, join
+from tests.kit.http import get
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, message
-from tests.test_bad_input import get
 
 
 def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
@@ -23,9 +23,9 @@ def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
     environ = {"TEST_RELAY_URL": url, "DJANGO_SETTINGS_MODULE": "tests.relay.site.settings"}
     site = Gunicorn(workers=1, **environ)
     try:
-        first = join(site.port)
+        first = join(site, "a")
         time.sleep(1.1)  # until checks are due
-        second = join(site.port)
+        second = join(site, "a")
         assert get(site.port, "/push/a/hello/")[1]["told"] == 1
         assert [first.event(), second.event()] == [["message", "hello"]] * 2
         time.sleep(1.1)
@@ -45,7 +45,7 @@ def test_a_worker_stops_while_redis_hangs_and_more_is_left_than_can_be_written(r
     site = Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
     try:
         for number in range(25):
-            client = join(site.port)
+            client = join(site, "a")
             for other in range(20):
                 assert client.subscribe(f"{number}-{other}") is True
         redis_server.pause()
@@ -59,13 +59,6 @@ def test_a_worker_stops_while_redis_hangs_and_more_is_left_than_can_be_written(r
     assert site.output.count("The relay is lost: Timeout writing to socket") == 1
     assert "Traceback" not in site.output
     assert "did not end" not in site.output
-
-
-def join(port):
-    client = WebSocketClient(port)
-    client.connect()
-    assert client.subscribe("a") is True
-    return client
 
 
 def fail(*args):
@@ -83,7 +76,7 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(
 
     server = serve(RELAY_URL=redis_server.url)
     process = server.socket_server
-    leaving, staying = join(server.port), join(server.port)
+    leaving, staying = join(server, "a"), join(server, "a")
     monkeypatch.setattr(process.relay, "unsubscribe", fail)
     assert leaving.subscribe("own") is True
     leaving.close()

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
+from tests.kit.http import get
 from tests.kit.node import Node
 from tests.kit.programs import Program
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import was_accepted
-from tests.test_bad_input import get
 
 SOCKETS, EACH = 90, 250
 PAUSE = 0.01

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.kit.clients import WebSocketClient
+from tests.kit.clients import join
+from tests.kit.http import get
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import publish
-from tests.test_bad_input import get
 
 STOPPED = 10
 RELAY_TIMEOUT, SLACK = 2, 2
@@ -52,17 +52,10 @@ def clients(site):
     """A client on each worker, on the channel "a"."""
     clients = {}
     while len(clients) < 2:
-        client = join(site)
+        client = join(site, "a")
+        client.seen = []
         clients.setdefault(client.ask("pid")[0], client)
     return list(clients.values())
-
-
-def join(site):
-    client = WebSocketClient(site.port)
-    client.connect()
-    assert client.subscribe("a") is True
-    client.seen = []
-    return client
 
 
 @pytest.fixture
@@ -95,7 +88,8 @@ def test_redis_stopped_for_10_seconds(redis_server, site, clients, publishers):
     redis_server.pause()
     publishers = publishers()
     slowest = keep_asking(site, clients)
-    late = join(site)
+    late = join(site, "a")
+    late.seen = []
     for publisher in publishers:
         publisher.stop()
     redis_server.resume()

@@ -8,8 +8,7 @@ import redis
 from django_socketio import RelayError
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import Inbox
-from tests.relay.test_contract import message
+from tests.relay.conftest import Inbox, message
 
 CHANNELS = [channel_topic("/", name) for name in "abcd"]
 LOST = "lost"

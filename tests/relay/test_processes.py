@@ -1,14 +1,15 @@
 """Messages from processes of every kind, through Redis, to the sockets of real servers."""
 
 import signal
-import subprocess
 import sys
 
 import pytest
 
-from tests.kit.clients import WebSocketClient, close_all
-from tests.kit.programs import ENVIRON, MANAGE, ROOT, Program, Runserver
+from tests.kit.clients import WebSocketClient
+from tests.kit.http import close_all
+from tests.kit.programs import MANAGE, ROOT, Program, Runserver, python
 from tests.kit.redis_server import RedisServer
+from tests.relay.conftest import PUSH, received
 
 EVENTS = """
 from django_socketio.events import on_message
@@ -59,24 +60,6 @@ def clients(servers):
         assert client.subscribe("a") is True
     yield clients
     close_all()
-
-
-def received(clients):
-    return [client.event()[1] for client in clients]
-
-
-def python(site, *arguments, check=True):
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**ENVIRON, **site},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=check,
-    )
-
-
-PUSH = "from django_socketio import broadcast_channel; print(broadcast_channel({0!r}, 'a'))"
 
 
 def test_servers_that_gevent_has_patched_share_their_channels(clients):

@@ -12,7 +12,7 @@ from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from django_socketio.security.signals import TOPIC
-from tests.kit.clients import WebSocketClient
+from tests.kit.clients import WebSocketClient, join
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A
 
@@ -27,14 +27,6 @@ def servers(redis_server, serve):
     for server in pair:
         wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
     return pair
-
-
-def join(server, *channels):
-    client = WebSocketClient(server.port)
-    client.connect()
-    for channel in channels:
-        assert client.subscribe(channel) is True
-    return client
 
 
 def publish(server, topic, content):

@@ -6,9 +6,9 @@ import random
 import threading
 import time
 
+from tests.kit.http import get
 from tests.relay.site.publishing import publish, was_accepted
 from tests.soak.ledger import END, Message
-from tests.test_bad_input import get
 
 PAUSE = 0.02
 """Seconds between two messages of a publisher."""

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tests.kit.clients import PollingClient, WebSocketClient, close_all
-from tests.kit.programs import Runserver
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.http import close_all
+from tests.kit.programs import Runserver, manage
 from tests.kit.redis_server import RedisServer
-from tests.test_login import manage
 
 SOON = 1.0
 """Seconds within which a socket ends after Django's signal."""

@@ -6,15 +6,9 @@ import re
 import pytest
 
 from tests.kit.clients import PollingClient
+from tests.kit.http import UPGRADE
 from tests.kit.servers import Gunicorn
 from tests.trust.conftest import Browser, logged_in
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 def ask(client, method, headers, path=None):

@@ -8,7 +8,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.security.signals import TOPIC
 from tests.kit.clients import PollingClient
-from tests.test_login import manage
+from tests.kit.programs import manage
 from tests.trust.conftest import Browser, ends_soon, logged_in
 
 

@@ -2,15 +2,14 @@
 
 import pytest
 
-from tests.official.conftest import node, nodes  # noqa: F401
-from tests.official.test_python_socketio import COMES_BACK, PythonClient
+from tests.kit.python_socketio import COMES_BACK, PythonClient
 from tests.trust.conftest import logged_in
 
 AGAIN = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20}
 
 
 @pytest.mark.parametrize("action", ["/log-out/", "/log-in/?user=somebody-else"])
-def test_the_client_comes_back_as_who_it_is_now(site, user, transport, node, action):  # noqa: F811
+def test_the_client_comes_back_as_who_it_is_now(site, user, transport, node, action):
     browser = logged_in(site[0], user)
     client = node.connect(site[1], transport, extraHeaders=browser.headers, **AGAIN)
     assert client.ask("who") == [user]

@@ -6,9 +6,8 @@ import pytest
 
 from django_socketio.checks import check_settings
 from tests.kit.clients import PollingClient
-from tests.test_bad_input import HANDSHAKE
-from tests.test_settings import errors_of
-from tests.trust.test_bound_sessions import UPGRADE
+from tests.kit.http import HANDSHAKE, UPGRADE
+from tests.kit.logs import errors_of
 
 TLS = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}
 FORWARDED = {**TLS, "USE_X_FORWARDED_HOST": True, "ALLOWED_HOSTS": [".example.com"]}

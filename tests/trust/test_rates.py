@@ -10,9 +10,9 @@ from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
 from django_socketio.security.throttling import Bucket, Buckets, network
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
+from tests.kit.frames import client_frame
+from tests.kit.http import UPGRADE
 from tests.kit.waiting import wait_until
-from tests.test_bad_input import frame
-from tests.trust.test_bound_sessions import UPGRADE
 
 
 class Clock:
@@ -159,16 +159,16 @@ def test_clients_are_counted_each_and_addresses_together(serve, connect):
 
 # What holds no message costs the server no less
 
-PINGS = frame(0x89, b"x" * 60) * 20
-FRAGMENTS = frame(0x01, b"6") + frame(0x00, b"") * 20
+PINGS = client_frame(0x89, b"x" * 60) * 20
+FRAGMENTS = client_frame(0x01, b"6") + client_frame(0x00, b"") * 20
 EMPTY = {
     "pings": ("CLIENT_MESSAGE_RATE", 1, PINGS),
     "pings, by bytes": ("CLIENT_BYTE_RATE", 100, PINGS),
-    "pongs": ("CLIENT_MESSAGE_RATE", 1, frame(0x8A, b"") * 20),
+    "pongs": ("CLIENT_MESSAGE_RATE", 1, client_frame(0x8A, b"") * 20),
     "fragments": ("CLIENT_MESSAGE_RATE", 1, FRAGMENTS),
-    "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 1, frame(0x81, b"3") * 20),
-    "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 1, frame(0x81, b"6") * 20),
-    "noops, by bytes": ("ADDRESS_BYTE_RATE", 100, frame(0x81, b"6" * 100) * 20),
+    "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 1, client_frame(0x81, b"3") * 20),
+    "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 1, client_frame(0x81, b"6") * 20),
+    "noops, by bytes": ("ADDRESS_BYTE_RATE", 100, client_frame(0x81, b"6" * 100) * 20),
 }
 
 
@@ -204,8 +204,8 @@ def test_a_long_message_in_fragments_is_one_message(serve):
     client = WebSocketClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
     client.connect()
     parts = [b"x" * 70_000] * 10
-    sent = [frame(0x01, b'420["message","'), *(frame(0x00, part) for part in parts)]
-    client.ws.sock.sendall(b"".join([*sent, frame(0x80, b'"]')]))
+    sent = [client_frame(0x01, b'420["message","'), *(client_frame(0x00, part) for part in parts)]
+    client.ws.sock.sendall(b"".join([*sent, client_frame(0x80, b'"]')]))
     assert client.receive() == "430[700000]"
 
 
