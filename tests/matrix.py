@@ -110,6 +110,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, default=ROOT / ".venv" / "matrix")
     parser.add_argument("--only", help="part of a pair's name, such as 'Django 6.1'")
+    parser.add_argument("--processes", default="2", help="of the tests that do not run alone")
     options, pytest = parser.parse_known_args()
     pairs = [pair for pair in all_pairs() if (options.only or "") in str(pair)]
     found = {pair.python: interpreter(pair.python) for pair in pairs}
@@ -117,7 +118,7 @@ def main() -> int:
     for pair in pairs:
         python = found[pair.python]
         print(f"\n=== {pair}: {python or 'NOT HERE, NOT RUN'} ===", flush=True)
-        results[pair] = _run(pair, python, options.environments, pytest)
+        results[pair] = _run(pair, python, options, pytest)
     print("\n=== Summary ===")
     for pair, result in results.items():
         print(f"{pair}: {result}")
@@ -127,12 +128,25 @@ def main() -> int:
 ABSENT = "NOT RUN: this machine has no such Python"
 
 
-def _run(pair: Pair, python: str | None, environments: Path, pytest: list[str]) -> str:
+NO_TESTS = 5
+"""The exit status of pytest if no test was selected."""
+
+
+def _run(pair: Pair, python: str | None, options: argparse.Namespace, pytest: list[str]) -> str:
     if python is None:
         return ABSENT
-    own = make(pair, python, environments / f"{pair.python}-{pair.django}")
-    command = [own, "-m", "pytest", "-m", "not pinned", *pytest]
-    return "passed" if subprocess.run(command, cwd=ROOT, check=False).returncode == 0 else "FAILED"
+    own = make(pair, python, options.environments / f"{pair.python}-{pair.django}")
+    beside = ["--numprocesses", options.processes, "--dist", "loadfile"]
+    codes = [
+        _pytest(own, "not alone and not pinned", *beside, *pytest),
+        _pytest(own, "alone and not pinned", *pytest),
+    ]
+    return "passed" if 0 in codes and set(codes) <= {0, NO_TESTS} else "FAILED"
+
+
+def _pytest(python: str, marks: str, *arguments: str) -> int:
+    command = [python, "-m", "pytest", "-m", marks, *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
