@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 
 import gevent
 import pytest
@@ -185,10 +186,11 @@ def test_joining_and_leaving_without_end_is_cut_off(server):
         go.wait(5)
 
     client = join(server)
-    with pytest.raises(Closed):
-        for _ in range(200):
+    with suppress(ConnectionError):
+        for _ in range(200):  # it does not wait for answers: its workers are few, and all wait
             client.send("41")
-            client.connect()
+            client.send("40")
+    assert client.is_closed()
     assert len(server.socket_server.open_sockets) <= 101
     server.call(go.set)
     assert nothing_is_left(server)

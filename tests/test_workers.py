@@ -12,6 +12,7 @@ from gevent.event import Event
 from greenlet import getcurrent
 
 from django_socketio.concurrency.mailbox import Mailbox
+from django_socketio.concurrency.share import Share
 from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
@@ -330,3 +331,28 @@ def test_a_long_mailbox_leaves_the_worker_to_short_ones():
     wait_for(lambda: len(order) == 21)
     assert order.index("short") <= 3
     assert [item for item in order if item != "short"] == list(range(20))
+
+
+def test_a_share_runs_mailboxes_in_a_part_of_the_workers(caplog):
+    share, running, most, ended = Share(Workers(10), 2), [], [], []
+    go = [Event() for _ in range(3)]
+
+    def job(number):
+        running.append(number)
+        most.append(len(running))
+        go[number // 2].wait()  # two jobs end in the same turn of the event loop
+        running.remove(number)
+        ended.append(number)
+
+    for number in range(5):
+        Mailbox(share).put(job, number)
+    for event in go:
+        gevent.idle()
+        event.set()
+    gevent.idle()
+    assert (max(most), ended) == (2, [0, 1, 2, 3, 4])
+    for number in (0, 1):  # no worker of the share has been lost
+        Mailbox(share).put(job, number)
+    gevent.idle()
+    assert ended[5:] == [0, 1]
+    assert caplog.messages == []

@@ -1,6 +1,7 @@
 """A share of a pool: a bounded number of the pool's workers, for mailboxes that belong together."""
 
 from collections import deque
+from functools import partial
 
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.mailbox import Mailbox
@@ -38,16 +39,20 @@ class Share:
 
     def schedule(self, mailbox: Mailbox) -> None:
         """Have a worker run the mailbox, after those that were scheduled before it."""
-        self._ready.append(mailbox)
         if self._taken < self._size:
             self._taken += 1
-            self._executor.schedule(Job(self._run))
+            self._begin(mailbox)
+        else:
+            self._ready.append(mailbox)
 
-    def _run(self) -> None:
+    def _begin(self, mailbox: Mailbox) -> None:
+        self._executor.schedule(Job(partial(self._run, mailbox)))
+
+    def _run(self, mailbox: Mailbox) -> None:
         try:
-            self._ready.popleft().run()
+            mailbox.run()
         finally:
             if self._ready:
-                self._executor.schedule(Job(self._run))
+                self._begin(self._ready.popleft())
             else:
                 self._taken -= 1
