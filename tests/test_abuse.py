@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from contextlib import suppress
 
 import gevent
 import pytest
@@ -181,16 +180,17 @@ def test_busy_sockets_leave_workers_to_others(serve):
 def test_joining_and_leaving_without_end_is_cut_off(server):
     go = gevent.event.Event()
 
-    @on_finish
+    @on_connect
     def wait(request, socket, context):
         go.wait(5)
 
-    client = join(server)
-    with suppress(ConnectionError):
-        for _ in range(200):  # it does not wait for answers: its workers are few, and all wait
-            client.send("41")
+    client = WebSocketClient(server.port)
+    with pytest.raises((Closed, ConnectionError)):
+        for _ in range(200):
             client.send("40")
-    assert client.is_closed()
+            client.send("40/unknown,")
+            assert client.receive().startswith("44/unknown")  # on_connect has begun, or is to begin
+            client.send("41")
     assert len(server.socket_server.open_sockets) <= 101
     server.call(go.set)
     assert nothing_is_left(server)
