@@ -49,8 +49,8 @@ test-matrix: $(VENV)/test.installed
 	$(BIN)/python -m tests.matrix $(if $(ONLY),--only "$(ONLY)")
 
 # What needs neither root nor a Debian package; the path has only the environment's own programs.
-NOT_UNIT = $(addprefix tests/test_, benchmarks.py compiled.py package.py requirements.py runserver.py)
-UNIT = tests/protocol tests/fuzz/test_fuzz.py $(filter-out $(NOT_UNIT),$(wildcard tests/test_*.py))
+UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports fuzz/test_fuzz.py \
+	test_api_stability.py test_documentation.py test_layers.py test_types.py test_login.py test_patterns.py)
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \
 		-m "not alone" $(UNIT)

@@ -59,10 +59,10 @@ def test_no_module_of_the_tests_imports_a_test_module():
 @pytest.mark.parametrize(
     "source",
     [
-        "from tests.test_http import get",
+        "from tests.behaviour.test_http import get",
         "from tests.relay import test_redis",
         "import tests.relay.test_redis as redis",
-        "def test():\n    from tests.test_http import get",
+        "def test():\n    from tests.behaviour.test_http import get",
     ],
 )
 def test_an_import_of_a_test_module_is_found(source):

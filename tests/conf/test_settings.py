@@ -2,7 +2,6 @@
 
 import re
 from ast import literal_eval
-from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +13,7 @@ from django_socketio.checks import check_settings
 from django_socketio.server.hijack import KEY
 from django_socketio.transports.limits import Limits
 from tests.kit.logs import errors_of
+from tests.kit.programs import ROOT
 
 
 def test_every_limit_is_a_setting_with_the_same_default():
@@ -134,7 +134,7 @@ ROW = re.compile(r"^``SOCKETIO_(\w+)`` +(?:``(.+?)``|as in 0\.3) ", re.MULTILINE
 
 
 def test_the_readme_lists_all_settings_with_their_defaults():
-    rows = ROW.findall((Path(__file__).parent.parent / "README.rst").read_text())
+    rows = ROW.findall((ROOT / "README.rst").read_text())
     assert sorted(name for name, _ in rows) == sorted(conf.SETTINGS)
     for name, default in rows:
         assert default == "" or literal_eval(default) == conf.SETTINGS[name].default, name

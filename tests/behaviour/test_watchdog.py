@@ -108,8 +108,8 @@ def with_decorator(request, socket, context):
 @pytest.mark.parametrize(
     "handler, name",
     [
-        (with_decorator, "tests.test_watchdog.with_decorator"),
-        (Handlers().method, "tests.test_watchdog.Handlers.method"),
+        (with_decorator, "tests.behaviour.test_watchdog.with_decorator"),
+        (Handlers().method, "tests.behaviour.test_watchdog.Handlers.method"),
         (functools.partial(with_decorator), "with_decorator"),
         (Handlers(), "Handlers object"),
     ],

@@ -269,8 +269,9 @@ def test_a_function_that_uses_a_socket_is_told_so_and_nothing_is_done(server, me
     assert client.ask("message") == [{"error": "Internal error"}]
     assert type(errors[0]) is ThreadError
     assert str(errors[0]).startswith("socket.")
-    assert "was used by tests.test_threads.<lambda>, which runs in a native thread" in str(
-        errors[0]
+    assert (
+        "was used by tests.behaviour.test_threads.<lambda>, which runs in a native thread"
+        in str(errors[0])
     )
     assert client.sync() == other.sync() == []
 

@@ -99,7 +99,9 @@ def parse(get_response):
 @pytest.fixture
 def kept(serve):
     """Open a WebSocket; return what its request keeps parsed, and what a handler then reads."""
-    server = serve(django={"MIDDLEWARE": [*settings.MIDDLEWARE, "tests.test_memory.parse"]})
+    server = serve(
+        django={"MIDDLEWARE": [*settings.MIDDLEWARE, "tests.behaviour.test_memory.parse"]}
+    )
     found = []
 
     @on_connect

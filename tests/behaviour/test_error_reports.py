@@ -116,7 +116,7 @@ def site(serve):
             "ADMINS": [("admin", "admin@example.com")],
             "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
             "MIDDLEWARE": [*middleware, *settings.MIDDLEWARE],
-            "ROOT_URLCONF": "tests.test_error_reports",
+            "ROOT_URLCONF": "tests.behaviour.test_error_reports",
         }
         server = serve(django={**options, **django})
         mail.outbox = []
@@ -134,7 +134,7 @@ def mailed():
 
 @pytest.mark.parametrize("url", [HANDSHAKE, HANDSHAKE.replace("polling", "websocket")])
 def test_nothing_of_the_server_is_in_the_way_of_a_walk(site, url):
-    server = site("tests.test_error_reports.report")
+    server = site("tests.behaviour.test_error_reports.report")
     get(server.port, url)
     get(server.port, PAGE)
     handshake, page = reports
@@ -189,7 +189,7 @@ def test_so_is_a_wrong_host_of_a_session(site, caplog):
 
 @pytest.mark.parametrize("debug", [True, False])
 def test_an_error_during_a_preflight_shows_no_sid(site, debug):
-    server = site("tests.test_error_reports.failing", DEBUG=debug)
+    server = site("tests.behaviour.test_error_reports.failing", DEBUG=debug)
     client = PollingClient(server.port)
     status, body = get(server.port, client.path, "OPTIONS", headers={"X-Failing": "1"})
     assert status == 500
@@ -200,7 +200,7 @@ def test_an_error_during_a_preflight_shows_no_sid(site, debug):
 
 @pytest.mark.parametrize("middleware", ["failing", "failing_later"])
 def test_an_error_of_a_middleware_is_mailed_as_for_a_page(site, middleware):
-    server = site(f"tests.test_error_reports.{middleware}")
+    server = site(f"tests.behaviour.test_error_reports.{middleware}")
     sizes = []
     for url in (HANDSHAKE, PAGE):
         assert get(server.port, url, headers={"X-Failing": "1"})[0] == 500
@@ -210,7 +210,7 @@ def test_an_error_of_a_middleware_is_mailed_as_for_a_page(site, middleware):
 
 @pytest.mark.parametrize("headers", [{"X-Failing": "1"}, EVIL], ids=["error", "host"])
 def test_djangos_debug_page_is_as_long_as_for_a_page(site, headers):
-    server = site("tests.test_error_reports.failing", DEBUG=True)
+    server = site("tests.behaviour.test_error_reports.failing", DEBUG=True)
     sizes = []
     for url in (HANDSHAKE, "/nothing/"):
         status, body = get(server.port, url, headers=headers)

@@ -371,7 +371,7 @@ def replace_middleware(get_response):
 @pytest.mark.parametrize(("name", "status"), [("refuse", 403), ("replace", 503)])
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_middleware_can_refuse_the_handshake(serve, name, status, transport):
-    server = serve(django={"MIDDLEWARE": [f"tests.test_http.{name}_middleware"]})
+    server = serve(django={"MIDDLEWARE": [f"tests.behaviour.test_http.{name}_middleware"]})
     path = f"/socket.io/?EIO=4&transport={transport}"
     sent = UPGRADE if transport == "websocket" else {}
     assert get(server.port, path, headers=sent)[0] == status
