@@ -44,6 +44,13 @@ class MemoryRelay(Relay):
         """Hand the envelope to the sockets of this process; return how many received it."""
         # Encoded here, once for all, because what other relays refuse must be refused here as well.
         encoded = wire.encode_data(envelope, self._default)
+        if len(envelope.topics) == 1:  # as for most
+            topic = envelope.topics[0]
+            deliver = self._subscriptions.get(topic)
+            return 0 if deliver is None else deliver(self._delivery(envelope, topic, encoded))
+        return self._publish_to_several(envelope, encoded)
+
+    def _publish_to_several(self, envelope: Envelope, encoded: EncodedData | None) -> int:
         # One delivery serves all topics: a socket that is on several gets one copy.
         deliveries: dict[Deliver, Delivery] = {}
         for topic in envelope.topics:

@@ -24,6 +24,8 @@ class TopicKind(StrEnum):
     HEALTH = "self"
     """One connection of one process, which sends messages to itself."""
 
+    __hash__ = str.__hash__  # an Enum's own is Python: each message looks up its topics
+
 
 class Policy(NamedTuple):
     """The guarantees of a kind of topics.
@@ -88,6 +90,7 @@ def topic_of_key(key: str) -> Topic | None:
         return None
 
 
+@lru_cache(1024)
 def channel_topic(namespace: str, channel: str) -> Topic:
     """Return the topic of a channel's messages."""
     return Topic(TopicKind.CHANNEL, namespace, channel)
@@ -98,6 +101,7 @@ def socket_topic(namespace: str, session_id: str) -> Topic:
     return Topic(TopicKind.SOCKET, namespace, session_id)
 
 
+@lru_cache(1024)
 def everyone_topic(namespace: str) -> Topic:
     """Return the topic of messages for all sockets of a namespace."""
     return Topic(TopicKind.EVERYONE, namespace)

@@ -45,6 +45,9 @@ class UnknownKind(Exception):
         self.id = id
 
 
+_EVENT_KIND = EnvelopeKind.EVENT
+
+
 def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
     """Return an envelope as bytes; ``default`` turns values into ones that JSON knows.
 
@@ -55,7 +58,7 @@ def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    if envelope.kind is EnvelopeKind.EVENT:
+    if envelope.kind is _EVENT_KIND:
         return _encode_event(envelope, default)
     return _encode_command(envelope, default)
 
@@ -84,7 +87,7 @@ def encode_data(envelope: Envelope, default: json.Default | None = None) -> Enco
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    if envelope.kind is EnvelopeKind.EVENT:
+    if envelope.kind is _EVENT_KIND:
         return _event_data(envelope, default)
     _encode_command(envelope, default)
     return None
