@@ -50,13 +50,14 @@ test-matrix: $(VENV)/test.installed
 
 # What needs neither root nor a Debian package; the path has only the environment's own programs.
 UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports fuzz/test_fuzz.py \
-	test_api_stability.py test_documentation.py test_layers.py test_types.py test_login.py test_patterns.py)
+	security/test_patterns.py test_api_stability.py test_documentation.py test_layers.py test_types.py)
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \
 		-m "not alone" $(UNIT)
-	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest -m alone $(filter $(UNIT),$(ALONE))
+	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest -m alone $(filter $(addsuffix /%,$(UNIT)),$(ALONE))
 
-# The lines and branches that `make test` runs, in all processes (5: no test was selected); or: make coverage TESTS=tests/protocol
+# The lines and branches that `make test` runs, in all processes; or: make coverage TESTS=tests/protocol
+# (pytest ends with status 5 if it selects no test).
 TESTS ?= tests
 coverage: export COVERAGE_FILE = $(abspath $(VENV))/coverage/data
 coverage: $(VENV)/test.installed

@@ -19,9 +19,9 @@ BEHAVIOUR = [
     "tests/behaviour/test_lifecycle.py",
     "tests/behaviour/test_rfc6455.py",
     "tests/behaviour/test_threads.py",
-    "tests/trust/test_channels_admitted.py",
-    "tests/trust/test_edges.py",
-    "tests/trust/test_requests_of_sockets.py",
+    "tests/security/test_channels_admitted.py",
+    "tests/security/test_edges.py",
+    "tests/security/test_requests_of_sockets.py",
 ]
 
 

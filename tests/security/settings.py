@@ -5,9 +5,9 @@ import os
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
 
-INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.trust"]
-MIDDLEWARE = ["tests.trust.middleware.slow", *MIDDLEWARE, "tests.trust.middleware.tokens"]
-ROOT_URLCONF = "tests.trust.urls"
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.security"]
+MIDDLEWARE = ["tests.security.middleware.slow", *MIDDLEWARE, "tests.security.middleware.tokens"]
+ROOT_URLCONF = "tests.security.urls"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"
 SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])

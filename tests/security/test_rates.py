@@ -239,7 +239,7 @@ def shake(request):
 
 @pytest.fixture
 def counting(serve):
-    middleware = ["tests.trust.test_rates.addressed", *settings.MIDDLEWARE]
+    middleware = ["tests.security.test_rates.addressed", *settings.MIDDLEWARE]
     return serve(django={"MIDDLEWARE": middleware}, ADDRESS_CONNECT_RATE=0.1, RATE_BURST=30)
 
 

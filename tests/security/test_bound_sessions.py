@@ -8,7 +8,7 @@ import pytest
 from tests.kit.clients import PollingClient
 from tests.kit.http import UPGRADE
 from tests.kit.servers import Gunicorn
-from tests.trust.conftest import Browser, logged_in
+from tests.security.conftest import Browser, logged_in
 
 
 def ask(client, method, headers, path=None):

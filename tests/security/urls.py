@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.urls import include, path
 
-from tests.trust.events import gates
+from tests.security.events import gates
 
 
 def named(request):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.kit.clients import PollingClient
 from tests.kit.waiting import wait_until
-from tests.trust.conftest import Browser, ends_soon, logged_in
+from tests.security.conftest import Browser, ends_soon, logged_in
 
 
 @pytest.fixture

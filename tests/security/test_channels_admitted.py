@@ -11,7 +11,7 @@ from django_socketio.relay.topics import channel_topic
 from django_socketio.security import permissions
 
 DENIED = {"error": "Permission denied"}
-HERE = "tests.trust.test_channels_admitted."
+HERE = "tests.security.test_channels_admitted."
 not_callable = "text"
 
 

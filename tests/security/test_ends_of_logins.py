@@ -9,7 +9,7 @@ from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.security.signals import TOPIC
 from tests.kit.clients import PollingClient
 from tests.kit.programs import manage
-from tests.trust.conftest import Browser, ends_soon, logged_in
+from tests.security.conftest import Browser, ends_soon, logged_in
 
 
 def test_logging_out_ends_the_sockets_in_every_process(site, transport, user):

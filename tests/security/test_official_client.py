@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.python_socketio import COMES_BACK, PythonClient
-from tests.trust.conftest import logged_in
+from tests.security.conftest import logged_in
 
 AGAIN = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20}
 

@@ -65,7 +65,7 @@ def ends_soon(client, within=SOON):
 @pytest.fixture(scope="package")
 def database(tmp_path_factory):
     path = tmp_path_factory.mktemp("trust") / "db.sqlite3"
-    environ = {"DJANGO_SETTINGS_MODULE": "tests.trust.settings", "TEST_DATABASE": str(path)}
+    environ = {"DJANGO_SETTINGS_MODULE": "tests.security.settings", "TEST_DATABASE": str(path)}
     manage(environ, "migrate", "--verbosity", "0")
     return environ
 
