@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
-from django_socketio.protocol.websocket import connection as websocket
+from django_socketio.protocol.websocket import frames as websocket
 
 Rendered = TypeVar("Rendered")
 

@@ -17,7 +17,8 @@ from django_socketio import exceptions
 from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.events import on_disconnect, on_error, on_event
-from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
+from django_socketio.protocol.websocket.frames import frame
 from django_socketio.transports.deflating import DeflatingTransport
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.websocket import WebSocketTransport

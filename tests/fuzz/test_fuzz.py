@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -274,6 +275,18 @@ def test_frames_take_as_long_as_their_number_allows(name, size):
 def test_a_megabyte_in_small_pieces_is_not_copied_again_and_again(opcode):
     data = bytes([opcode, 0xFF]) + MB.to_bytes(8, "big") + bytes(4) + b"x" * MB
     assert takes_less_than(0.5, read_frames, data, 1000)
+
+
+def test_a_message_in_single_bytes_takes_little_more_than_its_size():
+    data = bytes([0x81, 0xFF]) + MB.to_bytes(8, "big") + bytes(4) + "€".encode() * (MB // 20)
+    protocol = WebSocketProtocol(MB)
+    tracemalloc.start()
+    try:
+        for at in range(0, len(data), 2):
+            protocol.receive(data[at : at + 2])
+        assert tracemalloc.get_traced_memory()[0] < MB
+    finally:
+        tracemalloc.stop()
 
 
 def read_frames(data, size):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
-from django_socketio.protocol.websocket.connection import WebSocketProtocol, deflated_frame
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.protocol.websocket.deflate import MAX_STREAMS
+from django_socketio.protocol.websocket.frames import deflated_frame
 from tests.kit import websocket_protocol
 from tests.kit.frames import (
     BINARY,

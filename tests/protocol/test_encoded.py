@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from django_socketio.protocol.engineio.packets import PacketType
-from django_socketio.protocol.websocket import connection as websocket
+from django_socketio.protocol.websocket import frames as websocket
 from django_socketio.transports import encoded
 from django_socketio.transports.encoded import EncodedPacket, deflated, payload_parts
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.websocket import handshake as opening
-from django_socketio.protocol.websocket.connection import WebSocketProtocol, frame
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
+from django_socketio.protocol.websocket.frames import frame
 from tests.kit.frames import BINARY, CLOSE, CONT, FIN, PING, PONG, TEXT, closing, length_of, sent
 from tests.kit.websocket_protocol import (
     BAD_TEXTS,
@@ -147,6 +148,30 @@ def test_an_unmasked_frame_is_refused_from_its_header():
 @pytest.mark.parametrize("opcode", [TEXT, BINARY, PING, PONG, CLOSE])
 def test_reserved_bits_are_refused(opcode, reserved):
     assert_refused(1002, sent(opcode, reserved=reserved))
+
+
+WITHIN = sent(TEXT, b"a", fin=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "first"),
+    [
+        (b"", FIN | TEXT | 0x20),
+        (b"", FIN | BINARY | 0x40),
+        (b"", FIN | PING | 0x10),
+        (b"", FIN | 0x3),
+        (b"", PING),
+        (b"", CLOSE),
+        (b"", CONT),
+        (b"", FIN | CONT),
+        (WITHIN, FIN | TEXT),
+        (WITHIN, BINARY),
+        (WITHIN, FIN | CONT | 0x40),
+    ],
+)
+@pytest.mark.parametrize("length", [5, 125, 126, 127])
+def test_a_frame_that_may_not_come_is_refused_from_its_first_two_bytes(before, first, length):
+    assert_refused(1002, before + bytes([first, FIN | length]))
 
 
 def test_reserved_bits_are_refused_in_continuations_too():
@@ -303,6 +328,16 @@ def test_a_character_may_be_split_between_fragments(text):
         assert messages_of(sent(TEXT, whole[:cut], fin=False), sent(CONT, whole[cut:])) == [text]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("text", ["a\r\nb\n\rc\x85\u2028", "\ufeffx\ufeff", "\x00\x1aü€😀" * 50])
+def test_text_in_pieces_is_the_same_text(text, size):
+    data = text.encode()
+    frame = sent(TEXT, data)
+    assert messages_of(*(frame[at : at + size] for at in range(0, len(frame), size))) == [text]
+    first, last = sent(TEXT, data[:4], fin=False), sent(CONT, data[4:])
+    assert messages_of(first, last) == [text]
+
+
 def test_a_character_may_be_split_around_an_empty_fragment_and_a_pong():
     pieces = sent(TEXT, b"\xc3", fin=False), sent(CONT, fin=False), sent(PONG), sent(CONT, b"\xbc")
     assert messages_of(*pieces) == ["ü"]
@@ -397,6 +432,7 @@ def test_a_close_of_one_byte_is_refused():
 @pytest.mark.parametrize("reason", [b"\xff", b"a\xc3", b"\xed\xa0\x80"])
 def test_a_close_reason_that_is_not_utf_8_is_refused(reason):
     assert_refused(1007, closing(1000, reason))
+    assert "the reason of a close frame is not UTF-8" in str(talk(closing(1000, reason))[0].error)
 
 
 def test_before_a_close_tcp_stays_open():

@@ -35,13 +35,11 @@ from django_socketio.protocol.websocket.frames import (
     RESERVED_BITS,
     TEXT,
     close_frame,
-    deflated_frame,
-    frame,
     with_header,
 )
 from django_socketio.protocol.websocket.message import Message
 
-__all__ = ["CloseCode", "WebSocketProtocol", "deflated_frame", "frame"]
+__all__ = ["CloseCode", "WebSocketProtocol"]
 
 BATCH = 16
 """Frames that are taken at once: each takes up to some ten microseconds, and its packet as many."""

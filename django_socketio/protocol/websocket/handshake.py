@@ -16,7 +16,7 @@ from django_socketio.protocol.websocket.deflate import WINDOW_BITS
 NAME = ExtensionName("permessage-deflate")
 
 VERSION = "13"
-"""Of the WebSocket protocol."""
+"""Version of the WebSocket protocol."""
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE = 16
@@ -29,20 +29,20 @@ _COMPRESSION = ServerPerMessageDeflateFactory(
 
 
 class Request(NamedTuple):
-    """What a request to open a WebSocket says of it; a field that it does not have is empty."""
+    """The fields of a request that opens a WebSocket; a field that the request lacks is empty."""
 
     http_version: str
-    """As the request line names it."""
+    """Version of HTTP, as the request line names it."""
     connection: str
     upgrade: str
     key: str
-    """Of ``Sec-WebSocket-Key``."""
+    """Value of ``Sec-WebSocket-Key``."""
     version: str
-    """Of ``Sec-WebSocket-Version``."""
+    """Value of ``Sec-WebSocket-Version``."""
     extensions: str = ""
-    """Of ``Sec-WebSocket-Extensions``: what the client offers."""
+    """Value of ``Sec-WebSocket-Extensions``: the client's offers."""
     subprotocols: str = ""
-    """Of ``Sec-WebSocket-Protocol``: what the client offers."""
+    """Value of ``Sec-WebSocket-Protocol``: the client's offers."""
 
 
 def accept(request: Request) -> tuple[tuple[str, str], ...]:
@@ -52,7 +52,7 @@ def accept(request: Request) -> tuple[tuple[str, str], ...]:
     connection for which none is. For extensions see ``agree_to_compression``.
 
     Raises:
-        ProtocolError: it is no request for a WebSocket of this version.
+        ProtocolError: the request does not open a WebSocket of this version.
 
     """
     _check_upgrade(request)
@@ -83,13 +83,13 @@ def _subprotocol(offered: str) -> tuple[tuple[str, str], ...]:
 
 
 def agree_to_compression(extensions: str) -> str | None:
-    """Return the ``Sec-WebSocket-Extensions`` of the answer; None if nothing is agreed to.
+    """Return the ``Sec-WebSocket-Extensions`` of the answer; None if no offer can be met.
 
-    The first offer of permessage-deflate is taken that can be met (RFC 7692, section 5.1): each
-    message is compressed by itself, in the one window that all clients' messages are written in.
+    The server takes the first offer of permessage-deflate that it can meet (RFC 7692, section 5.1).
+    It compresses each message by itself, with the same window for all clients.
 
     Raises:
-        ProtocolError: what the client offers is no list of extensions (RFC 6455, section 9.1).
+        ProtocolError: the offers are not a list of extensions (RFC 6455, section 9.1).
 
     """
     for name, offer in _offers(extensions):
@@ -131,7 +131,7 @@ def _names(field: str) -> list[str]:
 def _check_key(key: str) -> None:
     try:
         size = len(binascii.a2b_base64(key, strict_mode=True))
-    except (binascii.Error, ValueError):  # which it is for what is not ASCII
+    except (binascii.Error, ValueError):  # a ValueError for characters that are not ASCII
         size = 0
     if size != _KEY_SIZE:
         raise ProtocolError(_unexpected("Sec-WebSocket-Key", "16 bytes in base64", key))

@@ -1,7 +1,6 @@
 """Messages that come in several pieces: of a frame, or fragments (RFC 6455, section 5.4)."""
 
 import codecs
-from io import BytesIO, StringIO
 from typing import Any
 
 try:
@@ -11,6 +10,9 @@ except ImportError:  # where it could not be compiled
 
 from django_socketio.protocol.websocket.deflate import Inflater
 from django_socketio.protocol.websocket.frames import COMPRESSED, MASK_SIZE, OPCODE_BITS, TEXT
+
+MANY = 250
+"""Parts of a message that are joined before the message is complete."""
 
 
 class Message:
@@ -27,6 +29,7 @@ class Message:
         "_decoder",
         "_inflater",
         "_is_last",
+        "_joined",
         "_length",
         "_mask",
         "_parts",
@@ -41,7 +44,9 @@ class Message:
         self._inflater = Inflater(max_size) if first & COMPRESSED else None
         self._compressed = bytearray()
         """What has come of the current frame, where that is compressed."""
-        self._parts: Any = None  # no list: a part may be one character, which takes many bytes
+        self._parts: list[str | bytes] = []
+        self._joined: list[str | bytes] = []
+        """Parts that were many: an object for a single character takes fifty bytes or more."""
         self._mask = b""
         self._is_last = False
         self._length = self.missing = 0
@@ -85,13 +90,18 @@ class Message:
         return None
 
     def _completed(self, last: str | bytes) -> str | bytes:
-        if self._parts is None:
+        if not self._parts and not self._joined:
             return last
-        self._parts.write(last)
-        message: str | bytes = self._parts.getvalue()
-        return message
+        return self._join([*self._joined, *self._parts, last])
 
     def _keep(self, part: str | bytes) -> None:
-        if self._parts is None:
-            self._parts = BytesIO() if self._decoder is None else StringIO()
-        self._parts.write(part)
+        if part:  # or fragments of nothing would fill the memory
+            self._parts.append(part)
+        if len(self._parts) == MANY:
+            self._joined.append(self._join(self._parts))
+            self._parts.clear()
+
+    def _join(self, parts: list[Any]) -> str | bytes:
+        glue: Any = b"" if self._decoder is None else ""
+        joined: str | bytes = glue.join(parts)
+        return joined
