@@ -24,17 +24,18 @@ demo: $(VENV)/run.installed
 # Modules that take long begin first, or the last of them would run alone at the end; those with a
 # browser not at the same time.
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
-SLOW_FIRST = $(addprefix tests/,test_package.py production/test_gunicorn.py browser/test_example_chat.py \
-	database relay/test_processes.py browser/test_socketio_js.py test_runserver.py production \
-	browser/test_reconnecting.py asynchronous relay faults)
+SLOW_FIRST = $(addprefix tests/,system/test_package.py system/production/test_gunicorn.py \
+	browser/test_example_chat.py system/database relay/test_processes.py browser/test_socketio_js.py \
+	system/test_runserver.py system/production browser/test_reconnecting.py system/asynchronous relay \
+	system/faults)
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
-		-m "not alone" --ignore tests/test_compiled.py $(SLOW_FIRST) tests; \
+		-m "not alone" --ignore tests/system/test_compiled.py $(SLOW_FIRST) tests; \
 		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.
 test-compiled: $(VENV)/test.installed
-	$(BIN)/python -m pytest tests/test_compiled.py
+	$(BIN)/python -m pytest tests/system/test_compiled.py
 
 # Every test of the relay, with every server that it is tested with: a quarter of an hour.
 SERVERS ?= system redis-6.2 redis-8.2 valkey-8.1 valkey-9.1

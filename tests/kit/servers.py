@@ -33,7 +33,7 @@ class Gunicorn(Program):
             worker = ["-k", self.worker_class, "-w", str(workers)]
             off = ["--no-control-socket"] if HAS_CONTROL_SOCKET and not control else []
             log = ["--access-logfile", "-", *off]
-            command = [GUNICORN, *worker, *bind, *log, *arguments, "tests.production.wsgi"]
+            command = [GUNICORN, *worker, *bind, *log, *arguments, "tests.system.production.wsgi"]
             super().__init__(command, pass_fds=[own.fileno()], **environ)
         try:
             self.wait_for(self.ready, workers)

@@ -95,7 +95,7 @@ SERVERS = {
     "gunicorn": [
         *("-m", "gunicorn", "-k", "django_socketio.gunicorn.Worker"),
         *(["--no-control-socket"] if HAS_CONTROL_SOCKET else []),
-        *("-b", "127.0.0.1:0", "tests.production.wsgi"),
+        *("-b", "127.0.0.1:0", "tests.system.production.wsgi"),
     ],
 }
 
@@ -104,7 +104,7 @@ SERVERS = {
 @pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
 def test_servers_do_not_tell_it_when_they_fail_to_start(tmp_path, command, url):
     (tmp_path / "wrong_url.py").write_text(
-        f"from tests.production.settings import *\nSOCKETIO_RELAY_URL = {url!r}\n"
+        f"from tests.system.production.settings import *\nSOCKETIO_RELAY_URL = {url!r}\n"
     )
     paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "DJANGO_SETTINGS_MODULE": "wrong_url"}
     program = Program([sys.executable, *command], **paths)

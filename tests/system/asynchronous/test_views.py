@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from tests.asynchronous.conftest import KINDS
 from tests.kit.waiting import wait_until
+from tests.system.asynchronous.conftest import KINDS
 
 HOLDERS = ["async_to_sync", "asyncio.run", "async view"]
 

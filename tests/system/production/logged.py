@@ -4,7 +4,7 @@ import json
 import logging
 import os
 
-from tests.production.settings import *  # noqa: F403
+from tests.system.production.settings import *  # noqa: F403
 
 if "TEST_LOGGING" in os.environ:
     LOGGING = json.loads(os.environ["TEST_LOGGING"])

@@ -41,7 +41,7 @@ def localized(folder):
     values = {
         "/srv/chat/venv/bin/gunicorn": GUNICORN,
         "/srv/chat/gunicorn.conf.py": folder / "gunicorn.conf.py",
-        "project.wsgi": "tests.production.wsgi",
+        "project.wsgi": "tests.system.production.wsgi",
     }
     units = folder / "chat.socket", folder / "chat.service"
     units[0].write_text(replaced(SOCKET_UNIT, {"/run/chat/gunicorn.sock": folder / "s"}))

@@ -153,7 +153,7 @@ def test_a_transaction_is_never_left_to_the_next_handler(either, event, answer):
     assert join(either).ask("message") == [1]
     handler = event.replace(" ", "_")
     either.wait_for(
-        rf"tests\.database\.events\.{handler} left a transaction open on the database 'default'"
+        rf"database\.events\.{handler} left a transaction open on the database 'default'"
     )
 
 
@@ -262,11 +262,11 @@ def test_a_function_in_a_thread_gets_no_connection(site, postgresql):
     for _ in range(3):
         assert client.ask("in thread") == [{"error": "Internal error"}]
     server.wait_for(
-        "ThreadError: the database 'default' was used by tests.database.events.query", 3
+        "ThreadError: the database 'default' was used by tests.system.database.events.query", 3
     )
     wait_until(lambda: postgresql.connections() == 0)
 
 
 def test_the_watchdog_works_where_everything_is_patched(either):
     join(either).ask("block")
-    either.wait_for(r"held for \d\.\d seconds by the handler tests.database.events.block;")
+    either.wait_for(r"held for \d\.\d seconds by the handler tests.system.database.events.block;")

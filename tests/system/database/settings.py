@@ -5,10 +5,10 @@ import os
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
 
-INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.database"]
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.database"]
 if "TEST_LOGIN" in os.environ:
-    MIDDLEWARE = ["tests.database.events.look_up", *MIDDLEWARE]
-ROOT_URLCONF = "tests.database.urls"
+    MIDDLEWARE = ["tests.system.database.events.look_up", *MIDDLEWARE]
+ROOT_URLCONF = "tests.system.database.urls"
 DEBUG = "TEST_DEBUG" in os.environ
 
 _age = os.environ.get("TEST_CONN_MAX_AGE", "0")

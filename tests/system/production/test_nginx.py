@@ -143,7 +143,7 @@ def test_official_clients_over_all_transports(begin):
 def celery(relay):
     """A Celery worker of the same site, without gunicorn's configuration."""
     environ = {
-        "DJANGO_SETTINGS_MODULE": "tests.production.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.system.production.settings",
         "TEST_RELAY_URL": relay.url,
         "TEST_REDIS_SOCKET": relay.url.removeprefix("unix://"),
     }

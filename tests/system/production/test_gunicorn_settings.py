@@ -307,7 +307,7 @@ def test_settings_that_cannot_be_kept_end_gunicorn(tmp_path):
     path = tmp_path / "config.py"
     path.write_text("proxy_protocol = True\n")
     worker = ["-k", "django_socketio.gunicorn.Worker", "-b", "127.0.0.1:0"]
-    run = Program([GUNICORN, *worker, "-c", path, "tests.production.wsgi"])
+    run = Program([GUNICORN, *worker, "-c", path, "tests.system.production.wsgi"])
     assert run.wait() == 1
     assert "cannot be used with django_socketio.gunicorn.Worker: connections begin" in run.output
     assert "Traceback" not in run.output

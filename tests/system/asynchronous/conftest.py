@@ -12,7 +12,7 @@ from tests.kit.http import close_all
 from tests.kit.programs import Runserver, manage
 from tests.kit.servers import Gunicorn
 
-SETTINGS = "tests.asynchronous.settings"
+SETTINGS = "tests.system.asynchronous.settings"
 KINDS = ["runserver_socketio", "our worker", "gunicorn's gevent worker", "asynchronous middleware"]
 
 

@@ -12,7 +12,7 @@ ROOT = {
     "version": 1,
     "handlers": {
         "console": {"class": "logging.StreamHandler"},
-        "tracker": {"class": "tests.production.logged.Tracker"},
+        "tracker": {"class": "tests.system.production.logged.Tracker"},
     },
     "root": {"handlers": ["console", "tracker"], "level": "WARNING"},
     # Without these, gunicorn does not say that it is ready.
@@ -40,7 +40,7 @@ def start(gunicorn):
     runservers = []
 
     def one(kind, logging, *arguments, **environ):
-        environ["DJANGO_SETTINGS_MODULE"] = "tests.production.logged"
+        environ["DJANGO_SETTINGS_MODULE"] = "tests.system.production.logged"
         if logging is not None:
             environ["TEST_LOGGING"] = json.dumps(logging)
         if kind == "gunicorn":

@@ -15,7 +15,7 @@ from tests.kit.programs import Runserver
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
 
-SETTINGS = "tests.production.settings"
+SETTINGS = "tests.system.production.settings"
 
 
 @pytest.fixture

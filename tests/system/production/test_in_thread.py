@@ -9,9 +9,9 @@ from tests.kit.clients import join
 from tests.kit.http import close_all, get
 from tests.kit.programs import Runserver
 from tests.kit.servers import Gunicorn
-from tests.production.events import digest
+from tests.system.production.events import digest
 
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.production.settings", "TEST_LOG_ALL": "1"}
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.system.production.settings", "TEST_LOG_ALL": "1"}
 
 SERVERS = {
     "gunicorn": lambda: Gunicorn("--graceful-timeout", "3", workers=1, **SETTINGS),

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
-from tests.database.events import LEAVE, query, seen
+from tests.system.database.events import LEAVE, query, seen
 
 
 def leave(request):

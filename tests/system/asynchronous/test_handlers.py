@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.asynchronous.conftest import KINDS
+from tests.system.asynchronous.conftest import KINDS
 
 on_ours = pytest.mark.parametrize(
     "server", [kind for kind in KINDS if kind != "gunicorn's gevent worker"], indirect=True
@@ -108,7 +108,7 @@ def test_whatever_returns_a_coroutine_is_an_async_handler(server, name, answer):
 
 def test_the_log_names_an_async_handler_that_holds_the_event_loop(server):
     server.join("/async").ask("block", namespace="/async")
-    server.program.wait_for(r"held for .* by the handler tests\.asynchronous\.events\.block;")
+    server.program.wait_for(r"held for .* by the handler tests\.\S+\.asynchronous\.events\.block;")
 
 
 @pytest.mark.parametrize("kind", ["runserver_socketio", "our worker"])

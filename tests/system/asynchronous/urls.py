@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 
-from tests.asynchronous import holding
+from tests.system.asynchronous import holding
 
 language = contextvars.ContextVar("language")
 

@@ -5,8 +5,8 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 from django_socketio import in_thread
-from tests.production.events import digest, say, seen
-from tests.production.forks import fork_in_view
+from tests.system.production.events import digest, say, seen
+from tests.system.production.forks import fork_in_view
 
 
 def slow(request, seconds):

@@ -13,7 +13,7 @@ import django_socketio
 from django_socketio.channels.current import current
 from django_socketio.concurrency import repeated
 from django_socketio.concurrency.workers import Workers
-from tests.faults import events
+from tests.system.faults import events
 
 repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds
 

@@ -5,8 +5,8 @@ import os
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.faults"]
-ROOT_URLCONF = "tests.faults.urls"
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.faults"]
+ROOT_URLCONF = "tests.system.faults.urls"
 
 SOCKETIO_PING_INTERVAL = float(os.environ.get("TEST_PING_INTERVAL", "25"))
 SOCKETIO_PING_TIMEOUT = float(os.environ.get("TEST_PING_TIMEOUT", "20"))

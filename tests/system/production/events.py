@@ -11,7 +11,7 @@ from gevent import monkey
 from django_socketio import in_thread
 from django_socketio.events import on_connect, on_disconnect, on_event, on_finish, on_message
 
-logger = logging.getLogger("tests.production")
+logger = logging.getLogger("tests.system.production")
 sleep = monkey.get_original("time", "sleep")
 
 

@@ -8,7 +8,6 @@ import sys
 import tarfile
 import textwrap
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,8 @@ import django_socketio
 from tests.kit import wheels
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all, get
-from tests.kit.programs import ENVIRON, Program
+from tests.kit.programs import ENVIRON, ROOT, Program
 from tests.kit.redis_server import RedisServer
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")

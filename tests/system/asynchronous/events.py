@@ -8,7 +8,7 @@ from gevent import monkey
 
 from django_socketio import in_thread
 from django_socketio.events import on_connect, on_error, on_event, on_subscribe
-from tests.asynchronous import holding
+from tests.system.asynchronous import holding
 
 
 @on_event("users")

@@ -11,7 +11,7 @@ from django.http import JsonResponse
 
 from django_socketio import NoSocket, broadcast, in_thread
 from django_socketio.events import on_event
-from tests.production.events import say
+from tests.system.production.events import say
 
 FORK = multiprocessing.get_context("fork")
 

@@ -5,8 +5,8 @@ import os
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
 
-INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.production"]
-ROOT_URLCONF = "tests.production.urls"
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.production"]
+ROOT_URLCONF = "tests.system.production.urls"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "chat.example.com"]
 
 if "TEST_LOG_ALL" in os.environ:
