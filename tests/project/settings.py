@@ -1,4 +1,4 @@
-"""The project that the tests serve."""
+"""The project that the tests serve; the settings of all other sites begin with these."""
 
 import os
 
@@ -39,6 +39,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 USE_TZ = True
 
-for _name in ("PING_INTERVAL", "PING_TIMEOUT", "CONNECT_TIMEOUT"):
+_TIMES = ["PING_INTERVAL", "PING_TIMEOUT", "CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "SEND_TIMEOUT"]
+
+for _name in _TIMES:
     if _name in os.environ:
         globals()[f"SOCKETIO_{_name}"] = float(os.environ[_name])
+
+SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")

@@ -3,7 +3,7 @@
 import os
 
 from tests.project.settings import *  # noqa: F403
-from tests.project.settings import INSTALLED_APPS, MIDDLEWARE
+from tests.project.settings import INSTALLED_APPS, MIDDLEWARE, SOCKETIO_RELAY_URL
 
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.security"]
 MIDDLEWARE = ["tests.security.middleware.slow", *MIDDLEWARE, "tests.security.middleware.tokens"]
@@ -12,7 +12,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"
 SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])
 
-SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
 SOCKETIO_LOGIN_CHECK_INTERVAL = float(os.environ.get("TEST_CHECK_INTERVAL", "60"))
 
 if SOCKETIO_RELAY_URL:

@@ -1,10 +1,7 @@
 """A site of several processes: they share a relay."""
 
-import os
-
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.relay.site"]
 ROOT_URLCONF = "tests.relay.site.urls"
-SOCKETIO_RELAY_URL = os.environ["TEST_RELAY_URL"]

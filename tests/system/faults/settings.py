@@ -1,18 +1,13 @@
 """A site whose sockets end in every way there is."""
 
-import os
-
 from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.faults"]
 ROOT_URLCONF = "tests.system.faults.urls"
 
-SOCKETIO_PING_INTERVAL = float(os.environ.get("TEST_PING_INTERVAL", "25"))
-SOCKETIO_PING_TIMEOUT = float(os.environ.get("TEST_PING_TIMEOUT", "20"))
 SOCKETIO_CONNECT_TIMEOUT = 1.0
 SOCKETIO_WORKERS = 10
 SOCKETIO_MAX_UNSENT_BYTES = 100_000
-SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
 SOCKETIO_RELAY_LOG_SECONDS = 1
 SOCKETIO_MESSAGE_LOG_FORMAT = None

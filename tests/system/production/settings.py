@@ -17,12 +17,6 @@ if "TEST_LOG_ALL" in os.environ:
         "root": {"handlers": ["console"], "level": "INFO"},
     }
 
-SOCKETIO_RELAY_URL = os.environ.get("TEST_RELAY_URL")
-
-for _name in ("REQUEST_TIMEOUT", "SEND_TIMEOUT"):
-    if _name in os.environ:
-        globals()[f"SOCKETIO_{_name}"] = float(os.environ[_name])
-
 if "BEHIND_NGINX" in os.environ:
     # These come from docs/deployment.rst, which the test has written to a module.
     from documented import *  # noqa: F403
