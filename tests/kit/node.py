@@ -14,7 +14,7 @@ import pytest
 
 from tests.kit.programs import ROOT
 
-FOLDER = ROOT / "tests" / "official"
+FOLDER = ROOT / "tests" / "clients" / "official"
 """With ``client.mjs`` and the packages of npm."""
 
 TIMEOUT = 15

@@ -1,15 +1,13 @@
 """The site that the browser visits: pages with the client, and a door that tests can shut."""
 
-from pathlib import Path
-
 from django.contrib.staticfiles.views import serve
 from django.http import FileResponse, HttpResponse
 from django.template import engines
 from django.urls import include, path
 
-BUNDLE = (
-    Path(__file__).parent.parent / "official/node_modules/socket.io-client/dist/socket.io.min.js"
-)
+from tests.kit.node import FOLDER
+
+BUNDLE = FOLDER / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js"
 """The official browser client."""
 
 NONCE = "bm9uY2U="

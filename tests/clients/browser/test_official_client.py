@@ -3,9 +3,9 @@
 import pytest
 
 from django_socketio.events import on_connect, on_event, on_finish, on_message
-from tests.browser.conftest import stop
-from tests.browser.pages import js
-from tests.browser.site import BUNDLE
+from tests.clients.browser.conftest import stop
+from tests.clients.browser.pages import js
+from tests.clients.browser.site import BUNDLE
 
 TRANSPORTS = {
     "websocket": ["websocket"],

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.test.utils import override_settings
 
 from django_socketio.server.dev import DevelopmentServer
-from tests.browser.site import Door
+from tests.clients.browser.site import Door
 from tests.kit.live import LiveServer
 
 HERE = Path(__file__).parent
@@ -84,8 +84,8 @@ def window(chromium, page_errors):
 @pytest.fixture(autouse=True)
 def _site():
     """Serve the site of this folder, its door open."""
-    middleware = ["tests.browser.site.Door", *settings.MIDDLEWARE]
-    with override_settings(ROOT_URLCONF="tests.browser.site", MIDDLEWARE=middleware):
+    middleware = ["tests.clients.browser.site.Door", *settings.MIDDLEWARE]
+    with override_settings(ROOT_URLCONF="tests.clients.browser.site", MIDDLEWARE=middleware):
         yield
         Door.keeper = None
 

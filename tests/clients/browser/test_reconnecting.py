@@ -9,9 +9,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 
 from django_socketio.events import on_connect, on_finish, on_message, on_subscribe
-from tests.browser.conftest import stop
-from tests.browser.pages import js
-from tests.browser.site import Door
+from tests.clients.browser.conftest import stop
+from tests.clients.browser.pages import js
+from tests.clients.browser.site import Door
 
 
 @pytest.fixture(autouse=True)

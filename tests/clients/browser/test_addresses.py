@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio.events import on_connect
-from tests.browser.pages import js
+from tests.clients.browser.pages import js
 
 EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"'
 

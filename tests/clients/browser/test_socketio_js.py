@@ -17,8 +17,8 @@ from django_socketio.events import (
     on_subscribe,
     on_unsubscribe,
 )
-from tests.browser.pages import js, sent_frames
-from tests.browser.site import NONCE
+from tests.clients.browser.pages import js, sent_frames
+from tests.clients.browser.site import NONCE
 
 
 @pytest.fixture

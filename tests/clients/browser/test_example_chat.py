@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-MANAGE = Path(__file__).parents[2] / "example_project" / "manage.py"
+from tests.kit.programs import ROOT
+
+MANAGE = ROOT / "example_project" / "manage.py"
 START_TIMEOUT = 30  # seconds
 STOP_TIMEOUT = 10  # seconds
 BACK_TIMEOUT = 20_000  # milliseconds: pages wait up to 5 seconds between two attempts

@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio.events import on_message
-from tests.browser.pages import js
+from tests.clients.browser.pages import js
 from tests.kit.tap import Tap
 
 LONG = "[...Array(5000).keys()].map((id) => ({id, name: `name ${id}`}))"
