@@ -29,7 +29,11 @@ def read(data):
 def talk(*pieces, limit=LIMIT, compression=False):
     """Return the protocol that received these pieces, and the messages they held."""
     protocol = WebSocketProtocol(limit, compression)
-    messages = [message for piece in pieces for message in protocol.receive(piece)]
+    messages = []
+    for piece in pieces:
+        messages += protocol.receive(piece)
+        while protocol.rest:  # more than a batch
+            messages += protocol.receive(b"")
     return protocol, messages
 
 

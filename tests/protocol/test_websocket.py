@@ -2,7 +2,7 @@ import itertools
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from django_socketio.exceptions import MessageTooBig, ProtocolError
@@ -115,6 +115,7 @@ def conversations(draw):
 
 
 @repeatable
+@example((["x"] * 40, 0, [b"".join(sent(TEXT, b"x") for _ in range(40))]))
 @given(conversations())
 def test_messages_come_out_whole_however_they_were_cut(conversation):
     contents, pings, pieces = conversation

@@ -56,7 +56,7 @@ _CONTROL_FRAMES = bytes((FIN | CLOSE, FIN | PING, FIN | PONG))
 _WITHIN_MESSAGE = bytes((CONTINUATION, FIN | CONTINUATION)) + _CONTROL_FRAMES
 _BETWEEN_MESSAGES = bytes((_WHOLE_TEXT, FIN | BINARY, TEXT, BINARY)) + _CONTROL_FRAMES
 _BETWEEN_COMPRESSED = _BETWEEN_MESSAGES + bytes(
-    fin | COMPRESSED | opcode for fin in (FIN, 0) for opcode in (TEXT, BINARY)
+    (_WHOLE_TEXT | COMPRESSED, FIN | BINARY | COMPRESSED, TEXT | COMPRESSED, BINARY | COMPRESSED)
 )
 """First bytes that a frame may have, by what came before it and what the handshake agreed to."""
 
