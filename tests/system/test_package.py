@@ -302,5 +302,11 @@ def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, require
     assert status == 0, output
     lines = [line.split() for line in output.splitlines()]
     assert {name for _, name in lines} == missing, output
-    rooms = ("gunicorn", "server.gunicorn", "relay.redis", "relay.cluster")
+    rooms = (
+        "gunicorn",
+        "server.gunicorn",
+        "server.compat.gunicorn",
+        "relay.redis",
+        "relay.cluster",
+    )
     assert all(name.startswith(rooms, len("django_socketio.")) for name, _ in lines), output
