@@ -49,13 +49,13 @@ test-servers: $(VENV)/test.installed
 test-matrix: $(VENV)/test.installed
 	$(BIN)/python -m tests.matrix $(if $(ONLY),--only "$(ONLY)")
 
-# What needs neither root nor a Debian package; the path has only the environment's own programs.
-UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports fuzz/test_fuzz.py \
+# What needs neither root nor a Debian package, in less than a minute; the path has only the
+# environment's own programs.
+UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports \
 	security/test_patterns.py test_api_stability.py test_documentation.py test_layers.py test_types.py)
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \
 		-m "not alone" $(UNIT)
-	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest -m alone $(filter $(addsuffix /%,$(UNIT)),$(ALONE))
 
 # The lines and branches that `make test` runs, in all processes; or: make coverage TESTS=tests/protocol
 # (pytest ends with status 5 if it selects no test).
