@@ -14,7 +14,7 @@ class Site(Gunicorn):
     """One worker, or several."""
 
     def __init__(self, workers=1, **options):
-        environ = {f"TEST_{name}": str(value) for name, value in options.items()}
+        environ = {name: str(value) for name, value in options.items()}
         environ["DJANGO_SETTINGS_MODULE"] = "tests.system.faults.settings"
         super().__init__("--access-logfile", "/dev/null", workers=workers, **environ)
 

@@ -29,7 +29,7 @@ def reconnected(port):
 
 def test_a_worker_that_is_killed_leaves_nothing_in_redis(start, redis_server):
     redis = redis_server.client
-    site = start(workers=2, RELAY_URL=redis_server.url)
+    site = start(workers=2, TEST_RELAY_URL=redis_server.url)
     clients = [reconnected(site.port) for _ in range(20)]
     site.get("/broadcast/?size=10&count=10")
     assert redis.keys()
