@@ -89,9 +89,10 @@ bench-attackers: $(BENCH_INSTALLED)
 bench-quick: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --quick
 
-# A million inputs, or: make fuzz INPUTS=10000 SEED=1
+# A million inputs, or: make fuzz INPUTS=10000 SEED=1 ONLY="header fields"
 fuzz: $(VENV)/fuzz.installed
-	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only "$(ONLY)")
 
 # Asks whether vulnerabilities of what is pinned are known; needs a network.
 audit:

@@ -70,17 +70,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=int(date.today().strftime("%Y%m%d")))
+    parser.add_argument("--only", default="", help="part of a target's name: no other, no server")
     options = parser.parse_args()
     quiet()
     write(f"seed {options.seed}")
     write(f"{'target':20} {'kind':15} {'inputs':>9} {'seconds':>8} {'inputs/s':>9} {'findings':>9}")
-    for_endpoint = int(options.inputs * ENDPOINT_SHARE)
-    share = -(-(options.inputs - for_endpoint) // (2 * len(TARGETS)))
+    targets = [target for target in TARGETS if options.only in target.name]
+    for_endpoint = 0 if options.only else int(options.inputs * ENDPOINT_SHARE)
+    share = -(-(options.inputs - for_endpoint) // (2 * max(1, len(targets))))
     found = []
-    for target in TARGETS:
+    for target in targets:
         found += row(target.name, "mutated", mutated, target, options.seed, share)
         found += row(target.name, "coverage-guided", guided.run, target, options.seed, share)
-    found += row("http endpoint", "mutated", of_endpoint, options.seed, for_endpoint)
+    if for_endpoint:
+        found += row("http endpoint", "mutated", of_endpoint, options.seed, for_endpoint)
     for _, finding in found[:20]:
         write(f"\nFound, to be put into FOUND of tests/fuzz/test_fuzz.py:\n{finding}")
     return bool(found)

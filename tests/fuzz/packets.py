@@ -64,7 +64,7 @@ def is_allowed(packet: tuple[str, str | None, str, str | None, object]) -> bool:
     type, count, _, id, data = packet
     if data is payload or (count is not None) != (type in "56"):
         return False
-    if count is not None and int(count[:20]) > MAX_ATTACHMENTS:
+    if count is not None and int(count.lstrip("0")[:20] or "0") > MAX_ATTACHMENTS:
         return False
     if (id is None and type in "36") or (id is not None and (type not in "2356" or len(id) > 16)):
         return False

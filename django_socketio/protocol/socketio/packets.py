@@ -194,6 +194,7 @@ def _check_count(type: PacketType, count: str | None, maximum: int) -> int:
         raise ProtocolError(f"{type.name} with {count or 'no'} number of attachments")
     if count is None:
         return 0
+    count = count.lstrip("0") or "0"  # any number of zeros is still a number
     if len(count) > 9 or int(count) > maximum:
         raise ProtocolError(
             f"a packet has {count[:20]} attachments, at most {maximum} are allowed "
