@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import pickle
 
+import django
 import pytest
 from django.conf import settings
 from django.core import mail
@@ -106,6 +107,15 @@ def test_a_walk_finds_cycles():
         walked(exchange)
 
 
+_LOCAL = "django.core.mail.backends.locmem.EmailBackend"
+REPORTS_BY_MAIL = (
+    {"ADMINS": ["admin@example.com"], "MAILERS": {"default": {"BACKEND": _LOCAL}}}
+    if django.VERSION >= (6, 1)
+    else {"ADMINS": [("admin", "admin@example.com")], "EMAIL_BACKEND": _LOCAL}
+)
+"""Settings that keep the mail of error reports in ``mail.outbox``."""
+
+
 @pytest.fixture
 def site(serve):
     """Start a site whose errors are mailed to its admins, as Django does by default."""
@@ -113,8 +123,7 @@ def site(serve):
     def start(*middleware, **django):
         reports.clear()
         options = {
-            "ADMINS": [("admin", "admin@example.com")],
-            "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+            **REPORTS_BY_MAIL,
             "MIDDLEWARE": [*middleware, *settings.MIDDLEWARE],
             "ROOT_URLCONF": "tests.behaviour.test_error_reports",
         }
