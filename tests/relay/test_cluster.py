@@ -188,9 +188,13 @@ def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_clus
     monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_cluster(timeout=0.5)
     source, target, _ = cluster.nodes
-    (subscriber,) = [
-        one for node, one in relay._subscriber._subscribers.items() if node.port == source.port
-    ]
+
+    def subscribers():
+        nodes = list(relay._subscriber._subscribers.items())
+        return [one for node, one in nodes if node.port == source.port]
+
+    wait_until(subscribers)
+    (subscriber,) = subscribers()
     channel = subscriber.health_channel
     cluster.move_slot(channel, target)
     wait_until(lambda: subscriber.health_channel != channel)
