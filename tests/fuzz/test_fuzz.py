@@ -42,6 +42,7 @@ FOUND = [
     (frames, b"*a\xa4\x81a\xa4\x81a\xa4\xa1"),
     (frames, b"*\x01\x82\0\0\0\0ab\x88\x82\0\0\0\0\x03\xe8\x80\x80\0\0\0\0"),
     (packets, b'6000000000000000000001-/admin,456[{"a":0}]\x1e\0x'),
+    (packets, b"0" + b"1234567890" * 60 + b'-/admin,456[{"a":0}]'),
     (packets, b'51-["a"' + b',{"_placeholder":true,"num":0}' * 4 + b"]\x1e\0x"),
     (
         envelopes,

@@ -191,7 +191,9 @@ def _decode(text: str, max_attachments: int) -> tuple[Packet, int]:
 
 def _check_count(type: PacketType, count: str | None, maximum: int) -> int:
     if (count is not None) != (type in _PLAIN):
-        raise ProtocolError(f"{type.name} with {count or 'no'} number of attachments")
+        raise ProtocolError(
+            f"{type.name} with {count[:20] if count else 'no'} number of attachments"
+        )
     if count is None:
         return 0
     count = count.lstrip("0") or "0"  # any number of zeros is still a number
