@@ -46,6 +46,11 @@ FOUND = [
     (packets, b'51-["a"' + b',{"_placeholder":true,"num":0}' * 4 + b"]\x1e\0x"),
     (
         envelopes,
+        b'@ 0 {"version":2,"kind":"event","id":"a","topics":["channel,/,a"],"exclude":null,'
+        b'"packet":"2[\\"a\\"]","attachments":[]}',
+    ),
+    (
+        envelopes,
         b'{"version":2,"kind":"event","topics":["channel,/,a"],"exclude":null,"id":[],'
         b'"packet":"2[\\"a\\"]",'
         b'"attachments":[]}',
