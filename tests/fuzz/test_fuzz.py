@@ -46,6 +46,12 @@ FOUND = [
     (packets, b'51-["a"' + b',{"_placeholder":true,"num":0}' * 4 + b"]\x1e\0x"),
     (
         envelopes,
+        b'{"version":2,"kind":"event","id":"id2","topics":[",/"],"exclude":"s",'
+        b'"packet":"51-/chat,[\\"x\\",{\\"_placeholder\\":true,\\"Num\\":0},'
+        b'{\\"_placeholder\\":true,\\"num\\":0}]","attachments":["AP8="]}',
+    ),
+    (
+        envelopes,
         b'@ 0 {"version":2,"kind":"event","id":"a","topics":["channel,/,a"],"exclude":null,'
         b'"packet":"2[\\"a\\"]","attachments":[]}',
     ),
