@@ -108,11 +108,15 @@ def test_a_walk_finds_cycles():
 
 
 _LOCAL = "django.core.mail.backends.locmem.EmailBackend"
-REPORTS_BY_MAIL = (
-    {"ADMINS": ["admin@example.com"], "MAILERS": {"default": {"BACKEND": _LOCAL}}}
-    if django.VERSION >= (6, 1)
-    else {"ADMINS": [("admin", "admin@example.com")], "EMAIL_BACKEND": _LOCAL}
-)
+_ADMIN = "admin@example.com"
+REPORTS_BY_MAIL = {
+    "ADMINS": [_ADMIN if django.VERSION >= (6, 0) else ("admin", _ADMIN)],
+    **(
+        {"MAILERS": {"default": {"BACKEND": _LOCAL}}}
+        if django.VERSION >= (6, 1)
+        else {"EMAIL_BACKEND": _LOCAL}
+    ),
+}
 """Settings that keep the mail of error reports in ``mail.outbox``."""
 
 
