@@ -97,14 +97,14 @@ class Handshake:
         try:
             cors = origins.check(request)
         except origins.OriginRefused as error:
-            return _response(refuse_origin(error), ())
+            return response_of(refuse_origin(error))
         if request.method == "OPTIONS":
-            return _response(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
+            return response_of(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
         if hasattr(request, "session"):
             request.session.keys()  # read here, where a view may wait for the database
         self._request = request
         self._answer = answer(EngineRequest.of(request.META))
-        return _response(self._answer, cors)
+        return response_of(self._answer, cors)
 
     # For the server
 
@@ -156,5 +156,6 @@ def begin(answer: Answer, handler: Any) -> bool:
     return False
 
 
-def _response(answer: Answer, cors: origins.Headers) -> HttpResponse:
+def response_of(answer: Answer, cors: origins.Headers = ()) -> HttpResponse:
+    """Return an answer of the engine as a view returns it, with the header fields of CORS."""
     return HttpResponse(answer.body, status=answer.status, headers=dict((*answer.headers, *cors)))

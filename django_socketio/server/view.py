@@ -5,8 +5,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio.logs import get_logger
 from django_socketio.server.endpoints import MARK
-from django_socketio.server.handshake import Handshake
-from django_socketio.transports.http import NOT_CACHED
+from django_socketio.server.handshake import Handshake, response_of
+from django_socketio.transports.http import Answer
 from django_socketio.transports.interfaces import WebSocketListener
 
 logger = get_logger("django_socketio.server")
@@ -51,5 +51,4 @@ def accept(request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
 
 def _no_sockets() -> HttpResponse:
     logger.error(NO_SOCKETS.strip())
-    headers = dict([NOT_CACHED])
-    return HttpResponse(NO_SOCKETS, "text/plain; charset=UTF-8", 501, headers=headers)
+    return response_of(Answer(501, NO_SOCKETS.encode()))

@@ -49,7 +49,7 @@ class Answer(NamedTuple):
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("Content-Type", PLAIN), NOT_CACHED)
     hijack: Hijack | None = None
-    """Takes over the connection of a 101 answer."""
+    """Takes the connection, with the head of the answer, from the HTTP server."""
 
     on_sent: Callable[[], object] | None = None
 
