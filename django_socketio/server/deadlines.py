@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 from gevent import monkey
 
-from django_socketio.server.sending import Sending
+from django_socketio.server.sending import SLOWEST, Sending
 from django_socketio.server.stream import Stream
 
 LONGEST_PAUSE = 5.0
 """Seconds between two looks at clients that take too long."""
-
-SLOWEST = 1_000.0
-"""Bytes a second that a body may come at, in the long run, while it is waited for."""
 
 IDLE_TIMEOUT = 75.0
 """Seconds without a request, after which a connection is closed; proxies keep theirs for less."""

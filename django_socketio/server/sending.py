@@ -8,7 +8,7 @@ from typing import Any
 from django_socketio.server.compat.gevent import waits_to_write
 
 SLOWEST = 1_000.0
-"""Bytes a second that an answer may be taken at, in the long run, while it is waited for."""
+"""Bytes a second, in the long run, that a client has to send of a body, or to take of an answer."""
 
 PIECE = 1_048_576
 """Bytes that are handed to the socket at a time."""
