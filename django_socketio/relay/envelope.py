@@ -6,6 +6,7 @@ from enum import StrEnum
 from os import urandom
 from typing import Any, NamedTuple
 
+from django_socketio.concurrency.log_limits import Once
 from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Topic
 
@@ -139,18 +140,18 @@ def is_complete(
     return len(offsets) == end - begin
 
 
-def _call(function: Callable[..., object], *args: Any) -> None:
+def call_at_once(function: Callable[..., object], *args: Any) -> None:
+    """Call a function with its arguments: the schedule of processes without an event loop."""
     function(*args)
 
 
-def ignore_kind(kind: str, say: Callable[..., object] = _call) -> int:
+def ignore_kind(kind: str, say: Callable[..., object] = call_at_once) -> int:
     """Return that no subscriber receives a message, for its kind is not handled here.
 
     The log says so for debugging, once for each kind. In the event loop, which must not wait,
     ``say`` is ``hub_log.say``.
     """
-    if kind not in _ignored_kinds and len(_ignored_kinds) < MAX_IGNORED_KINDS:
-        _ignored_kinds.add(kind)
+    if _ignored_kinds.is_new(kind):
         say(
             logger.debug,
             "Ignored a message of the kind %.100r, which is not handled here",
@@ -162,4 +163,4 @@ def ignore_kind(kind: str, say: Callable[..., object] = _call) -> int:
 MAX_IGNORED_KINDS = 100
 """Kinds of messages that the log names: anything that can write to Redis can make up more."""
 
-_ignored_kinds: set[str] = set()
+_ignored_kinds = Once(MAX_IGNORED_KINDS)

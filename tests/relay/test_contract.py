@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from django_socketio.channels.registry import Channels
+from django_socketio.concurrency.log_limits import Once
 from django_socketio.exceptions import EventError
 from django_socketio.relay.envelope import Envelope, EnvelopeKind, LogRange, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
@@ -369,7 +370,7 @@ def test_a_control_message_travels_as_what_it_is(pair):
 
 @pytest.mark.parametrize("kind", EnvelopeKind)
 def test_the_sockets_of_a_channel_get_its_events_only(pair, kind, caplog, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", set())
+    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", Once(100))
     (here, _), (there, _) = pair
     caplog.set_level(logging.DEBUG, "django_socketio.relay")
     channels, receiver = Channels(there, Encoder().delivery, 1_000_000), Receiver()

@@ -137,7 +137,7 @@ def test_malformed_messages_are_counted_not_logged_one_by_one(site, caplog, monk
     relay.publish(message("true"))
     inbox.wait_for("true")
     assert len(caplog.records) == 1
-    relay._sequencer._next_line -= QUIET
+    relay._sequencer._lines._next -= QUIET
     forge(f"{epoch} 3", b"?")
     relay.publish(message("last"))
     inbox.wait_for("last")

@@ -8,6 +8,7 @@ import pytest
 from greenlet import getcurrent
 
 from django_socketio import NoSocket, RelayError
+from django_socketio.concurrency.log_limits import Once
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
@@ -68,7 +69,7 @@ class Observed(logging.Handler):
 
 @pytest.fixture
 def observed(caplog, monkeypatch):
-    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", set())
+    monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", Once(100))
     caplog.set_level(logging.DEBUG, "django_socketio.relay")
     handler = Observed()
     logging.getLogger("django_socketio.relay").addHandler(handler)

@@ -22,6 +22,7 @@ from django_socketio.relay.envelope import (
     Envelope,
     LogRange,
     StreamPosition,
+    call_at_once,
     ignore_kind,
     is_complete,
 )
@@ -60,10 +61,6 @@ class Options:
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def _call(function: Any, *args: Any) -> None:
-    function(*args)
-
-
 def _ignore_loss(topic: Topic) -> None:
     """Do nothing about a loss, in a process without subscribers."""
 
@@ -85,7 +82,7 @@ class RedisRelay(Relay):
         self,
         options: Options,
         default: Default | None = None,
-        schedule: Schedule = _call,
+        schedule: Schedule = call_at_once,
         lost: LossHandler = _ignore_loss,
     ) -> None:
         self._options = options

@@ -1,12 +1,12 @@
 """The order of what comes from Redis: nothing twice, holes filled from the log, losses told."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
+from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay import wire
@@ -73,7 +73,7 @@ class Sequencer:
         self._schedule = schedule
         self._lost = lost
         self._subscriptions: dict[Topic, Subscription] = {}
-        self._ignored, self._next_line = 0, 0.0
+        self._ignored, self._lines = 0, Every(QUIET)
 
     def add(self, topic: Topic, deliver: Deliver) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already."""
@@ -288,8 +288,7 @@ class Sequencer:
     def _ignore(self, topic: Topic, data: bytes, fault: object) -> None:
         """Log what was ignored, in one line every ten seconds at most."""
         self._ignored += 1
-        if time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + QUIET
+        if self._lines.is_due():
             count, self._ignored = self._ignored, 0
             logger.warning(
                 "Ignored %s foreign or malformed messages from Redis; the last came for %s and "
