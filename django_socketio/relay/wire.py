@@ -12,6 +12,7 @@ from typing import Any
 from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.protocol import json
 from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.attachments import PLACEHOLDER
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.relay.envelope import EncodedData, Envelope, EnvelopeKind, StreamPosition
@@ -46,6 +47,7 @@ class UnknownKind(Exception):
 
 
 _EVENT_KIND = EnvelopeKind.EVENT
+_PLACEHOLDER = f'"{PLACEHOLDER}"'
 
 
 def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
@@ -186,7 +188,8 @@ def _packet(text: str, attachments: list[str]) -> Packet:
         packet = decoder.feed(b64decode(attachment, validate=True))
     if packet is None or packet.type is not PacketType.EVENT:
         raise ProtocolError("an envelope without a whole event")
-    if attachments:
+    # As many keys as attachments are placeholders, unless escapes hide a key.
+    if attachments and (text.count(_PLACEHOLDER) != len(attachments) or "\\u" in text):
         socketio.encode_data(packet.data)  # refuses what looks like a placeholder beside bytes
     return packet
 
