@@ -49,7 +49,7 @@ test-servers: $(VENV)/test.installed
 test-matrix: $(VENV)/test.installed
 	$(BIN)/python -m tests.matrix $(if $(ONLY),--only "$(ONLY)")
 
-# What needs neither root nor a Debian package, in less than a minute; the path has only the
+# What needs neither root nor a Debian package, in about a minute; the path has only the
 # environment's own programs.
 UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports \
 	security/test_patterns.py test_api_stability.py test_documentation.py test_layers.py test_types.py)
