@@ -36,13 +36,18 @@ def test_a_head_that_stops_is_given_up(server, sent):
     wait_until(lambda: connections(server) == 0)
 
 
-def test_a_head_that_comes_byte_by_byte_is_given_up(server):
-    connection = raw_request(server.port, b"")
+def send_slowly(connection, byte):
+    """Send a byte ten times in each time that a client has, until the server has given up."""
     begun = time.monotonic()
     with pytest.raises(ConnectionError):
         while time.monotonic() - begun < 20:
-            connection.sendall(b"G")
+            connection.sendall(byte)
             time.sleep(TIMEOUT / 10)
+
+
+def test_a_head_that_comes_byte_by_byte_is_given_up(server):
+    connection = raw_request(server.port, b"")
+    send_slowly(connection, b"G")
     wait_until(lambda: connections(server) == 0)
 
 
@@ -64,11 +69,7 @@ def test_a_body_that_comes_byte_by_byte_is_given_up(server):
     client = PollingClient(server.port)
     head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
     connection = raw_request(server.port, head.encode())
-    begun = time.monotonic()
-    with pytest.raises(ConnectionError):
-        while time.monotonic() - begun < 20:
-            connection.sendall(b"4")
-            time.sleep(TIMEOUT / 10)
+    send_slowly(connection, b"4")
     wait_until(lambda: connections(server) == 0)
 
 
