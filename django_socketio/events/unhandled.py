@@ -1,9 +1,11 @@
 """The log of events that no handler takes; under DEBUG it lists the handlers of the namespace."""
 
+from collections.abc import Iterable
+
 from django_socketio import events
 from django_socketio.concurrency.log_limits import Once
-from django_socketio.events.handlers import DispatchedSocket
-from django_socketio.logs import get_logger
+from django_socketio.events.handlers import DispatchedSocket, Registration
+from django_socketio.logs import get_logger, name_of
 
 logger = get_logger("django_socketio.sockets")
 
@@ -14,24 +16,30 @@ MAX_LENGTH = 100
 """Characters of a name that the log shows."""
 
 
+SHOWN_CHANNELS = 5
+"""Channels of a socket that the log shows."""
+
+
 class Unhandled:
-    """Logs each kind of unhandled event once, with the handlers of its namespace."""
+    """Logs each kind of unhandled event once, with the handlers of its namespace.
+
+    Events of one name are of two kinds: of sockets on channels, and of sockets on none.
+    """
 
     def __init__(self) -> None:
         self._kinds = Once(MAX_LOGGED)
 
     def __call__(self, socket: DispatchedSocket, name: str) -> None:
-        """Log an event, unless another of its name and namespace was logged before."""
-        kind = socket.namespace, name[:MAX_LENGTH]
-        if not self._kinds.is_new(kind):
+        """Log an event, unless another one of its kind was logged before."""
+        name, channels = name[:MAX_LENGTH], socket.subscriptions.names
+        if not self._kinds.is_new((socket.namespace, name, not channels)):
             return
         logger.warning(
-            "No handler takes the event %r of %s: it is not answered. Handlers there take %s; the "
-            "socket is on %s channels%s",
-            kind[1],
+            "No handler takes the event %r of %s from a socket on %s: it is not answered. %s%s",
+            name,
             socket.namespace,
-            ", ".join(_handled(socket.namespace)) or "no event",
-            len(socket.subscriptions.names),
+            _shown(channels),
+            _explanation(socket.namespace, name),
             ". More such events are not logged" if self._kinds.is_full else "",
         )
 
@@ -41,11 +49,34 @@ def log_for_debugging(socket: DispatchedSocket, name: str) -> None:
     logger.debug("%r: no handler takes %.100r", socket, name)
 
 
-def _handled(namespace: str) -> list[str]:
-    """Return the text of the log for each handler of a namespace: its event and its pattern."""
+def _shown(channels: tuple[str, ...]) -> str:
+    if not channels:
+        return "no channel"
+    names = ", ".join(f"{channel[:MAX_LENGTH]!r}" for channel in channels[:SHOWN_CHANNELS])
+    more = len(channels) - SHOWN_CHANNELS
+    return f"[{names}]" if more <= 0 else f"[{names}, and {more} more]"
+
+
+def _explanation(namespace: str, name: str) -> str:
+    """Return the patterns of the event's handlers or, where it has none, the handled events."""
+    event = events.on_event.get(name)
+    own = _handled(namespace, [] if event is None else [(name, event)])
+    if own:
+        return f"The patterns are {', '.join(own)}"
+    handled = _handled(namespace, events.on_event.items())
+    return f"Handlers there take {', '.join(handled) or 'no event'}"
+
+
+def _handled(namespace: str, named: Iterable[tuple[str, events.Event]]) -> list[str]:
+    """Return the event, the pattern and the function of each handler of a namespace."""
     return [
-        repr(name) if handler.pattern is None else f"{name!r} (channel={handler.pattern.pattern!r})"
-        for name, event in events.on_event.items()
+        _described(name, handler)
+        for name, event in named
         for handler in event.handlers
         if handler.namespace == namespace
     ]
+
+
+def _described(name: str, handler: Registration) -> str:
+    pattern = "" if handler.pattern is None else f", channel={handler.pattern.pattern!r}"
+    return f"{name!r}{pattern} ({name_of(handler.function)})"

@@ -65,9 +65,15 @@ def _is_matched(namespace: str, channel: str) -> bool:
     )
 
 
+class ChannelDenied(PermissionDenied):
+    """A setting refuses a channel; the log has the reason already."""
+
+    is_logged = True
+
+
 def _deny(reason: str, socket: Any, channel: str) -> None:
     logger.info(reason, socket, channel)
-    raise PermissionDenied
+    raise ChannelDenied
 
 
 def _names(allowed: Any) -> Iterable[str]:

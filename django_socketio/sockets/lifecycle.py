@@ -202,8 +202,10 @@ class SocketLifecycle:
             call = self._server.pipeline.messages[name]
             return call(self.request, self.socket, self.context, tuple(args))
         except (self._server.refusals, ChannelError) as refusal:
-            logger.info("%r: %s refused: %s", self.socket, name, refusal)
-            return {"error": refusal_text(refusal)}
+            text = refusal_text(refusal)
+            if not getattr(refusal, "is_logged", False):
+                logger.info("%r: %s refused: %s", self.socket, name, text)
+            return {"error": text}
         except WrongArguments as error:
             self._failed(error)
             return {"error": WRONG_ARGUMENTS}

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
 from django_socketio.checks import check_settings
-from django_socketio.events import on_subscribe, on_unsubscribe
+from django_socketio.events import on_event, on_subscribe, on_unsubscribe
 from django_socketio.relay.topics import channel_topic
 from django_socketio.security import permissions
 
@@ -101,7 +101,24 @@ def test_by_default_deny_only_what_a_pattern_names_is_admitted(serve, connect, a
     assert client.subscribe("public-full") == {"error": "full"}
     assert client.subscribe("room-1") == DENIED
     assert admitted == ["public-1", "public-full"]
-    assert "SOCKETIO_DEFAULT_DENY is on" in caplog.text
+    about_rooms = [r.getMessage() for r in caplog.records if "'room-1'" in r.getMessage()]
+    assert len(about_rooms) == 1
+    assert "SOCKETIO_DEFAULT_DENY is on" in about_rooms[0]
+    assert "subscribe refused: full" in caplog.text
+    assert not any(record.getMessage().endswith(": ") for record in caplog.records)
+    assert caplog.text.count("subscribe refused") == 1
+
+
+def test_a_refusal_without_a_text_is_logged_with_the_text_that_the_client_gets(
+    server, connect, caplog
+):
+    @on_event("secret")
+    def secret(request, socket, context):
+        raise PermissionDenied
+
+    caplog.set_level(logging.INFO, "django_socketio")
+    assert connect(server).ask("secret") == [DENIED]
+    assert any(text.endswith("secret refused: Permission denied") for text in caplog.messages)
 
 
 def test_by_default_deny_the_callback_admits_and_nothing_else(serve, connect):
