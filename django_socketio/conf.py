@@ -141,6 +141,10 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _is_optional_flag(value: Any) -> bool:
+    return value is None or _is_flag(value)
+
+
 def _seconds(default: float) -> Setting:
     return Setting(default, _is_positive, "a positive number of seconds")
 
@@ -194,6 +198,9 @@ SETTINGS = {
     ),
     "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
     "LOGIN_CHECK_INTERVAL": _seconds(60.0),
+    "LOGIN_REQUIRED": Setting(
+        None, _is_optional_flag, "True, False, or None (True beside LoginRequiredMiddleware)"
+    ),
     "RELAY_URL": Setting(
         None,
         _is_relay_url,

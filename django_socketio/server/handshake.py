@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from django.http import HttpRequest, HttpResponse
 
-from django_socketio.security import origins
+from django_socketio.security import login_required, origins
 from django_socketio.server import database, hijack
 from django_socketio.server.kept_request import trim
-from django_socketio.server.refusals import refuse_origin
+from django_socketio.server.refusals import refuse_anonymous, refuse_origin
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.http import (
     NOT_CACHED,
@@ -89,6 +89,8 @@ class Handshake:
     def _begin_session(self, seen: EngineRequest, request: HttpRequest) -> Answer:
         if seen.sid:
             return RequestError(ErrorCode.BAD_REQUEST, WRONG_PATH).answer()
+        if login_required.must_log_in(request):
+            return refuse_anonymous()
         return self._engine.handshake(seen, request)
 
     def _leave(

@@ -32,3 +32,13 @@ def refuse_origin(error: OriginRefused) -> Answer:
     """Log why a page must not connect; the client learns only that."""
     logger.warning("%s", error)
     return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403).answer()
+
+
+def refuse_anonymous() -> Answer:
+    """Refuse the handshake of an anonymous visitor by a sentence instead of a redirect."""
+    logger.info(
+        "A handshake of an anonymous visitor refused: SOCKETIO_LOGIN_REQUIRED is True, or not set "
+        "beside LoginRequiredMiddleware"
+    )
+    text = "Forbidden: only users who are logged in may connect; log in, then connect again"
+    return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()

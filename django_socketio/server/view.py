@@ -1,5 +1,6 @@
 """The view of ``/socket.io/``, and what other views need to accept WebSockets."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -18,8 +19,11 @@ NO_SOCKETS = (
 
 
 @csrf_exempt
+@login_not_required
 def socketio(request: HttpRequest) -> HttpResponse:
     """Answer a handshake; the rule for origins protects it, not a token.
+
+    ``security/login_required.py`` has the rule for anonymous visitors.
 
     Raises:
         DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
