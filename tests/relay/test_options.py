@@ -12,7 +12,6 @@ from django_socketio import RelayError
 from django_socketio.relay import wire
 from django_socketio.relay.redis.options import USABLE
 from django_socketio.relay.redis.script import PUBLISH
-from tests.kit.documented import blocks
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
@@ -27,6 +26,7 @@ from tests.relay.conftest import (
     publisher_works,
     relays_at,
 )
+from tests.relay.rights import documented_rights
 
 # Sites in several databases of one Redis
 
@@ -208,19 +208,11 @@ def test_a_certificate_that_is_not_known_is_told(encrypted):
 
 
 def test_every_option_is_tried():
-    by_sentinels = {"sentinel_username", "sentinel_password"}  # tests/relay/test_redis.py
+    by_sentinels = {"sentinel_username", "sentinel_password"}  # tests/relay/test_sentinel.py
     assert {*USABLE} == {*PLAIN} | {*TLS} | by_sentinels
 
 
 # Users of an ACL
-
-
-def documented_rights():
-    """Return the documented rights of a user, and those that a cluster needs besides."""
-    one, cluster = [block.split() for block in blocks("text") if "numsub" in block]
-    name, *rights = one[2:]
-    assert name == "chat"
-    return rights, cluster
 
 
 @each_server

@@ -10,7 +10,8 @@ from django_socketio.relay.redis import subscriber
 from tests.kit.programs import free_port
 from tests.kit.redis_server import program
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import A, message, publisher_works
+from tests.relay.conftest import A, make_certificate, message, publisher_works
+from tests.relay.rights import documented_rights, sentinel_rights
 
 
 def answers(client):
@@ -21,34 +22,60 @@ def answers(client):
 
 
 class Guarded:
-    """A master, its replica, and a Sentinel with a password."""
+    """A master, its replica, and a Sentinel with a password and a user.
 
-    def __init__(self, folder):
+    Args:
+        folder: for the servers' files.
+        certificate: has all of them use TLS only; its path and that of its key.
+
+    """
+
+    def __init__(self, folder, certificate=()):
         self._folder = folder
-        self.port, self._master_port, replica_port = (free_port() for _ in range(3))
-        self.master = self._start("--port", str(self._master_port))
+        self._certificate = certificate
+        self.port, self._master_port, self._replica_port = (free_port() for _ in range(3))
+        self.master = self._start(self._master_port)
         following = ["--replicaof", "127.0.0.1", str(self._master_port)]
-        self.replica = self._start("--port", str(replica_port), *following)
-        for port in (self._master_port, replica_port):
-            with redis.Redis(port=port) as client:
+        self.replica = self._start(self._replica_port, *following)
+        for client in self.clients():
+            with client:
                 wait_until(lambda client=client: answers(client))
         configuration = folder / "sentinel.conf"
         configuration.write_text(
-            f"port {self.port}\nrequirepass cret\n"
+            "requirepass cret\n"
+            f"user watcher {' '.join(sentinel_rights())}\n"
             f"sentinel monitor site 127.0.0.1 {self._master_port} 1\n"
             "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
         )
-        self._watcher = subprocess.Popen(
-            [program(), str(configuration), "--sentinel"], stdout=subprocess.DEVNULL
-        )
+        watching = [program(), str(configuration), "--sentinel", *self._listening(self.port)]
+        self._watcher = subprocess.Popen(watching, stdout=subprocess.DEVNULL)
         wait_until(self._knows_the_replica)
 
-    def _start(self, *options):
-        command = [program(), "--save", "", "--dir", str(self._folder), *options]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    def clients(self):
+        """Return clients of the master and of its replica."""
+        return [self.client(port) for port in (self._master_port, self._replica_port)]
+
+    def client(self, port, **options):
+        if self._certificate:
+            certificate, key = map(str, self._certificate)
+            options |= {"ssl_ca_certs": certificate, "ssl_certfile": certificate}
+            options |= {"ssl": True, "ssl_keyfile": key}
+        return redis.Redis(port=port, host="127.0.0.1", **options)
+
+    def _listening(self, port):
+        if not self._certificate:
+            return ["--port", str(port)]
+        certificate, key = map(str, self._certificate)
+        files = ["--tls-cert-file", certificate, "--tls-key-file", key]
+        files += ["--tls-ca-cert-file", certificate, "--tls-auth-clients", "yes"]
+        return ["--port", "0", "--tls-port", str(port), "--tls-replication", "yes", *files]
+
+    def _start(self, port, *options):
+        command = [program(), "--save", "", "--dir", str(self._folder), *self._listening(port)]
+        return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
 
     def _knows_the_replica(self):
-        with redis.Redis(port=self.port, password="cret") as client:
+        with self.client(self.port, password="cret") as client:
             try:
                 (state,) = client.sentinel_masters().values()
                 return state["num-slaves"] == 1
@@ -56,7 +83,7 @@ class Guarded:
                 return False
 
     def restart_master(self):
-        self.master = self._start("--port", str(self._master_port))
+        self.master = self._start(self._master_port)
 
     def end(self):
         for process in (self._watcher, self.replica, self.master):
@@ -97,6 +124,42 @@ def test_sentinels_lead_to_the_master_and_to_the_next_one(guarded, new_redis):
     other_inbox.wait_for("of the other site")
     assert set(other_inbox.messages) == {"of the other site"}
     assert "of the other site" not in inbox.messages
+
+
+USERS = "chat:password@127.0.0.1:{port}/site/1?sentinel_username=watcher&sentinel_password=password"
+
+
+def check_failover(guarded, new, url):
+    """Check that a user with the documented rights comes from the master to the next one."""
+    rights, _ = documented_rights()
+    for client in guarded.clients():
+        client.execute_command("ACL", "SETUSER", "chat", *rights)
+    relay, inbox = new(url=url)
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("by the first")) == 1
+    inbox.wait_for("by the first")
+    end(guarded.master)
+    wait_until(lambda: publisher_works(relay, "by the second"))
+    inbox.wait_for("by the second")
+    assert guarded.clients()[1].acl_log() == []
+
+
+def test_users_with_the_documented_rights_come_to_the_next_master(guarded, new_redis):
+    check_failover(guarded, new_redis, f"redis+sentinel://{USERS.format(port=guarded.port)}")
+    with guarded.client(guarded.port, password="cret") as sentinel:
+        assert sentinel.acl_log() == []
+
+
+@pytest.mark.needs("tls")
+def test_sentinels_and_redis_with_tls_see_the_certificate_of_the_relay(tmp_path, new_redis):
+    certificate, key = make_certificate(tmp_path)
+    guarded = Guarded(tmp_path, (certificate, key))
+    files = f"ssl_ca_certs={certificate}&ssl_certfile={certificate}&ssl_keyfile={key}"
+    try:
+        url = f"rediss+sentinel://{USERS.format(port=guarded.port)}&{files}"
+        check_failover(guarded, new_redis, url)
+    finally:
+        guarded.end()
 
 
 def publish_from_threads(relay):

@@ -33,6 +33,7 @@ from django_socketio.relay.topics import channel_topic
         ("redis+sentinel://one,two:7000/site", (("one", 26379), ("two", 7000)), 0),
         ("redis+sentinel://one/site/6", (("one", 26379),), 6),
         ("redis+sentinel://one/site?db=7", (("one", 26379),), 7),
+        ("rediss+sentinel://one/site/8?ssl_ca_certs=/ca", (("one", 26379),), 8),
         ("redis+cluster://one,two:7000,[::1]:7001,[::2]/0", None, 0),
     ],
 )
@@ -172,6 +173,7 @@ def test_what_cannot_be_used_is_refused_by_name(scheme, name):
             "cannot have the option 'socket_keepalive'",
         ),
         ("redis+sentinel://host:1", "host:port/master"),
+        ("rediss+sentinel://host:1", "rediss\\+sentinel://host:port,host:port/master"),
         ("redis+sentinel:///master", "hosts must be host:port"),
         ("redis+sentinel://one/site/x", "its path must be the number of a database"),
         ("redis+sentinel://one/site?ssl_ca_certs=/ca", "cannot have the option 'ssl_ca_certs'"),

@@ -46,14 +46,21 @@ def connect(url: RelayURL, timeout: float) -> "redis.Redis":
     options = {"max_connections": POOL_SIZE, "timeout": half, "db": url.database}
     options |= url.options | times
     pool: redis.BlockingConnectionPool
-    if url.scheme == "redis+sentinel":
-        sentinel = Sentinel(url.hosts, sentinel_kwargs=times | url.sentinel_options)
+    if url.is_sentinel:
+        sentinel = Sentinel(url.hosts, sentinel_kwargs=times | _sentinel_options(url))
+        options["ssl"] = url.has_tls
         pool = SentinelPool(url.master, sentinel, **options)  # type: ignore[no-untyped-call]
     else:
         pool = redis.BlockingConnectionPool(
             connection_class=CONNECTIONS[url.scheme], **_place(url), **options
         )
     return redis.Redis(connection_pool=pool)
+
+
+def _sentinel_options(url: RelayURL) -> dict[str, Any]:
+    """Return the options of connections to Sentinels, which have the certificates of Redis's."""
+    tls = {name: value for name, value in url.options.items() if name.startswith("ssl_")}
+    return {"ssl": url.has_tls, **tls, **url.sentinel_options}
 
 
 def _place(url: RelayURL) -> dict[str, Any]:

@@ -26,9 +26,9 @@ class Option:
     secret: bool = False
 
 
-TCP = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+cluster")
-TLS = ("rediss", "rediss+cluster")
-SENTINEL = ("redis+sentinel",)
+TLS = ("rediss", "rediss+sentinel", "rediss+cluster")
+TCP = ("redis", "redis+sentinel", "redis+cluster", *TLS)
+SENTINEL = ("redis+sentinel", "rediss+sentinel")
 
 
 def _number(least: int) -> Callable[[str], int]:

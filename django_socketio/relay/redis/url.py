@@ -5,17 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from django_socketio.relay.redis.options import is_known, option
+from django_socketio.relay.redis.options import SENTINEL, TLS, is_known, option
 
-PORTS = {"redis+sentinel": 26379}
-"""Default ports of schemes, where they are not Redis's own."""
-
-REDIS_PORT = 6379
+REDIS_PORT, SENTINEL_PORT = 6379, 26379
 
 NODES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 """Schemes of clusters, and those of their nodes."""
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", *NODES)
+SCHEMES = ("redis", "rediss", "unix", *SENTINEL, *NODES)
 
 Host = tuple[str, int]
 
@@ -60,6 +57,16 @@ class RelayURL:
         }
         place = _path_of(parts, database)
         return cls(parts.scheme, _hosts(parts), **place, options=options, sentinel_options=sentinel)
+
+    @property
+    def has_tls(self) -> bool:
+        """True where every connection uses TLS, those to Sentinels as well."""
+        return self.scheme in TLS
+
+    @property
+    def is_sentinel(self) -> bool:
+        """True where Sentinels name the address of Redis."""
+        return self.scheme in SENTINEL
 
     @property
     def is_cluster(self) -> bool:
@@ -128,10 +135,10 @@ def _path_of(parts: SplitResult, database: int | None) -> dict[str, Any]:
         return {"path": path, "database": database or 0}
     names = path.removeprefix("/").removesuffix("/")
     master = ""
-    if parts.scheme == "redis+sentinel":
+    if parts.scheme in SENTINEL:
         master, _, names = names.partition("/")
         if not master:
-            raise ValueError("it must be redis+sentinel://host:port,host:port/master/database")
+            raise ValueError(f"it must be {parts.scheme}://host:port,host:port/master/database")
     return {"master": master, "database": _database(parts.scheme, names, database)}
 
 
@@ -162,7 +169,7 @@ def _hosts(parts: SplitResult) -> tuple[Host, ...]:
                 "it must name one host; redis+sentinel:// and redis+cluster:// take several"
             )
         return (_host(given or "localhost", REDIS_PORT),)
-    port = PORTS.get(parts.scheme, REDIS_PORT)
+    port = SENTINEL_PORT if parts.scheme in SENTINEL else REDIS_PORT
     return tuple(_host(host, port) for host in given.split(","))
 
 
