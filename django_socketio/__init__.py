@@ -2,9 +2,9 @@
 
 The functions and the errors that projects use, and the types for annotations::
 
-    from django_socketio import broadcast_channel
+    from django_socketio import emit
 
-    broadcast_channel({"text": "Hello"}, "room-1")
+    emit("message", {"text": "Hello"}, channel="room-1")
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ from django_socketio.exceptions import (
     ChannelError,
     EventError,
     MessageTooBig,
+    NoRelay,
     NoSocket,
     ProtocolError,
     RateExceeded,
@@ -30,9 +31,11 @@ __version__ = "1.0.0"
 __all__ = [
     "CallTimeout",
     "ChannelError",
+    "Emitted",
     "EventError",
     "Handler",
     "MessageTooBig",
+    "NoRelay",
     "NoSocket",
     "ProtocolError",
     "PublicSession",
@@ -46,6 +49,7 @@ __all__ = [
     "WrongArguments",
     "broadcast",
     "broadcast_channel",
+    "emit",
     "in_thread",
     "relay_status",
     "send",
@@ -55,18 +59,22 @@ if TYPE_CHECKING:
     from django_socketio.channels.publish import broadcast, broadcast_channel, send
     from django_socketio.concurrency.threads import in_thread
     from django_socketio.events.interfaces import Handler, PublicSession, Socket
+    from django_socketio.publishing.emitting import emit
+    from django_socketio.publishing.results import Emitted
     from django_socketio.relay.base import RelayStatus
     from django_socketio.server.relays import relay_status
 else:
     # Imported at the first use, so that reading the version or catching NoSocket imports neither
     # gevent nor asyncio, which gevent has to patch first.
     _MODULES = {
+        "Emitted": "publishing.results",
         "Handler": "events.interfaces",
         "PublicSession": "events.interfaces",
         "RelayStatus": "relay.base",
         "Socket": "events.interfaces",
         "broadcast": "channels.publish",
         "broadcast_channel": "channels.publish",
+        "emit": "publishing.emitting",
         "in_thread": "concurrency.threads",
         "relay_status": "server.relays",
         "send": "channels.publish",

@@ -12,6 +12,7 @@ SocketIOError
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
 ├── ThreadError                  a function of ``in_thread`` used a resource of the event loop
 └── RelayError                   the relay did not accept a message
+    ├── NoRelay                  this process has no server and no relay
     └── RelayGap                 messages of a channel were lost between processes
 """
 
@@ -73,6 +74,14 @@ class RelayError(SocketIOError):
 
     In a Redis Cluster, one node may have accepted a message for several channels before another
     node refused it; the text of the error then says so.
+    """
+
+
+class NoRelay(RelayError):
+    """No message can leave this process: it runs no server, and ``SOCKETIO_RELAY_URL`` is not set.
+
+    ``emit`` raises this error. ``send``, ``broadcast`` and ``broadcast_channel`` raise ``NoSocket``
+    instead, as in 0.3.
     """
 
 

@@ -22,6 +22,7 @@ ROOMS = [
     ["sockets"],
     ["conf"],
     ["security"],
+    ["publishing"],
     ["server"],
     ["__init__", "apps", "checks", "gunicorn", "management", "templatetags", "urls"],
 ]

@@ -23,7 +23,7 @@ from django.http import HttpRequest
 
 import django_socketio
 from django_socketio import Handler, PublicSession, Socket, SocketIOError
-from django_socketio import broadcast, broadcast_channel, in_thread, relay_status, send
+from django_socketio import broadcast, broadcast_channel, emit, in_thread, relay_status, send
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_finish
 from django_socketio.events import on_message, on_subscribe, on_unsubscribe
 from django_socketio.sockets.socket import Socket as InternalSocket
@@ -90,6 +90,8 @@ reveal_type(on_finish(namespace="/admin")(logged(fail)))  # Handler
 reveal_type(broadcast("hello"))  # int
 reveal_type(broadcast_channel({"text": "hello"}, "room-1", event="said"))  # int
 reveal_type(send("id", b"", namespace="/admin"))  # int
+reveal_type(emit("saved", {"id": 1}, b"", channel=["a", "b"], on_commit=True))  # Emitted
+reveal_type(emit("notice", group="editors", user=[1, "2"], session_id="x").received)  # int | None
 reveal_type(in_thread(half, 3))  # float
 reveal_type(relay_status())  # RelayStatus
 reveal_type(relay_status()["deaf_since"])  # float | None
@@ -106,6 +108,8 @@ from django_socketio import brodcast  # error: attr-defined
 from django_socketio.events import on_mesage  # error: attr-defined
 django_socketio.brodcast_channel("hello", "room-1")  # error: attr-defined
 broadcast_channel("hello")  # error: call-arg
+emit("saved", chanel="room-1")  # error: call-arg
+emit("saved", channel=7)  # error: arg-type
 on_message(channel=7)  # error: call-overload
 on_event(7)  # error: arg-type
 

@@ -7,7 +7,7 @@ from django_socketio.channels.current import current
 from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
-from django_socketio.exceptions import NoSocket
+from django_socketio.exceptions import NoRelay, NoSocket
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
@@ -78,14 +78,14 @@ def publish(envelope: Envelope) -> int:
     """Publish an envelope as this process does; return how many received it.
 
     Raises:
-        NoSocket: nothing can leave this process.
+        NoRelay: nothing can leave this process.
         RelayError: the relay did not take it.
 
     """
     server = current()
     publish = _WithoutServer.publish if server is None else server.publish
     if publish is None:
-        raise NoSocket("Django is not set up in this process (django.setup())")
+        raise NoRelay("Django is not set up in this process: call django.setup() first")
     if running and (call := running.get(get_ident())) is not None:
         return in_loop(call.loop, publish, envelope)
     return publish(envelope)
@@ -93,7 +93,10 @@ def publish(envelope: Envelope) -> int:
 
 def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:
     check_event_name(event)
-    received = publish(Envelope(topics, namespace, event, (message,)))
+    try:
+        received = publish(Envelope(topics, namespace, event, (message,)))
+    except NoRelay as error:
+        raise NoSocket(str(error)) from None
     if not received:
         raise NoSocket(missing)
     return received

@@ -1,10 +1,12 @@
 """The interface of relays: a relay takes envelopes in one process and delivers them in many."""
 
 from abc import ABC, abstractmethod
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import Topic
+
+Unit = Literal["sockets", "processes"]
 
 
 class RelayStatus(TypedDict):
@@ -21,7 +23,14 @@ class RelayStatus(TypedDict):
 
 
 class Relay(ABC):
-    """Carries envelopes to every process that subscribed to one of their topics."""
+    """Carries envelopes to every process that subscribed to one of their topics.
+
+    Attributes:
+        unit: what ``publish`` counts, "sockets" or "processes".
+
+    """
+
+    unit: Unit = "processes"
 
     @abstractmethod
     def publish(self, envelope: Envelope) -> int:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Relay
+from django_socketio.relay.base import Relay, Unit
 from django_socketio.relay.envelope import (
     Deliver,
     Delivery,
@@ -32,6 +32,8 @@ class MemoryRelay(Relay):
         retentions: which topics have a log, and what it keeps.
 
     """
+
+    unit: Unit = "sockets"
 
     def __init__(
         self, default: Default | None = None, retentions: Retentions = NOTHING_KEPT

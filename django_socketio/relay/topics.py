@@ -18,6 +18,15 @@ class TopicKind(StrEnum):
     EVERYONE = "everyone"
     """All sockets of a namespace; has no ``name``."""
 
+    USER = "user"
+    """All sockets of a user; ``name`` is the user's primary key as a text."""
+
+    SESSION = "session"
+    """All sockets of a Django session; ``name`` is a keyed hash of its key, which is a secret."""
+
+    GROUP = "group"
+    """All sockets of the users in a group; ``name`` is the group's primary key as a text."""
+
     CONTROL = "control"
     """The server processes themselves, not their sockets."""
 
@@ -47,6 +56,9 @@ _POLICIES = {
     TopicKind.CHANNEL: Policy(tells_losses=True),
     TopicKind.SOCKET: Policy(has_past=False),  # the id is new when its socket subscribes
     TopicKind.EVERYONE: Policy(),
+    TopicKind.USER: Policy(),
+    TopicKind.SESSION: Policy(),
+    TopicKind.GROUP: Policy(),
     TopicKind.CONTROL: Policy(),
     TopicKind.HEALTH: Policy(),  # with a log, so that the check shows that Redis can write
 }

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models.signals import post_delete, post_save
 
 from django_socketio.channels import publish as broadcasts
-from django_socketio.exceptions import NoSocket, RelayError
+from django_socketio.exceptions import NoRelay, RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.topics import Topic, TopicKind
@@ -109,7 +109,7 @@ def _after_commit(call: Callable[[], None], using: str) -> None:
 def _publish(envelope: Envelope) -> None:
     try:
         broadcasts.publish(envelope)
-    except NoSocket:
+    except NoRelay:
         logger.debug("No server process learns of this: %s", envelope.name)
     except RelayError as error:
         # The view that logs a user out must not fail; the next check of the sessions finds out.

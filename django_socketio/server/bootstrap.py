@@ -17,6 +17,7 @@ from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
 from django_socketio.events.pipeline import Layers, Pipeline
 from django_socketio.events.unhandled import Unhandled, log_for_debugging
+from django_socketio.publishing.deferring import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.security import permissions
 from django_socketio.security.login_registry import LoginRegistry
@@ -58,7 +59,7 @@ def build_server(
         limits=limits,
         timers=deadlines,
         executor=executor,
-        encoder=Encoder(relays.encode_default),
+        encoder=Encoder(encode_default),
         pipeline=_pipeline(logins, RepeatedErrors(deadlines)),
         refusals=PermissionDenied,
         connect=_connecting(logins, throttle),

@@ -8,20 +8,17 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.serializers.json import DjangoJSONEncoder
 
 from django_socketio import conf
 from django_socketio.channels.current import current
-from django_socketio.exceptions import NoSocket
+from django_socketio.exceptions import NoRelay
+from django_socketio.publishing.deferring import encode_default
 from django_socketio.relay.base import Relay, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
 NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
-
-encode_default = DjangoJSONEncoder().default
-"""Turns values into ones that JSON knows, as Django does."""
 
 
 def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -> Relay:
@@ -46,7 +43,7 @@ def publish(envelope: Envelope) -> int:
     """Publish from a process that holds no sockets.
 
     Raises:
-        NoSocket: no relay is set, so no message leaves this process.
+        NoRelay: no relay is set, so no message leaves this process.
         RelayError: the relay did not take it.
         ImproperlyConfigured: redis-py is missing.
 
@@ -58,12 +55,12 @@ def for_publisher() -> Relay:
     """Return the relay of a process that holds no sockets; a forked process gets one of its own.
 
     Raises:
-        NoSocket: no relay is set, so no message leaves this process.
+        NoRelay: no relay is set, so no message leaves this process.
         ImproperlyConfigured: redis-py is missing.
 
     """
     if conf.get("RELAY_URL") is None:
-        raise NoSocket(
+        raise NoRelay(
             "This process holds no sockets. Messages from here reach the sockets of other "
             "processes once SOCKETIO_RELAY_URL is set"
         )

@@ -1,0 +1,1 @@
+"""Pushing to sockets from anywhere: ``emit``, its audiences and its result."""

@@ -1,0 +1,117 @@
+"""The audiences that ``emit`` takes: channels, users, sessions and the like become topics."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+from django.utils.functional import LazyObject, Promise, empty
+
+from django_socketio.channels.names import check_channel
+from django_socketio.publishing import keys
+from django_socketio.relay.topics import (
+    Topic,
+    TopicKind,
+    channel_topic,
+    everyone_topic,
+    socket_topic,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+    from django.contrib.sessions.backends.base import SessionBase
+    from django.contrib.sessions.base_session import AbstractBaseSession
+    from django.db.models import Model
+
+Key: TypeAlias = int | str | UUID
+Names: TypeAlias = str | Iterable[str]
+Users: TypeAlias = "AbstractBaseUser | AnonymousUser | Key | Iterable[AbstractBaseUser | Key]"
+Sessions: TypeAlias = (
+    "SessionBase | AbstractBaseSession | str | Iterable[SessionBase | AbstractBaseSession | str]"
+)
+Groups: TypeAlias = "Model | Key | Iterable[Model | Key]"
+
+
+class _Omitted:
+    """The type of an audience that is not given."""
+
+    def __repr__(self) -> str:
+        return "<omitted>"
+
+
+OMITTED: Any = _Omitted()
+"""The default of each audience. None is no default: a missing user must not mean everybody."""
+
+
+def topics(namespace: str, given: Mapping[str, Any]) -> tuple[Topic, ...]:
+    """Return the topics of all audiences, each once; without any, that of all sockets.
+
+    Args:
+        namespace: the Socket.IO namespace of the sockets.
+        given: the values of ``channel``, ``user``, ``session``, ``group`` and ``session_id``.
+
+    Raises:
+        ChannelError: the name of a channel is not allowed.
+        TypeError, ValueError: a value is no such audience.
+
+    """
+    named = {name: value for name, value in given.items() if value is not OMITTED}
+    if not named:
+        return (everyone_topic(namespace),)
+    found: dict[Topic, None] = {}
+    for name, value in named.items():
+        found.update(dict.fromkeys(_TOPICS[name](namespace, _values(name, value))))
+    return tuple(found)
+
+
+def _values(name: str, value: Any) -> Iterable[Any]:
+    """Return the values of an audience: one, or those of an iterable."""
+    value = _unwrapped(value)
+    if isinstance(value, (str, Promise)) or not isinstance(value, Iterable):
+        return (value,)
+    if isinstance(value, (bytes, bytearray, Mapping)):
+        raise TypeError(
+            f"emit({name}=…) takes a value or a list of values, not {type(value).__name__}"
+        )
+    return map(_unwrapped, keys.of_query(name, value))
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the object in a lazy one, which seems to be iterable whatever it holds."""
+    if isinstance(value, LazyObject):
+        if value._wrapped is empty:
+            value._setup()
+        return value._wrapped
+    return value
+
+
+def _channels(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    return (channel_topic(namespace, check_channel(value)) for value in values)
+
+
+def _sockets(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise TypeError(f"emit(session_id={value!r:.100}): expected a socket's session_id")
+        yield socket_topic(namespace, value)
+
+
+def _users(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    return (Topic(TopicKind.USER, namespace, keys.of_user(value)) for value in values)
+
+
+def _sessions(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    return (Topic(TopicKind.SESSION, namespace, keys.of_session(value)) for value in values)
+
+
+def _groups(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    return (Topic(TopicKind.GROUP, namespace, key) for key in keys.of_groups(values))
+
+
+_TOPICS: dict[str, Callable[[str, Iterable[Any]], Iterator[Topic]]] = {
+    "channel": _channels,
+    "user": _users,
+    "session": _sessions,
+    "group": _groups,
+    "session_id": _sockets,
+}

@@ -1,0 +1,64 @@
+"""``emit``: one function that sends an event to sockets, from any process of the site."""
+
+from functools import partial
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from django_socketio.channels.current import current
+from django_socketio.channels.publish import publish
+from django_socketio.protocol.socketio.names import check_event_name, check_namespace
+from django_socketio.publishing import audiences
+from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
+from django_socketio.publishing.deferring import publish_later, snapshot
+from django_socketio.publishing.results import Emitted
+from django_socketio.relay.envelope import Envelope
+
+
+def emit(
+    event: str,
+    *args: Any,
+    channel: Names = OMITTED,
+    user: Users = OMITTED,
+    session: Sessions = OMITTED,
+    group: Groups = OMITTED,
+    session_id: Names = OMITTED,
+    namespace: str = "/",
+    on_commit: bool | str = False,
+) -> Emitted:
+    """Send an event to the sockets of all audiences together, one copy each, in all processes.
+
+    Each audience is a value or an iterable of values: names of channels, users, Django sessions,
+    groups (objects or keys; a string is the name of a group), ids of sockets. Without an audience,
+    all sockets of the namespace receive the event. An audience without sockets is no error.
+
+    ``on_commit=True`` sends the event after the commit of the open transaction, a string after that
+    of another database. A failure of the relay is then logged and counted, not raised.
+
+    Raises:
+        RelayError: the relay did not take the event; ``NoRelay`` if this process has none.
+        ChannelError, EventError: a name is not allowed.
+        TypeError, ValueError: an audience or an argument cannot be used.
+
+    """
+    check_event_name(event)
+    given = {"channel": channel, "user": user, "session": session, "group": group}
+    given["session_id"] = session_id
+    topics = audiences.topics(check_namespace(namespace), given)
+    return _emit(Envelope(topics, namespace, event, args), on_commit)
+
+
+def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:
+    server = current()
+    emitted = Emitted("processes" if server is None else server.relay.unit)
+    if on_commit is False:
+        _publish(envelope, emitted)
+        return emitted
+    using = DEFAULT_DB_ALIAS if on_commit is True else on_commit
+    send = partial(_publish, snapshot(envelope), emitted)
+    transaction.on_commit(partial(publish_later, send, envelope), using=using, robust=True)
+    return emitted
+
+
+def _publish(envelope: Envelope, emitted: Emitted) -> None:
+    emitted.received = publish(envelope) if envelope.topics else 0

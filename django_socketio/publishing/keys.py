@@ -1,0 +1,119 @@
+"""The keys of users, Django sessions and groups, as the names of topics have them."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.db.models.query import ModelIterable
+
+from django_socketio.security import sessions
+from django_socketio.security.memberships import group_model
+
+
+def of_user(user: Any) -> str:
+    """Return the primary key of a user as a text.
+
+    Raises:
+        TypeError, ValueError: the value is no user that was saved, and no primary key of a user.
+
+    """
+    if getattr(user, "is_anonymous", False):
+        raise ValueError(
+            "emit(user=AnonymousUser): an anonymous user has no sockets of its own; "
+            "a visitor's sockets are those of its session (session=request.session)"
+        )
+    return _of("user", get_user_model(), user)
+
+
+def of_groups(groups: Iterable[Any]) -> list[str]:
+    """Return the primary keys of groups as texts; a string is the name of a group.
+
+    Raises:
+        TypeError, ValueError: a value is no group that was saved, no primary key and no name of a
+            group, or the users of the site have no groups.
+
+    """
+    model, given = group_model(), list(groups)
+    if model is None:
+        raise ValueError(f"emit(group=…): {get_user_model().__name__} has no field 'groups'")
+    has_names = any(field.name == "name" for field in model._meta.fields)
+    names = {one for one in given if has_names and isinstance(one, str)}
+    return [*_named(model, names), *(_of("group", model, one) for one in given if one not in names)]
+
+
+def _named(model: type[Model], names: set[str]) -> list[str]:
+    if not names:
+        return []
+    found = dict(model._default_manager.filter(name__in=names).values_list("name", "pk"))
+    if missing := sorted(names - found.keys()):
+        raise ValueError(f"emit(group={missing[0]!r}): no group has this name")
+    return [str(pk) for pk in found.values()]
+
+
+def of_session(session: Any) -> str:
+    """Return the hash of a Django session's key: the key itself is a secret.
+
+    Raises:
+        TypeError, ValueError: the value is no Django session that was saved, and no key of one.
+
+    """
+    if sessions.are_in_cookies():
+        raise ValueError(
+            "emit(session=…): sessions in cookies (SESSION_ENGINE) have no key; use user="
+        )
+    key = getattr(session, "session_key", session)  # of request.session, or of a row
+    if key is None and session is not None:
+        raise ValueError("emit(session=…): a session has no key before it is saved")
+    if not isinstance(key, str) or not key:
+        raise TypeError(f"emit(session=…) takes a session or its key, not {type(session).__name__}")
+    return sessions.digest(key)
+
+
+def of_query(argument: str, values: Iterable[Any]) -> Iterable[Any]:
+    """Have a queryset of users or groups that has not been evaluated read primary keys only.
+
+    Raises:
+        TypeError: its objects are of another model.
+
+    """
+    model = {"user": get_user_model, "group": group_model}.get(argument, lambda: None)()
+    if model is None or not isinstance(values, QuerySet) or values._result_cache is not None:
+        return values
+    if not issubclass(values._iterable_class, ModelIterable):
+        return values
+    if not issubclass(values.model, model._meta.concrete_model or model):
+        raise TypeError(f"{_expected(argument, model)}, not a queryset of {values.model.__name__}")
+    return values.values_list("pk", flat=True)
+
+
+def _of(argument: str, model: type[Model], value: Any) -> str:
+    """Return the primary key of an object, given the object or its key."""
+    if not isinstance(value, Model):
+        return _of_key(argument, model, value)
+    if not isinstance(value, model._meta.concrete_model or model):
+        raise TypeError(f"{_expected(argument, model)}, not {value!r:.100}")
+    if value.pk is None:
+        raise ValueError(f"emit({argument}=…): {value!r:.100} was not saved, or is deleted")
+    return str(model._meta.pk.value_to_string(value))
+
+
+def _of_key(argument: str, model: type[Model], key: Any) -> str:
+    expected = f"{_expected(argument, model)}, not {key!r:.100}"
+    if key is None or key == "" or isinstance(key, (bool, bytes)):
+        raise TypeError(expected)
+    try:
+        value = model._meta.pk.to_python(key)
+    except (ValidationError, TypeError, ValueError):
+        raise ValueError(expected) from None
+    # int() takes floats, UUIDs and "1_0" as well.
+    if str(value) != str(key) and not (isinstance(value, UUID) and isinstance(key, str)):
+        raise ValueError(expected)
+    return str(value)
+
+
+def _expected(argument: str, model: type[Model]) -> str:
+    kind = type(model._meta.pk).__name__
+    return f"emit({argument}=…) takes a {model.__name__} or its primary key ({kind})"

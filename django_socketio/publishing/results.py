@@ -1,0 +1,40 @@
+"""The result of ``emit``."""
+
+from django_socketio.relay.base import Unit
+from django_socketio.relay.envelope import StreamPosition
+
+
+class Emitted:
+    """The result of ``emit``: true once the relay has accepted the message.
+
+    Args:
+        unit: what ``received`` counts: "sockets", or "processes" where a relay carries messages.
+
+    Attributes:
+        received: how many sockets or server processes received the message; 0 if nobody is
+            connected. None while the message waits for the commit of its transaction, and after
+            the relay has failed then. A process counts once for each of several audiences.
+        position: the place of the message in the log of its audience; None for a message to
+            several audiences, to an audience without sockets, or where no log is kept.
+
+    """
+
+    __slots__ = ("position", "received", "unit")
+
+    def __init__(
+        self,
+        unit: Unit,
+        received: int | None = None,
+        position: StreamPosition | None = None,
+    ) -> None:
+        self.unit = unit
+        self.received = received
+        self.position = position
+
+    def __bool__(self) -> bool:
+        return self.received is not None
+
+    def __repr__(self) -> str:
+        if self.received is None:
+            return "<Emitted: not accepted yet>"
+        return f"<Emitted: received by {self.received} {self.unit}>"
