@@ -9,7 +9,6 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import LogRange
-from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.programs import python
@@ -411,15 +410,6 @@ def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):
     done = python(site, "-c", "import django; django.setup(); " + PUSH.format("from a script"))
     assert done.stdout.strip() == "2"
     assert received(clients) == ["from a script"] * 2
-
-
-def test_a_redis_that_is_no_cluster_is_told(tmp_path, redis_server):
-    redis_server.client.config_set("port", str(free_ports(1)[0]))
-    port = redis_server.client.config_get("port")["port"]
-    relay = RedisRelay(Options(f"redis+cluster://127.0.0.1:{port}", timeout=0.4))
-    with pytest.raises(RelayError, match="cluster support disabled"):
-        relay.publish(message("m"))
-    relay.close()
 
 
 @pytest.mark.needs("tls")

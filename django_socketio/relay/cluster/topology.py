@@ -11,6 +11,7 @@ from redis.exceptions import ClusterDownError, RedisError
 
 from django_socketio.relay.redis.client import connect, descriptors
 from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.server_kind import CLUSTER
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.topics import Topic
 
@@ -87,7 +88,7 @@ class Topology:
     def client(self, node: Node) -> "redis.Redis":
         """Return the client of a node; it connects on first use."""
         if node not in self._clients:
-            self._clients[node] = connect(self._url.of_node(*node), self._timeout)
+            self._clients[node] = connect(self._url.of_node(*node), self._timeout, CLUSTER)
         return self._clients[node]
 
     def refresh(self, first: Node | None = None, until: float = float("inf")) -> None:

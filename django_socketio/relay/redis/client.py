@@ -7,6 +7,8 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from django_socketio.relay.redis import server_kind
+from django_socketio.relay.redis.server_kind import SENTINEL, SINGLE
 from django_socketio.relay.redis.url import RelayURL
 
 POOL_SIZE = 10
@@ -34,17 +36,18 @@ class SentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
     """Connections to the master: threads wait for a free one, where redis-py's pool would fail."""
 
 
-def connect(url: RelayURL, timeout: float) -> "redis.Redis":
+def connect(url: RelayURL, timeout: float, mode: str = SINGLE) -> "redis.Redis":
     """Return a client; it connects on first use.
 
     Args:
         timeout: seconds for connecting and for the answer, together.
+        mode: of the server (``server_kind``); connections to a server of another mode fail.
 
     """
     half = timeout / 2
     times = {"socket_connect_timeout": half, "socket_timeout": half, "protocol": 2, "retry": None}
     options = {"max_connections": POOL_SIZE, "timeout": half, "db": url.database}
-    options |= url.options | times
+    options |= url.options | times | {"redis_connect_func": server_kind.expect(mode)}
     pool: redis.BlockingConnectionPool
     if url.is_sentinel:
         sentinel = Sentinel(url.hosts, sentinel_kwargs=times | _sentinel_options(url))
@@ -60,7 +63,8 @@ def connect(url: RelayURL, timeout: float) -> "redis.Redis":
 def _sentinel_options(url: RelayURL) -> dict[str, Any]:
     """Return the options of connections to Sentinels, which have the certificates of Redis's."""
     tls = {name: value for name, value in url.options.items() if name.startswith("ssl_")}
-    return {"ssl": url.has_tls, **tls, **url.sentinel_options}
+    check = server_kind.expect(SENTINEL)
+    return {"ssl": url.has_tls, **tls, **url.sentinel_options, "redis_connect_func": check}
 
 
 def _place(url: RelayURL) -> dict[str, Any]:
@@ -78,7 +82,8 @@ def listening_connection(client: "redis.Redis") -> ConnectionInterface:
     without the subscriptions.
     """
     pool = client.connection_pool
-    options = {**pool.connection_kwargs, "health_check_interval": 0, "redis_connect_func": _Once()}
+    once = _Once(pool.connection_kwargs["redis_connect_func"])
+    options = {**pool.connection_kwargs, "health_check_interval": 0, "redis_connect_func": once}
     connection: ConnectionInterface = pool.connection_class(**options)
     return connection
 
@@ -86,14 +91,15 @@ def listening_connection(client: "redis.Redis") -> ConnectionInterface:
 class _Once:
     """Logs a connection in when it connects for the first time, and refuses any other time."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_in: server_kind.Login) -> None:
+        self._log_in = log_in
         self._has_connected = False
 
     def __call__(self, connection: ConnectionInterface) -> None:
         if self._has_connected:
             raise redis.ConnectionError("the connection to Redis was closed")
         self._has_connected = True
-        connection.on_connect()
+        self._log_in(connection)
 
 
 def descriptors(client: "redis.Redis", *others: Any) -> list[int]:
