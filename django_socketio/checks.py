@@ -1,6 +1,6 @@
 """System checks: ``manage.py check`` reports settings and patterns that are wrong or unsafe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,7 +14,7 @@ from django_socketio.logs import name_of
 from django_socketio.protocol.http.origin import NULL, parse_pattern
 from django_socketio.security import permissions
 from django_socketio.security.patterns import name_that_takes_long
-from django_socketio.server import relays
+from django_socketio.server import handler_contexts, relays
 
 
 def check_settings(
@@ -22,7 +22,7 @@ def check_settings(
 ) -> list[CheckMessage]:
     """Return errors and warnings about the settings.
 
-    ``django_socketio.E001``: a value cannot be used. ``…E002``: a dotted path cannot be imported.
+    ``django_socketio.E001``: a value cannot be used. ``…E002``: a dotted path leads nowhere.
     ``…E003``: redis-py is not installed. ``…W001``: a name is unknown. ``…W002``: pages of unknown
     authors can connect.
     """
@@ -59,13 +59,22 @@ def check_patterns(
     ]
 
 
+_PATHS: dict[str, Callable[[], object]] = {
+    "ALLOWED_CHANNELS": permissions.callback,
+    "HANDLER_CONTEXT": handler_contexts.from_settings,
+}
+"""The settings whose values are dotted paths, with functions that import them."""
+
+
 def _bad_paths() -> list[CheckMessage]:
-    try:
-        if conf.SETTINGS["ALLOWED_CHANNELS"].valid(conf.raw("ALLOWED_CHANNELS")):
-            permissions.callback()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="django_socketio.E002")]
-    return []
+    found: list[CheckMessage] = []
+    for name, read in _PATHS.items():
+        try:
+            if conf.SETTINGS[name].valid(conf.raw(name)):
+                read()
+        except ImproperlyConfigured as error:
+            found.append(Error(str(error), id="django_socketio.E002"))
+    return found
 
 
 _OPEN_DOORS = {

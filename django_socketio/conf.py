@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from django_socketio.protocol.http.origin import fault as origin_fault
 from django_socketio.relay.redis.url import SCHEMES, RelayURL
@@ -137,6 +138,17 @@ def _is_path(value: Any) -> bool:
     return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and not _faults_of_paths(value)
+
+
+def _faults_of_paths(value: Any) -> list[str]:
+    paths = value if isinstance(value, (list, tuple)) else ()
+    return [
+        f"{path!r} is not a dotted path" for path in paths if path is None or not _is_path(path)
+    ]
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -197,6 +209,12 @@ SETTINGS = {
         'the dotted path of a function such as "chat.channels.allowed", or None (no function)',
     ),
     "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
+    "HANDLER_CONTEXT": Setting(
+        (),
+        _is_paths,
+        'a list of dotted paths of context managers such as ["chat.contexts.tenant"]',
+        _faults_of_paths,
+    ),
     "LOGIN_CHECK_INTERVAL": _seconds(60.0),
     "LOGIN_REQUIRED": Setting(
         None, _is_optional_flag, "True, False, or None (True beside LoginRequiredMiddleware)"
@@ -259,6 +277,24 @@ def get(name: str) -> Any:
         del value  # error reports show the variables of frames; this one may hold a password
         raise error
     return value
+
+
+def import_callable(name: str, path: str, expected: str) -> Callable[..., Any]:
+    """Return the object at a dotted path, which is in the value of ``SOCKETIO_<name>``.
+
+    Raises:
+        ImproperlyConfigured: the path leads nowhere, or to an object that cannot be called.
+
+    """
+    expectation = f"{PREFIX}{name} must be {expected}, not {path!r}"
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"{expectation}, which cannot be imported: {error}") from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"{expectation}, which is {found!r}")
+    result: Callable[..., Any] = found
+    return result
 
 
 def is_set(name: str) -> bool:

@@ -85,6 +85,10 @@ class Handlers:
         """Remove all registrations of a function."""
         self.registrations = tuple(r for r in self.registrations if r.function is not function)
 
+    def compose_again(self) -> None:
+        """Have pipelines compose the calls of the handlers again: a layer has changed."""
+        self.registrations = tuple([*self.registrations])
+
     def clear(self) -> None:
         """Remove all handlers."""
         self.registrations = ()

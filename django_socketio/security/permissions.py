@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.utils.module_loading import import_string
+from django.core.exceptions import PermissionDenied
 
 from django_socketio import conf
 from django_socketio.events import Event, on_subscribe
@@ -31,25 +30,35 @@ class ChannelPermissions:
             refused.
         default_deny: whether a channel is refused unless ``allowed`` returns it or, where
             ``allowed`` is None, the pattern of an ``on_subscribe`` handler matches it.
+        around: returns a call for the one that calls ``allowed``.
 
     """
 
-    def __init__(self, allowed: AllowedChannels | None, default_deny: bool) -> None:
+    def __init__(
+        self,
+        allowed: AllowedChannels | None,
+        default_deny: bool,
+        around: Callable[[Call], Call],
+    ) -> None:
         self._allowed = allowed
         self._default_deny = default_deny
+        self._around = around
 
     def layer(self, call: Call, event: Event) -> Call:
         """Check the permission before the handlers of ``on_subscribe`` (an event layer)."""
         if event is not on_subscribe or (self._allowed is None and not self._default_deny):
             return call
 
+        check = self._check if self._allowed is None else self._around(self._check)
+
         def check_permission(request: Any, socket: Any, context: Any, args: Any) -> Any:
-            self._check(request, socket, args[0])
+            check(request, socket, context, args)
             return call(request, socket, context, args)
 
         return check_permission
 
-    def _check(self, request: Any, socket: Any, channel: str) -> None:
+    def _check(self, request: Any, socket: Any, context: Any, args: Any) -> None:
+        channel = args[0]
         if self._allowed is not None:
             if channel not in _names(self._allowed(request, [channel])):
                 _deny(NOT_LISTED, socket, channel)
@@ -85,7 +94,7 @@ def _names(allowed: Any) -> Iterable[str]:
     return allowed
 
 
-_EXPECTED = "SOCKETIO_ALLOWED_CHANNELS must be the dotted path of a function (request, channels)"
+EXPECTED = "the dotted path of a function (request, channels)"
 
 
 def callback() -> AllowedChannels | None:
@@ -96,20 +105,14 @@ def callback() -> AllowedChannels | None:
 
     """
     path = conf.get("ALLOWED_CHANNELS")
-    if path is None:
-        return None
-    try:
-        found = import_string(path)
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f"{_EXPECTED}, not {path!r}, which cannot be imported: {error}"
-        ) from error
-    if not callable(found):
-        raise ImproperlyConfigured(f"{_EXPECTED}, not {path!r}, which is {found!r}")
-    allowed: AllowedChannels = found
-    return allowed
+    return None if path is None else conf.import_callable("ALLOWED_CHANNELS", path, EXPECTED)
 
 
-def from_settings() -> ChannelPermissions:
-    """Return the permissions that the settings describe."""
-    return ChannelPermissions(callback(), conf.get("DEFAULT_DENY"))
+def from_settings(around: Callable[[Call], Call]) -> ChannelPermissions:
+    """Return the permissions that the settings describe.
+
+    Args:
+        around: sets up what the function of the settings needs, as for a handler.
+
+    """
+    return ChannelPermissions(callback(), conf.get("DEFAULT_DENY"), around)

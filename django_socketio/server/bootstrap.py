@@ -15,6 +15,7 @@ from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Clock, Timers
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events import all_handlers
+from django_socketio.events.handlers import Call
 from django_socketio.events.pipeline import Layers, Pipeline
 from django_socketio.events.unhandled import Unhandled, log_for_debugging
 from django_socketio.publishing.deferring import encode_default
@@ -22,8 +23,16 @@ from django_socketio.relay.base import Relay
 from django_socketio.security import permissions
 from django_socketio.security.login_registry import LoginRegistry
 from django_socketio.security.throttling import Throttle, throttled
-from django_socketio.server import database, forking, message_log, relays
+from django_socketio.server import (
+    database,
+    forking,
+    handler_contexts,
+    locales,
+    message_log,
+    relays,
+)
 from django_socketio.server.deadlines import Timeouts
+from django_socketio.server.handler_contexts import HandlerContexts
 from django_socketio.server.watchdog import Watchdog
 from django_socketio.sockets.client import Client
 from django_socketio.sockets.encoder import Encoder
@@ -86,6 +95,11 @@ def _connecting(logins: LoginRegistry, throttle: Throttle) -> Connect:
     return connect
 
 
+def _around_checks(contexts: HandlerContexts) -> Callable[[Call], Call]:
+    """Return what sets up the function of ``SOCKETIO_ALLOWED_CHANNELS`` as it does a handler."""
+    return lambda call: locales.activating(contexts.around(call))
+
+
 def _workers(size: int) -> Workers:
     return Workers(size, database.around_turn, give_back=database.give_back_of_worker)
 
@@ -118,9 +132,10 @@ def _scheduler() -> Callable[..., object]:
 
 def _pipeline(logins: LoginRegistry, errors: RepeatedErrors) -> Pipeline:
     """Return the pipeline of a server: around each step the layers that the settings ask for."""
+    contexts = handler_contexts.from_settings()
     layers = Layers(
         messages=message_log.layers(),
-        events=(logins.settling, permissions.from_settings().layer),
-        handlers=(database.cleaning_up, forking.leaving),
+        events=(logins.settling, permissions.from_settings(_around_checks(contexts)).layer),
+        handlers=(database.cleaning_up, locales.layer, contexts.layer, forking.leaving),
     )
     return Pipeline(errors, layers, Unhandled() if settings.DEBUG else log_for_debugging)

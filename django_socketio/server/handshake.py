@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from django.http import HttpRequest, HttpResponse
 
 from django_socketio.security import login_required, origins
-from django_socketio.server import database, hijack
+from django_socketio.server import database, hijack, locales
 from django_socketio.server.kept_request import trim
 from django_socketio.server.refusals import refuse_anonymous, refuse_origin
 from django_socketio.transports.engine import Engine
@@ -104,6 +104,7 @@ class Handshake:
             return response_of(Answer(204, headers=(NOT_CACHED,)), origins.preflight(request, cors))
         if hasattr(request, "session"):
             request.session.keys()  # read here, where a view may wait for the database
+        locales.note(request)
         self._request = request
         self._answer = answer(EngineRequest.of(request.META))
         return response_of(self._answer, cors)

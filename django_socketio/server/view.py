@@ -1,6 +1,7 @@
 """The view of ``/socket.io/``, and what other views need to accept WebSockets."""
 
 from django.contrib.auth.decorators import login_not_required
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -20,6 +21,7 @@ NO_SOCKETS = (
 
 @csrf_exempt
 @login_not_required
+@non_atomic_requests
 def socketio(request: HttpRequest) -> HttpResponse:
     """Answer a handshake; the rule for origins protects it, not a token.
 

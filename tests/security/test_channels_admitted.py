@@ -159,7 +159,7 @@ def test_a_path_that_leads_nowhere_is_reported(settings, path, told):
         assert error.id == "django_socketio.E002"
         assert told in error.msg
         with pytest.raises(ImproperlyConfigured, match="SOCKETIO_ALLOWED_CHANNELS"):
-            permissions.from_settings()
+            permissions.callback()
 
 
 @pytest.mark.parametrize("path", ["allowed", 7, "a..b", allowed])

@@ -1,0 +1,98 @@
+"""The language and the time zone of a request, which are active in the handlers of its sockets.
+
+A middleware activates them for its request; handlers run later and in other greenlets. The view of
+the endpoint notes them, unless both are those of the settings. As long as it never has, handlers
+are called without this layer.
+"""
+
+from datetime import tzinfo
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone, translation
+
+from django_socketio.events import all_events
+from django_socketio.events.handlers import Call, Registration
+
+_ATTRIBUTE = "_socketio_locale"
+"""The attribute of requests whose language or time zone is not that of the settings."""
+
+
+class Locale(NamedTuple):
+    """A language and a time zone; None for those of the settings."""
+
+    language: str | None
+    zone: tzinfo | None
+
+    def activate(self) -> None:
+        """Activate both in the current context."""
+        if self.language is not None:
+            translation.activate(self.language)
+        if self.zone is not None:
+            timezone.activate(self.zone)
+
+
+MAX_KNOWN = 1_000
+"""Locales that requests share; a client may ask for any language of the site."""
+
+_known: dict[Locale, Locale] = {}
+"""The locales of requests of this process; empty as long as no request has needed one."""
+
+
+def note(request: HttpRequest) -> None:
+    """Note on a request what is active now, in its view."""
+    language, zone = _language(), _zone()
+    if language is not None or zone is not None:
+        setattr(request, _ATTRIBUTE, _shared(Locale(language, zone)))
+
+
+def _language() -> str | None:
+    if not settings.USE_I18N:
+        return None
+    language = translation.get_language()
+    return None if language in (None, settings.LANGUAGE_CODE) else language
+
+
+def _zone() -> tzinfo | None:
+    if not settings.USE_TZ:
+        return None
+    zone, default = timezone.get_current_timezone(), timezone.get_default_timezone()
+    return None if zone is default or zone == default else zone
+
+
+def _shared(locale: Locale) -> Locale:
+    """Return an equal locale that all requests share."""
+    if len(_known) >= MAX_KNOWN:
+        _known.clear()
+    shared = _known.setdefault(locale, locale)
+    if len(_known) == 1:
+        _compose_again()
+    return shared
+
+
+def _compose_again() -> None:
+    """Have all handlers called with the layer from now on."""
+    for event in all_events():
+        event.handlers.compose_again()
+
+
+def layer(call: Call, handler: Registration) -> Call:
+    """Activate the language and the time zone before a handler (a handler layer)."""
+    return activating(call) if _known else call
+
+
+def activating(call: Call) -> Call:
+    """Return a call that first activates the language and the time zone of its request.
+
+    They stay active until the turn of the worker ends, so that lazy texts in the answer are
+    translated as well.
+    """
+
+    def activate_and_call(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        locale = request.__dict__.get(_ATTRIBUTE)
+        if locale is not None:
+            locale.activate()
+        return call(request, socket, context, args)
+
+    return activate_and_call
