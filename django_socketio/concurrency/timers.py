@@ -68,6 +68,11 @@ class Timers:
         """The number of timers that are set."""
         return len(self._heap) - self._cancelled
 
+    @property
+    def next_due(self) -> float:
+        """The time of the next call; infinite where no timer is set."""
+        return min((when for when, _, timer in self._heap if timer.callback), default=math.inf)
+
     def set(self, when: float, callback: Callback) -> Timer:
         """Call ``callback`` once ``clock()`` has reached ``when`` (seconds)."""
         timer = Timer(when, callback)
