@@ -118,13 +118,23 @@ class Handshake:
         view's. Return whether the connection is hijacked: the head is then for the application to
         send.
         """
-        answer, self._answer = self._answer, None
-        self.end()
-        if answer is None or answer.status != handler.code:
+        answer = self.take(handler.code)
+        if answer is None:
             return False
         database.give_back()
-        trim(self._request)
         return begin(answer, handler)
+
+    def take(self, status: int | None) -> Answer | None:
+        """Take the answer of the view; None if the answer to be sent, of this status, is another.
+
+        The request keeps nothing of its connection from here on.
+        """
+        answer, self._answer = self._answer, None
+        self.end()
+        if answer is None or answer.status != status:
+            return None
+        trim(self._request)
+        return answer
 
     def end(self) -> None:
         """Give the request's place in Django to another one."""
