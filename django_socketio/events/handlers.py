@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
@@ -67,9 +67,13 @@ class Handlers:
     """Handlers of one event, in the order in which they were registered.
 
     Attributes:
+        added: called with the handlers of an event and each registration that they get. The
+            package's test tools use it to remove what a test has registered.
         registrations: the handlers. Each change puts another tuple in the place of this one.
 
     """
+
+    added: "ClassVar[Callable[[Handlers, Registration], None] | None]" = None
 
     def __init__(self) -> None:
         self.registrations: tuple[Registration, ...] = ()
@@ -80,6 +84,12 @@ class Handlers:
     def add(self, registration: Registration) -> None:
         """Add a handler after the others."""
         self.registrations = (*self.registrations, registration)
+        if Handlers.added is not None:
+            Handlers.added(self, registration)
+
+    def discard(self, registration: Registration) -> None:
+        """Remove one registration, if it is there."""
+        self.registrations = tuple(r for r in self.registrations if r is not registration)
 
     def remove(self, function: Callable[..., Any]) -> None:
         """Remove all registrations of a function."""

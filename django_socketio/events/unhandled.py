@@ -39,7 +39,7 @@ class Unhandled:
             name,
             socket.namespace,
             _shown(channels),
-            _explanation(socket.namespace, name),
+            explanation(socket.namespace, name),
             ". More such events are not logged" if self._kinds.is_full else "",
         )
 
@@ -57,7 +57,7 @@ def _shown(channels: tuple[str, ...]) -> str:
     return f"[{names}]" if more <= 0 else f"[{names}, and {more} more]"
 
 
-def _explanation(namespace: str, name: str) -> str:
+def explanation(namespace: str, name: str) -> str:
     """Return the patterns of the event's handlers or, where it has none, the handled events."""
     event = events.on_event.get(name)
     own = _handled(namespace, [] if event is None else [(name, event)])
