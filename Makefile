@@ -51,7 +51,7 @@ test-matrix: $(VENV)/test.installed
 
 # What needs neither root nor a Debian package, in about a minute; the path has only the
 # environment's own programs.
-UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server transports \
+UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server testing transports \
 	security/test_patterns.py test_api_stability.py test_documentation.py test_layers.py test_types.py)
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \

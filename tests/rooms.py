@@ -24,6 +24,7 @@ ROOMS = [
     ["security"],
     ["publishing"],
     ["server"],
+    ["testing"],
     ["__init__", "apps", "checks", "gunicorn", "management", "templatetags", "urls"],
 ]
 """From the lowest room to the highest. A module imports from its own room and from lower ones."""

@@ -1,0 +1,62 @@
+"""Tests of what projects write: sockets without a server, and the messages that were sent.
+
+    from django.test import TestCase
+    from django_socketio.testing import SocketClient
+
+    class ChatTests(TestCase):
+        def test_a_message_reaches_the_room(self):
+            ann, bob = SocketClient(), SocketClient()
+            for client in (ann, bob):
+                client.connect()
+                client.subscribe("room-1")
+            ann.send("hello")
+            bob.assert_received("message", "hello")
+
+Nothing is imported before its first use: pytest imports this package at each start.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "NO_ANSWER",
+    "OutboxMessage",
+    "Received",
+    "Refused",
+    "SocketClient",
+    "Unanswered",
+    "assert_emitted",
+    "assert_nothing_emitted",
+    "outbox",
+]
+
+if TYPE_CHECKING:
+    from django_socketio.testing.client import NO_ANSWER, SocketClient
+    from django_socketio.testing.errors import Refused, Unanswered
+    from django_socketio.testing.messages import (
+        OutboxMessage,
+        assert_emitted,
+        assert_nothing_emitted,
+        outbox,
+    )
+    from django_socketio.testing.received import Received
+else:
+    _MODULES = {
+        "NO_ANSWER": "client",
+        "OutboxMessage": "messages",
+        "Received": "received",
+        "Refused": "errors",
+        "SocketClient": "client",
+        "Unanswered": "errors",
+        "assert_emitted": "messages",
+        "assert_nothing_emitted": "messages",
+        "outbox": "messages",
+    }
+
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

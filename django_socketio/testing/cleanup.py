@@ -1,0 +1,71 @@
+"""The end of each test: what the test tools hold is released then."""
+
+import sys
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from django_socketio.events.handlers import Handlers, Registration
+
+Cleanup = Callable[[], object]
+
+_RUN = unittest.TestCase.run.__code__
+
+
+class _Running:
+    cleanups: list[Cleanup] | None = None
+    """For the test function that pytest runs; None between tests, and without the plugin."""
+
+
+def at_end_of_test(cleanup: Cleanup) -> bool:
+    """Have a function called at the end of the running test; False if no test runs here."""
+    test = _running_test_case()
+    if test is not None:
+        test.addCleanup(cleanup)
+    elif _Running.cleanups is not None:
+        _Running.cleanups.append(cleanup)
+    else:
+        return False
+    return True
+
+
+def _running_test_case() -> unittest.TestCase | None:
+    """Return the test case that this thread runs. unittest keeps it in the frame of its ``run``."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code is _RUN:
+            case: unittest.TestCase = frame.f_locals["self"]
+            return case
+        frame = frame.f_back
+    return None
+
+
+def begin_test() -> None:
+    """Note that a test begins that is a function."""
+    _Running.cleanups = []
+
+
+def end_test() -> None:
+    """Call the functions of ``at_end_of_test``, the last one first.
+
+    Raises:
+        Exception: what the first of them has raised that failed; all are called.
+
+    """
+    cleanups, _Running.cleanups = _Running.cleanups or [], None
+    errors: list[Exception] = []
+    for cleanup in reversed(cleanups):
+        try:
+            cleanup()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _registered(handlers: Handlers, registration: Registration) -> None:
+    """Remove a handler that a test registers at the end of the test."""
+    at_end_of_test(lambda: handlers.discard(registration))
+
+
+Handlers.added = _registered

@@ -1,0 +1,345 @@
+"""The client of a test: a socket without a server, in the thread and transaction of the test."""
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Any, Self
+
+from django.conf import settings
+from django.test import Client
+
+from django_socketio.events.interfaces import Socket
+from django_socketio.events.unhandled import explanation
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.socketio.packets import Packet, PacketType
+from django_socketio.sockets.acks import unpack
+from django_socketio.testing.connection import Connection
+from django_socketio.testing.errors import Refused, Unanswered
+from django_socketio.testing.received import Inbox, Received
+from django_socketio.testing.server import InlineServer
+
+NO_ANSWER: Any = object()
+"""For ``SocketClient.answer``: the client leaves the event unanswered."""
+
+
+NEVER_CONNECTED = "not connected yet"
+
+
+class SocketClient(Inbox):
+    """A client's socket, connected to a server in the thread of the test.
+
+    The handshake is a request to the site: middleware, sessions and the rule for origins apply.
+    Handlers run in the test's thread, with its database connection and within its transaction.
+
+    Args:
+        user: the user who is logged in; None for an anonymous visitor.
+        session: values to put into the Django session of the browser.
+        headers: header fields of the handshake.
+        namespace: the Socket.IO namespace of the socket.
+        http: a test client of Django's whose cookies the socket uses, as two tabs of a browser
+            share them; by default the socket has a browser of its own.
+        secure: whether the request comes by HTTPS.
+        raise_exceptions: whether an exception of a handler is raised in the test. The log, the
+            client and ``on_error`` are told in any case.
+
+    Attributes:
+        http: the test client of Django's that has made the handshake.
+        namespace: the namespace of the socket.
+        received: the events that the socket has received, oldest first.
+        id: the public id of the socket; None before it has connected.
+        auth: the data of the last CONNECT.
+
+    """
+
+    def __init__(
+        self,
+        user: Any = None,
+        session: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        namespace: str = "/",
+        http: Client | None = None,
+        secure: bool = False,
+        raise_exceptions: bool = True,
+    ) -> None:
+        super().__init__()
+        self.http = Client() if http is None else http
+        self.namespace = namespace
+        self.id: str | None = None
+        self.auth: Mapping[str, Any] | None = None
+        self._headers = headers
+        self._secure = secure
+        self._raises = raise_exceptions
+        self._connection: Connection | None = None
+        self._end: str | None = NEVER_CONNECTED
+        self._refusal: Any = None
+        self._ids = count()
+        self._acks: dict[int, list[Any]] = {}
+        self._answers: dict[str, Any] = {}
+        self._channels: list[str] = []
+        if user is not None:
+            self.http.force_login(user)
+        if session:
+            _fill_session(self.http, session)
+
+    def __repr__(self) -> str:
+        state = self.id if self.connected else self._end
+        return f"<SocketClient {self.namespace} {state}>"
+
+    def of(self, namespace: str) -> "SocketClient":
+        """Return another socket, for another namespace on the same connection."""
+        other = SocketClient(
+            headers=self._headers,
+            namespace=namespace,
+            http=self.http,
+            secure=self._secure,
+            raise_exceptions=self._raises,
+        )
+        other._connection = self._connection
+        return other
+
+    # The connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether the socket is connected."""
+        return self.disconnect_reason is None
+
+    @property
+    def disconnect_reason(self) -> str | None:
+        """Why the socket is not connected; None while it is."""
+        if self._end is None and self._connection is not None:
+            return self._connection.reason
+        return self._end
+
+    def connect(self, auth: Mapping[str, Any] | None = None) -> Self:
+        """Connect, and return this client.
+
+        Args:
+            auth: what handlers get as ``socket.auth``.
+
+        Raises:
+            Refused: a middleware, the server or ``on_connect`` has refused the client.
+
+        """
+        if self.connected:
+            raise RuntimeError(f"{self!r} is connected already")
+        self._end, self._refusal = NEVER_CONNECTED, None
+        self.auth, self._channels = auth, []
+        connection = self._open()
+        connection.receivers[self.namespace] = self
+        try:
+            connection.write(Packet(PacketType.CONNECT, self.namespace, _copied(auth)))
+            self._settle()
+        finally:
+            if not self.connected:
+                self._forget(connection)
+        if not self.connected:
+            raise self._refused(connection)
+        return self
+
+    def _open(self) -> Connection:
+        server = InlineServer.of_test()
+        connection = self._connection
+        if connection is None or connection.reason is not None or connection.server is not server:
+            connection = Connection(server, self.http, self._headers, self._secure)
+            self._connection = connection
+        return connection
+
+    def _refused(self, connection: Connection) -> Refused:
+        data = self._refusal or {"message": connection.reason or self.disconnect_reason}
+        return Refused(data["message"], data)
+
+    def _forget(self, connection: Connection) -> None:
+        """Close the session, unless sockets of other namespaces are on it."""
+        connection.receivers.pop(self.namespace, None)
+        if not connection.receivers:
+            connection.leave()
+
+    def disconnect(self) -> None:
+        """Leave the namespace, as a page does."""
+        connection = self._connected()
+        connection.write(Packet(PacketType.DISCONNECT, self.namespace))
+        self._end = Reason.CLIENT_LEFT
+        self._forget(connection)
+        self._settle()
+
+    def drop(self) -> None:
+        """Break the connection without a goodbye: the sockets of all its namespaces end."""
+        self._connected().drop()
+        self._settle()
+
+    def freeze(self) -> None:
+        """Answer no pings from now on, as a sleeping laptop; ``advance`` lets the time pass."""
+        self._connected().is_frozen = True
+
+    def reconnect(self) -> Self:
+        """Connect again with the same data, and subscribe again to the channels of this client.
+
+        Raises:
+            Refused: the server refuses the client, or a subscription.
+
+        """
+        channels = self._channels
+        self.connect(self.auth)
+        for channel in channels:
+            self.subscribe(channel)
+        return self
+
+    # Sending
+
+    def emit(self, event: str, *args: Any) -> Any:
+        """Send an event; return the handler's answer as the client reads it.
+
+        An answer of several arguments is a tuple. A handler that refuses answers ``{"error":
+        "…"}``. The result is None if the socket has ended meanwhile.
+
+        Raises:
+            Unanswered: no handler takes the event.
+            Exception: a handler has raised it.
+
+        """
+        connection, id = self._connected(), next(self._ids)
+        connection.write(Packet(PacketType.EVENT, self.namespace, [event, *args], id))
+        self._settle()
+        if id in self._acks:
+            return unpack(self._acks.pop(id))
+        if self.connected:
+            raise Unanswered(self._unhandled(event))
+        return None
+
+    def _unhandled(self, event: str) -> str:
+        return (
+            f"No handler has answered {event!r} of a socket on the channels {self.channels}. "
+            f"{explanation(self.namespace, event)}"
+        )
+
+    def send(self, message: Any) -> Any:
+        """Send a message, for the handlers of ``on_message``; otherwise as ``emit``."""
+        return self.emit("message", message)
+
+    def subscribe(self, channel: str) -> Any:
+        """Subscribe to a channel; return the server's answer, which is True.
+
+        Raises:
+            Refused: a setting or a handler of ``on_subscribe`` refuses it.
+
+        """
+        answer = self._ask("subscribe", channel)
+        if channel not in self._channels:
+            self._channels.append(channel)
+        return answer
+
+    def unsubscribe(self, channel: str) -> Any:
+        """Leave a channel; return the server's answer, which is True."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+        return self._ask("unsubscribe", channel)
+
+    def _ask(self, request: str, channel: str) -> Any:
+        answer = self.emit(request, channel)
+        if isinstance(answer, dict) and "error" in answer:
+            raise Refused(answer["error"], answer)
+        if answer is None:
+            raise Refused(f"The socket has ended: {self.disconnect_reason}")
+        return answer
+
+    def answer(self, event: str, answer: Any) -> None:
+        """Register the answer of this client to an event of the server (``socket.call``).
+
+        Args:
+            event: the name of the event.
+            answer: the value; a tuple for several arguments; a function of the event's arguments
+                that returns either; or ``NO_ANSWER``, with which ``socket.call`` raises
+                CallTimeout.
+
+        """
+        self._answers[event] = answer
+
+    # The server's side
+
+    @property
+    def socket(self) -> Socket:
+        """The socket as handlers get it."""
+        socket: Socket = self._lifecycle().socket
+        return socket
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The context that handlers get."""
+        context: dict[str, Any] = self._lifecycle().context
+        return context
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that the socket is on, also those that a handler has put it on."""
+        return self.socket.channels if self.connected else []
+
+    def _lifecycle(self) -> Any:
+        open_sockets = self._connected().server.sockets.open_sockets
+        return next(one for one in open_sockets if one.socket.id == self.id)
+
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the server of the test: pings, login checks, limits of rates.
+
+        Meanwhile, Django's ``timezone.now`` tells the moved time, so that sessions expire.
+        """
+        InlineServer.of_test().advance(seconds)
+        self._settle()
+
+    # Packets
+
+    def packet_received(self, packet: Packet) -> None:
+        """Take a packet of the server."""
+        if packet.type is PacketType.EVENT:
+            self._event_received(packet)
+        elif packet.type is PacketType.ACK and packet.id is not None:
+            self._acks[packet.id] = packet.data
+        elif packet.type is PacketType.CONNECT:
+            self.id, self._end = packet.data["sid"], None
+        elif packet.type is PacketType.CONNECT_ERROR:
+            self._refusal = packet.data
+        elif packet.type is PacketType.DISCONNECT:
+            self._end = Reason.SERVER_LEFT
+
+    def _event_received(self, packet: Packet) -> None:
+        event, *args = packet.data
+        self.received.append(Received(event, tuple(args)))
+        if packet.id is not None and event in self._answers:
+            self._give_answer(packet.id, event, args)
+
+    def _give_answer(self, id: int, event: str, args: list[Any]) -> None:
+        connection, answer = self._connected(), self._answers[event]
+        if answer is NO_ANSWER:
+            connection.server.calls.timing_out.add(event)
+            return
+        connection.server.calls.timing_out.discard(event)
+        if callable(answer):
+            answer = answer(*args)
+        data = list(answer) if isinstance(answer, tuple) else [answer]
+        connection.write(Packet(PacketType.ACK, self.namespace, data, id))
+
+    def _connected(self) -> Connection:
+        if self._connection is None or not self.connected:
+            raise RuntimeError(f"{self!r} is not connected: {self.disconnect_reason}")
+        return self._connection
+
+    def _settle(self) -> None:
+        server = InlineServer.of_test()
+        if self._raises:
+            server.raise_failure()
+        else:
+            server.forget_failures()
+
+
+def _copied(auth: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if auth is None else dict(auth)
+
+
+def _fill_session(http: Client, values: Mapping[str, Any]) -> None:
+    store = http.session
+    store.update(values)
+    store.save()
+    # A session in a cookie is its own key.
+    http.cookies[settings.SESSION_COOKIE_NAME] = store.session_key or ""

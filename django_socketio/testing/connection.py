@@ -1,0 +1,174 @@
+"""The client's side of one Engine.IO session, without a connection beneath it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+
+from django_socketio.protocol import json
+from django_socketio.protocol.engineio import packets as engineio
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.socketio import packets as socketio
+from django_socketio.protocol.socketio.packets import Decoder, Packet
+from django_socketio.server.handshake import Handshake
+from django_socketio.server.hijack import KEY
+from django_socketio.server.opaque import Opaque
+from django_socketio.testing.errors import Refused
+from django_socketio.testing.server import InlineServer
+from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.engine import Engine
+from django_socketio.transports.session import Session
+
+PING, PONG, CLOSE = "2", "3", "1"
+
+HINTS = {
+    301: "Was the site redirected to HTTPS? SocketClient(secure=True) asks by HTTPS",
+    302: "A middleware redirects anonymous visitors; SocketClient(user=…) logs in",
+    404: 'The URLconf needs path("", include("django_socketio.urls"))',
+    429: "See SOCKETIO_ADDRESS_CONNECT_RATE",
+}
+"""Reasons for the statuses that refuse a handshake."""
+
+
+class Receiver(Protocol):
+    """The client's side of one socket."""
+
+    def packet_received(self, packet: Packet) -> None:
+        """Take a packet of the server."""
+
+
+class _Exchange:
+    """Stands for the HTTP server's handler, in which the view finds its handshake."""
+
+    def __init__(self, pending: Handshake) -> None:
+        self.pending = pending
+
+
+class Connection:
+    """A session of a test's server, with the sockets of all namespaces on it.
+
+    It is a transport to the server, which hands each packet to the client as it is sent.
+
+    Args:
+        server: the server of the test.
+        http: sends the request of the handshake, with its cookies.
+        headers: the header fields of the request.
+        secure: whether the request comes by HTTPS.
+
+    Attributes:
+        receivers: the client's sockets, by namespace.
+        is_frozen: whether pings are left unanswered.
+
+    Raises:
+        Refused: a middleware or the server has refused the handshake.
+
+    """
+
+    name = "test"
+    has_unread = False
+
+    def __init__(
+        self,
+        server: InlineServer,
+        http: Client,
+        headers: Mapping[str, str] | None = None,
+        secure: bool = False,
+    ) -> None:
+        self.server = server
+        self.receivers: dict[str, Receiver] = {}
+        self.is_frozen = False
+        self.listener: Any = None
+        self._decoder = Decoder(server.sockets.limits.max_attachments)
+        self._session = self._begin(http, headers, secure)
+        # As an upgrade does: what follows comes by this transport.
+        self._session.move_to(cast(Any, self))
+
+    def _begin(self, http: Client, headers: Mapping[str, str] | None, secure: bool) -> Session:
+        engine = self.server.sockets.engine
+        handshake = Handshake(engine, None)
+        environ: dict[str, Any] = {KEY: Opaque(_Exchange(handshake))}
+        query = {"EIO": engineio.VERSION, "transport": "polling"}
+        response: Any = http.get(endpoint(), query, secure=secure, headers=headers, **environ)
+        answer = handshake.take(response.status_code)
+        if answer is None or answer.on_sent is None:
+            raise _refusal(response)
+        answer.on_sent()
+        return _session_of(engine, answer.body)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the session has ended; None while it lives."""
+        return self._session.protocol.reason
+
+    # To the server
+
+    def write(self, packet: Packet) -> None:
+        """Send a packet to the server, which handles it at once.
+
+        Raises:
+            TypeError, ValueError: the data cannot be written as JSON.
+
+        """
+        contents = socketio.encode(packet)
+        contents[0] = engineio.encode_message(contents[0])
+        for content in contents:
+            self._session.data_received(content)
+
+    def close(self, code: int = 1000, problem: str = "") -> None:
+        """Receive nothing more: the session has ended."""
+        self.listener = None
+
+    def leave(self) -> None:
+        """Close the session, as a page does that leaves."""
+        self._session.data_received(CLOSE)
+
+    def drop(self) -> None:
+        """Break the connection: the server is not told."""
+        self._session.transport_closed(Reason.TRANSPORT_CLOSE, None)
+
+    # From the server
+
+    def send(self, encoded: EncodedPacket) -> bool:
+        """Take a packet of the server; False if the session is over."""
+        if self.listener is None:
+            return False
+        for content in encoded.contents:
+            self._receive(content)
+        return True
+
+    def flush(self) -> None:
+        """Do nothing: packets arrive when they are sent."""
+
+    def _receive(self, content: str | bytes) -> None:
+        message = engineio.message_in(content)
+        if message is not None:
+            packet = self._decoder.feed(message)
+            if packet is not None and packet.namespace in self.receivers:
+                self.receivers[packet.namespace].packet_received(packet)
+        elif content == PING and not self.is_frozen:
+            self._session.data_received(PONG)
+
+
+def endpoint() -> str:
+    """Return the path of the site's Socket.IO endpoint."""
+    try:
+        return reverse("socketio")
+    except NoReverseMatch:
+        return "/socket.io/"
+
+
+def _session_of(engine: Engine, body: bytes) -> Session:
+    """Return the session that a handshake has begun, by the answer to the client."""
+    sid: str = json.loads(body.decode()[1:])["sid"]
+    return engine.sessions[sid]
+
+
+def _refusal(response: HttpResponse) -> Refused:
+    status = response.status_code
+    body = response.content.decode(errors="replace")[:300]
+    text = f"The handshake was answered with status {status}: {body or response.reason_phrase}"
+    if status in HINTS:
+        text = f"{text}. {HINTS[status]}"
+    return Refused(text, status=status)

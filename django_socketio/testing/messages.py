@@ -1,0 +1,134 @@
+"""The outbox: the messages that a test has sent to channels, to all, or to a single socket.
+
+``socket.send`` and ``socket.emit`` answer a client at once: these messages are in
+``SocketClient.received`` only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django_socketio.protocol.socketio.names import check_namespace
+from django_socketio.publishing import audiences
+from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.testing.cleanup import at_end_of_test
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A message that was sent, whether or not a socket has received it.
+
+    Attributes:
+        event: the name of its event.
+        args: the arguments of the event, as they were given.
+        namespace: the namespace of the sockets.
+        topics: where it was sent.
+
+    """
+
+    event: str
+    args: tuple[Any, ...]
+    namespace: str
+    topics: tuple[Topic, ...]
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that the message was sent to."""
+        return [topic.name for topic in self.topics if topic.kind is TopicKind.CHANNEL]
+
+    def __str__(self) -> str:
+        arguments = ", ".join(map(repr, (self.event, *self.args)))
+        audience = " and ".join(map(_name, self.topics))
+        return f"{arguments} to {audience}" if audience else arguments
+
+
+def _name(topic: Topic) -> str:
+    if topic.kind is TopicKind.EVERYONE:
+        return f"all of {topic.namespace!r}"
+    return f"the {topic.kind.value} {topic.name!r}"
+
+
+outbox: list[OutboxMessage] = []
+"""The messages of the running test, in the order in which they were sent."""
+
+
+class OutboxRelay(MemoryRelay):
+    """Carries messages within the process, and keeps them in the outbox."""
+
+    def publish(self, envelope: Envelope) -> int:
+        """Keep a message, and hand it to the sockets of this process."""
+        if envelope.kind is not EnvelopeKind.EVENT:
+            return super().publish(envelope)
+        emitted = OutboxMessage(envelope.name, envelope.args, envelope.namespace, envelope.topics)
+        if not outbox:
+            at_end_of_test(outbox.clear)
+        outbox.append(emitted)
+        try:
+            return super().publish(envelope)
+        except BaseException:
+            outbox.remove(emitted)  # it could not be sent
+            raise
+
+    def __str__(self) -> str:
+        return "in-process (tests: no message leaves this process)"
+
+
+def assert_emitted(
+    event: str,
+    *args: Any,
+    channel: Names = OMITTED,
+    user: Users = OMITTED,
+    session: Sessions = OMITTED,
+    group: Groups = OMITTED,
+    session_id: Names = OMITTED,
+    namespace: str = "/",
+) -> OutboxMessage:
+    """Check that a message was sent, and return the first one that fits.
+
+    Args:
+        event: the name of the event.
+        args: its arguments; without any, those of the message do not matter.
+        channel, user, session, group, session_id: audiences that it was sent to, as ``emit`` takes
+            them. Without any, its audience does not matter.
+        namespace: the namespace of the sockets.
+
+    Raises:
+        AssertionError: no such message was sent; the text lists the messages of the test.
+
+    """
+    given = {"channel": channel, "user": user, "session": session, "group": group}
+    given["session_id"] = session_id
+    wanted = _topics(check_namespace(namespace), given)
+    for emitted in outbox:
+        if emitted.event != event or emitted.namespace != namespace:
+            continue
+        if wanted.issubset(emitted.topics) and args in ((), emitted.args):
+            return emitted
+    asked = OutboxMessage(event, args, namespace, tuple(wanted))
+    raise AssertionError(f"{asked} was not emitted; {listed('emitted', outbox)}")
+
+
+def _topics(namespace: str, given: dict[str, Any]) -> frozenset[Topic]:
+    if all(value is OMITTED for value in given.values()):
+        return frozenset()
+    return frozenset(audiences.topics(namespace, given))
+
+
+def assert_nothing_emitted() -> None:
+    """Check that the test has sent no message.
+
+    Raises:
+        AssertionError: the test has; the text lists its messages.
+
+    """
+    if outbox:
+        raise AssertionError(listed("emitted", outbox))
+
+
+def listed(verb: str, messages: Iterable[object]) -> str:
+    """Return a sentence with messages, a line each."""
+    lines = [f"\n  {message}" for message in messages]
+    return f"these were {verb}:{''.join(lines)}" if lines else f"nothing was {verb}"

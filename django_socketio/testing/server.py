@@ -1,0 +1,202 @@
+"""A whole server within the thread of a test: no port, no event loop, and a clock of its own."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from unittest import mock
+
+from django.utils import timezone
+from gevent.event import AsyncResult
+
+from django_socketio.channels import current
+from django_socketio.concurrency.executors import InlineExecutor
+from django_socketio.concurrency.repeated import RepeatedErrors
+from django_socketio.events.failures import Failures
+from django_socketio.events.handlers import Call
+from django_socketio.exceptions import CallTimeout
+from django_socketio.publishing.deferring import encode_default
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Envelope
+from django_socketio.server.bootstrap import build_server
+from django_socketio.sockets.acks import unpack
+from django_socketio.sockets.calls import Calls
+from django_socketio.testing.cleanup import at_end_of_test
+from django_socketio.testing.errors import Unanswered
+from django_socketio.testing.messages import OutboxRelay
+
+NO_ANSWER_REGISTERED = (
+    "socket.call({!r}) would wait for ever: in a test, handlers run in the thread of the test. "
+    "Register the client's answer beforehand: client.answer({!r}, value), or "
+    "client.answer({!r}, NO_ANSWER) to have the call end with CallTimeout"
+)
+
+
+class Clock:
+    """The clock of a server; it stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+class CollectedFailures(Failures):
+    """Reports the errors of handlers as a server does, and keeps them for the test.
+
+    Attributes:
+        collected: the errors that the test has not raised yet.
+
+    """
+
+    def __init__(self, errors: RepeatedErrors, on_error: Call) -> None:
+        super().__init__(errors, on_error)
+        self.collected: list[BaseException] = []
+
+    def handler_failed(
+        self, error: BaseException, request: Any, socket: Any, context: dict[str, Any]
+    ) -> None:
+        """Keep the error of a handler, then log and report it."""
+        self.collected.append(error)
+        super().handler_failed(error, request, socket, context)
+
+
+class InlineCalls(Calls):
+    """The calls of handlers to clients that answer at once, or never.
+
+    Args:
+        executor: runs the handlers.
+        limit: how many handlers may wait at the same time.
+        failed: called with the error where a call has no answer.
+
+    Attributes:
+        timing_out: the events that a client has just left unanswered on purpose.
+
+    """
+
+    def __init__(
+        self, executor: InlineExecutor, limit: int, failed: Callable[[BaseException], object]
+    ) -> None:
+        super().__init__(executor, limit)
+        self._failed = failed
+        self.timing_out: set[str] = set()
+
+    def wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
+        """Return the answer to an event.
+
+        Raises:
+            CallTimeout: the client leaves the event unanswered on purpose.
+            Unanswered: the test has registered no answer.
+
+        """
+        if answer.ready():
+            return unpack(answer.get())
+        if event in self.timing_out:
+            self.timing_out.discard(event)
+            raise CallTimeout(f"{event!r} was not answered within {timeout} s")
+        error = Unanswered(NO_ANSWER_REGISTERED.format(event, event, event))
+        self._failed(error)  # the handler may catch it
+        raise error
+
+
+class InlineServer:
+    """The server that the clients of a test connect to, as the settings describe it.
+
+    Attributes:
+        sockets: the Socket.IO server.
+        relay: carries messages within the process.
+        failures: the errors of handlers.
+        calls: the calls of handlers to clients.
+
+    """
+
+    def __init__(self) -> None:
+        self._clock = Clock()
+        self._moved = timedelta()
+        self.relay: Relay = OutboxRelay(encode_default)
+        executor = InlineExecutor()
+        self.sockets = build_server(relay=self.relay, executor=executor, clock=self._clock)
+        pipeline = self.sockets.pipeline
+        self.failures = CollectedFailures(pipeline.failures.errors, pipeline.error)
+        pipeline.failures = self.failures
+        limit = self.sockets.limits.max_waiting_calls
+        self.calls = InlineCalls(executor, limit, self.failures.collected.append)
+        self.sockets.calls = self.calls
+
+    @classmethod
+    def of_test(cls) -> "InlineServer":
+        """Return the server of the running test; the first call starts it."""
+        running = current.current()
+        if isinstance(running, InlineServer):
+            return running
+        server = cls()
+        server.start()
+        at_end_of_test(server.stop)
+        return server
+
+    def start(self) -> None:
+        """Become the server that messages of this process go through."""
+        self.sockets.start()
+        current.remove(self.sockets)
+        current.add(self)
+
+    def stop(self) -> None:
+        """End all sockets; their last handlers run.
+
+        Raises:
+            AssertionError: the server has a socket or a channel left.
+            BaseException: a handler has raised it, and no client has.
+
+        """
+        try:
+            self.sockets.stop()
+        finally:
+            current.remove(self)
+        self.raise_failure()
+        self._check_nothing_is_left()
+
+    def _check_nothing_is_left(self) -> None:
+        kept = [*self.sockets.open_sockets, *self.sockets.engine.sessions.values()]
+        if kept or len(self.sockets.channels):
+            count = len(self.sockets.channels)
+            raise AssertionError(f"The test has left {kept} and {count} topics with subscribers")
+
+    def publish(self, envelope: Envelope) -> int:
+        """Publish an envelope at once, in whichever thread."""
+        return self.sockets.channels.publish(envelope)
+
+    def raise_failure(self) -> None:
+        """Raise the first error that handlers have raised since the last call."""
+        errors = self.forget_failures()
+        if errors:
+            raise errors[0]
+
+    def forget_failures(self) -> list[BaseException]:
+        """Return the errors that handlers have raised since the last call."""
+        collected = self.failures.collected[:]
+        self.failures.collected.clear()
+        return collected
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: call what is due, at its time."""
+        end = self._clock.now + seconds
+        timers = self.sockets.timers
+        with self._moved_wall_clock():
+            while timers.next_due <= end:
+                self._move_to(max(timers.next_due, self._clock.now))
+                timers.call_due()
+            self._move_to(end)
+
+    def _move_to(self, now: float) -> None:
+        self._moved += timedelta(seconds=now - self._clock.now)
+        self._clock.now = now
+
+    @contextmanager
+    def _moved_wall_clock(self) -> Iterator[None]:
+        """Have Django's ``timezone.now`` tell the moved time: sessions expire by it."""
+        real: Callable[[], datetime] = timezone.now
+        with mock.patch.object(timezone, "now", lambda: real() + self._moved):
+            yield
