@@ -4,12 +4,13 @@
 # `make bench-attackers` measures a victim beside attackers. Each installs what it needs on a fresh
 # Debian 12, as root.
 
-PYTHON ?= python3
+# Debian's own where it is new enough: others are often built without what makes Python fast, and
+# the tests then take half as long again.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
+export PYTHON
 VENV ?= .venv
 BIN = $(VENV)/bin
 BENCH = benchmarks/.venv/bin
-# Debian's own: others are often built without what makes Python fast.
-BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
@@ -124,8 +125,8 @@ $(VENV)/test.installed: $(VENV)/unit.installed tests/clients/official/package-lo
 	touch $@
 
 benchmarks/.venv/installed: benchmarks/requirements.txt requirements/run.txt benchmarks/package-lock.json
-	PYTHON=$(BENCH_PYTHON) requirements/install bench
-	$(BENCH_PYTHON) -m venv benchmarks/.venv
+	requirements/install bench
+	$(PYTHON) -m venv benchmarks/.venv
 	$(BENCH)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	npm ci --prefix benchmarks --no-audit --no-fund --loglevel error
 	touch $@
