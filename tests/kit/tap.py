@@ -1,10 +1,16 @@
-"""A proxy in threads, which counts the bytes that go through it."""
+"""A proxy in threads, which counts the bytes that go through it, or stops passing any."""
 
 import socket
 import threading
 from contextlib import suppress
 
 CHUNK = 65_536
+
+
+class Link:
+    """The way of all connections that were made until it died."""
+
+    is_dead = False
 
 
 class Tap:
@@ -17,6 +23,7 @@ class Tap:
         self._counting = threading.Lock()
         self._ends = []
         self._threads = []
+        self._link = Link()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
@@ -30,20 +37,37 @@ class Tap:
         with suppress(OSError):  # the listener was shut down
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
-                self._ends += client, server
-                self._start(self._pass, client, server, "up")
-                self._start(self._pass, server, client, "down")
+                self._ends.append(client)
+                server = self._reach()
+                if server is None:
+                    client.close()
+                    continue
+                self._ends.append(server)
+                self._start(self._pass, self._link, client, server, "up")
+                self._start(self._pass, self._link, server, client, "down")
 
-    def _pass(self, source, sink, direction):
+    def _reach(self):
+        try:
+            return socket.create_connection(("127.0.0.1", self._target))
+        except ConnectionRefusedError:
+            return None
+
+    def _pass(self, link, source, sink, direction):
         with suppress(OSError):
-            while data := source.recv(CHUNK):
+            while (data := source.recv(CHUNK)) and not link.is_dead:
                 sink.sendall(data)
                 with self._counting:
                     setattr(self, direction, getattr(self, direction) + len(data))
+        if link.is_dead:
+            return
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def mute(self):
+        """Have the connections of now stay open and pass nothing, not even their end."""
+        self._link.is_dead = True
+        self._link = Link()
 
     def close(self):
         """Break all connections."""

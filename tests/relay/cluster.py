@@ -9,6 +9,7 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from tests.kit.redis_server import DEFAULT, program
+from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 
 TIMEOUT = 20
@@ -23,20 +24,28 @@ def free_ports(count):
 
 
 class ClusterNode:
-    """One process of Redis."""
+    """One process of Redis; with a tap, all but the test itself reach it by the tap."""
 
-    def __init__(self, folder, name, node_timeout, options):
+    def __init__(self, folder, name, node_timeout, options, has_tap=False):
         folder.mkdir()
         self.port, bus_port = free_ports(2)
         command = [program(name), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
         command += ["--cluster-node-timeout", str(node_timeout), "--save", "", "--dir", str(folder)]
         command += ["--repl-diskless-sync-delay", "0"]
+        self.tap = Tap(self.port) if has_tap else None
+        if self.tap is not None:
+            command += ["--cluster-announce-port", str(self.tap.port)]
         self._command = [*command, *options]
         self.bus_port = bus_port
         self.client = redis.Redis(port=self.port)
         self.start()
         self.id = self.run("MYID").decode()
+
+    @property
+    def announced(self):
+        """The port by which the cluster has others reach it."""
+        return self.port if self.tap is None else self.tap.port
 
     def start(self):
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
@@ -76,14 +85,29 @@ class ClusterNode:
         self.process.kill()
         self.process.wait()
 
+    def end(self):
+        """End it, and what belongs to it."""
+        self.resume()
+        self.stop()
+        self.client.close()
+        if self.tap is not None:
+            self.tap.close()
+
 
 class RedisCluster:
     """Primaries, each with its share of the slots; the first has a replica, if wanted."""
 
     def __init__(
-        self, folder, name=DEFAULT, primaries=3, node_timeout=15_000, replica=False, options=()
+        self,
+        folder,
+        name=DEFAULT,
+        primaries=3,
+        node_timeout=15_000,
+        replica=False,
+        options=(),
+        taps=False,
     ):
-        self._make = lambda node: ClusterNode(folder / node, name, node_timeout, options)
+        self._make = lambda node: ClusterNode(folder / node, name, node_timeout, options, taps)
         self.nodes = [self._make(str(number)) for number in range(primaries)]
         for number, node in enumerate(self.nodes):
             first = REDIS_CLUSTER_HASH_SLOTS * number // primaries
@@ -121,7 +145,7 @@ class RedisCluster:
         """Return the node that serves a name."""
         for start, end, (_, port, *_), *_ in self.nodes[-1].client.execute_command("CLUSTER SLOTS"):
             if start <= key_slot(name.encode()) <= end:
-                return next(node for node in self.nodes if node.port == port)
+                return next(node for node in self.nodes if node.announced == port)
 
     def move_slot(self, name, target, meanwhile=lambda: None):
         """Move the slot of a name, with its keys, as redis-cli does it."""
@@ -146,6 +170,4 @@ class RedisCluster:
 
     def __exit__(self, *exception):
         for node in self.nodes:
-            node.resume()
-            node.stop()
-            node.client.close()
+            node.end()
