@@ -148,8 +148,8 @@ def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server,
     inbox.wait_for("before")
     wait_until(lambda: redis_server.client.keys("*channel*") == [])
     relay._subscriber._health.send()  # it hears itself, as it does every few seconds
-    heard = relay._subscriber._health.received_at
-    wait_until(lambda: relay._subscriber._health.received_at > heard)
+    heard = relay._subscriber._health.heard_until
+    wait_until(lambda: relay._subscriber._health.heard_until > heard)
     redis_server.kill_connections()
     wait_until(lambda: relay.status()["reconnects"] == 1 and relay.status()["alive"])
     for topic in CHANNELS[:2]:

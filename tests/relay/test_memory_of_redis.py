@@ -143,7 +143,7 @@ def test_a_gap_that_needs_more_than_was_kept_is_told(redis_server, new_redis, to
         publisher.publish(message(text, *topics))
     others.wait_for(texts[-1])
     relay._subscriber._health.send()  # it has heard all that was for it
-    wait_until(lambda: relay._subscriber._health.received_at > relay._subscriber._health._sent_at)
+    wait_until(lambda: relay._subscriber._health.heard_until > relay._subscriber._health._sent_at)
     relay._subscriber._observer = relay
     publisher.publish(message("last", *topics))
     inbox.wait_for("last")

@@ -159,8 +159,8 @@ def test_a_living_relay_is_left_in_peace(redis_server, new_redis, monkeypatch):
     monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
     relay, _ = new_redis(timeout=0.5)
     health = relay._subscriber._health
-    heard = health.received_at
-    wait_until(lambda: health.received_at > heard + 0.3)
+    heard = health.heard_until
+    wait_until(lambda: health.heard_until > heard + 0.3)
     assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 

@@ -54,9 +54,14 @@ class ShardSubscriber(RedisSubscriber):
         """The channel of the health check."""
         return self._health.channel
 
+    @property
+    def heard_until(self) -> float:
+        """The time (``time.monotonic``) up to which everything has come from the node."""
+        return self._health.heard_until
+
     def check_by(self, health: HealthCheck) -> None:
         """Use another health check: another node serves the channel of the last one."""
-        health.reset()
+        health.begin(self._health.heard_until)
         self._health = health
         self._send(self.commands.subscribe, health.channel)
 

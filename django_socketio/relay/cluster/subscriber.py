@@ -4,7 +4,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -13,6 +12,7 @@ from django_socketio.relay.cluster.shard import ShardSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology, slot_of
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscriber import SubscriptionObserver
 from django_socketio.relay.topics import Topic, TopicKind
 
@@ -23,13 +23,6 @@ LOOK_INTERVAL = 5.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds between attempts while a node or a channel is not served."""
-
-
-class ClusterObserver(SubscriptionObserver, Protocol):
-    """Is told what happens in a cluster, in the threads of its subscribers."""
-
-    def node_left(self, channel: str, is_doubtful: bool) -> None:
-        """Note that a channel has left its node; in doubt, without its last messages."""
 
 
 class ClusterSubscriber:
@@ -48,7 +41,7 @@ class ClusterSubscriber:
     def __init__(
         self,
         topology: Topology,
-        observer: ClusterObserver,
+        observer: SubscriptionObserver,
         new_health: Callable[[Topic], HealthCheck],
         timeout: float,
     ) -> None:
@@ -58,6 +51,7 @@ class ClusterSubscriber:
         self._timeout = timeout
         self._confirmed: dict[str, threading.Event] = {}
         self._homes: dict[str, Node] = {}
+        self._overdue: dict[str, float] = {}
         self._subscribers: dict[Node, ShardSubscriber] = {}
         self._arranging = threading.RLock()
         self._wanted = threading.Event()
@@ -131,15 +125,23 @@ class ClusterSubscriber:
         """Hand a message on."""
         self._observer.message_received(channel, data)
 
-    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
+    def missed(self, channels: list[str], silence: Silence) -> None:
+        """Hand on that messages may not have come."""
+        self._observer.missed(channels, silence)
+
+    def subscribed(self, channels: list[str]) -> None:
         """Hand the channels on, to be caught up with."""
-        self._observer.subscribed(channels, silence)
+        self._observer.subscribed(channels)
 
     def channel_dropped(self, node: Node, channel: str) -> None:
-        """Look for the new home of a channel."""
+        """Look for the new home of a channel.
+
+        The node itself said so, on the connection, and so after all messages that it had. The log
+        has moved with the slot.
+        """
         with self._arranging:
             if self._homes.get(channel) == node:
-                self._forget_home(channel)
+                self._forget_home(channel, is_told_by_node=True)
         self._look(node)
 
     def node_lost(self, node: Node) -> None:
@@ -164,8 +166,9 @@ class ClusterSubscriber:
                 self._unreachable(error)
             except Exception:
                 logger.exception("The relay could not follow the cluster")
-            pause = FIRST_PAUSE if self.alive else min(2 * pause, LONGEST_PAUSE)
-            self._wanted.wait(LOOK_INTERVAL if self.alive else pause * jitter.uniform(0.5, 1))
+            is_settled = self.alive and not self._overdue
+            pause = FIRST_PAUSE if is_settled else min(2 * pause, LONGEST_PAUSE)
+            self._wanted.wait(LOOK_INTERVAL if is_settled else pause * jitter.uniform(0.5, 1))
 
     def _unreachable(self, error: Exception) -> None:
         if self._subscribers or self._unreachable_since is not None or self._stopped:
@@ -181,13 +184,33 @@ class ClusterSubscriber:
             primaries = self._topology.primaries()
             for node in primaries:
                 self._look_after(node)
-            for channel in list(self._confirmed):
-                home = self._homes.get(channel)
-                if home is None or home != self._topology.owner(slot_of(channel)):
-                    self._leave(channel)
-                    self._place(channel, returning=True)
-            for node in self._subscribers.keys() - primaries:
-                self._retire(node)
+            for channel in self._misplaced():
+                self._leave(channel)
+                self._place(channel, returning=True)
+            if gone := self._subscribers.keys() - primaries:
+                for node in gone - {*self._homes.values()}:
+                    self._retire(node)
+
+    def _misplaced(self) -> list[str]:
+        """Return the channels that are to be subscribed to at another node.
+
+        A node that has handed on all its messages of a slot ends the subscriptions itself. A node
+        that does not, within the timeout, may have been dead, and have messages that never came.
+        """
+        now = time.monotonic()
+        overdue, self._overdue = self._overdue, {}
+        found = []
+        for channel in self._confirmed:
+            home = self._homes.get(channel)
+            if home is None:
+                found.append(channel)
+            elif home != self._topology.owner(slot_of(channel)):
+                since = overdue.get(channel, now)
+                if self._subscribers[home].is_receiving and now - since < self._timeout:
+                    self._overdue[channel] = since
+                else:
+                    found.append(channel)
+        return found
 
     def _look_after(self, node: Node) -> None:
         """Have a subscriber for a node, with a health check in a slot of that node."""
@@ -218,12 +241,13 @@ class ClusterSubscriber:
         if (subscriber := self._forget_home(channel)) is not None:
             subscriber.unsubscribe(channel)
 
-    def _forget_home(self, channel: str) -> ShardSubscriber | None:
+    def _forget_home(self, channel: str, is_told_by_node: bool = False) -> ShardSubscriber | None:
         home = self._homes.pop(channel, None)
         subscriber = self._subscribers.get(home) if home is not None else None
         if subscriber is not None:
-            # A slot that moves while its node works takes its log along; a replica may lag behind.
-            self._observer.node_left(channel, is_doubtful=not subscriber.is_receiving)
+            whole = is_told_by_node and subscriber.is_receiving
+            since = time.monotonic() if whole else subscriber.heard_until
+            self._observer.missed([channel], Silence(since, is_same_data=whole))
         return subscriber
 
     def _retire(self, node: Node) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
@@ -31,35 +32,48 @@ class HealthCheck:
         self._topic = topic
         self._timeout = timeout
         self.channel = keyspace.channel(topic)
-        self.received_at = self._sent_at = 0.0
+        self.heard_until = time.monotonic()
+        """The time (``time.monotonic``) up to which the connection has surely received everything:
+        the messages of a connection come in order, and this is when the last own one was sent."""
+        self._sent_at = 0.0
+        self._is_waiting = False
         self._stopped = False
 
     def stop(self) -> None:
         """Expect no more messages: the publisher's connections are about to be closed."""
         self._stopped = True
 
-    def received(self) -> None:
-        """Note that a message came."""
-        self.received_at = time.monotonic()
+    def received(self, data: bytes) -> None:
+        """Note that a message came. Foreign ones, which anything may publish, are ignored."""
+        with suppress(ValueError):
+            sent_at = float(data.rpartition(b" ")[2])
+            self.heard_until = max(self.heard_until, min(sent_at, time.monotonic()))
+            self._is_waiting = self._is_waiting and sent_at < self._sent_at
 
-    def reset(self) -> None:
-        """Begin anew: nothing is on its way."""
-        self.received_at = self._sent_at = time.monotonic()
+    def begin(self, heard_until: float) -> None:
+        """Begin anew: no message is on its way.
+
+        Args:
+            heard_until: up to when (``time.monotonic``) everything has come.
+
+        """
+        self.heard_until = heard_until
+        self._sent_at, self._is_waiting = time.monotonic(), False
 
     def check(self) -> bool:
         """Send a message if it is time to; return whether the last one came back in time."""
         now = time.monotonic()
-        if self.received_at < self._sent_at:
+        if self._is_waiting:
             return now - self._sent_at < self._timeout
         if now - self._sent_at > CHECK_INTERVAL:
-            self._sent_at = now
+            self._sent_at, self._is_waiting = now, True
             threading.Thread(target=self.send, daemon=True).start()
         return True
 
     def send(self) -> None:
-        """Send a message to this process."""
+        """Send a message to this process: the time at which it is sent."""
         try:
-            self._publisher.publish([self._topic], b"")
+            self._publisher.publish([self._topic], repr(time.monotonic()).encode())
         except RelayError as error:
             logger.info("The relay's health check could not be sent: %s", error)
         except Exception:

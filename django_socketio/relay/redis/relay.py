@@ -33,10 +33,11 @@ from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import Entry, MessageLog, RedisLog
 from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
+from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscriber import RedisSubscriber
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
-from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, Topic, TopicKind
+from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retentions, Topic, TopicKind
 
 Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber]
 
@@ -94,7 +95,8 @@ class RedisRelay(Relay):
         keys = options.signing_keys
         self._signing = Signing(keys, options.retentions.longest) if keys else None
         self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
-        self._sequencer = Sequencer(self._log, self._decoder, schedule, lost)
+        retentions = options.retentions
+        self._sequencer = Sequencer(self._log, self._decoder, retentions, schedule, lost)
 
     def _parts_of_one(self) -> Parts:
         timeout = self._options.timeout
@@ -229,19 +231,10 @@ class RedisRelay(Relay):
         if (topic := self._keyspace.topic(channel)) is not None:
             self._sequencer.receive(topic, data)
 
-    def node_left(self, channel: str, is_doubtful: bool) -> None:
-        """Note how a channel left its node of a cluster."""
-        if (topic := self._keyspace.topic(channel)) is not None:
-            self._sequencer.left(topic, is_doubtful)
+    def missed(self, channels: list[str], silence: Silence) -> None:
+        """Note that messages of channels may not have come."""
+        self._sequencer.missed(filter(None, map(self._keyspace.topic, channels)), silence)
 
-    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
+    def subscribed(self, channels: list[str]) -> None:
         """Catch up with what came while nothing was received."""
-        topics = filter(None, map(self._keyspace.topic, channels))
-        retentions = self._options.retentions
-        self._sequencer.catch_up(topics, lambda topic: _outlives(silence, retentions.of(topic)))
-
-
-def _outlives(silence: float | None, retention: Retention) -> bool:
-    """Return whether a log surely still has what it got during a silence."""
-    kept = retention.seconds if retention.messages else 0
-    return silence is not None and silence < kept
+        self._sequencer.catch_up(filter(None, map(self._keyspace.topic, channels)))

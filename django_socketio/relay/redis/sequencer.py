@@ -14,7 +14,8 @@ from django_socketio.relay.envelope import Deliver, Delivery, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.log import MessageLog
-from django_socketio.relay.topics import Topic
+from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.topics import Retentions, Topic
 
 logger = get_logger("django_socketio.relay")
 
@@ -46,8 +47,8 @@ class Subscription:
     confirmed: int = 0
     """The offset up to which Redis has confirmed what came in this epoch."""
 
-    is_doubtful: bool | None = None
-    """True if messages may be missing although no gap in the offsets shows it; None: not known."""
+    silence: Silence | None = None
+    """The time in which messages may not have come; None once it was caught up with."""
 
     is_located: bool = False
     """True once Redis has answered the position at the beginning (None for an idle topic)."""
@@ -61,18 +62,26 @@ class Sequencer:
     Args:
         log: answers positions and missing messages.
         decoder: turns messages into envelopes.
+        retentions: what the log of each topic keeps.
         schedule: how ``deliver`` and ``lost`` are called.
 
     """
 
     def __init__(
-        self, log: MessageLog, decoder: MessageDecoder, schedule: Schedule, lost: LossHandler
+        self,
+        log: MessageLog,
+        decoder: MessageDecoder,
+        retentions: Retentions,
+        schedule: Schedule,
+        lost: LossHandler,
     ) -> None:
         self._log = log
         self._decoder = decoder
+        self._retentions = retentions
         self._schedule = schedule
         self._lost = lost
         self._subscriptions: dict[Topic, Subscription] = {}
+        self._noting = threading.Lock()
         self._ignored, self._lines = 0, Every(QUIET)
 
     def add(self, topic: Topic, deliver: Deliver) -> bool:
@@ -193,50 +202,67 @@ class Sequencer:
             self._ignore(topic, message, error)
             self._move(subscription, position, None)
 
-    def left(self, topic: Topic, is_doubtful: bool) -> None:
-        """Note how a topic left its node: if in doubt, a loss is told when it is caught up with."""
-        if (subscription := self._subscriptions.get(topic)) is not None:
-            subscription.is_doubtful = is_doubtful
+    def missed(self, topics: Iterable[Topic], silence: Silence) -> None:
+        """Note that messages of topics may not have come, until they are caught up with."""
+        for topic in topics:
+            if (subscription := self._subscriptions.get(topic)) is not None:
+                self._note(subscription, silence)
 
-    def catch_up(self, topics: Iterable[Topic], is_kept: Callable[[Topic], bool]) -> None:
+    def _note(self, subscription: Subscription, silence: Silence) -> None:
+        with self._noting:
+            subscription.silence = silence.joined(subscription.silence)
+
+    def catch_up(self, topics: Iterable[Topic]) -> None:
         """Deliver the messages that were published while nothing was received.
 
-        Args:
-            is_kept: whether Redis surely still has all that a topic was given in that time.
-
         Raises:
-            RedisError: Redis is away again.
+            RedisError: Redis is away again; what is left is caught up with next time.
 
         """
         for topic in topics:
             if (subscription := self._subscriptions.get(topic)) is not None:
-                if subscription.is_doubtful is None and is_kept(topic):
-                    subscription.is_doubtful = False
                 with subscription.taking:
-                    self._catch_up(topic, subscription)
+                    self._end_silence(topic, subscription)
 
-    def _catch_up(self, topic: Topic, subscription: Subscription) -> None:
+    def _end_silence(self, topic: Topic, subscription: Subscription) -> None:
+        with self._noting:  # another silence may begin meanwhile
+            silence, subscription.silence = subscription.silence, None
+        is_doubtful = silence and silence.may_have_lost(self._retentions.of(topic))
+        try:
+            self._catch_up(topic, subscription, is_doubtful)
+        except BaseException:
+            if silence is not None:
+                self._note(subscription, silence)
+            raise
+
+    def _catch_up(self, topic: Topic, subscription: Subscription, is_doubtful: bool | None) -> None:
+        """Compare a topic with what Redis has of it, and deliver what is missing.
+
+        Args:
+            is_doubtful: whether messages may be gone although no gap in the offsets shows it; None:
+                only if the epoch is another one.
+
+        """
         now = self._log.position(topic)
         cursor = subscription.cursor
         if not subscription.is_located:
             # The topic was subscribed to while Redis was away: its messages begin now, but other
             # processes may have received some before.
-            if now is not None:
+            if now is not None or (is_doubtful is not False and topic.policy.tells_losses):
                 self._tell_lost(topic)
-            cursor.position, subscription.is_located, subscription.is_doubtful = now, True, None
+            cursor.position, subscription.is_located = now, True
             return
         if cursor.position is None or now is None or now.epoch != cursor.position.epoch:
             # Subscribers that are not told of losses need no line in the log about an idle topic.
             concerns = cursor.position is not None or topic.policy.tells_losses
-            if subscription.is_doubtful is not False and concerns:
+            if is_doubtful is not False and concerns:
                 self._tell_lost(topic)
             cursor.position = None
         elif now is not None and self._is_rewound(topic, subscription, now):
             self._tell_lost(topic)
             cursor.position = now
-        elif now is not None and subscription.is_doubtful:
+        elif now is not None and is_doubtful:
             self._tell_lost(topic)
-        subscription.is_doubtful = None
         if now is not None:
             cursor.position = cursor.position or StreamPosition(now.epoch, 0)
             self._fill(topic, subscription, now.offset + 1)

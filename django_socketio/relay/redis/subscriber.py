@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import redis
 from redis.connection import ConnectionInterface
@@ -13,6 +13,7 @@ from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import descriptors, listening_connection
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.silence import Silence
 
 logger = get_logger("django_socketio.relay")
 
@@ -29,14 +30,11 @@ class SubscriptionObserver(Protocol):
     def message_received(self, channel: str, data: bytes) -> None:
         """Take a message of a channel."""
 
-    def subscribed(self, channels: list[str], silence: float | None = None) -> None:
-        """Catch up with channels that are subscribed to (again), after a time without messages.
+    def missed(self, channels: list[str], silence: Silence) -> None:
+        """Note that messages of channels may not have come; ``subscribed`` follows later."""
 
-        Args:
-            silence: the most seconds that this time can have lasted, if it is the same Redis, and
-                it has evicted nothing since; else None.
-
-        """
+    def subscribed(self, channels: list[str]) -> None:
+        """Catch up with channels that are subscribed to (again)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,31 @@ class PubSubCommands:
 PUBSUB = PubSubCommands()
 
 
-def identity(connection: ConnectionInterface) -> str | None:
-    """Return what changes when Redis starts anew or evicts keys; None where it may not be asked."""
+class Identity(NamedTuple):
+    """The identity of the data in a Redis.
+
+    Attributes:
+        run: changes with every start.
+        history: changes when a replica becomes the primary, also if it was the primary before.
+        evicted: counts the keys that were evicted.
+
+    """
+
+    run: str
+    history: str
+    evicted: str
+
+
+def identity(connection: ConnectionInterface) -> Identity | None:
+    """Return the identity of the data in a Redis; None where Redis may not be asked."""
     connection.send_command("INFO")
     try:
         lines = connection.read_response().decode(errors="replace").splitlines()
     except ResponseError:
         return None
-    found = [line for line in lines if line.startswith(("run_id:", "evicted_keys:"))]
-    return " ".join(found) if len(found) == 2 else None
+    values = dict(line.split(":", 1) for line in lines if ":" in line)
+    found = [values.get(name, "") for name in ("run_id", "master_replid", "evicted_keys")]
+    return Identity(*found) if all(found) else None
 
 
 class RedisSubscriber:
@@ -97,7 +111,8 @@ class RedisSubscriber:
         self._connection: ConnectionInterface | None = None
         self._made: ConnectionInterface | None = None
         self._early: list[tuple[str, bytes]] = []
-        self._identity: str | None = ""
+        self._identity: Identity | None = None
+        self._has_connected = False
         self._failure: BaseException | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -110,6 +125,7 @@ class RedisSubscriber:
 
     def start(self) -> None:
         """Connect, and begin to receive."""
+        self._health.begin(time.monotonic())
         self._thread = threading.Thread(target=self._run, name="socketio-relay", daemon=True)
         self._thread.start()
 
@@ -193,11 +209,12 @@ class RedisSubscriber:
         connection = self._made = listening_connection(self._client)
         try:
             connection.connect()
-            silence = self._silence(connection)
+            found = identity(connection)
+            begun = time.monotonic()
             self._failure, self._connection = None, connection
             if not self._stopped:
                 self._subscribe_all(connection)
-                self._catch_up(silence)
+                self._catch_up(found, begun)
         except BaseException:
             connection.disconnect()
             raise
@@ -209,21 +226,29 @@ class RedisSubscriber:
         while missing:
             missing -= self._take(connection)
 
-    def _catch_up(self, silence: float | None) -> None:
+    def _catch_up(self, found: Identity | None, begun: float) -> None:
+        channels = list(self._channels)
+        # Noted before anything is asked: what fails from here on is caught up with later.
+        self._observer.missed(channels, self._silence(found))
+        self._identity, self._has_connected = found, True
+        self._health.begin(begun)
         self.is_receiving = True
-        self._health.reset()
-        self._observer.subscribed(list(self._channels), silence)
+        self._observer.subscribed(channels)
         for channel, data in self._early:
             self._observer.message_received(channel, data)
         self._note_back()
 
-    def _silence(self, connection: ConnectionInterface) -> float | None:
-        """Return how long nothing was received, at most; None if Redis may have lost messages."""
-        before, self._identity = self._identity, identity(connection)
-        if before == "":
-            return 0.0  # it is the first: the positions of all topics are known by now
-        same = before is not None and before == self._identity
-        return time.monotonic() - self._health.received_at if same else None
+    def _silence(self, found: Identity | None) -> Silence:
+        """Return the time in which messages may not have come: until this connection.
+
+        A connection may have been dead long before that was noticed.
+        """
+        since, before = self._health.heard_until, self._identity
+        if not self._has_connected and self.deaf_since is None:
+            return Silence(since)  # the first attempt: the positions of all topics are known by now
+        if before is None or found is None or before[:2] != found[:2]:
+            return Silence(since, is_same_data=False)
+        return Silence(since, has_evicted=before.evicted != found.evicted)
 
     def _note_back(self) -> None:
         if self.deaf_since is not None:
@@ -269,7 +294,7 @@ class RedisSubscriber:
 
     def _receive(self, channel: str, data: bytes) -> None:
         if channel == self._health.channel:
-            self._health.received()
+            self._health.received(data)
         elif self.is_receiving:
             self._observer.message_received(channel, data)
         else:

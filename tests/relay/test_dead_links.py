@@ -1,0 +1,152 @@
+"""Connections that died without a word, and then faults of Redis: a loss is told, not silent."""
+
+import pytest
+
+from django_socketio import RelayError
+from django_socketio.relay.topics import channel_topic
+from tests.kit.programs import free_port
+from tests.kit.redis_server import RedisServer
+from tests.kit.tap import Tap
+from tests.kit.waiting import wait_until
+from tests.relay.cluster import RedisCluster
+from tests.relay.conftest import A, B, each_server, each_sharded, message, relays_at
+
+
+@pytest.fixture
+def notice(monkeypatch):
+    """Have relays find out that a connection is dead, but only after ``notice()``."""
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
+    interval = "django_socketio.relay.redis.health.CHECK_INTERVAL"
+    monkeypatch.setattr(interval, 60)
+    return lambda: monkeypatch.setattr(interval, 0.1)
+
+
+@pytest.fixture
+def tcp_redis(tmp_path, server_name):
+    """A Redis with a port, which its clients reach by a tap."""
+    port = free_port()
+    with RedisServer(tmp_path, server_name, ["--port", str(port)]) as server:
+        server.tap = Tap(port)
+        yield server
+        server.tap.close()
+
+
+@pytest.fixture
+def ends(tcp_redis):
+    """A relay whose connections go by the tap, and one beside it, with their inboxes."""
+    with relays_at(f"redis://127.0.0.1:{tcp_redis.tap.port}", timeout=0.5) as new:
+        (far, inbox), (near, _) = new(), new(url=tcp_redis.url, timeout=2)
+        for topic in (A, B):
+            far.subscribe(topic, inbox.deliver)
+        for number in range(3):
+            near.publish(message(number))
+        inbox.wait_for(2)
+        yield far, inbox, near
+
+
+def is_back(relay):
+    return relay.status()["reconnects"] == 1 and relay.status()["alive"]
+
+
+def check_that_losses_are_told(far, inbox, near):
+    wait_until(lambda: is_back(far))
+    assert near.publish(message("after"))
+    inbox.wait_for("after")
+    assert inbox.messages == [0, 1, 2, "after"]
+    assert sorted(inbox.lost) == [A, B]  # B was idle, but may have had its first message
+
+
+@each_server
+def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice):
+    far, inbox, near = ends
+    tcp_redis.client.save()
+    tcp_redis.tap.mute()
+    assert [near.publish(message(number)) for number in range(3, 6)] == [1] * 3
+    tcp_redis.stop()
+    tcp_redis.start()
+    notice()
+    check_that_losses_are_told(far, inbox, near)
+
+
+def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path):
+    """It is the same run, but has the data of another server."""
+    far, inbox, near = ends
+    port = free_port()
+    (tmp_path / "other").mkdir()
+    with RedisServer(tmp_path / "other", options=["--port", str(port)]) as other:
+        other.client.replicaof("127.0.0.1", tcp_redis.client.config_get("port")["port"])
+        wait_until(lambda: other.client.info("replication")["master_link_status"] == "up")
+        other.client.replicaof("NO", "ONE")
+        tcp_redis.tap.mute()
+        assert near.publish(message("forgotten")) == 1
+        tcp_redis.client.replicaof("127.0.0.1", port)
+        wait_until(lambda: tcp_redis.client.info("replication")["master_link_status"] == "up")
+        tcp_redis.client.replicaof("NO", "ONE")
+    notice()
+    check_that_losses_are_told(far, inbox, near)
+
+
+def test_a_redis_that_goes_on_has_kept_everything(tcp_redis, ends, notice):
+    _, inbox, near = ends
+    tcp_redis.tap.mute()
+    assert [near.publish(message(number)) for number in range(3, 6)] == [1] * 3
+    assert near.publish(message("idle before", B)) == 1
+    notice()
+    inbox.wait_for("idle before")
+    assert (sorted(inbox.messages, key=str), inbox.lost) == ([*range(6), "idle before"], [])
+
+
+def test_a_redis_whose_identity_is_hidden_is_in_doubt(tcp_redis, ends):
+    far, inbox, _ = ends
+    tcp_redis.client.acl_setuser("default", enabled=True, commands=["-info"])
+    tcp_redis.kill_connections()
+    wait_until(lambda: is_back(far))
+    inbox.wait(lambda: inbox.lost)
+    assert sorted(inbox.lost) == [A, B]
+
+
+@each_sharded
+def test_a_replica_that_lacks_the_last_messages_takes_over(
+    tmp_path, server_name, notice, monkeypatch
+):
+    """The process hears of the new primary before it finds out that its connection is dead."""
+    monkeypatch.setattr("django_socketio.relay.cluster.subscriber.LOOK_INTERVAL", 0.1)
+    with (
+        RedisCluster(tmp_path, server_name, node_timeout=1000, replica=True, taps=True) as cluster,
+        relays_at(cluster.url, timeout=0.5) as new,
+    ):
+        first, second, _, replica = cluster.nodes
+        far, inbox = new()
+        here, there = (topic_at(cluster, far, node) for node in (first, second))
+        for topic in (here, there):
+            far.subscribe(topic, inbox.deliver)
+        near = new(listen=False, timeout=2)[0]
+        for number in range(3):
+            assert near.publish(message(number, here)) == 1
+        inbox.wait_for(2)
+        wait_until(lambda: offset(replica) == offset(first))
+        first.tap.mute()
+        near = new(listen=False, timeout=2)[0]
+        assert [near.publish(message(number, here)) for number in range(3, 6)] == [1] * 3
+        first.stop()
+        inbox.wait(lambda: inbox.lost)
+        wait_until(lambda: is_heard(near, here))
+        inbox.wait_for("after")
+        assert (inbox.messages, inbox.lost) == ([0, 1, 2, "after"], [here])
+
+
+def topic_at(cluster, relay, node):
+    """Return a topic that a node serves."""
+    topics = (channel_topic("/", str(number)) for number in range(1000))
+    return next(one for one in topics if cluster.node_of(relay._keyspace.channel(one)) is node)
+
+
+def offset(node):
+    return node.client.info("replication")["master_repl_offset"]
+
+
+def is_heard(publisher, topic):
+    try:
+        return publisher.publish(message("after", topic)) == 1
+    except RelayError:
+        return False
