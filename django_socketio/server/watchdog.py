@@ -13,6 +13,7 @@ from gevent import get_hub, monkey
 
 from django_socketio.concurrency.native import allocate_lock, get_ident
 from django_socketio.logs import Lines, get_logger, name_of
+from django_socketio.server.debuggers import is_debugged
 from django_socketio.sockets.server import SocketServer
 
 logger = get_logger("django_socketio.server")
@@ -84,7 +85,7 @@ class Watchdog:
     def _report(self, held: float) -> None:
         try:
             frame = sys._current_frames().get(self._thread)
-            if frame is not None and not _is_waiting(frame):
+            if frame is not None and not _is_waiting(frame) and not is_debugged(frame):
                 stack = Lines("".join(traceback.format_stack(frame)))
                 logger.error(HELD, held, self._culprit(frame), self._blocked_after, stack)
         except Exception:

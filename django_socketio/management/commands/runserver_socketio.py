@@ -17,7 +17,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from django_socketio import __version__, conf
-from django_socketio.server import garbage
+from django_socketio.server import debuggers, garbage
 from django_socketio.server.reloader import supervisor
 
 INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
@@ -78,6 +78,7 @@ class Command(RunServer):
         if not supervisor.is_patched():
             supervisor.start_again_patched()
         stop_on_signals()
+        debuggers.leave_interrupts_to_server()
         try:
             self._serve(**options)
         except KeyboardInterrupt:
