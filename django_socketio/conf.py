@@ -233,6 +233,7 @@ SETTINGS = {
     "RELAY_LOG_BYTES": _count(1_000_000, "bytes"),
     "RELAY_LOG_SECONDS": _seconds(60.0),
     "RELAY_SIGNING": Setting(False, _is_flag, "True or False"),
+    "RELAY_IN_TESTS": Setting(False, _is_flag, "True or False"),
     "MAX_MESSAGE_SIZE": _count(_LIMITS.max_message_size, "bytes"),
     "PING_INTERVAL": _seconds(_LIMITS.ping_interval),
     "PING_TIMEOUT": _seconds(_LIMITS.ping_timeout),

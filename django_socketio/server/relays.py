@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from django_socketio import conf
 from django_socketio.channels.current import current
@@ -17,6 +18,7 @@ from django_socketio.relay.base import Relay, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retention, Retentions, Topic
+from django_socketio.server.compat.django import is_running_tests
 
 NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
 
@@ -32,6 +34,8 @@ def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -
         ImproperlyConfigured: a setting has a value that cannot be used, or redis-py is missing.
 
     """
+    if stays_in_process():
+        return _new_outbox()
     if conf.get("RELAY_URL") is None:
         return MemoryRelay(encode_default)
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
@@ -59,6 +63,8 @@ def for_publisher() -> Relay:
         ImproperlyConfigured: redis-py is missing.
 
     """
+    if stays_in_process():
+        return _outbox()
     if conf.get("RELAY_URL") is None:
         raise NoRelay(
             "This process holds no sockets. Messages from here reach the sockets of other "
@@ -72,6 +78,27 @@ def for_publisher() -> Relay:
         _publishers.clear()
         _publishers[key] = relay
     return relay
+
+
+# In tests
+
+
+def stays_in_process() -> bool:
+    """Return whether messages must not leave this process, because a test runner runs in it."""
+    return is_running_tests() and not conf.get("RELAY_IN_TESTS")
+
+
+def _new_outbox() -> Relay:
+    # The tools for tests are above this module, and are imported in tests only.
+    relay: Relay = import_string("django_socketio.testing.messages.OutboxRelay")(encode_default)
+    return relay
+
+
+_outbox = lru_cache(1)(_new_outbox)
+"""Returns the relay of tests without a server: no socket receives its messages."""
+
+
+# Forks
 
 
 def forget() -> list[Relay]:

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
+from django.test.utils import setup_test_environment, teardown_test_environment
 from gevent import pywsgi
 
 from django_socketio.server import pywsgi as ours
@@ -76,3 +77,13 @@ def test_the_configuration_that_sets_a_worker_up_is_found():
     config.set("worker_class", Worker)
     assert config.worker_class is Worker
     assert found == [config]
+
+
+def test_the_environment_of_a_test_runner_is_known():
+    assert not django.is_running_tests()
+    setup_test_environment()
+    try:
+        assert django.is_running_tests()
+    finally:
+        teardown_test_environment()
+    assert not django.is_running_tests()

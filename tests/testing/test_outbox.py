@@ -1,12 +1,17 @@
 """The outbox of a test, and the messages that stay in the process while tests run."""
 
 from django.contrib.auth import get_user_model
-from django.test import TestCase
+from django.contrib.auth.models import Group
+from django.test import SimpleTestCase, TestCase, override_settings
 
+from django_socketio import NoSocket, RelayError, broadcast, broadcast_channel, emit
 from django_socketio.events import on_message
 from django_socketio.testing import SocketClient, assert_emitted, assert_nothing_emitted, outbox
 
 User = get_user_model()
+
+AWAY = override_settings(SOCKETIO_RELAY_URL="redis://127.0.0.1:1", SOCKETIO_RELAY_TIMEOUT=0.2)
+"""The address of a relay at which nothing listens."""
 
 
 class OutboxTests(TestCase):
@@ -21,3 +26,77 @@ class OutboxTests(TestCase):
         message = assert_emitted("said", b"hello", channel="room-1")
         assert message.channels == ["room-1"]
         assert outbox == [message]
+
+    def test_messages_are_found_by_their_audience(self):
+        ann, group = User.objects.create_user("ann"), Group.objects.create(name="editors")
+        emit("saved", {"id": 1}, channel=["a", "b"], user=ann, group=group, session_id="x")
+        for audience in (
+            {},
+            {"channel": "a"},
+            {"channel": ["b", "a"]},
+            {"user": ann},
+            {"user": ann.pk, "group": "editors"},
+            {"session_id": "x"},
+        ):
+            assert_emitted("saved", {"id": 1}, **audience)
+            assert_emitted("saved", **audience)
+        for wrong in (
+            {"channel": "c"},
+            {"channel": ["a", "c"]},
+            {"user": ann.pk + 1},
+            {"namespace": "/admin"},
+        ):
+            with self.assertRaisesMessage(AssertionError, "was not emitted; these were emitted:"):
+                assert_emitted("saved", **wrong)
+
+    def test_a_failure_lists_the_messages(self):
+        emit("saved", 1, channel="orders")
+        broadcast_text = "'saved', 1 to the channel 'orders'\n  'notice', 'hello' to all of '/'"
+        emit("notice", "hello")
+        expected = f"'saved', 2 was not emitted; these were emitted:\n  {broadcast_text}"
+        with self.assertRaisesMessage(AssertionError, expected):
+            assert_emitted("saved", 2)
+        with self.assertRaisesMessage(AssertionError, broadcast_text):
+            assert_nothing_emitted()
+
+    def test_messages_wait_for_the_commit(self):
+        with self.captureOnCommitCallbacks(execute=True):
+            emit("saved", channel="orders", on_commit=True)
+            assert_nothing_emitted()
+        assert_emitted("saved", channel="orders")
+
+    def test_a_value_that_cannot_be_sent_fails_as_with_a_relay(self):
+        with self.assertRaises(TypeError):
+            emit("saved", object())
+        assert_nothing_emitted()
+
+
+class Isolation(SimpleTestCase):
+    def test_nobody_is_there_without_clients(self):
+        assert emit("saved", 1).received == 0
+        with self.assertRaises(NoSocket):
+            broadcast("hello")
+
+    @AWAY
+    def test_no_message_leaves_the_process_although_a_relay_is_set(self):
+        assert emit("saved", 1, channel="orders").received == 0
+        assert_emitted("saved", 1, channel="orders")
+
+    @AWAY
+    def test_messages_leave_the_process_if_the_settings_say_so(self):
+        with (
+            override_settings(SOCKETIO_RELAY_IN_TESTS=True),
+            self.assertRaises(RelayError),
+        ):
+            broadcast_channel("hello", "orders")
+
+
+class InOrder(SimpleTestCase):
+    """Each of the tests finds nothing of the one before."""
+
+    def _send(self):
+        assert_nothing_emitted()
+        emit("saved", 1)
+        emit("saved", 2)
+
+    test_1 = test_2 = _send

@@ -1,11 +1,12 @@
 """Parts of Django that are private."""
 
+import sys
 from io import BytesIO
 from typing import Any
 
 from django.core.handlers.wsgi import LimitedStream, WSGIRequest, get_path_info
 
-__all__ = ["EMPTY_BODY", "drop_body", "get_path_info"]
+__all__ = ["EMPTY_BODY", "drop_body", "get_path_info", "is_running_tests"]
 
 EMPTY_BODY: Any = LimitedStream(BytesIO(), 0)
 """The stream of a request without a body."""
@@ -14,3 +15,12 @@ EMPTY_BODY: Any = LimitedStream(BytesIO(), 0)
 def drop_body(request: WSGIRequest) -> None:
     """Have a request forget the stream of its body, which refers to the connection."""
     request._stream = EMPTY_BODY
+
+
+def is_running_tests() -> bool:
+    """Return whether ``setup_test_environment`` is in force: a test runner has called it.
+
+    ``manage.py test`` and pytest-django call it. Its module is not imported outside of tests.
+    """
+    utils: Any = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(getattr(utils, "_TestState", None), "saved_data")
