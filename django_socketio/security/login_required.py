@@ -5,8 +5,8 @@ The middleware would answer a handshake with a redirect to a page, which no clie
 
 from functools import lru_cache
 
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
@@ -24,6 +24,10 @@ def must_log_in(request: HttpRequest) -> bool:
 @lru_cache(maxsize=16)
 def _is_login_required(middleware: tuple[str, ...]) -> bool:
     """Return whether ``LoginRequiredMiddleware``, or a subclass, is among these paths."""
+    if not apps.is_installed("django.contrib.auth"):
+        return False
+    from django.contrib.auth.middleware import LoginRequiredMiddleware  # imports models
+
     found = map(import_string, middleware)
     return any(isinstance(one, type) and issubclass(one, LoginRequiredMiddleware) for one in found)
 
