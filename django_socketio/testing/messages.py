@@ -14,7 +14,7 @@ from django_socketio.publishing.audiences import OMITTED, Groups, Names, Session
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.testing.cleanup import at_end_of_test
+from django_socketio.testing.running import at_end_of_test
 
 
 @dataclass(frozen=True, slots=True)

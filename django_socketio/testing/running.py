@@ -1,11 +1,13 @@
-"""The end of each test: what the test tools hold is released then."""
+"""The running test, at whose end the test tools release what they hold.
+
+pytest's plugin imports this module at each start: it needs neither Django nor gevent.
+"""
 
 import sys
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-
-from django_socketio.events.handlers import Handlers, Registration
 
 Cleanup = Callable[[], object]
 
@@ -45,6 +47,16 @@ def begin_test() -> None:
     _Running.cleanups = []
 
 
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Let what happens meanwhile outlast the test, as a fixture of the whole module does."""
+    cleanups, _Running.cleanups = _Running.cleanups, None
+    try:
+        yield
+    finally:
+        _Running.cleanups = cleanups
+
+
 def end_test() -> None:
     """Call the functions of ``at_end_of_test``, the last one first.
 
@@ -61,11 +73,3 @@ def end_test() -> None:
             errors.append(error)
     if errors:
         raise errors[0]
-
-
-def _registered(handlers: Handlers, registration: Registration) -> None:
-    """Remove a handler that a test registers at the end of the test."""
-    at_end_of_test(lambda: handlers.discard(registration))
-
-
-Handlers.added = _registered

@@ -22,15 +22,19 @@ from django_socketio.relay.envelope import Envelope
 from django_socketio.server.bootstrap import build_server
 from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
-from django_socketio.testing.cleanup import at_end_of_test
+from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
 from django_socketio.testing.messages import OutboxRelay
+from django_socketio.testing.running import at_end_of_test
 
 NO_ANSWER_REGISTERED = (
     "socket.call({!r}) would wait for ever: in a test, handlers run in the thread of the test. "
     "Register the client's answer beforehand: client.answer({!r}, value), or "
     "client.answer({!r}, NO_ANSWER) to have the call end with CallTimeout"
 )
+
+
+registrations.watch()
 
 
 class Clock:

@@ -1,0 +1,146 @@
+"""The end of a test: nothing of it is there in the next one."""
+
+import subprocess
+import sys
+import unittest
+
+from django.test import SimpleTestCase, override_settings
+
+from django_socketio import emit, events
+from django_socketio.channels import current
+from django_socketio.events import on_disconnect, on_event, on_message
+from django_socketio.testing import SocketClient, outbox
+from tests.kit.programs import ROOT
+
+MIDDLEWARE = override_settings(
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+)
+
+
+def ran(*methods):
+    """Run methods as the tests of one test case, in their order; return the result."""
+    members = {f"test_{number}": MIDDLEWARE(method) for number, method in enumerate(methods)}
+    case = type("Case", (SimpleTestCase,), members)
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+    return result
+
+
+def leave_much(self):
+    on_message(lambda request, socket, context, message: socket.broadcast(message))
+    on_event("once")(lambda request, socket, context: 1)
+    client = SocketClient().connect()
+    client.subscribe("room-1")
+    client.send("hello")
+    SocketClient().connect()
+    assert len(outbox) == 1
+
+
+def find_nothing(self):
+    assert events.all_handlers() == []
+    assert outbox == []
+    assert current.current() is None
+
+
+def test_the_next_test_finds_no_handler_no_socket_and_no_message():
+    kept = []
+    result = ran(leave_much, find_nothing, lambda self: kept.append(SocketClient().connect()))
+    assert (result.testsRun, result.errors, result.failures) == (3, [], [])
+    assert kept[0].disconnect_reason == "server shutting down"
+
+
+def test_handlers_that_a_test_has_not_registered_stay():
+    on_message(lambda request, socket, context, message: message)
+    before = events.all_handlers()
+    ran(leave_much)
+    assert events.all_handlers() == before
+
+
+def test_last_handlers_run_at_the_end_of_the_test_and_their_errors_are_its_own():
+    ends = []
+
+    def fail_at_the_end(self):
+        @on_disconnect
+        def gone(request, socket, context):
+            ends.append(emit("gone").received)
+            raise ValueError("on purpose")
+
+        SocketClient().connect()
+        SocketClient().connect()
+
+    result = ran(fail_at_the_end, find_nothing)
+    assert ends == [1, 0]
+    assert "ValueError: on purpose" in result.errors[0][1]
+    assert len(result.errors) == 1 and result.failures == []
+
+
+def test_a_test_that_has_failed_leaves_nothing_either():
+    def fail(self):
+        leave_much(self)
+        self.fail("on purpose")
+
+    result = ran(fail, find_nothing)
+    assert len(result.failures) == 1 and result.errors == []
+
+
+FUNCTIONS = """
+import pytest
+from django_socketio import emit, events
+from django_socketio.channels import current
+from django_socketio.events import on_disconnect, on_message
+from django_socketio.testing import assert_emitted
+
+on_message(namespace="/of-the-module")(print)
+
+@pytest.fixture(scope="module", autouse=True)
+def of_the_module():
+    on_message(namespace="/of-a-fixture")(print)
+
+@pytest.fixture(autouse=True)
+def database():
+    state = {"open": True}
+    yield state
+    state["open"] = False
+
+def test_1(socket_client, socket_outbox, database):
+    on_message(lambda request, socket, context, message: message)
+    on_disconnect(lambda request, socket, context: print("gone", database["open"]))
+    client = socket_client(auth={"token": "t"})
+    assert client.socket.auth == {"token": "t"}
+    assert client.send("hello") == "hello"
+    emit("saved", 1)
+    client.assert_received("saved", 1)
+    assert socket_outbox == [assert_emitted("saved", 1)]
+    assert not socket_client(connect=False).connected
+
+def test_2(socket_outbox):
+    left = [one.namespace for one in events.on_message.handlers]
+    assert left == ["/of-the-module", "/of-a-fixture"]
+    assert socket_outbox == [] and current.current() is None
+"""
+
+RUNNER = """
+import sys
+import pytest
+from django_socketio.testing import plugin
+assert not {"django", "gevent", "asgiref"} & set(sys.modules)
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django_socketio"], ROOT_URLCONF="django_socketio.urls", SECRET_KEY="x"
+)
+django.setup()
+from django.test.utils import setup_test_environment
+setup_test_environment()
+sys.exit(pytest.main([sys.argv[1], "-q", "-s", "-p", "no:cacheprovider"], plugins=[plugin]))
+"""
+
+
+def test_the_plugin_for_pytest_has_fixtures_and_ends_each_test(tmp_path):
+    (tmp_path / "test_functions.py").write_text(FUNCTIONS)
+    command = [sys.executable, "-c", RUNNER, str(tmp_path / "test_functions.py")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "gone True" in run.stdout, "the fixtures of the test were gone already"
+    assert "2 passed" in run.stdout
