@@ -1,7 +1,7 @@
 """Chunked request bodies, read strictly (RFC 9112, section 7.1).
 
-A proxy that reads such a body in another way than this server sees other requests on the
-connection. So whatever the grammar does not allow ends it.
+A proxy and a server that read such a body differently see different requests on one connection
+(request smuggling). Therefore every deviation from the grammar ends the connection.
 """
 
 import re
@@ -9,7 +9,7 @@ from io import BufferedReader, RawIOBase
 from typing import Any, Protocol
 
 MAX_LINE = 8_192
-"""Bytes of a chunk's first line, with its extensions, and of a trailer field."""
+"""The most bytes of a chunk's first line, with its extensions, and of a trailer field."""
 
 MAX_TRAILERS = 100
 
@@ -19,7 +19,7 @@ _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
 
 
 class File(Protocol):
-    """The part of a file that is needed here."""
+    """The methods of a binary file that ``read_chunks`` calls."""
 
     def read(self, size: int, /) -> bytes:
         """Read up to ``size`` bytes."""
@@ -34,7 +34,7 @@ class _Chunks(RawIOBase):
     def __init__(self, file: File) -> None:
         self._file = file
         self._left = 0
-        """Bytes of the current chunk that have not been read."""
+        """The bytes of the current chunk that have not been read yet."""
         self._is_over = False
 
     def readable(self) -> bool:
@@ -79,6 +79,6 @@ class _Chunks(RawIOBase):
 def read_chunks(file: File) -> BufferedReader:
     """Return the content of a chunked body as a file.
 
-    Reading it raises ``ValueError`` where the body is not what the specification allows.
+    Reading the file raises ``ValueError`` where the body breaks the grammar.
     """
     return BufferedReader(_Chunks(file))

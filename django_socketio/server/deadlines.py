@@ -15,7 +15,8 @@ LONGEST_PAUSE = 5.0
 """Seconds between two looks at clients that take too long."""
 
 IDLE_TIMEOUT = 75.0
-"""Seconds without a request, after which a connection is closed; proxies keep theirs for less."""
+"""Seconds without a request after which the server closes a connection. Proxies keep idle
+connections for a shorter time, so the proxy closes first."""
 
 DROP_UNSENT = struct.pack("ii", 1, 0)
 """The value of SO_LINGER with which closing a connection resets it."""
@@ -31,12 +32,12 @@ _Socket: type[socket.socket] = monkey.get_original("socket", "socket")
 
 
 class Timeouts(NamedTuple):
-    """Seconds that HTTP clients have."""
+    """The seconds that HTTP clients have."""
 
     request: float
     """For the TLS handshake, for the head of a request, and between two pieces of its body."""
     send: float
-    """Between two pieces of an answer that they read."""
+    """Between two pieces of an answer that the client acknowledges."""
 
     @property
     def pause(self) -> float:
@@ -45,18 +46,19 @@ class Timeouts(NamedTuple):
 
 
 class Deadlines:
-    """Those of one connection.
+    """The deadlines of one connection.
 
     Args:
         sock: gevent's socket of the connection.
         stream: the connection as pywsgi reads it.
 
     Attributes:
-        sending: what is sent on the connection.
-        reads_head: whether the head of a request is waited for; if not, its body.
-        is_carried: whether another process carries the connection for this one, and sees how far
-            its client is.
-        overdue: what the client took too long for; None as long as it has not.
+        sending: sends on the connection, and measures how far the client has read.
+        reads_head: True while the server waits for the head of a request; False while it waits
+            for a body.
+        is_carried: True while another process carries the connection for this one; only that
+            process sees how far the client has read.
+        overdue: the deadline that the client has missed, as a phrase for the log; else None.
 
     """
 
@@ -69,7 +71,7 @@ class Deadlines:
         self.overdue: str | None = None
 
     def look(self, now: float, timeouts: Timeouts) -> None:
-        """End the connection if its client takes too long for what is waited for."""
+        """End the connection if its client has missed a deadline."""
         since = None if self._stream.closed else self._stream.waits_since()
         if since is not None:
             self._look_at_reading(now, since, timeouts.request)
@@ -95,14 +97,15 @@ class Deadlines:
         self.end_reading()
 
     def end_reading(self) -> None:
-        """Have pywsgi find the end of what the client sends."""
+        """Shut the connection for reading, so that pywsgi reads an end of file."""
         with suppress(OSError), _Socket(fileno=os.dup(self._socket.fileno())) as sock:
             sock.shutdown(socket.SHUT_RD)
 
     def _reset(self) -> None:
-        """End a send that waits; the kernel would keep what is not sent for long.
+        """End a send that waits, by a reset.
 
-        The client's connection is reset: what has come of an answer must not pass for all of it.
+        After an ordinary close, the kernel would keep the unsent bytes for a long time, and the
+        client could take a part of the answer for the whole.
         """
         with suppress(OSError), _Socket(fileno=os.dup(self._socket.fileno())) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DROP_UNSENT)

@@ -1,4 +1,4 @@
-"""Children that handlers and views fork: each begins without the sockets of its server.
+"""Children that handlers and views fork begin without the sockets of the server.
 
 ``os.fork`` forks, and so do ``multiprocessing`` and ``ProcessPoolExecutor`` on Linux (up to Python
 3.13). Without this module, the child would accept connections, read messages and end sockets, as a
@@ -29,7 +29,7 @@ FORKED = (
 
 
 def install() -> None:
-    """Have children of this process begin without the sockets of its servers."""
+    """Register the fork hooks: children of this process begin without the sockets of its servers."""
     if not _Hook.is_registered:
         _Hook.is_registered = True
         os.register_at_fork(
@@ -38,7 +38,7 @@ def install() -> None:
 
 
 def leaving(call: Call, handler: Registration) -> Call:
-    """End a forked child where the handler that forked it returns (a handler layer)."""
+    """Make a handler layer that ends a forked child where the handler that forked it returns."""
 
     def call_and_leave(request: Any, socket: Any, context: Any, args: Any) -> Any:
         try:
@@ -52,17 +52,17 @@ def leaving(call: Call, handler: Registration) -> Call:
 
 class _Hook:
     is_registered = False
-    """Whether the hooks are registered: Python has no way to remove them."""
+    """Whether the hooks are registered; Python has no way to remove them."""
 
     is_child = False
     """Whether this process was forked from a server."""
 
     mask: set[Any] | None = None
-    """The signals that were blocked before a fork, while it lasts."""
+    """During a fork, the signals that were blocked before it; else None."""
 
 
 def _hold_signals() -> None:
-    # A signal that reaches the child at once is for the handlers that the child is about to set.
+    # A signal that reaches the child at once waits until the child has set its own handlers.
     if current.current() is not None:
         _Hook.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
@@ -122,7 +122,7 @@ class _NoRelay(Relay):
     """The relay of a child, which holds no sockets."""
 
     def publish(self, envelope: Envelope) -> int:
-        """Publish as a process that holds no sockets."""
+        """Publish as a process without a server does."""
         return relays.publish(envelope)
 
     def subscribe(self, topic: Topic, deliver: Deliver) -> None:
@@ -133,13 +133,13 @@ class _NoRelay(Relay):
         """Leave the parent's subscription as it is."""
 
     def position(self, topic: Topic) -> StreamPosition | None:
-        """Ask as a process that holds no sockets."""
+        """Ask as a process without a server does."""
         return relays.for_publisher().position(topic)
 
     def read(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
-        """Read as a process that holds no sockets."""
+        """Read as a process without a server does."""
         return relays.for_publisher().read(topic, after, limit)
 
     def close(self) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 from django_socketio.server.compat.gevent import waits_to_write
 
 SLOWEST = 1_000.0
-"""Bytes a second, in the long run, that a client has to send of a body, or to take of an answer."""
+"""The slowest rate, in bytes a second in the long run, at which a client may send a body or read an
+answer."""
 
 PIECE = 1_048_576
-"""Bytes that are handed to the socket at a time."""
+"""The most bytes that one call hands to the socket."""
 
 
 class Sending:
     """Sends on a connection, and tells whether its client has stopped reading.
 
-    Only a send that waits is looked at, from outside: ``is_overdue`` is called every few seconds.
-    A client's progress is what it has acknowledged (``SIOCOUTQ``, tcp(7)), not what the kernel has
-    taken. The kernel wakes a sender only when a third of its buffer of megabytes is free again,
-    for which a slow client may need minutes.
+    The server calls ``is_overdue`` every few seconds; a send that does not wait costs nothing. The
+    progress of a client is the number of bytes that it has acknowledged (``SIOCOUTQ``, tcp(7)),
+    not the number that the kernel has taken: the kernel wakes a sender only when a third of its
+    buffer of megabytes is free again, and a slow client may need minutes for that.
 
     Args:
         sock: gevent's socket of the connection.
@@ -31,16 +32,16 @@ class Sending:
         self._socket = sock
         self._sent = 0
         self._waits_since: float | None = None
-        """The time of the first look that found a send waiting, and none before it was done."""
+        """The time of the first look at the send that waits now; None while none waits."""
         self._moved = 0.0
-        """The time of the last look that found progress, and ``_taken``, how far it was then."""
+        """The time of the last look that found progress; ``_taken`` is the progress at that time."""
         self._taken = self._first = 0
 
     def send_all(self, data: bytes | bytearray) -> None:
-        """Send it all, waiting for the client as long as need be.
+        """Send all of the data, and wait for the client as long as necessary.
 
         Raises:
-            OSError: the client has gone, or was cut off.
+            OSError: the client has closed the connection, or was cut off.
 
         """
         size = len(data)
@@ -55,14 +56,14 @@ class Sending:
                 self._sent += more
 
     def is_overdue(self, now: float, timeout: float) -> bool:
-        """Look at a send that waits; return whether its client takes too long.
+        """Return whether a send waits whose client takes too long.
 
         Args:
-            now: the time.
-            timeout: seconds that may pass without progress.
+            now: the time, in seconds (``time.monotonic()``).
+            timeout: the seconds that may pass without progress.
 
         """
-        # Also sends that do not come from here, such as those of pywsgi's own refusals, wait so.
+        # This finds sends of others too, such as pywsgi's own refusals.
         if not waits_to_write(self._socket):
             self._waits_since = None
             return False
@@ -79,6 +80,6 @@ class Sending:
         """Return how many bytes the kernel holds that the client has not acknowledged."""
         try:
             held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
-        except OSError:  # a system that does not tell: what the kernel takes is progress there
+        except OSError:  # a system without SIOCOUTQ: all that the kernel takes counts as progress
             return 0
         return int(struct.unpack("i", held)[0])
