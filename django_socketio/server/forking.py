@@ -29,7 +29,7 @@ FORKED = (
 
 
 def install() -> None:
-    """Register the fork hooks: children of this process begin without the sockets of its servers."""
+    """Make children of this process begin without the sockets of its servers."""
     if not _Hook.is_registered:
         _Hook.is_registered = True
         os.register_at_fork(

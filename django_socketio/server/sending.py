@@ -34,7 +34,7 @@ class Sending:
         self._waits_since: float | None = None
         """The time of the first look at the send that waits now; None while none waits."""
         self._moved = 0.0
-        """The time of the last look that found progress; ``_taken`` is the progress at that time."""
+        """The time of the last look that found progress; ``_taken`` is that progress."""
         self._taken = self._first = 0
 
     def send_all(self, data: bytes | bytearray) -> None:
