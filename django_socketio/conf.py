@@ -186,6 +186,7 @@ _LIMITS = Limits()
 SETTINGS = {
     "HOST": Setting("127.0.0.1", _is_text, "a host name or an IP address"),
     "PORT": Setting(9000, _is_port, "a port number from 0 (a free port) to 65535"),
+    "RUNSERVER": Setting(False, _is_flag, "True or False"),
     "MESSAGE_LOG_FORMAT": Setting(
         '%(REMOTE_ADDR)s - - [%(TIME)s] "Socket.IO %(TYPE)s: %(MESSAGE)s"',
         _is_format,

@@ -53,7 +53,7 @@ def _cors(text: str, origin: Origin | None, expected: str) -> Headers:
     """Return the header fields for a page of another origin; raises OriginRefused."""
     allowed = [*conf.get("ALLOWED_ORIGINS"), *settings.CSRF_TRUSTED_ORIGINS]
     answer = (("Access-Control-Allow-Origin", text), ("Vary", "Origin"))
-    named = _is_named(text, origin, allowed)
+    named = _is_named(text, origin, allowed) or _is_other_server(origin, expected)
     if named and origin is not None and not origin.is_shared:
         return (*answer, CREDENTIALS)
     if named or "*" in allowed:
@@ -73,6 +73,18 @@ def _is_named(text: str, origin: Origin | None, allowed: list[str]) -> bool:
         return text == NULL and NULL in allowed
     patterns = map(parse_pattern, allowed)
     return any(pattern is not None and pattern.covers(origin) for pattern in patterns)
+
+
+def _is_other_server(origin: Origin | None, expected: str) -> bool:
+    """Return whether a page comes from another port of this host, under DEBUG.
+
+    ``runserver`` may serve the pages, and ``runserver_socketio`` their sockets. Browsers send the
+    cookies of a host to all of its ports.
+    """
+    own = parse(expected)
+    if not settings.DEBUG or origin is None or own is None:
+        return False
+    return (origin.scheme, origin.host) == (own.scheme, own.host)
 
 
 def preflight(request: HttpRequest, cors: Headers) -> Headers:

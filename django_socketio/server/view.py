@@ -14,8 +14,9 @@ from django_socketio.transports.interfaces import WebSocketListener
 logger = get_logger("django_socketio.server")
 
 NO_SOCKETS = (
-    "This server cannot hold sockets. Run `manage.py runserver_socketio` to develop, or gunicorn "
-    "with `-k django_socketio.gunicorn.Worker` in production.\n"
+    "This server cannot hold sockets. To develop, run `manage.py runserver_socketio`, or set "
+    'SOCKETIO_RUNSERVER = True and list "django_socketio" before "django.contrib.staticfiles" in '
+    "INSTALLED_APPS. In production, run gunicorn with `-k django_socketio.gunicorn.Worker`.\n"
 )
 
 

@@ -17,7 +17,13 @@ register = Library()
 def socketio(context: Any) -> dict[str, Any]:
     """Render the script element of the browser client, with the port and path of the server."""
     request = context.get("request")
-    return {"nonce": _nonce(context, request), "port": _port(request), "path": _path()}
+    port = _port(request)
+    return {
+        "nonce": _nonce(context, request),
+        "port": port,
+        "path": _path(),
+        "explains": port is not None and settings.DEBUG,
+    }
 
 
 def _nonce(context: Any, request: HttpRequest | None) -> object:

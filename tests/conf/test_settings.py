@@ -105,7 +105,7 @@ def test_the_tag_emits_the_script():
 @override_settings(DEBUG=True)
 def test_the_tag_tells_the_port_of_the_sockets_if_it_is_another():
     request = RequestFactory().get("/", SERVER_PORT="8000")
-    assert render(request) == f'{SCRIPT} data-port="9000"></script>'
+    assert render(request) == f'{SCRIPT} data-port="9000" data-explains></script>'
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_behind_a_proxy_only_a_port_that_was_set_is_told():
     request = RequestFactory().get("/", SERVER_PORT="80")
     assert render(request) == f"{SCRIPT}></script>"
     with override_settings(SOCKETIO_PORT=9001):
-        assert 'data-port="9001"' in render(request)
+        assert 'data-port="9001"></script>' in render(request)
 
 
 def test_the_tag_respects_the_nonce_of_a_content_security_policy():

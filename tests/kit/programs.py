@@ -90,12 +90,12 @@ class Program:
 
 
 class Runserver(Program):
-    """``manage.py runserver_socketio``."""
+    """``manage.py runserver_socketio``, or another command that serves."""
 
     quickly = signal.SIGKILL
 
-    def __init__(self, *arguments, python=(MANAGE,), **options):
-        super().__init__([sys.executable, *python, "runserver_socketio", *arguments], **options)
+    def __init__(self, *arguments, python=(MANAGE,), command="runserver_socketio", **options):
+        super().__init__([sys.executable, *python, command, *arguments], **options)
 
     @property
     def port(self):

@@ -48,6 +48,16 @@ def test_the_same_origin_is_allowed_and_others_are_not(server, shake):
         assert shake(server, origin)[0] == 403, origin
 
 
+def test_under_debug_pages_of_another_port_of_this_host_are_allowed(serve, shake):
+    """They come from ``runserver``, and their sockets go to ``runserver_socketio``."""
+    server = serve(django={"DEBUG": True})
+    allowed, fields = shake(server, "http://localhost:8000", host="localhost:9000")
+    assert allowed is True
+    assert fields["Access-Control-Allow-Credentials"] == "true"
+    for origin in ("https://localhost:8000", "http://evil.example:9000", "http://127.0.0.1:8000"):
+        assert shake(server, origin, host="localhost:9000")[0] == 403, origin
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [

@@ -62,12 +62,19 @@ class Command(RunServer):
             CommandError: the address or the port cannot be used.
 
         """
-        options["addrport"] = options["addrport"] or default_address(options["use_ipv6"])
-        match = naiveip_re.match(options["addrport"])
+        options["addrport"] = options["addrport"] or self.default_address(options["use_ipv6"])
+        match = naiveip_re.match(options["addrport"] or "")
         if match is not None and int(match["port"]) > 65_535:
             raise CommandError(f"The port must be a number from 0 to 65535, not {match['port']}.")
         options["use_threading"] = True
         super().handle(*args, **options)
+
+    def default_address(self, ipv6: bool) -> str | None:
+        """Return ``host:port`` from the settings."""
+        host, port = conf.get("HOST"), conf.get("PORT")
+        if ipv6 and not conf.is_set("HOST"):
+            host = "::1"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def run(self, **options: Any) -> None:
         """Serve in a process that gevent has patched; start it again when the code changes."""
@@ -147,14 +154,6 @@ class Command(RunServer):
             f"Quit the server with {quit_command}."
         )
         self.stdout.flush()
-
-
-def default_address(ipv6: bool) -> str:
-    """Return ``host:port`` from the settings."""
-    host, port = conf.get("HOST"), conf.get("PORT")
-    if ipv6 and not conf.is_set("HOST"):
-        host = "::1"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def stop_on_signals() -> None:

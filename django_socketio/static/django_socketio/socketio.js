@@ -130,6 +130,7 @@
         throw new Error(`${EXPECTED}: a page at ${page.protocol} has none of its own`);
       const ownScheme = secure ?? page.protocol === "https:" ? "https:" : "http:";
       const port = options.port ?? (slashes ? "" : script.port || page.port);
+      this.isDefault = !name && !options.port; // the page names no server of its own
       const url = serverURL(scheme?.toLowerCase() ?? ownScheme, name || (slashes ? "" : page.hostname), port);
       if (!url) throw new Error(`${EXPECTED}, not "${text.split("?")[0]}" with the port "${port}"`);
       const path = options.path ?? script.path ?? "socket.io";
@@ -142,6 +143,18 @@
     url(scheme, extra) {
       return `${scheme}${this.#server}?${new URLSearchParams({ ...this.#query, EIO: 4, ...extra })}`;
     }
+  }
+
+  // Under DEBUG, after a failure to connect to the port that the script element names: asks the server of
+  // the page, which cannot hold sockets and says, here and on its terminal, which server to run.
+  let isExplained = scriptDefaults.explains === undefined;
+  async function explain(error) {
+    if (isExplained) return;
+    isExplained = true;
+    const { port, path } = scriptDefaults;
+    const response = await fetch(`${path}?EIO=4&transport=polling`).catch(() => null);
+    const advice = response?.status === 501 ? await response.text() : "Run `manage.py runserver_socketio`.";
+    console.error(`socket.io: no connection to port ${port} (${error?.message}). ${advice}`);
   }
 
   // A transport opens in its constructor, and calls engine.receive and engine.lost until close().
@@ -523,6 +536,7 @@
       if (last) this.#retire();
       const { connected } = this;
       this.#forget(reason, error);
+      if (!connected && this.#address.isDefault) explain(error);
       if (!connected) this.#fire("connect_error", error);
       if (last && this.options.reconnection) this.#tell("reconnect_failed");
       if (this.#active && !this.#engine) this.#retry.schedule();
