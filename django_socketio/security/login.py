@@ -10,12 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.security import sessions
 from django_socketio.transports.session import Session
 
-logger = get_logger("django_socketio.security")
+logger = ClientLog(get_logger("django_socketio.security"))
 
 NO_COOKIE = (
     "A handler changed the session of %r in a way that its browser cannot be told: there is no "

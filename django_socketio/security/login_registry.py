@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from gevent import get_hub
 
 from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import Timers
@@ -22,7 +23,7 @@ from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_L
 from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
-logger = get_logger("django_socketio.security")
+logger = ClientLog(get_logger("django_socketio.security"))
 
 SLOTS = 60
 """Parts into which the logins are divided; one is checked in each ``interval / SLOTS``."""
@@ -137,7 +138,7 @@ class LoginRegistry:
             return ignore_kind(envelope.kind, hub_log.say)
         subject = envelope.args[0] if len(envelope.args) == 1 else None
         if not isinstance(subject, str):
-            hub_log.warning(
+            logger.warning(
                 "Ignored the end of a login from Redis that names none: %.100r", envelope
             )
             return 0
@@ -148,7 +149,7 @@ class LoginRegistry:
         elif envelope.name == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
-            hub_log.warning(
+            logger.warning(
                 "Ignored the end of a login from Redis of no known kind: %.100r", envelope
             )
             return 0

@@ -6,11 +6,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 
 from django_socketio import conf
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.events import Event, on_subscribe
 from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 
-logger = get_logger("django_socketio.security")
+logger = ClientLog(get_logger("django_socketio.security"))
 
 AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
 """Takes a request and the channels that its client asks for; returns those that it may have."""

@@ -2,13 +2,14 @@
 
 from gevent.lock import BoundedSemaphore
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.log_limits import Every
 from django_socketio.logs import get_logger
 from django_socketio.server import database
 from django_socketio.server.endpoints import Endpoints
 from django_socketio.transports.http import Environ, ErrorCode, RequestError
 
-logger = get_logger("django_socketio.security")
+logger = ClientLog(get_logger("django_socketio.security"))
 
 TIMEOUT = 15.0
 """Seconds that a handshake waits for its place; the official clients give up after 20."""

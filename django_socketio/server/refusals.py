@@ -3,12 +3,13 @@
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.security.origins import OriginRefused
 from django_socketio.transports.http import Answer, ErrorCode, RequestError
 
-logger = get_logger("django_socketio.security")
-disallowed_hosts = get_logger("django.security.DisallowedHost")
+logger = ClientLog(get_logger("django_socketio.security"))
+disallowed_hosts = ClientLog(get_logger("django.security.DisallowedHost"))
 
 
 def refuse_cookie(session: object) -> Answer:

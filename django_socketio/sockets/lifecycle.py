@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox, Pool
 from django_socketio.events.handlers import Call
@@ -27,7 +28,7 @@ from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
 from django_socketio.transports.session import Session
 
-logger = get_logger("django_socketio.sockets")
+logger = ClientLog(get_logger("django_socketio.sockets"))
 
 CALLING_FACTOR = 10
 """Factor by which a client may exceed the limits of waiting events while a handler waits for its

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.events.subscribing import PERMISSION_DENIED
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.packets import Packet, PacketType
@@ -10,7 +10,7 @@ from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.socket import Socket
 from django_socketio.transports.session import Session
 
-logger = get_logger("django_socketio.sockets")
+logger = ClientLog(get_logger("django_socketio.sockets"))
 
 INTERNAL_ERROR = "Internal error"
 """The error that clients receive if a handler failed."""
@@ -32,8 +32,8 @@ def acknowledge(socket: Socket, encoder: Encoder, id: int, args: list[Any]) -> N
 def refuse_packet(socket: Socket, encoder: Encoder, packet: Packet, problem: str) -> None:
     """Log that an EVENT or an ACK of the client is refused, and send the ACK of an EVENT."""
     if packet.type is PacketType.ACK:
-        return hub_log.info("%r: answer %s refused: %s", socket, packet.id, problem, to=logger)
-    hub_log.info("%r: %.100r refused: %s", socket, packet.data[0], problem, to=logger)
+        return logger.info("%r: answer %s refused: %s", socket, packet.id, problem)
+    logger.info("%r: %.100r refused: %s", socket, packet.data[0], problem)
     if packet.id is not None:
         acknowledge(socket, encoder, packet.id, [{"error": problem}])
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
@@ -36,7 +37,7 @@ from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import TAKEN, Upgrade
 from django_socketio.transports.websocket import WebSocketTransport
 
-logger = get_logger("django_socketio.transports")
+logger = ClientLog(get_logger("django_socketio.transports"))
 
 LONG = 0.001
 """Seconds after which a POST that is being handled lets the event loop turn."""

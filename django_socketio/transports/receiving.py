@@ -5,12 +5,15 @@ from socket import socket
 
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.turns import Turns
+from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.interfaces import TransportListener
 from django_socketio.transports.peer_closed import has_hung_up, has_sent
+
+logger = ClientLog(get_logger("django_socketio.transports"))
 
 READ = 1
 CHUNK = 65_536
@@ -101,7 +104,7 @@ class WebSocketReader:
 
     def _failed(self) -> None:
         self._abort(Reason.TRANSPORT_ERROR)
-        hub_log.exception("A WebSocket connection failed")
+        logger.exception("A WebSocket connection failed")
 
     def _read(self, size: int = CHUNK) -> None:
         try:

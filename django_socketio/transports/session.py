@@ -4,15 +4,18 @@ from typing import Any, Protocol
 
 from gevent.event import Event
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.timers import Clock, Timer
 from django_socketio.exceptions import ProtocolError
+from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
 from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.encoded import PING, EncodedPacket
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
+
+logger = ClientLog(get_logger("django_socketio.transports"))
 
 
 class Delegate(Protocol):
@@ -149,7 +152,7 @@ class Session:
         if delegate is not None:
             delegate.closed(self.protocol.reason or Reason.TRANSPORT_CLOSE, error)
         if error is not None:
-            hub_log.warning("%r closed: %s", self, error)
+            logger.warning("%r closed: %s", self, error)
 
     def _close_transport(self, say_so: bool, problem: str) -> None:
         if isinstance(self.transport, PollingTransport):

@@ -1,8 +1,9 @@
 """A WebSocket that asks to replace a session's long-polling ("Upgrade")."""
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import ProtocolError
+from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import PROBE
 from django_socketio.protocol.engineio.packets import Packet, PacketType
@@ -11,6 +12,8 @@ from django_socketio.transports.encoded import PROBE_ANSWER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
 from django_socketio.transports.websocket import WebSocketTransport
+
+logger = ClientLog(get_logger("django_socketio.transports"))
 
 PROBE_PACKET = engineio.encode(Packet(PacketType.PING, PROBE))
 UPGRADE_PACKET = engineio.encode(Packet(PacketType.UPGRADE))
@@ -88,7 +91,7 @@ class Upgrade:
 
     def _give_up(self, problem: str, code: int = CloseCode.NORMAL_CLOSURE) -> None:
         """Close the WebSocket; the client and the log are told the reason."""
-        hub_log.warning("%r stays on its transport: %s", self._session, problem)
+        logger.warning("%r stays on its transport: %s", self._session, problem)
         self._websocket.close(code, problem)
         self._stop_probing()
 

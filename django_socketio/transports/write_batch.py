@@ -5,8 +5,11 @@ from typing import Any, Protocol
 
 from gevent import get_hub
 
-from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.timers import AFTER_READERS
+from django_socketio.logs import get_logger
+
+logger = ClientLog(get_logger("django_socketio.transports"))
 
 MANY = 100
 """Number of flushes from which one more turn of the loop is taken first: it takes less time."""
@@ -62,7 +65,7 @@ class WriteBatch:
             try:
                 flushable.flush()
             except Exception:
-                hub_log.exception("A transport could not be flushed")
+                logger.exception("A transport could not be flushed")
 
 
 def _nothing() -> None:

@@ -25,13 +25,14 @@ from gevent.server import StreamServer
 from gevent.socket import socket as gevent_socket
 from gevent.socket import socketpair
 
+from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.server import hijack
 from django_socketio.server.handoff import descriptors
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.transports.http import EngineRequest
 
-logger = get_logger("django_socketio.server")
+logger = ClientLog(get_logger("django_socketio.server"))
 
 TIMEOUT = 10.0
 """Seconds that another worker has to take a connection."""
