@@ -134,8 +134,10 @@ def test_garbage_instead_of_a_tls_handshake_is_a_line_each_then_a_number(gunicor
         with connection, contextlib.suppress(ConnectionError):
             while connection.recv(4096):
                 pass
-    for _ in range(3):
-        reset(raw_request(server.port, HELLO))
+    for sent in (HELLO, b""):
+        for end in (reset, socket.socket.close):  # as health checks of load balancers do
+            for _ in range(3):
+                end(raw_request(server.port, sent))
     https = Https(server.port, path)
     with contextlib.closing(https.connection):
         assert https("GET", "/environ/")[0] == 200
