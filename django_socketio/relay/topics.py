@@ -64,6 +64,9 @@ _POLICIES = {
 }
 
 
+_KINDS = {kind.value: kind for kind in TopicKind}
+
+
 class Topic(NamedTuple):
     """The address of messages: each process with a subscription to it receives them, in one order.
 
@@ -96,10 +99,8 @@ def topic_of_key(key: str) -> Topic | None:
     """Return the topic that has a key; None for a kind that only newer versions know."""
     kind, _, rest = key.partition(",")
     namespace, _, name = rest.partition(",")
-    try:
-        return Topic(TopicKind(kind), namespace, name)
-    except ValueError:
-        return None
+    known = _KINDS.get(kind)
+    return None if known is None else Topic(known, namespace, name)
 
 
 @lru_cache(1024)

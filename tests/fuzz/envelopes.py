@@ -11,7 +11,13 @@ from django_socketio.relay.redis.decoder import MessageDecoder
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import LogPart
 from django_socketio.relay.redis.sequencer import Sequencer
-from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
+from django_socketio.relay.topics import (
+    DEFAULT_RETENTIONS,
+    Topic,
+    TopicKind,
+    channel_topic,
+    everyone_topic,
+)
 from tests.fuzz.engineio import refusal_is_fit_to_be_told
 from tests.fuzz.packets import is_finite
 from tests.fuzz.target import Target
@@ -97,11 +103,11 @@ def message(epoch: str, number: int) -> bytes:
 class CountingSequencer(Sequencer):
     """Counts what is told to be lost; knows the log."""
 
-    losses = 0
+    count_of_losses = 0
     log: Log
 
-    def _count(self, topic: Topic) -> None:
-        self.losses += 1
+    def tell_lost(self, topic: Topic) -> None:
+        self.count_of_losses += 1
 
 
 def sequencer(
@@ -110,8 +116,10 @@ def sequencer(
     """Return the sequencer of a process that has just subscribed."""
     log = Log(logged)
     decoder = MessageDecoder(log.shared, Keyspace("socketio"), None)
-    sequencer = CountingSequencer(log, decoder, lambda call, *args: call(*args), lambda topic: None)
-    sequencer._lost, sequencer.log = sequencer._count, log
+    sequencer = CountingSequencer(
+        log, decoder, DEFAULT_RETENTIONS, lambda call, *args: call(*args), lambda topic: None
+    )
+    sequencer.log = log
     sequencer.add(TOPIC, deliver)
     sequencer.locate(TOPIC)
     return sequencer

@@ -330,7 +330,7 @@ def test_messages_of_a_topic_are_delivered_in_order_once_or_told_lost(arrivals, 
     sequencer = envelopes.sequencer(delivered.append, logged)
     reached = {}
     for name, number in arrivals:
-        told, before = sequencer.losses, len(delivered)
+        told, before = sequencer.count_of_losses, len(delivered)
         reached[name] = max(reached.get(name, 0), number)
         sequencer.log.at = StreamPosition(name, reached[name])
         sequencer.receive(envelopes.TOPIC, envelopes.message(name, number))
@@ -342,7 +342,7 @@ def test_messages_of_a_topic_are_delivered_in_order_once_or_told_lost(arrivals, 
         missing = expected_missing(epoch, begins, number, logged)
         assert news == [*missing, number]
         lost = number_of_lost(epoch, begins, number, missing)
-        assert (sequencer.losses - told > 0) == lost
+        assert (sequencer.count_of_losses - told > 0) == lost
         epoch, last = name, number
 
 

@@ -127,7 +127,7 @@ class Deafened:
     """Hears nothing, and says that all is well."""
 
     def __init__(self, relay):
-        self.subscribed = relay.subscribed
+        self.catch_up = relay.catch_up
 
     def message_received(self, channel, data):
         pass

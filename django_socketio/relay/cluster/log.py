@@ -1,12 +1,12 @@
 """Reading what a Redis Cluster keeps of topics, each from the node that serves its slot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from django_socketio.relay.cluster.router import Result, Router
 from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.log import Entry, LogPart, RedisLog
+from django_socketio.relay.redis.log import Entry, LogPart, Missed, Place, RedisLog, missed_of_one
 from django_socketio.relay.topics import Topic
 
 
@@ -33,5 +33,23 @@ class ClusterLog:
         """Return a message that several topics share; None if it is not kept."""
         return self._router.read(slot_of(key), lambda log, asking: log.shared(key, asking))
 
+    def missed(self, places: Sequence[Place]) -> list[Missed]:
+        """Return what many topics have after the places up to which they were received.
+
+        Each node is asked once. A topic whose slot is on its way to another node is read alone.
+        """
+        found = {place: missed for group in self._by_node(places) for place, missed in group}
+        return [found[place] or missed_of_one(self, place) for place in places]
+
+    def _by_node(self, places: Sequence[Place]) -> Iterator[Iterator[tuple[Place, Missed | None]]]:
+        slots = [slot_of(self._keyspace.channel(place.topic)) for place in places]
+        for slot, numbers in self._router.by_node(slots):
+            group = [places[number] for number in numbers]
+            yield zip(group, self._router.read(slot, _missed_at_node(group)), strict=True)
+
     def _read(self, topic: Topic, read: Callable[[RedisLog, bool], Result]) -> Result:
         return self._router.read(slot_of(self._keyspace.channel(topic)), read)
+
+
+def _missed_at_node(places: Sequence[Place]) -> Callable[[RedisLog, bool], list[Missed | None]]:
+    return lambda log, _: log.missed_here(places)

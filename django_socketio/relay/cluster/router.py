@@ -1,7 +1,7 @@
 """Running commands at the node of a Redis Cluster that serves a slot, also while slots move."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from redis.exceptions import (
@@ -87,6 +87,13 @@ class Router:
             if time.monotonic() + pause > until:
                 raise failure
             time.sleep(pause)
+
+    def by_node(self, slots: Sequence[int]) -> list[tuple[int, list[int]]]:
+        """Return for each node a slot that it serves, and the indices of all of its slots."""
+        groups: dict[Node | None, list[int]] = {}
+        for index, slot in enumerate(slots):
+            groups.setdefault(self._topology.owner(slot), []).append(index)
+        return [(slots[indices[0]], indices) for indices in groups.values()]
 
     def read(self, slot: int, read: Callable[[RedisLog, bool], Result]) -> Result:
         """Return what a node has; ``read`` gets its log, and whether to say ASKING.

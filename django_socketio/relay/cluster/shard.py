@@ -114,8 +114,8 @@ class ShardSubscriber(RedisSubscriber):
         super()._confirm(channel)
         if channel in self._returning:
             self._returning.discard(channel)
-            if self.is_receiving:  # else it is caught up with once all are confirmed
-                self._observer.subscribed([channel])
+            if self._catching_up is not None:
+                self._catching_up.expect([channel])
 
     def _end(self, channel: str) -> None:
         if channel in self._leaving:

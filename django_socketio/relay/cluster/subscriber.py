@@ -13,7 +13,7 @@ from django_socketio.relay.cluster.topology import Node, Topology, slot_of
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscriber import SubscriptionObserver
+from django_socketio.relay.redis.subscriber import CatchingUp, SubscriptionObserver
 from django_socketio.relay.topics import Topic, TopicKind
 
 logger = get_logger("django_socketio.relay")
@@ -129,9 +129,9 @@ class ClusterSubscriber:
         """Hand on that messages may not have come."""
         self._observer.missed(channels, silence)
 
-    def subscribed(self, channels: list[str]) -> None:
-        """Hand the channels on, to be caught up with."""
-        self._observer.subscribed(channels)
+    def catch_up(self) -> CatchingUp:
+        """Return the catching up of a new connection to a node."""
+        return self._observer.catch_up()
 
     def channel_dropped(self, node: Node, channel: str) -> None:
         """Look for the new home of a channel.

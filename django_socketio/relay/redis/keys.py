@@ -27,8 +27,12 @@ class Keyspace:
 
     def names(self, topic: Topic) -> tuple[str, str, str]:
         """Return the channel of a topic, and the keys of its position and of its log."""
-        tag = self._before + key_of_topic(topic)
+        tag = self.tag(topic)
         return tag + self._after, tag + "}:position", tag + "}:log"
+
+    def tag(self, topic: Topic) -> str:
+        """Return what the names of all keys of a topic begin with, up to the closing brace."""
+        return self._before + key_of_topic(topic)
 
     def channel(self, topic: Topic) -> str:
         """Return the Redis channel of a topic."""

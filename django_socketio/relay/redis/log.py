@@ -1,20 +1,63 @@
 """Reading what Redis keeps of topics: their positions, their logs and shared messages."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import redis
 from redis.exceptions import ResponseError
 
+from django_socketio.protocol import json
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.script import READ
+from django_socketio.relay.redis.script import MISSED, MISSED_IN_CLUSTER, READ
 from django_socketio.relay.topics import Topic
 
 REFERENCE = b"@"
 """The first byte of a reference: the rest is the key of a message that several topics share."""
 
+GONE = REFERENCE
+"""Stands for a shared message that is not kept any more: a reference to nothing."""
+
+MISSED_BYTES = 1_000_000
+"""Bytes of messages that one answer about many topics may have, the last 50 messages aside."""
+
 Entry = tuple[int, bytes]
 """A message, or a reference to a shared one, with its offset."""
+
+
+class Place(NamedTuple):
+    """The place up to which a process has received a topic.
+
+    Attributes:
+        topic: the topic.
+        after: the position of the last message that came; None if none is known.
+        id: the id of that message, to be compared with the one in Redis; None if it is not known.
+        wants_messages: whether the messages after the place are wanted, or the position only.
+
+    """
+
+    topic: Topic
+    after: StreamPosition | None
+    id: str | None = None
+    wants_messages: bool = True
+
+
+class Missed(NamedTuple):
+    """The messages of a topic after a place, as they are at one moment.
+
+    Attributes:
+        position: of the topic; None for an idle topic.
+        is_same: whether Redis has the message at the place that the process received there; None
+            if that is not known.
+        entries: of the topic's log, after the place.
+        is_whole: whether the entries reach the position.
+
+    """
+
+    position: StreamPosition | None = None
+    is_same: bool | None = None
+    entries: Sequence[Entry] = ()
+    is_whole: bool = True
 
 
 class LogPart(NamedTuple):
@@ -39,6 +82,9 @@ class MessageLog(Protocol):
     def shared(self, key: str) -> bytes | None:
         """Return a message that several topics share; None if it is not kept."""
 
+    def missed(self, places: Sequence[Place]) -> Sequence[Missed]:
+        """Return what many topics have after the places up to which they were received."""
+
 
 class RedisLog:
     """The logs that one Redis, or one node of a cluster, keeps.
@@ -48,13 +94,15 @@ class RedisLog:
     Args:
         client: redis-py's client; it connects on first use.
         keyspace: makes the keys of topics.
+        is_node: whether it is the log of a node of a cluster.
 
     """
 
-    def __init__(self, client: "redis.Redis", keyspace: Keyspace) -> None:
+    def __init__(self, client: "redis.Redis", keyspace: Keyspace, is_node: bool = False) -> None:
         self._client = client
         self._keyspace = keyspace
         self._script = client.register_script(READ)
+        self._missed = client.register_script(MISSED_IN_CLUSTER if is_node else MISSED)
 
     def position(self, topic: Topic, asking: bool = False) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic.
@@ -126,6 +174,33 @@ class RedisLog:
             return None
         return message
 
+    def missed(self, places: Sequence[Place]) -> list[Missed]:
+        """Return what many topics have after the places up to which they were received.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        found = zip(places, self.missed_here(places), strict=True)
+        return [missed or missed_of_one(self, place) for place, missed in found]
+
+    def missed_here(self, places: Sequence[Place]) -> list[Missed | None]:
+        """Return what ``missed`` returns, with None for each topic that cannot be read here.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        items = [self._item(place) for place in places]
+        found, parts = self._missed(args=(json.dumps(items), MISSED_BYTES))
+        entries = {number: list(zip(*[iter(part)] * 2, strict=True)) for number, *part in parts}
+        return [_missed(text, entries.get(number, ())) for number, text in enumerate(found, 1)]
+
+    def _item(self, place: Place) -> tuple[str, str, str, str]:
+        epoch, offset = place.after or ("", 0)
+        wanted = str(offset) if place.wants_messages else ""
+        return self._keyspace.tag(place.topic), epoch, wanted, place.id or ""
+
     def _run(self, asking: bool, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
         if not asking:
             return self._script(keys=keys, args=args)
@@ -139,6 +214,41 @@ class RedisLog:
             pipeline.execute_command("ASKING")
             pipeline.execute_command(*command)
             return pipeline.execute()[-1]
+
+
+def missed_of_one(log: MessageLog, place: Place) -> Missed:
+    """Return what a topic has after a place, in two steps.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+
+    """
+    topic, after, id, wants_messages = place
+    kept = log.entries(topic, after.offset - 1, 1) if after is not None and id else []
+    position, entries = log.part(topic, after, None if wants_messages else 0)
+    is_same = None
+    if position is not None and after is not None and position.epoch == after.epoch:
+        is_same = next((_has_id(entry, id) for at, entry in kept if at == after.offset), None)
+    return Missed(position, is_same, entries)
+
+
+def _has_id(entry: bytes, id: str | None) -> bool:
+    return id is not None and id.encode() in entry
+
+
+_IS_SAME = {b"=": True, b"!": False}
+
+
+def _missed(text: bytes | None, entries: Sequence[Entry]) -> Missed | None:
+    """Return what the script tells of a topic; None if the topic cannot be read by it."""
+    if text is None:
+        return Missed()
+    flags, _, place = text.partition(b" ")
+    offset, _, epoch = place.partition(b" ")
+    if not epoch:
+        return None
+    position = StreamPosition(epoch.decode(), int(offset))
+    return Missed(position, _IS_SAME.get(flags[:1]), entries, flags[1:] == b"+")
 
 
 def _position(epoch: bytes | None, offset: bytes | None) -> StreamPosition | None:

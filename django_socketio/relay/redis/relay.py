@@ -26,6 +26,7 @@ from django_socketio.relay.envelope import (
     ignore_kind,
     is_complete,
 )
+from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.redis.client import connect
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.health import HealthCheck
@@ -113,7 +114,7 @@ class RedisRelay(Relay):
 
         def access(node: Node) -> NodeAccess:
             client = topology.client(node)
-            log = RedisLog(client, self._keyspace)
+            log = RedisLog(client, self._keyspace, is_node=True)
             return NodeAccess(self._publisher_by(client, log, timeout / 4, "SPUBLISH"), log)
 
         router = Router(topology, access, timeout / 2)
@@ -223,6 +224,7 @@ class RedisRelay(Relay):
         """Stop listening, and close all connections."""
         self._subscriber.stop()
         self._publisher.close()
+        self._sequencer.losses.write()
 
     # The observer of the subscriber, in the subscriber's thread
 
@@ -235,6 +237,6 @@ class RedisRelay(Relay):
         """Note that messages of channels may not have come."""
         self._sequencer.missed(filter(None, map(self._keyspace.topic, channels)), silence)
 
-    def subscribed(self, channels: list[str]) -> None:
-        """Catch up with what came while nothing was received."""
-        self._sequencer.catch_up(filter(None, map(self._keyspace.topic, channels)))
+    def catch_up(self) -> CatchUp:
+        """Return the catching up of a new connection."""
+        return CatchUp(self._sequencer, self._log, self._keyspace.topic)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
@@ -11,10 +10,12 @@ from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Deliver, Delivery, StreamPosition
-from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
+from django_socketio.relay.redis.cursor import NO_LOG, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
-from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.log import GONE, MessageLog
+from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.redis.subscription import Subscription
 from django_socketio.relay.topics import Retentions, Topic
 
 logger = get_logger("django_socketio.relay")
@@ -27,31 +28,6 @@ Schedule = Callable[..., object]
 
 LossHandler = Callable[[Topic], None]
 """Is called with a topic of which messages were lost."""
-
-
-@dataclass(slots=True)
-class Subscription:
-    """A topic that this process receives, and the place up to which it has been delivered."""
-
-    deliver: Deliver
-    cursor: Cursor
-    tried: threading.Event
-    """Set once its position was asked for."""
-
-    taking: threading.Lock = field(default_factory=threading.Lock)
-    """Held by the thread that delivers: in a cluster, a topic may go from one node to another."""
-
-    last: str | None = None
-    """The id of the last message that came, as a check on what Redis has in its place."""
-
-    confirmed: int = 0
-    """The offset up to which Redis has confirmed what came in this epoch."""
-
-    silence: Silence | None = None
-    """The time in which messages may not have come; None once it was caught up with."""
-
-    is_located: bool = False
-    """True once Redis has answered the position at the beginning (None for an idle topic)."""
 
 
 class Sequencer:
@@ -80,20 +56,31 @@ class Sequencer:
         self._retentions = retentions
         self._schedule = schedule
         self._lost = lost
+        self.losses = Losses()
         self._subscriptions: dict[Topic, Subscription] = {}
         self._noting = threading.Lock()
         self._ignored, self._lines = 0, Every(QUIET)
 
     def add(self, topic: Topic, deliver: Deliver) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already."""
-        if topic in self._subscriptions:
-            return False
-        self._subscriptions[topic] = Subscription(deliver, Cursor(), threading.Event())
-        return True
+        subscription = self._subscriptions.get(topic)
+        if subscription is None:
+            self._subscriptions[topic] = Subscription(deliver)
+            return True
+        if (behind := subscription.behind) is not None:
+            behind.hurry(topic)
+        return False
 
     def remove(self, topic: Topic) -> None:
         """Forget a topic."""
-        self._subscriptions.pop(topic, None)
+        subscription = self._subscriptions.pop(topic, None)
+        if subscription is not None and (behind := subscription.behind) is not None:
+            with subscription.taking:
+                behind.release(subscription)
+
+    def subscription(self, topic: Topic) -> Subscription | None:
+        """Return the subscription to a topic, if there is one."""
+        return self._subscriptions.get(topic)
 
     def locate(self, topic: Topic) -> None:
         """Learn a new topic's position, before Redis is told: what comes between is a hole."""
@@ -123,9 +110,11 @@ class Sequencer:
         except ValueError as error:
             return self._ignore(topic, data, error)
         with subscription.taking:
-            self._arrive(topic, subscription, position, message)
+            if subscription.behind is not None:
+                return subscription.behind.hold(topic, subscription, position, message)
+            self.arrive(topic, subscription, position, message)
 
-    def _arrive(
+    def arrive(
         self, topic: Topic, subscription: Subscription, position: StreamPosition, message: bytes
     ) -> None:
         """Take a message that was just published.
@@ -142,7 +131,7 @@ class Sequencer:
         if verdict is Verdict.HOLE:
             self._fill(topic, subscription, position.offset)
         elif verdict is Verdict.LOST:
-            self._tell_lost(topic)
+            self.tell_lost(topic)
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
@@ -157,7 +146,7 @@ class Sequencer:
         now = self._log.position(topic)
         if now is not None and now.epoch == position.epoch and now.offset >= position.offset:
             return True
-        self._tell_lost(topic)
+        self.tell_lost(topic)
         return False
 
     def _check_old(
@@ -188,14 +177,24 @@ class Sequencer:
         entries = self._log.entries(topic, position.offset)
         missing = [(offset, message) for offset, message in entries if offset < until]
         if len(missing) < until - position.offset - 1:
-            self._tell_lost(topic)
+            self.tell_lost(topic)
         for offset, message in missing:
-            self._deliver_kept(topic, subscription, StreamPosition(position.epoch, offset), message)
+            at = StreamPosition(position.epoch, offset)
+            self.deliver_kept(topic, subscription, at, message)
             subscription.confirmed = offset  # for Redis itself has it there
 
-    def _deliver_kept(
+    def deliver_kept(
         self, topic: Topic, subscription: Subscription, position: StreamPosition, message: bytes
     ) -> None:
+        """Deliver a message that Redis has, or had, at a position.
+
+        Raises:
+            RedisError: Redis had to be asked, and cannot be.
+
+        """
+        if message == GONE:
+            self.tell_lost(topic)
+            return self._move(subscription, position, None)
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
@@ -206,67 +205,21 @@ class Sequencer:
         """Note that messages of topics may not have come, until they are caught up with."""
         for topic in topics:
             if (subscription := self._subscriptions.get(topic)) is not None:
-                self._note(subscription, silence)
+                with self._noting:
+                    subscription.silence = silence.joined(subscription.silence)
 
-    def _note(self, subscription: Subscription, silence: Silence) -> None:
+    def may_have_lost(self, topic: Topic, silence: Silence | None) -> bool | None:
+        """Return whether messages may be gone although no gap in the offsets shows it.
+
+        None: only if the epoch is another one.
+        """
+        return silence and silence.may_have_lost(self._retentions.of(topic))
+
+    def end_silence(self, subscription: Subscription, silence: Silence | None) -> None:
+        """Forget a silence that was caught up with, unless another one has begun meanwhile."""
         with self._noting:
-            subscription.silence = silence.joined(subscription.silence)
-
-    def catch_up(self, topics: Iterable[Topic]) -> None:
-        """Deliver the messages that were published while nothing was received.
-
-        Raises:
-            RedisError: Redis is away again; what is left is caught up with next time.
-
-        """
-        for topic in topics:
-            if (subscription := self._subscriptions.get(topic)) is not None:
-                with subscription.taking:
-                    self._end_silence(topic, subscription)
-
-    def _end_silence(self, topic: Topic, subscription: Subscription) -> None:
-        with self._noting:  # another silence may begin meanwhile
-            silence, subscription.silence = subscription.silence, None
-        is_doubtful = silence and silence.may_have_lost(self._retentions.of(topic))
-        try:
-            self._catch_up(topic, subscription, is_doubtful)
-        except BaseException:
-            if silence is not None:
-                self._note(subscription, silence)
-            raise
-
-    def _catch_up(self, topic: Topic, subscription: Subscription, is_doubtful: bool | None) -> None:
-        """Compare a topic with what Redis has of it, and deliver what is missing.
-
-        Args:
-            is_doubtful: whether messages may be gone although no gap in the offsets shows it; None:
-                only if the epoch is another one.
-
-        """
-        now = self._log.position(topic)
-        cursor = subscription.cursor
-        if not subscription.is_located:
-            # The topic was subscribed to while Redis was away: its messages begin now, but other
-            # processes may have received some before.
-            if now is not None or (is_doubtful is not False and topic.policy.tells_losses):
-                self._tell_lost(topic)
-            cursor.position, subscription.is_located = now, True
-            return
-        if cursor.position is None or now is None or now.epoch != cursor.position.epoch:
-            # Subscribers that are not told of losses need no line in the log about an idle topic.
-            concerns = cursor.position is not None or topic.policy.tells_losses
-            if is_doubtful is not False and concerns:
-                self._tell_lost(topic)
-            cursor.position = None
-        elif now is not None and self._is_rewound(topic, subscription, now):
-            self._tell_lost(topic)
-            cursor.position = now
-        elif now is not None and is_doubtful:
-            self._tell_lost(topic)
-        if now is not None:
-            cursor.position = cursor.position or StreamPosition(now.epoch, 0)
-            self._fill(topic, subscription, now.offset + 1)
-            subscription.confirmed = now.offset
+            if subscription.silence == silence:
+                subscription.silence = None
 
     def _is_rewound(self, topic: Topic, subscription: Subscription, now: StreamPosition) -> bool:
         """Return whether Redis has forgotten messages that came, and given their offsets to others.
@@ -297,7 +250,7 @@ class Sequencer:
         try:
             id, envelope = self._decoder.decode_once(topic, message)
         except MessageGone:
-            self._tell_lost(topic)
+            self.tell_lost(topic)
             return self._move(subscription, position, self._decoder.id_of(message))
         self._move(subscription, position, id)
         if envelope is not None:
@@ -325,6 +278,7 @@ class Sequencer:
                 fault,
             )
 
-    def _tell_lost(self, topic: Topic) -> None:
-        logger.error("Messages of %s were lost, or may be: the relay's log lacks them", topic)
+    def tell_lost(self, topic: Topic) -> None:
+        """Tell the subscribers of a topic, and the log, that messages were lost or may be."""
+        self.losses.note(topic)
         self._schedule(self._lost, topic)

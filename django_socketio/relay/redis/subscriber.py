@@ -2,16 +2,19 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import redis
 from redis.connection import ConnectionInterface
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from django_socketio.concurrency.turns import give_way
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import descriptors, listening_connection
 from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.silence import Silence
 
@@ -24,6 +27,32 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between attempts to connect."""
 
 
+SUBSCRIBED_AT_ONCE = 1000
+"""Channels in a command that subscribes."""
+
+UNINTERRUPTED = 100
+"""Messages of Redis that are taken before other threads and greenlets have their turn."""
+
+
+class CatchingUp(Protocol):
+    """The catching up of a connection with what its channels were given before."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no channel is left."""
+
+    def expect(self, channels: Iterable[str]) -> None:
+        """Hold what comes for channels from now on, until a step has caught up with them."""
+
+    def step(self) -> None:
+        """Catch up with some channels.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+
+
 class SubscriptionObserver(Protocol):
     """Is told what happens to subscriptions, in the thread of the subscriber."""
 
@@ -31,10 +60,10 @@ class SubscriptionObserver(Protocol):
         """Take a message of a channel."""
 
     def missed(self, channels: list[str], silence: Silence) -> None:
-        """Note that messages of channels may not have come; ``subscribed`` follows later."""
+        """Note that messages of channels may not have come; they are caught up with later."""
 
-    def subscribed(self, channels: list[str]) -> None:
-        """Catch up with channels that are subscribed to (again)."""
+    def catch_up(self) -> CatchingUp:
+        """Return the catching up of a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +78,6 @@ class PubSubCommands:
 
 
 PUBSUB = PubSubCommands()
-
-
-class Identity(NamedTuple):
-    """The identity of the data in a Redis.
-
-    Attributes:
-        run: changes with every start.
-        history: changes when a replica becomes the primary, also if it was the primary before.
-        evicted: counts the keys that were evicted.
-
-    """
-
-    run: str
-    history: str
-    evicted: str
-
-
-def identity(connection: ConnectionInterface) -> Identity | None:
-    """Return the identity of the data in a Redis; None where Redis may not be asked."""
-    connection.send_command("INFO")
-    try:
-        lines = connection.read_response().decode(errors="replace").splitlines()
-    except ResponseError:
-        return None
-    values = dict(line.split(":", 1) for line in lines if ":" in line)
-    found = [values.get(name, "") for name in ("run_id", "master_replid", "evicted_keys")]
-    return Identity(*found) if all(found) else None
 
 
 class RedisSubscriber:
@@ -110,7 +112,8 @@ class RedisSubscriber:
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
         self._made: ConnectionInterface | None = None
-        self._early: list[tuple[str, bytes]] = []
+        self._catching_up: CatchingUp | None = None
+        self._heard_at = 0.0
         self._identity: Identity | None = None
         self._has_connected = False
         self._failure: BaseException | None = None
@@ -213,30 +216,40 @@ class RedisSubscriber:
             begun = time.monotonic()
             self._failure, self._connection = None, connection
             if not self._stopped:
+                self._begin(found, begun)
                 self._subscribe_all(connection)
-                self._catch_up(found, begun)
         except BaseException:
             connection.disconnect()
             raise
 
-    def _subscribe_all(self, connection: ConnectionInterface) -> None:
-        missing = {self._health.channel, *self._channels}
-        self._send(self.commands.subscribe, *missing)
-        self._early.clear()
-        while missing:
-            missing -= self._take(connection)
-
-    def _catch_up(self, found: Identity | None, begun: float) -> None:
+    def _begin(self, found: Identity | None, begun: float) -> None:
+        """Note what may be missing, before anything is asked, and hold what comes from now on."""
         channels = list(self._channels)
-        # Noted before anything is asked: what fails from here on is caught up with later.
         self._observer.missed(channels, self._silence(found))
         self._identity, self._has_connected = found, True
         self._health.begin(begun)
+        self._catching_up = self._observer.catch_up()
+        self._catching_up.expect(channels)
         self.is_receiving = True
-        self._observer.subscribed(channels)
-        for channel, data in self._early:
-            self._observer.message_received(channel, data)
-        self._note_back()
+
+    def _subscribe_all(self, connection: ConnectionInterface) -> None:
+        """Subscribe to all channels, and have what they have missed caught up with.
+
+        The channels are in several commands, so that those of newcomers come in between.
+        """
+        waiting, missing, taken = [*self._channels, self._health.channel], set[str](), 0
+        while waiting or missing:
+            if waiting and len(missing) < SUBSCRIBED_AT_ONCE:
+                chunk = waiting[:SUBSCRIBED_AT_ONCE]
+                del waiting[:SUBSCRIBED_AT_ONCE]
+                missing.update(chunk)
+                self._send(self.commands.subscribe, *chunk)
+            missing -= self._take(connection)
+            taken += 1
+            if taken % UNINTERRUPTED == 0:
+                give_way()
+        if self._catching_up is None or self._catching_up.is_done:
+            self._note_back()
 
     def _silence(self, found: Identity | None) -> Silence:
         """Return the time in which messages may not have come: until this connection.
@@ -259,7 +272,8 @@ class RedisSubscriber:
     def _note_lost(self, error: BaseException) -> None:
         self.is_receiving = self.alive = False
         if self.deaf_since is None and not self._stopped:
-            self.deaf_since = time.time()
+            silent = time.monotonic() - self._heard_at if self._heard_at else 0.0
+            self.deaf_since = time.time() - silent
             logger.error("%s is lost: %s; trying to connect again", self.name, error)
 
     def _read(self) -> None:
@@ -267,14 +281,28 @@ class RedisSubscriber:
         while not self._stopped:
             if connection is None:
                 raise redis.ConnectionError("the connection to Redis was closed")
-            if connection.can_read(timeout=POLL):
+            catching_up = self._catching_up
+            if catching_up is not None and not catching_up.is_done:
+                self._go_on(connection, catching_up)
+            elif connection.can_read(timeout=POLL):
                 self._take(connection)
             if not self._health.check():
                 raise redis.ConnectionError("no answer to the health check came from Redis in time")
 
+    def _go_on(self, connection: ConnectionInterface, catching_up: CatchingUp) -> None:
+        """Catch up a little, then take what has come meanwhile."""
+        catching_up.step()
+        for _ in range(UNINTERRUPTED):
+            if not connection.can_read(timeout=0):
+                break
+            self._take(connection)
+        if catching_up.is_done:
+            self._note_back()
+
     def _take(self, connection: ConnectionInterface) -> set[str]:
         """Take a message of Redis; return the channels whose subscription it confirms or ends."""
         kind, name, data = connection.read_response()
+        self._heard_at = time.monotonic()
         channel = name.decode(errors="replace")
         if kind == self.commands.message:
             self._receive(channel, data)
@@ -286,7 +314,8 @@ class RedisSubscriber:
         return set()
 
     def _confirm(self, channel: str) -> None:
-        if (confirmed := self._channels.get(channel)) is not None:
+        confirmed = self._channels.get(channel)
+        if confirmed is not None and not confirmed.is_set():
             confirmed.set()
 
     def _end(self, channel: str) -> None:
@@ -295,10 +324,8 @@ class RedisSubscriber:
     def _receive(self, channel: str, data: bytes) -> None:
         if channel == self._health.channel:
             self._health.received(data)
-        elif self.is_receiving:
-            self._observer.message_received(channel, data)
         else:
-            self._early.append((channel, data))  # after those that were missed
+            self._observer.message_received(channel, data)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

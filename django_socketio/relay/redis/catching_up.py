@@ -1,0 +1,245 @@
+"""Catching up: many topics' missed messages are read at once, while messages are received."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from django_socketio.concurrency.turns import give_way
+from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.log import MessageLog, Missed, Place
+from django_socketio.relay.redis.sequencer import Sequencer
+from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.redis.subscription import Subscription
+from django_socketio.relay.topics import Topic
+
+AT_ONCE = 500
+"""Topics that Redis is asked about in one step."""
+
+UNINTERRUPTED = 50
+"""Topics that are caught up with before other threads and greenlets have their turn."""
+
+HELD_BYTES = 8_000_000
+"""Bytes of messages that a connection holds for topics that are not caught up with yet."""
+
+
+Question = tuple[Place, Silence | None]
+"""The place of a topic that Redis is asked about, and the silence that the answer is to end."""
+
+
+class TopicQueue:
+    """Topics in the order of need: those that are hurried, then the others as they were added."""
+
+    def __init__(self) -> None:
+        self._hurried: dict[Topic, None] = {}
+        self._others: deque[Topic] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._hurried or self._others)
+
+    def add(self, topics: Iterable[Topic]) -> None:
+        """Add topics."""
+        self._others.extend(topics)
+
+    def hurry(self, topic: Topic) -> None:
+        """Have a topic come first; one that was added before comes again in its turn."""
+        self._hurried[topic] = None
+
+    def take(self, count: int) -> list[Topic]:
+        """Remove and return the topics that are needed most."""
+        taken = dict.fromkeys([*self._hurried][:count])
+        for topic in taken:
+            del self._hurried[topic]
+        while self._others and len(taken) < count:
+            taken[self._others.popleft()] = None
+        return [*taken]
+
+
+class CatchUp:
+    """Delivers what a connection's topics were given while nothing was received.
+
+    The connection's thread takes one step after the other, and receives in between. Messages for a
+    topic that is not caught up with are held meanwhile, and delivered in their place. Where too
+    many are held, further ones are dropped, and the log is read once more.
+
+    Args:
+        sequencer: delivers.
+        log: answers positions and missing messages.
+        topic_of: returns the topic of a Redis channel; None for one that is not known.
+
+    """
+
+    def __init__(
+        self, sequencer: Sequencer, log: MessageLog, topic_of: Callable[[str], Topic | None]
+    ) -> None:
+        self._sequencer = sequencer
+        self._log = log
+        self._topic_of = topic_of
+        self._queue = TopicQueue()
+        self._held = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no topic is left."""
+        return not self._queue
+
+    def expect(self, channels: Iterable[str]) -> None:
+        """Hold what comes for channels from now on, until a step has caught up with them."""
+        topics = filter(None, map(self._topic_of, channels))
+        found = [(topic, self._sequencer.subscription(topic)) for topic in topics]
+        wanted = [(topic, one) for topic, one in found if one is not None]
+        for _, subscription in wanted:
+            with subscription.taking:
+                subscription.behind = self
+                self._held += subscription.held_bytes
+        # Topics that had messages of late are the likelier ones to have more.
+        wanted.sort(key=lambda item: item[1].cursor.position is None)
+        self._queue.add(topic for topic, _ in wanted)
+
+    def hurry(self, topic: Topic) -> None:
+        """Catch up with a topic before others: a subscriber waits for it."""
+        self._queue.hurry(topic)
+
+    def hold(
+        self, topic: Topic, subscription: Subscription, position: StreamPosition, message: bytes
+    ) -> None:
+        """Keep a message until its topic is caught up with, which is urgent from now on."""
+        self._queue.hurry(topic)
+        if self._held + len(message) > HELD_BYTES:
+            subscription.is_cut = True
+            return
+        self._held += len(message)
+        subscription.hold(position, message)
+
+    def release(self, subscription: Subscription) -> None:
+        """Hold nothing more for a subscription."""
+        self._held -= subscription.held_bytes
+        subscription.behind = None
+        subscription.held, subscription.held_bytes = [], 0
+
+    def step(self) -> None:
+        """Catch up with some topics.
+
+        Raises:
+            RedisError: Redis cannot be asked. These topics are left to the next connection.
+
+        """
+        asked = [question for topic in self._queue.take(AT_ONCE) for question in self._ask(topic)]
+        missed = self._log.missed([place for place, _ in asked]) if asked else ()
+        for number, (question, found) in enumerate(zip(asked, missed, strict=True), 1):
+            self._settle(question, found)
+            if number % UNINTERRUPTED == 0:
+                give_way()
+        if self.is_done:
+            self._sequencer.losses.write()
+
+    def _ask(self, topic: Topic) -> list[Question]:
+        """Return the question about a topic, if there still is one."""
+        subscription = self._sequencer.subscription(topic)
+        if subscription is None or subscription.behind is not self:
+            return []
+        return [(subscription.place_in(topic), subscription.silence)]
+
+    def _settle(self, question: Question, missed: Missed) -> None:
+        topic = question[0].topic
+        subscription = self._sequencer.subscription(topic)
+        if subscription is None:
+            return
+        with subscription.taking:
+            if subscription.behind is not self:
+                return
+            is_current = self._ask(topic) == [question]
+            if is_current and self._catch_up(question, subscription, missed):
+                self._finish(topic, subscription)
+            else:
+                self._queue.hurry(topic)
+
+    def _catch_up(self, question: Question, subscription: Subscription, missed: Missed) -> bool:
+        """Deliver what was missed; return whether that is all of it."""
+        (topic, *_), silence = question
+        is_doubtful = self._sequencer.may_have_lost(topic, silence)
+        if not subscription.is_located:
+            is_whole = self._begin(topic, subscription, missed.position, is_doubtful)
+            self._sequencer.end_silence(subscription, silence)
+            return is_whole
+        self._compare(topic, subscription, missed, is_doubtful)
+        self._sequencer.end_silence(subscription, silence)
+        if missed.position is not None:
+            self._fill(topic, subscription, missed.position, missed)
+        is_cut, subscription.is_cut = subscription.is_cut, False
+        return missed.is_whole and not is_cut
+
+    def _begin(
+        self,
+        topic: Topic,
+        subscription: Subscription,
+        now: StreamPosition | None,
+        is_doubtful: bool | None,
+    ) -> bool:
+        """Give a topic its place that was subscribed to while Redis was away.
+
+        Its messages begin with the first one that was received, but other processes may have
+        received some before.
+        """
+        subscription.is_located = True
+        place = None if now is None else subscription.before_held(now)
+        subscription.go_to(place)
+        may_have_lost = is_doubtful is not False and topic.policy.tells_losses
+        if may_have_lost or (place is not None and place.offset):
+            self._sequencer.tell_lost(topic)
+        return place == now
+
+    def _compare(
+        self,
+        topic: Topic,
+        subscription: Subscription,
+        missed: Missed,
+        is_doubtful: bool | None,
+    ) -> None:
+        """Tell a loss that no gap in the offsets shows, and move to where the topic goes on."""
+        now, cursor = missed.position, subscription.cursor
+        if cursor.position is None or now is None or now.epoch != cursor.position.epoch:
+            # Subscribers that are not told of losses need no line in the log about an idle topic.
+            concerns = cursor.position is not None or topic.policy.tells_losses
+            self._deliver_following(topic, subscription)
+            if is_doubtful is not False and concerns:
+                self._sequencer.tell_lost(topic)
+            subscription.go_to(None if now is None else StreamPosition(now.epoch, 0))
+        elif missed.is_same is False or cursor.position.offset > now.offset:
+            # Redis has forgotten messages that came, and given their offsets to others: a replica
+            # that takes its primary's place may not have had the last ones.
+            self._sequencer.tell_lost(topic)
+            subscription.go_to(subscription.before_held(now))
+        elif is_doubtful:
+            self._sequencer.tell_lost(topic)
+
+    def _deliver_following(self, topic: Topic, subscription: Subscription) -> None:
+        """Deliver the held messages that follow on the last one, in an epoch that has ended."""
+        cursor = subscription.cursor
+        for position, message in subscription.held:
+            if cursor.position == (position.epoch, position.offset - 1):
+                self._sequencer.deliver_kept(topic, subscription, position, message)
+
+    def _fill(
+        self, topic: Topic, subscription: Subscription, now: StreamPosition, missed: Missed
+    ) -> None:
+        """Deliver the messages of the log and those that are held, in the order of the topic."""
+        after = subscription.cursor.position
+        begin = 0 if after is None else after.offset
+        kept = dict(missed.entries)
+        until = now.offset if missed.is_whole else max(kept, default=begin)
+        messages = subscription.held_in(now.epoch) | kept
+        offsets = sorted(offset for offset in messages if begin < offset <= until)
+        if len(offsets) < until - begin:
+            self._sequencer.tell_lost(topic)
+        for offset in offsets:
+            position = StreamPosition(now.epoch, offset)
+            self._sequencer.deliver_kept(topic, subscription, position, messages[offset])
+        subscription.go_to(StreamPosition(now.epoch, max(until, begin)))
+        subscription.confirmed = until
+
+    def _finish(self, topic: Topic, subscription: Subscription) -> None:
+        """Take what has come since the log was read; from now on, nothing is held."""
+        held, at = subscription.held, subscription.cursor.position
+        self.release(subscription)
+        for position, message in held:
+            if at is None or position.epoch != at.epoch or position.offset > at.offset:
+                self._sequencer.arrive(topic, subscription, position, message)

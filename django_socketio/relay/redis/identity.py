@@ -1,0 +1,33 @@
+"""The identity of the data in a Redis: what changes when accepted messages may have gone."""
+
+from typing import NamedTuple
+
+from redis.connection import ConnectionInterface
+from redis.exceptions import ResponseError
+
+
+class Identity(NamedTuple):
+    """The identity of the data in a Redis.
+
+    Attributes:
+        run: changes with every start.
+        history: changes when a replica becomes the primary, also if it was the primary before.
+        evicted: counts the keys that were evicted.
+
+    """
+
+    run: str
+    history: str
+    evicted: str
+
+
+def identity(connection: ConnectionInterface) -> Identity | None:
+    """Return the identity of the data in a Redis; None where Redis may not be asked."""
+    connection.send_command("INFO")
+    try:
+        lines = connection.read_response().decode(errors="replace").splitlines()
+    except ResponseError:
+        return None
+    values = dict(line.split(":", 1) for line in lines if ":" in line)
+    found = [values.get(name, "") for name in ("run_id", "master_replid", "evicted_keys")]
+    return Identity(*found) if all(found) else None

@@ -1,0 +1,87 @@
+"""A topic that a process receives, and the place up to which it has been delivered."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from django_socketio.relay.envelope import Deliver, StreamPosition
+from django_socketio.relay.redis.cursor import Cursor
+from django_socketio.relay.redis.log import Place
+from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.topics import Topic
+
+
+class Behind(Protocol):
+    """The catching up of a connection that has not come to a topic yet."""
+
+    def hurry(self, topic: Topic) -> None:
+        """Catch up with a topic before others: a subscriber waits for it."""
+
+    def hold(
+        self, topic: Topic, subscription: "Subscription", position: StreamPosition, message: bytes
+    ) -> None:
+        """Keep a message until its topic is caught up with."""
+
+    def release(self, subscription: "Subscription") -> None:
+        """Hold nothing more for a subscription."""
+
+
+@dataclass(slots=True)
+class Subscription:
+    """A topic that this process receives, and the place up to which it has been delivered."""
+
+    deliver: Deliver
+    cursor: Cursor = field(default_factory=Cursor)
+    tried: threading.Event = field(default_factory=threading.Event)
+    """Set once its position was asked for."""
+
+    taking: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the thread that delivers: in a cluster, a topic may go from one node to another."""
+
+    last: str | None = None
+    """The id of the last message that came, as a check on what Redis has in its place."""
+
+    confirmed: int = 0
+    """The offset up to which Redis has confirmed what came in this epoch."""
+
+    silence: Silence | None = None
+    """The time in which messages may not have come; None once it was caught up with."""
+
+    is_located: bool = False
+    """True once Redis has answered the position at the beginning (None for an idle topic)."""
+
+    behind: Behind | None = None
+    """Holds what comes, until the topic is caught up with after a broken connection; else None."""
+
+    held: list[tuple[StreamPosition, bytes]] = field(default_factory=list)
+    """The messages that came meanwhile, in the order in which they came."""
+
+    held_bytes: int = 0
+
+    is_cut: bool = False
+    """True if a message that came meanwhile was dropped: the log has it."""
+
+    def hold(self, position: StreamPosition, message: bytes) -> None:
+        """Keep a message that came before its topic was caught up with."""
+        self.held.append((position, message))
+        self.held_bytes += len(message)
+
+    def held_in(self, epoch: str) -> dict[int, bytes]:
+        """Return the held messages of an epoch by their offsets."""
+        return {position.offset: message for position, message in self.held if position[0] == epoch}
+
+    def before_held(self, now: StreamPosition) -> StreamPosition:
+        """Return the place after which all messages up to a position are held."""
+        held, offset = self.held_in(now.epoch), now.offset
+        while offset in held:
+            offset -= 1
+        return StreamPosition(now.epoch, offset)
+
+    def go_to(self, position: StreamPosition | None) -> None:
+        """Be at a place whose message did not come."""
+        if position != self.cursor.position:
+            self.cursor.position, self.last = position, None
+
+    def place_in(self, topic: Topic) -> Place:
+        """Return the place up to which it has been delivered."""
+        return Place(topic, self.cursor.position, self.last, self.is_located)
