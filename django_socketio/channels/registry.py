@@ -1,6 +1,6 @@
 """The subscribers of this process by topic, and the delivery of messages to them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent
@@ -60,6 +60,30 @@ class Backlog(Generic[Encoded]):
         return self._size <= self._limit or len(self.packets) == 1
 
 
+class Gate(Backlog[EncodedEvent]):
+    """The backlog of a subscriber whose right to a topic is examined once a message comes.
+
+    Args:
+        limit: as of ``Backlog``.
+        ask: called with the gate in the event loop, when a message comes and nothing is asked yet.
+
+    """
+
+    __slots__ = ("_ask", "is_asked")
+
+    def __init__(self, limit: int, ask: "Callable[[Gate], object]") -> None:
+        super().__init__(limit)
+        self._ask = ask
+        self.is_asked = False
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Add a packet; False if that exceeds the limit."""
+        if not self.is_asked:
+            self.is_asked = True
+            self._ask(self)
+        return super().add(encoded)
+
+
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]
 """Subscribers of a topic, in the order of subscription; each pending one with its backlog."""
 
@@ -104,9 +128,19 @@ class Channels:
 
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
-        members = self._members.setdefault(topic, {})
-        members[subscriber] = Backlog(self.max_buffered_bytes) if pending else None
+        backlog: Backlog[EncodedEvent] | None = (
+            Backlog(self.max_buffered_bytes) if pending else None
+        )
+        self._members.setdefault(topic, {})[subscriber] = backlog
         self._relay.subscribe(topic, self.deliver)
+
+    def add_all(
+        self, topics: Mapping[Topic, Backlog[EncodedEvent] | None], subscriber: Subscriber
+    ) -> None:
+        """Put a subscriber on topics by one command to the relay, each with its backlog or none."""
+        for topic, backlog in topics.items():
+            self._members.setdefault(topic, {})[subscriber] = backlog
+        self._relay.subscribe_all(topics, self.deliver)
 
     def admit(self, topic: Topic, subscriber: Subscriber) -> None:
         """Deliver the messages that were buffered for a subscriber, and all that follow."""

@@ -1,6 +1,7 @@
 """The interface of relays: a relay takes envelopes in one process and delivers them in many."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
@@ -51,6 +52,11 @@ class Relay(ABC):
         Returns once that is so. May be called again for the same topic. A relay that cannot be
         reached is no error: the topic is subscribed to once the relay is back.
         """
+
+    def subscribe_all(self, topics: Iterable[Topic], deliver: Deliver) -> None:
+        """Subscribe to topics as ``subscribe`` does, in one round trip where that is possible."""
+        for topic in topics:
+            self.subscribe(topic, deliver)
 
     @abstractmethod
     def unsubscribe(self, topic: Topic) -> None:

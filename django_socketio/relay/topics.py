@@ -42,6 +42,9 @@ class Policy(NamedTuple):
     Attributes:
         tells_losses: whether subscribers are told that messages of the topic were lost.
         has_past: whether messages can have been published before the first subscription.
+        asks_position: whether a process asks for the topic's position when it subscribes. If not,
+            the first message tells the position. Until then, a connection that breaks counts as a
+            loss, unless the topic is idle.
         has_log: whether the topic keeps its messages for a time, as its ``Retention`` says. A hole
             in a topic without a log cannot be filled, and nothing of it can be read again.
 
@@ -49,6 +52,7 @@ class Policy(NamedTuple):
 
     tells_losses: bool = False
     has_past: bool = True
+    asks_position: bool = True
     has_log: bool = True
 
 
@@ -56,9 +60,10 @@ _POLICIES = {
     TopicKind.CHANNEL: Policy(tells_losses=True),
     TopicKind.SOCKET: Policy(has_past=False),  # the id is new when its socket subscribes
     TopicKind.EVERYONE: Policy(),
-    TopicKind.USER: Policy(),
-    TopicKind.SESSION: Policy(),
-    TopicKind.GROUP: Policy(),
+    # Each connection of a user subscribes to these: no further round trip for their positions.
+    TopicKind.USER: Policy(asks_position=False),
+    TopicKind.SESSION: Policy(asks_position=False),
+    TopicKind.GROUP: Policy(asks_position=False),
     TopicKind.CONTROL: Policy(),
     TopicKind.HEALTH: Policy(),  # with a log, so that the check shows that Redis can write
 }

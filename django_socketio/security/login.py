@@ -1,11 +1,12 @@
 """The login of one client: the lazy ``user`` and ``session`` of its request, and its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 from weakref import proxy, ref
 
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SessionInCookie
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
@@ -13,6 +14,7 @@ from django.utils.functional import SimpleLazyObject, empty
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import sessions
 from django_socketio.transports.session import Session
 
@@ -34,6 +36,9 @@ class Registry(Protocol):
     def discard(self, login: "Login") -> None:
         """Forget a login."""
 
+    def groups_of(self, user_key: str) -> Sequence[str]:
+        """Return the primary keys of a user's groups, as texts."""
+
 
 class Login:
     """The login of one client, and the lazy ``user`` and ``session`` of its request.
@@ -50,6 +55,7 @@ class Login:
         over: whether the login has ended, before its client.
         user_id: the user's primary key as a text; None for an anonymous user.
         digest: names the Django session to other processes; None without a session.
+        is_verified: whether the user was found to be logged in, or no session names a user.
 
     """
 
@@ -62,6 +68,7 @@ class Login:
         "_store",
         "cookie",
         "digest",
+        "is_verified",
         "over",
         "session",
         "session_key",
@@ -81,6 +88,9 @@ class Login:
         self.digest = sessions.digest(self.session_key) if self.session_key else None
         self._store: Any = None if store is None else type(store)
         self._has_user = hasattr(request, "user")
+        self.is_verified = self.user_id is None or self._is_user(
+            request.__dict__.get("_cached_user")
+        )
         self._read_user = self._way_to_read(request.user) if self._has_user else None
         self._restore(request)
 
@@ -135,9 +145,50 @@ class Login:
         request = self._touch()
         django_session = self._open_django_session() if request is None else request.session
         user = sessions.user_of(django_session)
-        if self.user_id and (user is None or str(user.pk) != self.user_id):
-            self.end()
+        if self.user_id:
+            self.confirm(self._is_user(user))
         return user or AnonymousUser()
+
+    # Audiences
+
+    def audiences(self, namespace: str) -> tuple[Topic, ...]:
+        """Return the topics of the user, the Django session and the groups, in a namespace."""
+        found = [] if self._key is None else [Topic(TopicKind.SESSION, namespace, self._key)]
+        if (user := self._user_key()) is not None:
+            found.append(Topic(TopicKind.USER, namespace, user))
+            groups = self._registry.groups_of(user)
+            found += [Topic(TopicKind.GROUP, namespace, group) for group in groups]
+        return tuple(found)
+
+    @property
+    def _key(self) -> str | None:
+        """The name of the session in topics; None where cookies hold the sessions."""
+        in_cookie = self._store is not None and issubclass(self._store, SessionInCookie)
+        return None if in_cookie else self.digest
+
+    def _user_key(self) -> str | None:
+        if self.user_id is not None or self._read_user is None:
+            return self.user_id
+        user = self._read_user()  # of a middleware: the Django session names none
+        is_saved = getattr(user, "pk", None) is not None
+        return str(user._meta.pk.value_to_string(user)) if is_saved else None
+
+    def verify(self) -> bool:
+        """Return whether the user is still logged in; otherwise the login ends."""
+        if not self.is_verified and not self.over:
+            key = str(self.session_key)
+            users = sessions.users_of(sessions.load({key}))
+            self.confirm(users.get(key) == self.user_id)
+        return self.is_verified and not self.over
+
+    def _is_user(self, user: Any) -> bool:
+        return user is not None and str(user.pk) == self.user_id
+
+    def confirm(self, is_logged_in: bool) -> None:
+        """Note whether the user is still logged in; otherwise end the client's sockets."""
+        self.is_verified = is_logged_in
+        if not is_logged_in:
+            self.end()
 
     # After a handler
 

@@ -19,7 +19,13 @@ from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
 from django_socketio.security import sessions, signals
 from django_socketio.security.login import Login
-from django_socketio.security.signals import SESSION_ENDED, USER_CHANGED, USER_LOGGED_OUT
+from django_socketio.security.memberships import Memberships
+from django_socketio.security.signals import (
+    GROUPS_CHANGED,
+    SESSION_ENDED,
+    USER_CHANGED,
+    USER_LOGGED_OUT,
+)
 from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
@@ -63,6 +69,8 @@ class LoginRegistry:
         self._ended: dict[str, float] = {}
         self._turn = 0
         self._mailbox = Mailbox(executor)
+        self._memberships = Memberships()
+        self.groups_of = self._memberships.groups_of
         self.touched: dict[Any, Login] = {}
 
     def __len__(self) -> int:
@@ -71,6 +79,7 @@ class LoginRegistry:
 
     def start(self, server: SocketServer) -> None:
         """Hear of the ends of logins, and check all against the database, part by part."""
+        self._memberships.open_sockets = server.open_sockets
         signals.connect_sessions()
         server.relay.subscribe(signals.TOPIC, self.received)
         self._timers.after(self._pause, self._look)
@@ -146,6 +155,8 @@ class LoginRegistry:
             self._end_session(subject)
         elif envelope.name == USER_CHANGED:
             self._check_soon(self._by_user.get(subject, ()))
+        elif envelope.name == GROUPS_CHANGED:
+            self._mailbox.put(self._memberships.follow, [subject] if subject else None)
         elif envelope.name == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
@@ -168,6 +179,8 @@ class LoginRegistry:
         slot = self._by_digest[self._turn]
         if slot and self._mailbox.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
+        if not self._turn:
+            self._mailbox.put(self._memberships.follow)
         self._settle_closed()
         return now + self._pause
 
@@ -188,7 +201,8 @@ class LoginRegistry:
         except (DatabaseError, OSError) as error:
             # The next round checks them.
             return logger.warning("Logins could not be checked: %s", error)
-        _end(login for login in logins if users.get(str(login.session_key)) != login.user_id)
+        for login in logins:
+            login.confirm(users.get(str(login.session_key)) == login.user_id)
 
 
 def _remove(table: dict[str, list[Login]], key: str, login: Login) -> None:

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import NoRelay, RelayError
@@ -16,6 +16,7 @@ from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import sessions
+from django_socketio.security.memberships import group_model
 
 logger = get_logger("django_socketio.security")
 
@@ -25,6 +26,11 @@ TOPIC = Topic(TopicKind.CONTROL, name="logins")
 SESSION_ENDED = "session ended"
 USER_CHANGED = "user changed"
 USER_LOGGED_OUT = "user logged out"
+GROUPS_CHANGED = "groups changed"
+"""The groups of a user have changed; of any number of users if the message names none."""
+
+MANY = 100
+"""Users, added to a group or removed from it at once, up to which a message names each."""
 
 HARMLESS = frozenset({"last_login"})
 """Fields of a user that no login depends on. Every login saves ``last_login``."""
@@ -40,6 +46,11 @@ def connect() -> None:
         if issubclass(model, get_user_model()):  # itself, and its proxies
             post_save.connect(_user_changed, model, dispatch_uid="django_socketio")
             post_delete.connect(_user_changed, model, dispatch_uid="django_socketio")
+    if (groups := group_model()) is not None:
+        through = get_user_model()._meta.get_field("groups").remote_field.through
+        m2m_changed.connect(_membership_changed, through, dispatch_uid="django_socketio")
+        post_save.connect(_group_changed, groups, dispatch_uid="django_socketio")
+        post_delete.connect(_group_changed, groups, dispatch_uid="django_socketio")
 
 
 def connect_sessions() -> None:
@@ -83,6 +94,24 @@ def _user_changed(instance: Any, using: str, **kwargs: Any) -> None:
     fields = kwargs.get("update_fields")
     if fields is None or not HARMLESS.issuperset(fields):
         _tell(USER_CHANGED, _id(instance), using)
+
+
+def _membership_changed(
+    instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, using: str, **kwargs: Any
+) -> None:
+    if not action.startswith("post_") or pk_set == set():
+        return
+    if not reverse:
+        return _tell(GROUPS_CHANGED, _id(instance), using)
+    # A group that is cleared names no users.
+    few = pk_set is not None and len(pk_set) <= MANY
+    for user in map(str, pk_set or ()) if few else ("",):
+        _tell(GROUPS_CHANGED, user, using)
+
+
+def _group_changed(using: str, **kwargs: Any) -> None:
+    if kwargs.get("created", True) and not kwargs.get("raw"):
+        _tell(GROUPS_CHANGED, "", using)  # created or deleted; deletions send no m2m_changed
 
 
 def _session_deleted(instance: Any, using: str, **kwargs: Any) -> None:

@@ -5,9 +5,10 @@ runs the mailbox, which calls the handlers one after the other.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from django_socketio.channels.registry import Gate
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox, Pool
@@ -17,6 +18,7 @@ from django_socketio.exceptions import ChannelError, ProtocolError, WrongArgumen
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
+from django_socketio.relay.topics import Topic
 from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
@@ -26,6 +28,7 @@ from django_socketio.sockets.replies import (
 )
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
+from django_socketio.sockets.subscriptions import Ask
 from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.sockets"))
@@ -40,6 +43,15 @@ class LoginState(Protocol):
 
     over: bool
     """Whether the login has ended: no waiting event may be handled in its name."""
+
+    is_verified: bool
+    """Whether the user of the login is known to be logged in."""
+
+    def audiences(self, namespace: str) -> tuple[Topic, ...]:
+        """Return the topics of the user, the Django session and the groups of the login."""
+
+    def verify(self) -> bool:
+        """Return whether the user is still logged in; otherwise the login ends."""
 
     def release(self) -> None:
         """Note that the client is over, and its last handler has run."""
@@ -172,7 +184,7 @@ class SocketLifecycle:
         try:
             self._run(self._server.pipeline.connect)
             if self._client.awaits(self):
-                self.socket.open()
+                self._open()
             self._accepted = True
         except self._server.refusals as refusal:
             self._refuse(refusal_text(refusal))
@@ -180,6 +192,30 @@ class SocketLifecycle:
             # A socket whose on_connect failed is not admitted.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
+
+    def _open(self) -> None:
+        login = self._client.login
+        self.socket.open(login.audiences(self.socket.namespace), self._ask_of(login))
+
+    def _ask_of(self, login: LoginState) -> Ask | None:
+        return None if login.is_verified else self._ask
+
+    def _ask(self, gate: Gate) -> None:
+        """Examine the login: the first message for its user, or for a group, has come."""
+        self._mailbox.put(self._verify, gate)
+
+    def _verify(self, gate: Gate) -> None:
+        try:
+            if self._client.login.verify():
+                self.socket.subscriptions.admit_audiences()
+        except failures() as error:
+            self._failed(error)
+        finally:
+            gate.is_asked = False
+
+    def follow_groups(self, groups: Iterable[Topic]) -> None:
+        """Have the socket on the topics of the groups that its user is in now."""
+        self.socket.subscriptions.follow_groups(groups, self._ask_of(self._client.login))
 
     def _refuse(self, message: str) -> None:
         if self._client.awaits(self):

@@ -17,7 +17,7 @@ from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
 from django_socketio.sockets.calls import CALL_TIMEOUT
 from django_socketio.sockets.server import SocketServer
-from django_socketio.sockets.subscriptions import Subscriptions
+from django_socketio.sockets.subscriptions import Ask, Subscriptions
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
 
@@ -276,9 +276,12 @@ class Socket:
         if self.deliver(self._encoder.packet(Packet(PacketType.DISCONNECT, self.namespace))):
             self._lifecycle.end(Reason.SERVER_LEFT)
 
-    def open(self) -> None:
-        """Tell the client that it is connected, then send what was queued; be reachable by all."""
-        self.subscriptions.join_own()
+    def open(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
+        """Tell the client that it is connected, then send what was queued; be reachable by all.
+
+        See ``Subscriptions.join_own`` for the arguments.
+        """
+        self.subscriptions.join_own(audiences, ask)
         queued = [] if self._backlog is None else self._backlog.packets
         self._backlog = None
         packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})

@@ -1,12 +1,24 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from django_socketio.channels import registry
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.registry import Channels
+from django_socketio.channels.registry import Channels, Gate
 from django_socketio.exceptions import ChannelError
-from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
+from django_socketio.relay.topics import (
+    Topic,
+    TopicKind,
+    channel_topic,
+    everyone_topic,
+    socket_topic,
+)
+
+_GROUP = TopicKind.GROUP
+
+Ask = Callable[[Gate], object]
+"""Has the login of a socket examined, for a gate that has got a message."""
 
 
 class Subscriber(registry.Subscriber, Protocol):
@@ -25,10 +37,11 @@ class Subscriptions:
 
     Attributes:
         names: the channels, in the order in which the socket joined them.
+        audiences: the topics of the socket's user, Django session and groups.
 
     """
 
-    __slots__ = ("_channels", "_max_channels", "_socket", "names")
+    __slots__ = ("_channels", "_max_channels", "_socket", "audiences", "names")
 
     def __init__(self, socket: Subscriber, channels: Channels, max_channels: int) -> None:
         # The socket refers to its subscriptions: leave_all() breaks the cycle.
@@ -36,6 +49,7 @@ class Subscriptions:
         self._channels = channels
         self._max_channels = max_channels
         self.names: tuple[str, ...] = ()
+        self.audiences: tuple[Topic, ...] = ()
 
     def join(self, channel: str, pending: bool = False) -> bool:
         """Put the socket on a channel; while ``pending``, buffer its messages until ``admit``.
@@ -80,11 +94,44 @@ class Subscriptions:
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
         return True
 
-    def join_own(self) -> None:
-        """Receive messages for the socket's id, and for all sockets of its namespace."""
+    def join_own(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
+        """Receive messages for the socket's id, for its audiences and for all of its namespace.
+
+        Args:
+            audiences: the topics of the socket's user, Django session and groups.
+            ask: called when the first message for the user or a group comes, which is buffered
+                until ``admit_audiences``; None where the user is known to be logged in.
+
+        """
         if self._socket is not None:
-            for topic in _own_topics(self._socket):
-                self._channels.add(topic, self._socket)
+            self.audiences = audiences
+            own = dict.fromkeys(_own_topics(self._socket))
+            self._channels.add_all({**own, **self._gated(audiences, ask)}, self._socket)
+
+    def _gated(self, topics: Iterable[Topic], ask: Ask | None) -> dict[Topic, Gate | None]:
+        limit = self._channels.max_buffered_bytes
+        return {
+            topic: None if ask is None or topic.kind is TopicKind.SESSION else Gate(limit, ask)
+            for topic in topics
+        }
+
+    def admit_audiences(self) -> None:
+        """Deliver what was buffered for the socket's user and groups, and all later messages."""
+        if self._socket is not None:
+            for topic in self.audiences:
+                self._channels.admit(topic, self._socket)
+
+    def follow_groups(self, groups: Iterable[Topic], ask: Ask | None) -> None:
+        """Have the socket on the topics of these groups, and of no others."""
+        if self._socket is None:
+            return
+        before, others = self.audiences, [one for one in self.audiences if one.kind is not _GROUP]
+        self.audiences = (*others, *groups)
+        left = [topic for topic in before if topic not in self.audiences]
+        joined = [topic for topic in self.audiences if topic not in before]
+        self._channels.remove_from_all(left, self._socket)
+        if joined:
+            self._channels.add_all(self._gated(joined, ask), self._socket)
 
     def leave_all(self) -> None:
         """Receive no more messages: the last thing that a socket does."""
@@ -92,7 +139,8 @@ class Subscriptions:
         names, self.names = self.names, ()
         if socket is not None:
             topics = [channel_topic(socket.namespace, name) for name in names]
-            self._channels.remove_from_all([*topics, *_own_topics(socket)], socket)
+            own = (*_own_topics(socket), *self.audiences)
+            self._channels.remove_from_all([*topics, *own], socket)
 
 
 def _own_topics(socket: Subscriber) -> tuple[Topic, Topic]:

@@ -28,6 +28,11 @@ def who(request, socket, context):
     return request.user.username
 
 
+@on_event("channels")
+def channels(request, socket, context):
+    return socket.channels
+
+
 @on_event("may")
 def may(request, socket, context):
     return request.user.has_perm("auth.view_user")

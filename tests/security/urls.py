@@ -3,11 +3,14 @@
 import time
 
 from django.contrib.auth import login, logout, update_session_auth_hash
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from django.http import HttpResponse
 from django.urls import include, path
 
+from django_socketio import emit
 from tests.security.events import gates
 
 
@@ -96,7 +99,34 @@ def open_gate(request):
     gates[request.GET["user"]].set()
 
 
-VIEWS = [log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
+def run(request):
+    """Have the server evaluate an expression of a test."""
+    names = {"User": User, "Group": Group, "emit": emit, "error_of": error_of, "queries": QUERIES}
+    return eval(request.GET["code"], {**names, "request": request})
+
+
+def error_of(call):
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        return error
+
+
+QUERIES = []
+"""The statements of all requests and handlers, in their order."""
+
+
+def _note(execute, sql, params, many, context):
+    QUERIES.append(sql)
+    return execute(sql, params, many, context)
+
+
+@receiver(connection_created)
+def _watch(connection, **kwargs):
+    connection.execute_wrappers.append(_note)
+
+
+VIEWS = [run, log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
 VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted, open_gate]
 
 urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]

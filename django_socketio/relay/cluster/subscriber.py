@@ -95,15 +95,22 @@ class ClusterSubscriber:
         """Return the descriptors of its connections to all nodes."""
         return [number for one in self._subscribers.values() for number in one.descriptors()]
 
-    def subscribe(self, channel: str) -> None:
-        """Subscribe; wait until the node has confirmed it, unless it is away."""
+    def subscribe(self, *channels: str) -> None:
+        """Subscribe; wait until the nodes have confirmed all channels, unless they are away."""
         with self._arranging:
-            confirmed = self._confirmed.get(channel)
-            if confirmed is None:
-                confirmed = self._confirmed[channel] = threading.Event()
-                self._place(channel, returning=False)
-            home = self._homes.get(channel)
+            for channel in channels:
+                if channel not in self._confirmed:
+                    self._confirmed[channel] = threading.Event()
+                    self._place(channel, returning=False)
+        for channel in channels:
+            self._wait_until_confirmed(channel)
+
+    def _wait_until_confirmed(self, channel: str) -> None:
+        with self._arranging:
+            confirmed, home = self._confirmed.get(channel), self._homes.get(channel)
             subscriber = None if home is None else self._subscribers.get(home)
+        if confirmed is None:
+            return  # unsubscribed meanwhile
         away = self._unreachable_since if subscriber is None else subscriber.deaf_since
         if self._started and (away is None or (subscriber is not None and subscriber.is_receiving)):
             confirmed.wait(self._timeout)

@@ -155,10 +155,17 @@ class RedisRelay(Relay):
 
     def subscribe(self, topic: Topic, deliver: Deliver) -> None:
         """Have ``deliver`` called with the messages of a topic; waits for Redis's confirmation."""
-        if self._sequencer.add(topic, deliver):
-            self._sequencer.locate(topic)
-        self._sequencer.wait_until_located(topic, self._options.timeout)
-        self._subscriber.subscribe(self._keyspace.channel(topic))
+        self.subscribe_all((topic,), deliver)
+
+    def subscribe_all(self, topics: Iterable[Topic], deliver: Deliver) -> None:
+        """Subscribe to topics by one command; waits for Redis's confirmation of each."""
+        topics = tuple(topics)
+        for topic in topics:
+            if self._sequencer.add(topic, deliver):
+                self._sequencer.locate(topic)
+        for topic in topics:
+            self._sequencer.wait_until_located(topic, self._options.timeout)
+        self._subscriber.subscribe(*map(self._keyspace.channel, topics))
 
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""

@@ -85,6 +85,8 @@ class Sequencer:
     def locate(self, topic: Topic) -> None:
         """Learn a new topic's position, before Redis is told: what comes between is a hole."""
         subscription = self._subscriptions[topic]
+        if not topic.policy.asks_position:
+            return subscription.tried.set()
         try:
             has_past = topic.policy.has_past
             subscription.cursor.position = self._log.position(topic) if has_past else None
@@ -253,6 +255,8 @@ class Sequencer:
             self.tell_lost(topic)
             return self._move(subscription, position, self._decoder.id_of(message))
         self._move(subscription, position, id)
+        if not topic.policy.asks_position:
+            subscription.is_located = True
         if envelope is not None:
             place = None if position.epoch == NO_LOG else position
             self._schedule(subscription.deliver, Delivery(envelope, topic, place))

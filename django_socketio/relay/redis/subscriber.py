@@ -142,14 +142,15 @@ class RedisSubscriber:
         """Return the descriptor of its connection, if it has one."""
         return descriptors(self._client, *filter(None, [self._made]))
 
-    def subscribe(self, channel: str) -> None:
-        """Subscribe; wait until Redis has confirmed it, unless Redis is away."""
-        confirmed = self._channels.get(channel)
-        if confirmed is None:
-            confirmed = self._channels[channel] = threading.Event()
-            self._send(self.commands.subscribe, channel)
-        if self.is_receiving:
-            confirmed.wait(self._timeout)
+    def subscribe(self, *channels: str) -> None:
+        """Subscribe; wait until Redis has confirmed all channels, unless Redis is away."""
+        new = [channel for channel in channels if channel not in self._channels]
+        self._channels.update({channel: threading.Event() for channel in new})
+        confirmed = [self._channels[channel] for channel in channels]
+        self._send(self.commands.subscribe, *new)
+        for event in confirmed:
+            if self.is_receiving:
+                event.wait(self._timeout)
 
     def is_confirmed(self, channel: str) -> bool:
         """Return whether Redis has confirmed a subscription, now or on an earlier connection."""
