@@ -78,10 +78,11 @@ class Gate(Backlog[EncodedEvent]):
 
     def add(self, encoded: EncodedEvent) -> bool:
         """Add a packet; False if that exceeds the limit."""
+        has_room = super().add(encoded)
         if not self.is_asked:
             self.is_asked = True
-            self._ask(self)
-        return super().add(encoded)
+            self._ask(self)  # which may admit the subscriber at once
+        return has_room
 
 
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]

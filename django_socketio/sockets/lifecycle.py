@@ -202,7 +202,10 @@ class SocketLifecycle:
 
     def _ask(self, gate: Gate) -> None:
         """Examine the login: the first message for its user, or for a group, has come."""
-        self._mailbox.put(self._verify, gate)
+        if self._client.login.is_verified:  # since the socket is open
+            self.socket.subscriptions.admit_audiences()
+        else:
+            self._mailbox.put(self._verify, gate)
 
     def _verify(self, gate: Gate) -> None:
         try:

@@ -10,7 +10,11 @@ import redis as redis_py
 
 from tests.kit.clients import PollingClient
 from tests.kit.programs import ROOT
+from tests.kit.waiting import wait_until
 from tests.security.conftest import Browser, ends_soon, logged_in
+
+pushes = []
+"""The events that mark the end of each push."""
 
 
 def run(server, code, browser=None):
@@ -19,14 +23,16 @@ def run(server, code, browser=None):
 
 
 def push(server, **audiences):
-    """Push by a view; the values are expressions."""
+    """Push by a view, then say to all sockets that it is done; the values are expressions."""
     given = ", ".join(f"{name}={code}" for name, code in audiences.items())
-    return run(server, f"emit('pushed', {given}).received")
+    pushes.append(f"done-{len(pushes)}")
+    return run(server, f"(emit('pushed', {given}).received, emit('{pushes[-1]}'))[0]")
 
 
 def received(*sockets):
-    """Return how many copies of what was pushed each socket has received."""
-    return [socket.sync().count('42["pushed"]') for socket in sockets]
+    """Return how many copies of what was pushed each socket has received up to the last push."""
+    end = f'42["{pushes[-1]}"]'
+    return [list(iter(socket.receive, end)).count('42["pushed"]') for socket in sockets]
 
 
 def named(name):
@@ -36,9 +42,16 @@ def named(name):
 @pytest.fixture
 def tabs(site, user):
     """Two tabs of a user at two processes, and one of another user."""
-    browser = logged_in(site[0], user)
-    other = logged_in(site[1], f"{user}-2")
-    return [browser.open(site[0]), browser.open(site[1]), other.open(site[1])]
+    browser, other = logged_in(site[0], user), logged_in(site[1], f"{user}-2")
+    tabs = [browser.open(site[0]), browser.open(site[1]), other.open(site[1])]
+    for tab in tabs:
+        verify(tab)
+    return tabs
+
+
+def verify(socket):
+    """Have a handler read the user: until then, messages for the user wait for a query."""
+    assert socket.ask("who") != [""]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_a_session_is_that_of_one_browser(site, user):
     visitor = Browser()
     visitor.get(site[0], "/visit/")
     sockets = [browser.open(site[1]) for browser in (here, there, visitor)]
-    run(site[0], "emit('pushed', session=request.session) and ''", here)
+    assert run(site[0], "emit('pushed', session=request.session).received", here) == "1"
     push(site[0], session=f"['{visitor.cookie}']")
     assert received(*sockets) == [1, 0, 1]
 
@@ -106,11 +119,12 @@ def connect_with(site):
 
 def wait_for_copies(server, socket, number, **audiences):
     """Push until a socket receives this number of copies: what was changed is known everywhere."""
-    for _ in range(100):
+
+    def is_so():
         push(server, **audiences)
-        if received(socket) == [number]:
-            return True
-    return False
+        return received(socket) == [number]
+
+    wait_until(is_so)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +140,10 @@ def wait_for_copies(server, socket, number, **audiences):
 def test_a_socket_follows_the_groups_of_its_user(site, user, tabs, join, leave):
     pk = run(site[0], f"Group.objects.create(name='{user}').pk")
     names = {"user": named(user), "group": f"Group.objects.get(pk={pk})"}
-    assert received(tabs[1]) == [0]
     run(site[0], join.format(**names))
-    assert wait_for_copies(site[0], tabs[1], 1, group=pk)
+    wait_for_copies(site[0], tabs[1], 1, group=pk)
     run(site[0], leave.format(**names))
-    assert wait_for_copies(site[0], tabs[1], 0, group=pk)
+    wait_for_copies(site[0], tabs[1], 0, group=pk)
 
 
 def test_a_new_socket_is_on_the_groups_of_its_user(site, user):
@@ -138,6 +151,7 @@ def test_a_new_socket_is_on_the_groups_of_its_user(site, user):
     browser = logged_in(site[0], user)
     run(site[0], f"{named(user)}.groups.add(Group.objects.get(name='{user}'))")
     socket = browser.open(site[1])
+    verify(socket)
     push(site[0], group=f"['{user}']")
     assert received(socket) == [1]
     assert "no group has this name" in error_of(site[0], f"emit('pushed', group='{user}?')")
@@ -152,9 +166,9 @@ def test_bulk_changes_of_groups_are_found_by_the_check(start, user):
         server,
         f"{through}.bulk_create([User.groups.through(user_id={named(user)}.pk, group_id={pk})])",
     )
-    assert wait_for_copies(server, socket, 1, group=pk)
+    wait_for_copies(server, socket, 1, group=pk)
     run(server, f"{through}.filter(group_id={pk}).delete()")
-    assert wait_for_copies(server, socket, 0, group=pk)
+    wait_for_copies(server, socket, 0, group=pk)
 
 
 def error_of(server, code):
