@@ -42,11 +42,20 @@ class DevelopmentServer:
         host: host name or address to listen on.
         port: port to listen on; 0 takes a free one, see ``port`` after ``start``.
         ipv6: whether the address is an IPv6 one.
+        handler_class: reads, answers and logs requests.
 
     """
 
-    def __init__(self, django: Any, host: str, port: int, ipv6: bool = False) -> None:
+    def __init__(
+        self,
+        django: Any,
+        host: str,
+        port: int,
+        ipv6: bool = False,
+        handler_class: type[RequestHandler] = DevelopmentHandler,
+    ) -> None:
         self._address = (host, port)
+        self._handler_class = handler_class
         self._ipv6 = ipv6
         self.socket_server = build_server()
         engine, limits = self.socket_server.engine, self.socket_server.limits
@@ -70,7 +79,7 @@ class DevelopmentServer:
         self._wsgi = HTTPServer(
             listener,
             self.application,
-            handler_class=DevelopmentHandler,
+            handler_class=self._handler_class,
             http_workers=crew,
             log=access_logger,
             error_log=error_logger,

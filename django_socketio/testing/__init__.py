@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "NO_ANSWER",
+    "LiveSocketServerTestCase",
     "OutboxMessage",
     "Received",
     "Refused",
@@ -33,6 +34,7 @@ __all__ = [
 if TYPE_CHECKING:
     from django_socketio.testing.client import NO_ANSWER, SocketClient
     from django_socketio.testing.errors import Refused, Unanswered
+    from django_socketio.testing.live import LiveSocketServerTestCase
     from django_socketio.testing.messages import (
         OutboxMessage,
         assert_emitted,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 else:
     _MODULES = {
         "NO_ANSWER": "client",
+        "LiveSocketServerTestCase": "live",
         "OutboxMessage": "messages",
         "Received": "received",
         "Refused": "errors",
