@@ -1,0 +1,62 @@
+"""The examples of the documentation, and the tests of the example project, by Django's runner."""
+
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.kit.programs import ROOT
+
+FILE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
+NAME = re.compile(r"# (\w+/\w+\.py)\n")
+
+SETTINGS = """
+from tests.project.settings import *
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+INSTALLED_APPS = [*INSTALLED_APPS[:-1], {app!r}]
+ROOT_URLCONF = "django_socketio.urls"
+SOCKETIO_RELAY_URL = "redis://127.0.0.1:1"
+"""
+
+
+def files(page):
+    """Return the modules that a page shows, by their path."""
+    blocks = map(textwrap.dedent, FILE.findall((ROOT / "docs" / page).read_text()))
+    return {NAME.match(block)[1]: block for block in blocks if NAME.match(block)}
+
+
+def run(folder, *arguments, **options):
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=folder, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "count"), [("testing-your-site.rst", 4), ("recipes/testing.rst", 1)]
+)
+def test_the_examples_of_a_page_pass(tmp_path, page, count):
+    shown = files(page)
+    for name, text in shown.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    app = next(iter(shown)).partition("/")[0]
+    (tmp_path / app / "__init__.py").touch()
+    (tmp_path / "site_settings.py").write_text(SETTINGS.format(app=app))
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "DJANGO_SETTINGS_MODULE": "site_settings"}
+    done = run(tmp_path, "-W", "error", "-m", "django", "test", app, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert f"Ran {count} test" in done.stderr
+
+
+def test_the_tests_of_the_example_project_pass(tmp_path):
+    done = run(ROOT / "example_project", "-W", "error", "manage.py", "test", env={})
+    assert done.returncode == 0, done.stderr
+    assert "Ran 5 tests" in done.stderr
+
+
+def test_the_recipe_is_short():
+    for text in files("recipes/testing.rst").values():
+        assert len([line for line in text.splitlines()[1:] if line.strip()]) < 20
