@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import django_socketio
-from django_socketio import events
+from django_socketio import events, testing
 
 PAGE = (Path(django_socketio.__file__).parent.parent / "docs" / "api-stability.rst").read_text()
 TABLE = PAGE.partition("Public API\n")[2].partition("Public as well")[0]
@@ -25,6 +25,11 @@ def test_a_public_name_can_be_imported(name):
 def test_all_that_the_package_exports_is_public():
     exported = {f"django_socketio.{name}" for name in django_socketio.__all__}
     assert exported <= set(NAMES)
+
+
+def test_all_that_the_tools_for_tests_export_is_public():
+    exported = {f"django_socketio.testing.{name}" for name in testing.__all__}
+    assert exported == {name for name in NAMES if name.startswith("django_socketio.testing.")}
 
 
 def test_all_decorators_of_events_are_public():

@@ -104,6 +104,21 @@ def is_public(socket: InternalSocket) -> Socket:
     return socket  # the class that handlers receive implements all that is public
 
 
+from django_socketio.testing import NO_ANSWER, SocketClient, assert_emitted, outbox
+
+client = SocketClient(session={"theme": "dark"}, headers={"Origin": "https://example.com"})
+reveal_type(client.connect(auth={"token": "t"}))  # SocketClient
+reveal_type(client.emit("typing", 1))  # Any
+reveal_type(client.socket)  # Socket
+reveal_type(client.disconnect_reason)  # str | None
+reveal_type(client.received[0].args)  # tuple[Any, ...]
+reveal_type(client.assert_received("saved", 1).event)  # str
+reveal_type(assert_emitted("saved", channel="room-1").channels)  # list[str]
+reveal_type(outbox)  # list[OutboxMessage]
+client.answer("confirm?", NO_ANSWER)
+client.sned("hello")  # error: attr-defined
+
+
 from django_socketio import brodcast  # error: attr-defined
 from django_socketio.events import on_mesage  # error: attr-defined
 django_socketio.brodcast_channel("hello", "room-1")  # error: attr-defined
