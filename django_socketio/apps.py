@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 
-from django_socketio.checks import check_patterns, check_settings
+from django_socketio.checks import ALL
 
 
 class DjangoSocketIOConfig(AppConfig):
@@ -29,8 +29,8 @@ class DjangoSocketIOConfig(AppConfig):
         from django_socketio.security import signals
         from django_socketio.server import relays
 
-        register(check_settings)
-        register(check_patterns)
+        for check in ALL:
+            register(check)
         broadcasts.publish_without_server(relays.publish)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()

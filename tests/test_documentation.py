@@ -9,7 +9,7 @@ import pytest
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "testing.rst").read_text()
 SECTION = PAGE.partition("Where a new test goes\n")[2].partition("\nLifecycles\n")[0]
-CHECKS = "django_socketio/checks.py"
+CHECKS = "django_socketio/checks"
 NAMED = set(re.findall(r"``(tests/[\w./]*)``", SECTION))
 
 
@@ -26,8 +26,9 @@ def test_every_name_exists():
 def test_every_system_check_is_explained():
     root = TESTS.parent
     page = (root / "docs" / "operations.rst").read_text()
-    explained = re.findall(r"^``(django_socketio\.[EW]\d+)``", page, re.MULTILINE)
-    reported = re.findall(r'"(django_socketio\.[EW]\d+)"', (root / CHECKS).read_text())
+    explained = re.findall(r"^``(django_socketio\.[EIW]\d+)``", page, re.MULTILINE)
+    source = "".join(path.read_text() for path in (root / CHECKS).glob("*.py"))
+    reported = re.findall(r'"(django_socketio\.[EIW]\d+)"', source)
     assert sorted(explained) == sorted(set(reported))
 
 

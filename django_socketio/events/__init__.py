@@ -9,6 +9,7 @@
 Put handlers into the ``events.py`` of an installed app: django-socketio imports that module.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar, overload
@@ -190,6 +191,16 @@ def has_namespace(namespace: str) -> bool:
         for event in all_events()
         for registration in event.handlers
     )
+
+
+def summary() -> str:
+    """Return how many handlers there are and in which modules, for the banners of servers."""
+    functions = {id(function): inspect.unwrap(function) for function in all_handlers()}
+    if not functions:
+        return "No handlers"
+    modules = sorted({str(function.__module__) for function in functions.values()})
+    noun = "handler" if len(functions) == 1 else "handlers"
+    return f"{len(functions)} {noun} in {', '.join(modules)}"
 
 
 def all_handlers() -> list[Handler]:

@@ -1,7 +1,7 @@
 """The paths of a site that lead to ``views.socketio``."""
 
 from django.conf import settings
-from django.urls import resolve
+from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
 
 from django_socketio.server.compat.django import get_path_info
@@ -15,6 +15,14 @@ MAX_LENGTH = 200
 
 MARK = "takes_handshakes"
 """Attribute of the view; decorators made with ``functools.wraps`` hand it on."""
+
+
+def path_of_clients() -> str:
+    """Return the path to which clients send their requests, in the active language."""
+    try:
+        return reverse("socketio").rstrip("/") + "/"
+    except NoReverseMatch:
+        return "/socket.io/"
 
 
 class Endpoints:

@@ -5,9 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.template import Library
-from django.urls import NoReverseMatch, reverse
 
 from django_socketio import conf
+from django_socketio.server.endpoints import path_of_clients
 from django_socketio.server.hijack import KEY
 
 register = Library()
@@ -21,7 +21,7 @@ def socketio(context: Any) -> dict[str, Any]:
     return {
         "nonce": _nonce(context, request),
         "port": port,
-        "path": _path(),
+        "path": path_of_clients(),
         "explains": port is not None and settings.DEBUG,
     }
 
@@ -37,10 +37,3 @@ def _port(request: HttpRequest | None) -> int | None:
         return None
     port = conf.get("PORT")
     return None if str(port) == request.get_port() else port
-
-
-def _path() -> str:
-    try:
-        return reverse("socketio").rstrip("/") + "/"
-    except NoReverseMatch:
-        return "/socket.io/"

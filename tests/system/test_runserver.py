@@ -1,5 +1,6 @@
 """``manage.py runserver_socketio``, as a person runs it: a process of its own."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ def test_the_banner_says_where_it_listens_and_how_to_stop(run):
     assert server.port > 0
     server.wait_for(r"Quit the server with CONTROL-C\.")
     assert "Relay: in-process" in server.output
+    assert re.search(r"^\d+ handlers in tests\.project\.events$", server.output, re.MULTILINE)
     assert "System check identified no issues" in server.output
     assert "unapplied migration" in server.output
 

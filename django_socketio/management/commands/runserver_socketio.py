@@ -16,7 +16,7 @@ from django.core.management.commands.runserver import naiveip_re
 from django.db import connections
 from django.utils import autoreload
 
-from django_socketio import __version__, conf
+from django_socketio import __version__, conf, events
 from django_socketio.server import debuggers, garbage
 from django_socketio.server.reloader import supervisor
 
@@ -150,6 +150,7 @@ class Command(RunServer):
             f"{now}\n"
             f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
             f"django-socketio {__version__} at http://{host}:{self.server.port}/\n"
+            f"{events.summary()}\n"
             f"Relay: {self.server.socket_server.relay}\n"
             f"Quit the server with {quit_command}."
         )

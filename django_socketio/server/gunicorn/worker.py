@@ -158,7 +158,7 @@ class Worker(base.Worker):
             can_upgrade=not self.cfg.is_ssl,
             signal_receiver=self,
         )
-        self._warn()
+        self._introduce()
         self.socket_server.start()
         self.socket_server.add_listener(self.handoff.start())
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
@@ -181,9 +181,14 @@ class Worker(base.Worker):
             if isinstance(logger, logging.Logger):
                 logger.addFilter(escape)
 
-    def _warn(self) -> None:
-        alone = isinstance(self.socket_server.relay, MemoryRelay)
-        if self._speaks and alone and self.cfg.workers > 1:
+    def _introduce(self) -> None:
+        """Log, once for all workers, the handlers, and a relay that is missing."""
+        from django_socketio import events
+
+        if not self._speaks:
+            return
+        self.log.info(events.summary())
+        if isinstance(self.socket_server.relay, MemoryRelay) and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
     def _serve(

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
     server = gunicorn()
     (warning,) = server.wait_for(r"\[WARNING\] (.*)")
     assert warning[1].startswith("2 workers, and no relay between them")
+    assert len(re.findall(r"\d+ handlers in tests\.system\.production\.events", server.output)) == 1
     assert "SOCKETIO_RELAY_URL" in warning[1]
 
 

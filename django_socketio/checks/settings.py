@@ -1,4 +1,4 @@
-"""System checks: ``manage.py check`` reports settings and patterns that are wrong or unsafe."""
+"""Checks of the settings: their values, their names, and what is unsafe."""
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -9,11 +9,8 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from django_socketio import conf
-from django_socketio.events import all_events
-from django_socketio.logs import name_of
 from django_socketio.protocol.http.origin import NULL, parse_pattern
 from django_socketio.security import permissions
-from django_socketio.security.patterns import name_that_takes_long
 from django_socketio.server import handler_contexts, relays
 
 
@@ -39,24 +36,6 @@ def _missing_packages() -> list[CheckMessage]:
     if conf.raw("RELAY_URL") is None or relays.has_redis():
         return []
     return [Error(relays.NO_REDIS, id="django_socketio.E003")]
-
-
-def check_patterns(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
-    """Return a warning for each pattern that takes exponential time for a channel (``…W003``)."""
-    return [
-        Warning(
-            f"The pattern of {event.name}(channel={pattern.pattern!r}) takes exponential time for "
-            f"the channel {name!r}, and clients choose the names of channels.",
-            hint="Change the pattern so that no part of it matches a text in several ways.",
-            obj=name_of(handler.function),
-            id="django_socketio.W003",
-        )
-        for event in all_events()
-        for handler in event.handlers
-        if (pattern := handler.pattern) and (name := name_that_takes_long(pattern))
-    ]
 
 
 _PATHS: dict[str, Callable[[], object]] = {

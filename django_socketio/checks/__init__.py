@@ -1,0 +1,23 @@
+"""System checks: ``manage.py check`` reports settings, handlers and URLs that are wrong or unsafe.
+
+``docs/operations.rst`` explains each identifier.
+"""
+
+from django_socketio.checks.deployment import check_deployment
+from django_socketio.checks.handlers import check_handlers
+from django_socketio.checks.modules import check_modules
+from django_socketio.checks.patterns import check_patterns
+from django_socketio.checks.settings import check_settings
+from django_socketio.checks.urls import check_urls
+
+__all__ = [
+    "ALL",
+    "check_deployment",
+    "check_handlers",
+    "check_modules",
+    "check_patterns",
+    "check_settings",
+    "check_urls",
+]
+
+ALL = (check_settings, check_patterns, check_handlers, check_modules, check_urls, check_deployment)

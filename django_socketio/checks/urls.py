@@ -1,0 +1,71 @@
+"""The check of the URL of the endpoint, as the template tag and other clients write it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning
+from django.urls import Resolver404, ResolverMatch, resolve
+from django.utils import translation
+
+from django_socketio.server.endpoints import MARK, path_of_clients
+
+INCLUDE = 'path("", include("django_socketio.urls"))'
+SILENCE = (
+    "If a view or a URLconf of the site's own leads to the sockets, silence this check: "
+    "SILENCED_SYSTEM_CHECKS."
+)
+
+
+def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Return a warning if clients do not find the endpoint.
+
+    ``django_socketio.W005``: its path leads to no view, or to another one. ``…W006``: its path
+    depends on the language.
+    """
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    with translation.override(settings.LANGUAGE_CODE):
+        path = path_of_clients()
+        match = _match(path)
+    if match is None:
+        return [_unreachable(f"{path} leads to no view: the URLs are not included.", INCLUDE)]
+    if getattr(match.func, MARK, False) is not True:
+        return [_shadowed(path, match)]
+    return _translated(path)
+
+
+def _match(path: str) -> ResolverMatch | None:
+    try:
+        return resolve(path)
+    except Resolver404:
+        return None
+
+
+def _unreachable(message: str, line: str) -> CheckMessage:
+    hint = f"Add {line} to the URLconf. {SILENCE}"
+    return Warning(message, hint=hint, obj=settings.ROOT_URLCONF, id="django_socketio.W005")
+
+
+def _shadowed(path: str, match: ResolverMatch) -> CheckMessage:
+    message = f"{path} leads to the view {match._func_path} of the pattern {match.route!r}."
+    return _unreachable(message, f"{INCLUDE} before that pattern")
+
+
+def _translated(path: str) -> list[CheckMessage]:
+    paths = {path}
+    for code, _ in settings.LANGUAGES:
+        with translation.override(code):
+            paths.add(path_of_clients())
+    if len(paths) == 1:
+        return []
+    return [
+        Warning(
+            f"The URL of the sockets depends on the language: {', '.join(sorted(paths)[:3])}, … "
+            "Clients that the template tag does not tell the URL look for /socket.io/.",
+            hint=f"Add {INCLUDE} outside of i18n_patterns().",
+            obj=settings.ROOT_URLCONF,
+            id="django_socketio.W006",
+        )
+    ]

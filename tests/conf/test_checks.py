@@ -1,0 +1,364 @@
+"""What ``manage.py check`` says of handlers, patterns, modules, URLs and servers."""
+
+import functools
+import re
+import sys
+import types
+
+import pytest
+from django.apps import apps
+from django.conf.urls.i18n import i18n_patterns
+from django.core.checks import run_checks
+from django.db import connections
+from django.http import HttpResponse
+from django.test import override_settings
+from django.urls import clear_url_caches, include, path, re_path
+
+from django_socketio import events
+from django_socketio.checks import (
+    check_deployment,
+    check_handlers,
+    check_modules,
+    check_patterns,
+    check_urls,
+)
+from django_socketio.checks.deployment import _blocking_databases
+from django_socketio.checks.patterns import fault_of
+
+
+def ids(messages):
+    return [message.id.removeprefix("django_socketio.") for message in messages]
+
+
+# Handlers
+
+
+def test_a_site_without_handlers_is_told_and_not_failed():
+    (message,) = check_handlers()
+    assert message.id == "django_socketio.I001"
+    assert not message.is_serious()
+    assert "events.py" in message.hint
+
+
+def three(request, socket, context):
+    """Take no argument of the event."""
+
+
+def four(request, socket, context, argument):
+    """Take one argument."""
+
+
+def any_number(*args):
+    """Take any arguments."""
+
+
+def two(request, socket):
+    """Forget the context."""
+
+
+def named(request, socket, context, *, room):
+    """Want an argument by its name."""
+
+
+class Callable:
+    def __call__(self, request, socket, context):
+        """Be called as a handler."""
+
+
+@pytest.mark.parametrize(
+    ("decorate", "right", "wrong"),
+    [
+        (events.on_connect, [three, any_number, Callable()], [four, two, named]),
+        (events.on_disconnect, [three], [four, two]),
+        (events.on_finish, [three], [four]),
+        (events.on_message, [four, any_number], [three, two]),
+        (events.on_subscribe, [four], [three]),
+        (events.on_unsubscribe, [four], [three]),
+        (events.on_error, [four], [three]),
+        (events.on_event("named"), [three, four, any_number, functools.partial(four, 1)], []),
+        (events.on_event("named"), [three], [two, named, functools.partial(three, 1, 2)]),
+    ],
+)
+def test_handlers_that_cannot_be_called_are_errors(decorate, right, wrong):
+    for function in right:
+        decorate(function)
+    assert ids(check_handlers()) == []
+    for function in wrong:
+        decorate(function)
+    assert ids(check_handlers()) == ["E004"] * len(wrong)
+
+
+def test_the_error_names_the_handler_its_parameters_and_the_arguments():
+    events.on_message(three)
+    (error,) = check_handlers()
+    assert error.msg == (
+        f"{__name__}.three is called with the arguments (request, socket, context, message), which "
+        "it does not take: its parameters are (request, socket, context)."
+    )
+
+
+def test_banners_name_the_modules_of_the_handlers():
+    assert events.summary() == "No handlers"
+    events.on_message(four)
+    assert events.summary() == f"1 handler in {__name__}"
+    events.on_connect(three)
+    events.on_disconnect(three)
+    of_orders = types.FunctionType(three.__code__, {"__name__": "orders.events"})
+    events.on_finish(of_orders)
+    assert events.summary() == f"3 handlers in orders.events, {__name__}"
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("", "matches every channel"),
+        ("^", "matches every channel"),
+        ("room-{pk}", "contains '{pk}'"),
+        ("room-<int:pk>", "contains '<int:pk>'"),
+        ("room-<pk>", "contains '<pk>'"),
+        ("room-%s", "contains '%s'"),
+        ("room-*", "'-*' means any number of '-'"),
+        ("^chat/*/log$", "'/*' means any number of '/'"),
+        ("rooms*$", "'s*' means any number of 's'"),
+        ("room^-1", "matches no channel"),
+        ("room$-1", "matches no channel"),
+        ("^x{201}", "matches no channel"),
+    ],
+)
+def test_patterns_that_cannot_be_meant_are_reported(pattern, told):
+    events.on_message(channel=pattern)(four)
+    (warning,) = check_patterns()
+    assert warning.id == "django_socketio.W007"
+    assert f"channel={pattern!r}" in warning.msg
+    assert told in warning.msg
+    assert warning.hint
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^room-",
+        "room-1",
+        r"^room-\d+$",
+        "^room-.*$",
+        r"^room-(?P<pk>\d+)-(?P=pk)$",
+        "^(a|b)$",
+        r"^\{x\}-x{2}",
+        r"(?<=^)room",
+        "^a*b",
+        "[^-]*$",
+        r"(?m)^a$\n^b",
+        r"^(\w+)-\1$",
+    ],
+)
+def test_other_patterns_are_not(pattern):
+    assert fault_of(re.compile(pattern)) is None
+
+
+# Modules
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project on the path: ``project({"chat/events.py": "…"})``."""
+
+    def write(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return write
+
+
+HANDLERS = "from django_socketio.events import on_message\n"
+
+
+def test_handlers_in_packages_that_are_no_apps_are_reported(project):
+    project(
+        {
+            "mysite_of_checks/__init__.py": "",
+            "mysite_of_checks/urls.py": "urlpatterns = []",
+            "mysite_of_checks/events.py": HANDLERS,
+            "orders/events.py": HANDLERS,
+            "apps/shop/events.py": HANDLERS,
+            "calendar/events.py": "# of another kind",
+            "node_modules/x/events.py": HANDLERS,
+            "tests/events.py": HANDLERS,
+            "another_site/manage.py": "",
+            "another_site/shop/events.py": HANDLERS,
+            "a/b/c/d/events.py": HANDLERS,
+        }
+    )
+    with override_settings(ROOT_URLCONF="mysite_of_checks.urls", SETTINGS_MODULE=None):
+        warnings = check_modules()
+    assert ids(warnings) == ["W004"] * 3
+    assert [re.search(r"of (\S+)\.events", warning.msg)[1] for warning in warnings] == [
+        "apps.shop",
+        "mysite_of_checks",
+        "orders",
+    ]
+    assert "Add 'orders' to INSTALLED_APPS" in warnings[2].hint
+
+
+def test_modules_that_the_site_imports_itself_are_not_reported(project, monkeypatch):
+    project({"site_of_checks/__init__.py": "", "site_of_checks/events.py": ""})
+    import site_of_checks.events
+
+    file = site_of_checks.events.__file__
+    with open(file, "w") as module:
+        module.write(HANDLERS)
+    with override_settings(ROOT_URLCONF="site_of_checks", SETTINGS_MODULE=None):
+        assert check_modules() == []
+
+
+# URLs
+
+OURS = path("", include("django_socketio.urls"))
+
+
+def page(request):
+    return HttpResponse("page")
+
+
+@pytest.fixture
+def urls(monkeypatch):
+    """Check a site with these URLs: ``urls([…])``."""
+
+    def check(patterns, **settings):
+        module = types.ModuleType("urls_of_checks")
+        module.urlpatterns = patterns
+        monkeypatch.setitem(sys.modules, "urls_of_checks", module)
+        with override_settings(ROOT_URLCONF="urls_of_checks", **settings):
+            clear_url_caches()
+            return check_urls()
+
+    yield check
+    clear_url_caches()
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        [OURS],
+        [OURS, re_path("^.*$", page)],
+        [path("live/", include("django_socketio.urls"))],
+        [*i18n_patterns(path("page/", page)), OURS],
+    ],
+)
+def test_urls_by_which_clients_find_the_sockets_are_right(urls, patterns):
+    assert urls(patterns) == []
+
+
+def test_urls_that_are_not_included_are_reported(urls):
+    for patterns in ([], [path("page/", page)]):
+        (warning,) = urls(patterns)
+        assert warning.id == "django_socketio.W005"
+        assert "the URLs are not included" in warning.msg
+        assert 'include("django_socketio.urls")' in warning.hint
+
+
+def test_urls_in_a_namespace_are_not_found_by_the_tag(urls):
+    (warning,) = urls([path("live/", include(("django_socketio.urls", "live")))])
+    assert warning.id == "django_socketio.W005"
+
+
+def test_urls_behind_a_catch_all_are_reported_with_its_pattern(urls):
+    (warning,) = urls([re_path(r"^(?P<slug>.*)$", page), OURS])
+    assert warning.id == "django_socketio.W005"
+    assert f"leads to the view {__name__}.page of the pattern '^(?P<slug>.*)$'" in warning.msg
+
+
+def test_urls_that_depend_on_the_language_are_reported(urls):
+    patterns = i18n_patterns(OURS)
+    (warning,) = urls(patterns, LANGUAGES=[("en", "English"), ("de", "German")])
+    assert warning.id == "django_socketio.W006"
+    assert "/de/socket.io/" in warning.msg
+
+
+# Servers
+
+
+@pytest.mark.parametrize("driver", ["MySQLdb", "psycopg2", "cx_Oracle"])
+def test_drivers_that_wait_in_c_are_reported(monkeypatch, driver):
+    assert list(_blocking_databases()) == []
+    database = types.ModuleType(driver)
+    monkeypatch.setattr(connections["default"], "Database", database, raising=False)
+    extensions = types.ModuleType("psycopg2.extensions")
+    extensions.get_wait_callback = lambda: None
+    monkeypatch.setitem(sys.modules, "psycopg2.extensions", extensions)
+    (warning,) = check_deployment()
+    assert warning.id == "django_socketio.W008"
+    assert f"'default' uses the driver {driver}" in warning.msg
+    extensions.get_wait_callback = lambda: print  # as psycogreen sets it
+    assert bool(check_deployment()) == (driver != "psycopg2")
+
+
+def test_drivers_that_wait_cooperatively_are_not(monkeypatch):
+    for driver in ("pymysql", "psycopg", "sqlite3.dbapi2", "oracledb"):
+        database = types.ModuleType(driver)
+        monkeypatch.setattr(connections["default"], "Database", database, raising=False)
+        assert check_deployment() == []
+
+
+@pytest.mark.parametrize("engine", ["cache", "cached_db"])
+def test_sessions_in_a_cache_that_waits_in_c_are_reported(engine):
+    blocking = {"default": {"BACKEND": "django.core.cache.backends.memcached.PyLibMCCache"}}
+    engine = f"django.contrib.sessions.backends.{engine}"
+    with override_settings(SESSION_ENGINE=engine, CACHES=blocking):
+        (warning,) = check_deployment()
+    assert warning.id == "django_socketio.W008"
+    with override_settings(CACHES=blocking):
+        assert check_deployment() == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "configuration", "source"),
+    [
+        ({"WEB_CONCURRENCY": "3"}, None, "WEB_CONCURRENCY"),
+        ({"GUNICORN_CMD_ARGS": "--bind=:80 --workers=3"}, None, "GUNICORN_CMD_ARGS"),
+        ({"GUNICORN_CMD_ARGS": "-w 3"}, None, "GUNICORN_CMD_ARGS"),
+        ({"GUNICORN_CMD_ARGS": "-w3"}, None, "GUNICORN_CMD_ARGS"),
+        ({}, "bind = ':80'\nworkers = 3\n", "gunicorn.conf.py"),
+    ],
+)
+def test_several_workers_without_a_relay_are_reported(
+    monkeypatch, tmp_path, environ, configuration, source
+):
+    monkeypatch.chdir(tmp_path)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    if configuration is not None:
+        (tmp_path / "gunicorn.conf.py").write_text(configuration)
+    (warning,) = check_deployment()
+    assert warning.id == "django_socketio.W009"
+    assert warning.msg.startswith(f"{source} has gunicorn start 3 workers")
+    with override_settings(SOCKETIO_RELAY_URL="redis://localhost"):
+        assert check_deployment() == []
+
+
+def test_one_worker_needs_no_relay(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEB_CONCURRENCY", "1")
+    (tmp_path / "gunicorn.conf.py").write_text("workers = number()")
+    assert check_deployment() == []
+
+
+def test_a_runserver_that_another_app_has_first_is_reported():
+    names = [config.name for config in apps.get_app_configs()]
+    with override_settings(SOCKETIO_RUNSERVER=True):
+        (warning,) = check_deployment()
+        assert warning.id == "django_socketio.W010"
+        assert "'django.contrib.staticfiles'" in warning.msg
+        ours_first = sorted(names, key=lambda name: name != "django_socketio")
+        with override_settings(INSTALLED_APPS=ours_first):
+            assert check_deployment() == []
+
+
+def test_manage_py_check_runs_all_of_them():
+    events.on_message(three)
+    found = ids(message for message in run_checks() if "django_socketio" in (message.id or ""))
+    assert "E004" in found
