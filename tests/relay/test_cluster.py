@@ -340,6 +340,33 @@ def test_a_replica_takes_the_place_of_its_primary(tmp_path, caplog):
         assert caplog.text.count(f"The relay at 127.0.0.1:{first.port} is back") == 1
 
 
+def test_the_channels_of_other_nodes_go_on_only_where_the_cluster_needs_no_full_coverage(tmp_path):
+    with RedisCluster(tmp_path, node_timeout=500) as cluster, relays_at(cluster.url) as new:
+        relay, inbox = new(timeout=0.5)
+        lost, *others = cluster.nodes
+        topics = [topic_of(cluster, relay, node) for node in others]
+        for topic in topics:
+            relay.subscribe(topic, inbox.deliver)
+        lost.stop()
+        for topic in topics:
+            wait_until(lambda topic=topic: "cluster is down" in refusal(relay, topic))
+        for node in others:
+            node.client.config_set("cluster-require-full-coverage", "no")
+        for number, topic in enumerate(topics):
+            wait_until(lambda topic=topic: refusal(relay, topic) == "")
+            assert relay.publish(message(number, topic)) == 1
+            inbox.wait_for(number)
+
+
+def refusal(relay, topic):
+    """Return why a relay does not take a message; "" if it does."""
+    try:
+        relay.publish(message("tried", topic))
+    except RelayError as error:
+        return str(error)
+    return ""
+
+
 def test_a_cluster_that_is_absent_at_the_start_is_found_when_it_comes(tmp_path, caplog):
     with (
         RedisCluster(tmp_path, primaries=1) as cluster,
