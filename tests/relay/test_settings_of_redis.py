@@ -1,9 +1,12 @@
-"""Settings of Redis, and their documented effects on messages."""
+"""Settings and absences of Redis, and their documented effects on messages and the log."""
+
+import logging
 
 import pytest
 import redis
 
 from django_socketio import RelayError
+from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, message
 
@@ -16,6 +19,17 @@ def relay(redis_server, new_redis):
     assert relay.publish(message("first")) == 1
     inbox.wait_for("first")
     return relay, inbox
+
+
+def test_topics_that_are_subscribed_to_while_redis_is_away_take_one_line(
+    redis_server, relay, caplog
+):
+    caplog.set_level(logging.INFO)
+    relay, inbox = relay
+    redis_server.stop()
+    for number in range(20):
+        relay.subscribe(channel_topic("/", f"room-{number}"), inbox.deliver)
+    assert caplog.text.count("known once Redis is back") == 1
 
 
 @pytest.mark.parametrize(

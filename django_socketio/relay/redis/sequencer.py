@@ -60,6 +60,7 @@ class Sequencer:
         self._subscriptions: dict[Topic, Subscription] = {}
         self._noting = threading.Lock()
         self._ignored, self._lines = 0, Every(QUIET)
+        self._unlocated = Every(QUIET)
 
     def add(self, topic: Topic, deliver: Deliver) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already."""
@@ -92,7 +93,9 @@ class Sequencer:
             subscription.cursor.position = self._log.position(topic) if has_past else None
             subscription.is_located = True
         except RedisError:
-            logger.info("The position of %s will be known once Redis is back", topic)
+            if self._unlocated.is_due():  # clients choose how many topics there are
+                text = "The positions of %s and further topics will be known once Redis is back"
+                logger.info(text, topic)
         finally:
             subscription.tried.set()
 
