@@ -3,6 +3,7 @@
 import pytest
 
 from django_socketio.relay import wire
+from django_socketio.relay.redis.line import Break
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Deafened, each_server, message
@@ -87,7 +88,7 @@ def test_a_message_whose_answer_was_lost_is_known_by_the_log(redis_server, new_r
 def taken(relay, envelope):
     publisher, data = relay._publisher, wire.encode(envelope)
     shared = publisher._shared(envelope.topics, data, envelope.id)
-    return publisher._taken(envelope.topics, data, shared)
+    return publisher._taken(envelope.topics, data, shared, Break())
 
 
 @each_server

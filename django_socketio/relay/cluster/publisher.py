@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.cluster.router import NodeAccess, NotFollowed, Router, unreachable
 from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.publisher import RedisPublisher
+from django_socketio.relay.redis.line import NotSent
 from django_socketio.relay.topics import Topic
 
 
@@ -61,10 +61,12 @@ class ClusterPublisher:
         self, slot: int, topics: list[Topic], message: bytes, id: str, until: float
     ) -> int:
         def attempt(access: NodeAccess) -> int:
-            _reach(access.publisher)
-            # A connection that breaks from here on leaves open whether the node has done it:
-            # trying again could deliver twice.
-            received = access.publisher.send(topics, message, id)
+            # A connection that breaks later leaves open whether the node has done it: trying again
+            # could deliver twice.
+            try:
+                received = access.publisher.send(topics, message, id)
+            except NotSent as error:
+                raise unreachable(error) from error
             if not received and self._router.moved_lately(slot):
                 # A message without receivers is not kept, so it can be tried again.
                 raise NotFollowed
@@ -82,10 +84,3 @@ class ClusterPublisher:
     def close(self) -> None:
         """Close the connections."""
         self._router.close()
-
-
-def _reach(publisher: RedisPublisher) -> None:
-    try:
-        publisher.prepare()
-    except (ConnectionError, TimeoutError) as error:
-        raise unreachable(error) from error

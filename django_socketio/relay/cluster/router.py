@@ -148,4 +148,7 @@ class Router:
 
 def unreachable(error: RedisError) -> RedisError:
     """Return the error to raise for a node that cannot be asked: nothing was done."""
-    return error if isinstance(error, AuthenticationError) else Unreachable(str(error))
+    is_login = isinstance(error, AuthenticationError) or isinstance(
+        error.__cause__, AuthenticationError
+    )
+    return error if is_login else Unreachable(str(error))

@@ -1,22 +1,28 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import sha1
 from os import urandom
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import redis
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.redis.client import descriptors
 from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.line import AnswerLost, Break
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
+from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
 LATELY = 1000
 """The newest messages of a log, in which a message whose answer was lost is looked for."""
+
+LATE = 0.9
+"""The part of its time that Redis must have had before it may call a message late."""
 
 SHARED_ABOVE = 500
 """Bytes up to which a message for several topics is kept in the log of each."""
@@ -41,10 +47,10 @@ class MessagePublisher(Protocol):
 
 
 class RedisPublisher:
-    """A small pool of connections for publishing, safe in threads, greenlets and after a fork.
+    """Publishes in round trips that callers share; safe in threads, greenlets and after a fork.
 
     Args:
-        client: redis-py's client; it connects on first use.
+        client: redis-py's client; connections are made on first use.
         keyspace: makes the names of a topic's channel and keys.
         log: the logs of the same Redis, to look for a message whose answer was lost.
         retentions: what the log of each topic keeps.
@@ -68,9 +74,8 @@ class RedisPublisher:
         self._retentions = retentions
         self._encoded: dict[Retention, tuple[bytes, ...]] = {}
         self._timeout = timeout
-        self._command = command
-        self._script = client.register_script(PUBLISH)
-        self._clock_offset: float | None = None
+        self._command = command.encode()
+        self._trips = RoundTrips(cast(Any, client.connection_pool), timeout)
 
     def publish(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
         """Hand a message on; return how many processes received it, for each topic.
@@ -83,38 +88,25 @@ class RedisPublisher:
 
         """
         try:
-            self.prepare()
             return self.send(topics, message, id)
         except RedisError as error:
             raise RelayError(f"the relay did not take the message: {error}") from error
 
-    def prepare(self) -> None:
-        """Learn the time of a Redis that is new or has failed. Hands nothing on.
-
-        Raises:
-            RedisError: Redis cannot be asked.
-
-        """
-        if self._clock_offset is None:
-            self._clock_offset = self._measure_clock_offset()
-
     def send(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
-        """Hand a message on, after ``prepare``; return how many received it, for each topic.
+        """Hand a message on; return how many processes received it, for each topic.
 
         Raises:
+            NotSent: Redis is not reached; nothing was handed on.
             RedisError: Redis did not take it in time, or refused it.
 
         """
         shared = self._shared(topics, message, id)
+        parts = self._parts(topics, message, shared)
         try:
-            return self._send(topics, message, shared)
-        except ConnectionError:
-            self._clock_offset = None
-            if taken := self._taken(topics, message, shared):
+            return self._run(parts)
+        except AnswerLost as lost:
+            if taken := self._taken(topics, message, shared, lost.at):
                 return taken
-            raise
-        except RedisError:
-            self._clock_offset = None
             raise
 
     def _shared(self, topics: Sequence[Topic], message: bytes, id: str) -> str | None:
@@ -122,34 +114,56 @@ class RedisPublisher:
         shares = id and len(topics) > 1 and len(message) > SHARED_ABOVE
         return self._keyspace.shared(topics[0], id) if shares else None
 
-    def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None) -> int:
+    def _run(self, parts: tuple[bytes, bytes]) -> int:
+        asked = time.monotonic()
+        try:
+            return int(self._trips.ask(*parts))
+        except NoScriptError:
+            self._trips.ask(SCRIPT_LOAD)
+        except ResponseError as error:
+            # Redis has been given this much time, unless the clocks have changed.
+            late = time.monotonic() - asked > LATE * self._timeout
+            if late or not str(error).startswith("TOOLATE"):
+                raise
+            self._trips.clock.forget()
+        return int(self._trips.ask(*parts))
+
+    def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
         """Return how many topics' logs have a message whose answer was lost with the connection.
 
         A log has only messages that had subscribers.
         """
         kept = message if shared is None else REFERENCE + shared.encode()
-        try:
-            return sum(self._has_lately(topic, kept) for topic in topics)
-        except RedisError:
-            return 0
+        return sum(kept in self._newest(topic, at) for topic in topics)
 
-    def _has_lately(self, topic: Topic, kept: bytes) -> bool:
-        return kept in self._log.newest(topic, LATELY)
+    def _newest(self, topic: Topic, at: Break) -> Collection[bytes]:
+        """Return the newest messages of a topic, read once after the break of a connection."""
+        with at.lock:
+            if topic not in at.found:
+                try:
+                    at.found[topic] = {*self._log.newest(topic, LATELY)}
+                except RedisError:
+                    at.found[topic] = ()
+            found: Collection[bytes] = at.found[topic]
+            return found
 
-    def _send(self, topics: Sequence[Topic], message: bytes, shared: str | None) -> int:
-        # Earlier than this side gives up, so that a message that has failed never arrives.
-        deadline = time.monotonic() + 0.9 * self._timeout + (self._clock_offset or 0.0)
-        keys: list[str] = []
-        channels: list[str] = []
+    def _parts(
+        self, topics: Sequence[Topic], message: bytes, shared: str | None
+    ) -> tuple[bytes, bytes]:
+        """Return the packed command, before and after its deadline."""
+        keys: list[bytes] = []
+        channels: list[bytes] = []
         for topic in topics:
             channel, position, log = self._keyspace.names(topic)
-            channels.append(channel)
-            keys += (position, log)
+            channels.append(channel.encode())
+            keys += (position.encode(), log.encode())
         if shared is not None:
-            keys.append(shared)
-        how = (urandom(6).hex(), f"{deadline:.6f}", self._command)
-        args: list[bytes | str] = [message, *how, *channels, *self._retention(topics)]
-        return int(self._script(keys=keys, args=args))
+            keys.append(shared.encode())
+        epoch = urandom(6).hex().encode()
+        before = (b"EVALSHA", PUBLISH_SHA, b"%d" % len(keys), *keys, message, epoch)
+        after = (self._command, *channels, *self._retention(topics))
+        count = len(before) + 1 + len(after)
+        return b"*%d\r\n%b" % (count, packed(before)), packed(after)
 
     def _retention(self, topics: Sequence[Topic]) -> Sequence[bytes]:
         """Return what the logs keep, as the script takes it: once, or for each topic."""
@@ -168,11 +182,6 @@ class RedisPublisher:
             encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])
         return encoded
 
-    def _measure_clock_offset(self) -> float:
-        """Return how far Redis's clock is ahead of this process's monotonic one."""
-        seconds, microseconds = self._client.time()
-        return float(seconds + microseconds / 1_000_000 - time.monotonic())
-
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections."""
         return descriptors(self._client)
@@ -181,3 +190,12 @@ class RedisPublisher:
         """Close the connections."""
         self._client.close()
         self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not
+
+
+def packed(arguments: Iterable[bytes]) -> bytes:
+    """Return arguments of a command as Redis reads them."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(one), one) for one in arguments])
+
+
+PUBLISH_SHA = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest().encode()
+SCRIPT_LOAD = b"*3\r\n" + packed((b"SCRIPT", b"LOAD", PUBLISH.encode()))

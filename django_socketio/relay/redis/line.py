@@ -1,0 +1,232 @@
+"""A connection to Redis, and the commands that are on their way on it."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from redis.connection import ConnectionInterface
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+
+from django_socketio.relay.redis.clock import RedisClock
+from django_socketio.relay.redis.reading import is_idle, read_answer
+
+LATE = 1.1
+"""By how much more than its timeout a connection must have taken for a second try."""
+
+
+class NotSent(ConnectionError):
+    """Redis was not reached: nothing of a command was sent."""
+
+
+class Break:
+    """The moment at which a connection broke, and what was learnt about it afterwards."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.found: dict[Any, Any] = {}
+
+
+class AnswerLost(ConnectionError):
+    """The connection broke after a command was sent: Redis may have run it.
+
+    Args:
+        at: the same for all commands that had no answer when the connection broke.
+
+    """
+
+    def __init__(self, text: object, at: Break) -> None:
+        super().__init__(text)
+        self.at = at
+
+
+class Stage(Enum):
+    """How far the commands on a line have come."""
+
+    WAITING = auto()
+    SENDING = auto()
+    SENT = auto()
+
+
+class Command:
+    """A command on its way to Redis.
+
+    Args:
+        before: the packed command, or its part before the deadline.
+        after: its part after the deadline; None for a command without one.
+
+    """
+
+    __slots__ = ("after", "answer", "before", "error", "is_gone", "line", "since", "woken")
+
+    def __init__(self, before: bytes, after: bytes | None) -> None:
+        self.before = before
+        self.after = after
+        self.answer: Any = None
+        self.error: RedisError | None = None
+        self.line: Line | None = None
+        """The line on which its caller has to work."""
+        self.is_gone = False
+        """True once its caller was interrupted, and waits no longer."""
+        self.since = 0.0
+        """The time (``time.monotonic``) at which it was queued."""
+        self.woken: Any = None
+        """A lock that is held while its caller waits; None for a caller that does not wait."""
+
+    def __len__(self) -> int:
+        """Its bytes, without the deadline."""
+        return len(self.before) + len(self.after or b"")
+
+    def settle(self, answer: Any, error: RedisError | None = None) -> None:
+        """Take the answer, and wake the caller."""
+        self.answer, self.error = answer, error
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the caller go on."""
+        woken = self.woken
+        if woken is not None:
+            woken.release()
+
+
+class Line:
+    """A connection, and the commands that are on their way on it.
+
+    Args:
+        make: makes a connection; the line opens it.
+        clock: of Redis; measured on each new connection.
+        timeout: seconds for connecting, and for an answer.
+
+    """
+
+    def __init__(
+        self, make: Callable[[], ConnectionInterface], clock: RedisClock, timeout: float
+    ) -> None:
+        self._make = make
+        self._clock = clock
+        self._timeout = timeout
+        self._connection: ConnectionInterface | None = None
+        self._is_open = False
+        self._stage = Stage.WAITING
+        self.commands: deque[Command] = deque()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the commands were sent, so that no more can join them."""
+        return self._stage is not Stage.WAITING
+
+    def exchange(self, is_warm: bool) -> None:
+        """Send the commands, unless they are sent already, and settle each of them.
+
+        Args:
+            is_warm: whether the connection was used just now.
+
+        Raises:
+            RedisError: Redis failed; all commands are settled.
+
+        """
+        try:
+            if not self.is_sent:
+                self._send(self._connected(is_warm))
+            self._read_all()
+        except RedisError as error:
+            self._fail(error)
+            raise
+
+    def _connected(self, is_warm: bool) -> ConnectionInterface:
+        connection = self._connection
+        try:
+            if connection is None or not self._is_open or not (is_warm or is_idle(connection)):
+                connection = self._connect()
+            if not self._clock.is_known:
+                self._clock.measure(connection)
+        except BaseException as error:
+            self.disconnect()
+            if isinstance(error, RedisError):
+                raise NotSent(*error.args) from error
+            raise
+        return connection
+
+    def _connect(self) -> ConnectionInterface:
+        connection = self._connection = self._connection or self._make()
+        connection.disconnect()
+        begun = time.monotonic()
+        try:
+            connection.connect()
+        except TimeoutError:
+            # If it comes late, the event loop was blocked: Redis may have answered in time.
+            if time.monotonic() - begun < LATE * self._timeout:
+                raise
+            connection.connect()
+        self._is_open = True
+        self._clock.forget()
+        return connection
+
+    def _send(self, connection: ConnectionInterface) -> None:
+        packed = self._packed()
+        self._stage = Stage.SENDING
+        connection.send_packed_command([packed])
+        self._stage = Stage.SENT
+
+    def _packed(self) -> bytes:
+        deadline, parts = self._clock.deadline(), []
+        for command in self.commands:
+            parts.append(command.before)
+            if command.after is not None:
+                parts += (deadline, command.after)
+        return b"".join(parts)
+
+    def _read_all(self) -> None:
+        commands, connection = self.commands, self._connection
+        while commands and connection is not None:
+            try:
+                answer, error = read_answer(connection), None
+            except ResponseError as failure:
+                answer, error = None, failure
+            commands.popleft().settle(answer, error)
+        self._stage = Stage.WAITING
+
+    def _fail(self, error: RedisError) -> None:
+        """Settle by an error all commands that have no answer."""
+        self.disconnect()
+        at = Break()
+        while self.commands:
+            self.commands.popleft().settle(None, _failure(error, at))
+
+    def interrupted(self, by_switch: bool) -> bool:
+        """Note that the caller that worked here was interrupted; return if another can go on.
+
+        Otherwise all commands are settled.
+
+        Args:
+            by_switch: whether that happens only where a greenlet waits. A thread can be
+                interrupted anywhere, between an answer and its command as well.
+
+        """
+        if self._stage is Stage.WAITING or (self._stage is Stage.SENT and by_switch):
+            return True
+        self._fail(ConnectionError("the caller that shared its round trip was interrupted"))
+        return False
+
+    def abandon(self) -> None:
+        """Forget commands for which no caller waits any more."""
+        if self.commands:
+            self.commands.clear()
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
+        self._stage, self._is_open = Stage.WAITING, False
+        if self._connection is not None:
+            self._connection.disconnect()
+
+
+def _failure(error: RedisError, at: Break) -> RedisError:
+    """Return an error of one command, after the connection has failed."""
+    if isinstance(error, (NotSent, TimeoutError)):
+        failure = type(error)(*error.args)
+        failure.__cause__ = error.__cause__
+        return failure
+    return AnswerLost(error, at)

@@ -1,0 +1,100 @@
+"""Many greenlets that publish at once: ``python -m tests.relay.crowds URL SCENE``.
+
+Prints what each of them was told, and what has arrived.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json
+import sys
+from itertools import count
+
+import gevent
+import redis
+
+from django_socketio import RelayError
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.topics import channel_topic
+
+A = channel_topic("/", "a")
+block = monkey.get_original("time", "sleep")
+
+
+class Crowd:
+    """Greenlets that publish numbers by one relay, and an inbox."""
+
+    def __init__(self, url, timeout):
+        self.url = url
+        self.relay = RedisRelay(Options(url, timeout=timeout))
+        self.numbers = count()
+        self.told = {}
+        self.arrived = []
+        self.is_over = False
+        self.relay.listen()
+        self.relay.subscribe(A, lambda delivery: self.arrived.append(delivery.envelope.args[0]))
+
+    def publish(self):
+        number = next(self.numbers)
+        self.told[number] = "interrupted"
+        try:
+            self.told[number] = self.relay.publish(Envelope((A,), "/", "message", (number,)))
+        except RelayError as error:
+            self.told[number] = str(error)
+
+    def keep_publishing(self):
+        while not self.is_over:
+            self.publish()
+            gevent.sleep(0)
+
+    def start(self, size=40):
+        return [gevent.spawn(self.keep_publishing) for _ in range(size)]
+
+    def end(self, greenlets):
+        self.is_over = True
+        gevent.joinall(greenlets, timeout=10, raise_error=True)
+        self.publish()
+        with gevent.Timeout(10):
+            while max(self.told) not in self.arrived:
+                gevent.sleep(0.01)
+
+    def scene(self, name):
+        getattr(self, name)()
+        print(json.dumps([[*self.told.items()], self.arrived]))
+
+    def blocked(self):
+        """The loop is blocked for longer than Redis may take."""
+        greenlets = self.start()
+        for _ in range(4):
+            gevent.sleep(0.02)
+            block(0.3)
+        self.end(greenlets)
+
+    def interrupted(self):
+        """Callers that wait for Redis, and those that work for others, give up."""
+        greenlets = self.start()
+        client = redis.Redis.from_url(self.url)
+        for _ in range(3):
+            gevent.sleep(0.02)
+            slow = gevent.spawn(client.execute_command, "DEBUG", "SLEEP", 0.2)
+            gevent.sleep(0.05)
+            for one in greenlets[:10]:
+                one.kill(block=False)
+            slow.join()
+            greenlets = [*greenlets[10:], *self.start(10)]
+        self.end(greenlets)
+
+    def killed(self):
+        """Redis closes the connections, again and again."""
+        greenlets = self.start()
+        client = redis.Redis.from_url(self.url)
+        for _ in range(20):
+            gevent.sleep(0.02)
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.end(greenlets)
+
+
+if __name__ == "__main__":
+    Crowd(sys.argv[1], float(sys.argv[3])).scene(sys.argv[2])
