@@ -1,11 +1,8 @@
-"""Many greenlets that publish at once: ``python -m tests.relay.crowds URL SCENE``.
+"""Many greenlets that publish at once, in a process that gevent has patched.
 
-Prints what each of them was told, and what has arrived.
+``python -m gevent.monkey --module tests.relay.crowds URL SCENE TIMEOUT`` writes what each of them
+was told, and what has arrived.
 """
-
-from gevent import monkey
-
-monkey.patch_all()
 
 import json
 import sys
@@ -13,6 +10,7 @@ from itertools import count
 
 import gevent
 import redis
+from gevent import monkey
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import Envelope
@@ -62,14 +60,14 @@ class Crowd:
 
     def scene(self, name):
         getattr(self, name)()
-        print(json.dumps([[*self.told.items()], self.arrived]))
+        sys.stdout.write(json.dumps([[*self.told.items()], self.arrived]))
 
     def blocked(self):
         """The loop is blocked for longer than Redis may take."""
         greenlets = self.start()
-        for _ in range(4):
+        for _ in range(3):
             gevent.sleep(0.02)
-            block(0.3)
+            block(0.7)
         self.end(greenlets)
 
     def interrupted(self):

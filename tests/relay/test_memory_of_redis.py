@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio.relay import wire
-from django_socketio.relay.redis.line import Break
+from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Deafened, each_server, message

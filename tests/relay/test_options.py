@@ -10,7 +10,7 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay import wire
-from django_socketio.relay.redis.line import Break
+from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.redis.options import USABLE
 from django_socketio.relay.redis.script import PUBLISH
 from tests.kit.programs import free_port
@@ -226,7 +226,7 @@ def test_a_user_with_the_documented_rights_can_all_that_a_relay_does(redis_serve
     relay, inbox = new_redis(url=url)
     relay.subscribe(A, inbox.deliver)
     relay.publish(message("kept"))
-    assert wire.encode(inbox_envelope(inbox)) in relay._publisher._newest(A, Break())
+    assert wire.encode(inbox_envelope(inbox)) in relay._publisher._search._newest(A, Break(), 0)
     assert len(relay._log.entries(A, 0)) == 1
     assert relay.read(A).is_complete and relay.position(A).offset == 1
     log = redis_server.client.acl_log()

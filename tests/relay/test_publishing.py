@@ -8,10 +8,11 @@ from collections import Counter
 
 def crowd(url, scene, timeout):
     """Run a scene of tests/relay/crowds.py; return what publishers were told and what arrived."""
-    command = [sys.executable, "-m", "tests.relay.crowds", url, scene, str(timeout)]
+    patched = [sys.executable, "-m", "gevent.monkey", "--module"]
+    command = [*patched, "tests.relay.crowds", url, scene, str(timeout)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     told, arrived = json.loads(done.stdout)
-    assert len(told) > 300
+    assert len(told) > 100
     return dict(told), arrived
 
 
@@ -29,8 +30,8 @@ def interrupted(told):
 
 
 def test_a_loop_that_was_blocked_is_no_fault_of_redis(redis_server):
-    told, arrived = crowd(redis_server.url, "blocked", 0.4)
-    assert {*told.values()} == {1}
+    told, arrived = crowd(redis_server.url, "blocked", 1)
+    assert Counter(told.values()) == {1: len(told)}
     check(told, arrived)
 
 

@@ -1,6 +1,5 @@
 """A connection to Redis, and the commands that are on their way on it."""
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from django_socketio.relay.redis.clock import RedisClock
+from django_socketio.relay.redis.lost_answers import AnswerLost, Break
 from django_socketio.relay.redis.reading import is_idle, read_answer
 
 LATE = 1.1
@@ -19,27 +19,6 @@ LATE = 1.1
 
 class NotSent(ConnectionError):
     """Redis was not reached: nothing of a command was sent."""
-
-
-class Break:
-    """The moment at which a connection broke, and what was learnt about it afterwards."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.found: dict[Any, Any] = {}
-
-
-class AnswerLost(ConnectionError):
-    """The connection broke after a command was sent: Redis may have run it.
-
-    Args:
-        at: the same for all commands that had no answer when the connection broke.
-
-    """
-
-    def __init__(self, text: object, at: Break) -> None:
-        super().__init__(text)
-        self.at = at
 
 
 class Stage(Enum):

@@ -1,7 +1,7 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from os import urandom
 from typing import Any, Protocol, cast
@@ -12,14 +12,11 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.redis.client import descriptors
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.line import AnswerLost, Break
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
+from django_socketio.relay.redis.lost_answers import AnswerLost, Break, LogSearch
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retention, Retentions, Topic
-
-LATELY = 1000
-"""The newest messages of a log, in which a message whose answer was lost is looked for."""
 
 LATE = 0.9
 """The part of its time that Redis must have had before it may call a message late."""
@@ -70,7 +67,7 @@ class RedisPublisher:
     ) -> None:
         self._client = client
         self._keyspace = keyspace
-        self._log = log
+        self._search = LogSearch(log, timeout)
         self._retentions = retentions
         self._encoded: dict[Retention, tuple[bytes, ...]] = {}
         self._timeout = timeout
@@ -134,18 +131,8 @@ class RedisPublisher:
         A log has only messages that had subscribers.
         """
         kept = message if shared is None else REFERENCE + shared.encode()
-        return sum(kept in self._newest(topic, at) for topic in topics)
-
-    def _newest(self, topic: Topic, at: Break) -> Collection[bytes]:
-        """Return the newest messages of a topic, read once after the break of a connection."""
-        with at.lock:
-            if topic not in at.found:
-                try:
-                    at.found[topic] = {*self._log.newest(topic, LATELY)}
-                except RedisError:
-                    at.found[topic] = ()
-            found: Collection[bytes] = at.found[topic]
-            return found
+        logged = [topic for topic in topics if self._retentions.of(topic).messages]
+        return self._search.count(logged, kept, at) if logged else 0
 
     def _parts(
         self, topics: Sequence[Topic], message: bytes, shared: str | None

@@ -1,0 +1,88 @@
+"""What became of messages whose answers were lost with a connection: their logs know."""
+
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+
+from redis.exceptions import ConnectionError, RedisError
+
+from django_socketio.relay.redis.log import RedisLog
+from django_socketio.relay.topics import Topic
+
+LATELY = 1000
+"""The newest messages of a log, among which a message is looked for."""
+
+FIRST_PAUSE = 0.05
+"""Seconds between the first two looks; each pause is twice as long as the last."""
+
+
+class Break:
+    """The end of a connection on which answers were awaited.
+
+    Attributes:
+        since: when it was noticed (``time.monotonic``).
+        found: what was read since then of each topic's log, by topic and look.
+
+    """
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.reading = threading.Lock()
+        self.found: dict[tuple[Topic, int], Collection[bytes]] = {}
+
+
+class AnswerLost(ConnectionError):
+    """The connection broke after a command was sent: Redis may have run it.
+
+    Args:
+        at: the same for all commands that had no answer when the connection broke.
+
+    """
+
+    def __init__(self, text: object, at: Break) -> None:
+        super().__init__(text)
+        self.at = at
+
+
+class LogSearch:
+    """Looks for messages in the logs of one Redis.
+
+    Args:
+        log: the logs.
+        timeout: seconds after which Redis refuses a message that it has not run.
+
+    """
+
+    def __init__(self, log: RedisLog, timeout: float) -> None:
+        self._log = log
+        self._timeout = timeout
+
+    def count(self, topics: Sequence[Topic], kept: bytes, at: Break) -> int:
+        """Return how many topics' logs have a message, as it is kept there.
+
+        A message may still be on its way when its connection breaks: 0 is returned only once Redis
+        would refuse it.
+        """
+        for look, when in enumerate(self._looks(at.since)):
+            time.sleep(max(0.0, when - time.monotonic()))
+            if count := sum(kept in self._newest(topic, at, look) for topic in topics):
+                return count
+        return 0
+
+    def _looks(self, since: float) -> Iterator[float]:
+        pause, passed = FIRST_PAUSE, 0.0
+        while passed < self._timeout:
+            yield since + passed
+            passed += pause
+            pause *= 2
+        yield since + self._timeout
+
+    def _newest(self, topic: Topic, at: Break, look: int) -> Collection[bytes]:
+        """Return the newest messages of a topic, which one caller reads for all."""
+        with at.reading:
+            if (topic, look) not in at.found:
+                try:
+                    at.found[topic, look] = {*self._log.newest(topic, LATELY)}
+                except RedisError:
+                    at.found[topic, look] = ()
+            return at.found[topic, look]
