@@ -32,6 +32,9 @@ class Crowd:
         self.arrived = []
         self.is_over = False
         self.relay.listen()
+        with gevent.Timeout(10):
+            while not self.relay.status()["alive"]:
+                gevent.sleep(0.01)
         self.relay.subscribe(A, lambda delivery: self.arrived.append(delivery.envelope.args[0]))
 
     def publish(self):
@@ -51,6 +54,8 @@ class Crowd:
         return [gevent.spawn(self.keep_publishing) for _ in range(size)]
 
     def end(self, greenlets):
+        while len(self.told) <= 200:
+            gevent.sleep(0.01)
         self.is_over = True
         gevent.joinall(greenlets, timeout=10, raise_error=True)
         self.publish()
@@ -76,11 +81,10 @@ class Crowd:
         client = redis.Redis.from_url(self.url)
         for _ in range(3):
             gevent.sleep(0.02)
-            slow = gevent.spawn(client.execute_command, "DEBUG", "SLEEP", 0.2)
-            gevent.sleep(0.05)
+            client.execute_command("CLIENT", "PAUSE", 200)
+            gevent.sleep(0.05)  # until all wait for answers, or for one that does
             for one in greenlets[:10]:
                 one.kill(block=False)
-            slow.join()
             greenlets = [*greenlets[10:], *self.start(10)]
         self.end(greenlets)
 

@@ -12,7 +12,7 @@ def crowd(url, scene, timeout):
     command = [*patched, "tests.relay.crowds", url, scene, str(timeout)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     told, arrived = json.loads(done.stdout)
-    assert len(told) > 100
+    assert len(told) > 200
     return dict(told), arrived
 
 
@@ -37,7 +37,7 @@ def test_a_loop_that_was_blocked_is_no_fault_of_redis(redis_server):
 
 def test_a_publisher_that_is_interrupted_harms_no_other(redis_server):
     told, arrived = crowd(redis_server.url, "interrupted", 2)
-    assert {*told.values()} == {1, "interrupted"}
+    assert {*told.values()} == {1, "interrupted"}, Counter(told.values())
     assert 0 < len(interrupted(told)) <= 30
     check(told, arrived)
 

@@ -187,7 +187,7 @@ def test_a_redis_that_is_absent_at_the_start_is_found_when_it_comes(redis_server
     ("command", "told"),
     [
         (["CONFIG", "SET", "maxmemory", "1"], "maxmemory"),
-        (["REPLICAOF", "127.0.0.1", "1"], "read only replica"),
+        (["REPLICAOF", "127.0.0.1", "1"], "replica"),
     ],
 )
 def test_a_redis_that_refuses_is_an_error_of_the_publisher(redis_server, listening, command, told):

@@ -66,7 +66,7 @@ class ClusterPublisher:
             try:
                 received = access.publisher.send(topics, message, id)
             except NotSent as error:
-                raise unreachable(error) from error
+                raise unreachable(error.reason) from error
             if not received and self._router.moved_lately(slot):
                 # A message without receivers is not kept, so it can be tried again.
                 raise NotFollowed

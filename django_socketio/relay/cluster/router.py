@@ -148,7 +148,7 @@ class Router:
 
 def unreachable(error: RedisError) -> RedisError:
     """Return the error to raise for a node that cannot be asked: nothing was done."""
-    is_login = isinstance(error, AuthenticationError) or isinstance(
-        error.__cause__, AuthenticationError
-    )
-    return error if is_login else Unreachable(str(error))
+    passes = isinstance(error, (ConnectionError, TimeoutError))
+    if isinstance(error, AuthenticationError) or not passes:
+        return error
+    return Unreachable(str(error))

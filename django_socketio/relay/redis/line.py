@@ -18,7 +18,16 @@ LATE = 1.1
 
 
 class NotSent(ConnectionError):
-    """Redis was not reached: nothing of a command was sent."""
+    """Redis was not reached: nothing of a command was sent.
+
+    Args:
+        reason: the error that kept it from being sent.
+
+    """
+
+    def __init__(self, reason: RedisError) -> None:
+        super().__init__(*reason.args)
+        self.reason = reason
 
 
 class Stage(Enum):
@@ -124,7 +133,7 @@ class Line:
         except BaseException as error:
             self.disconnect()
             if isinstance(error, RedisError):
-                raise NotSent(*error.args) from error
+                raise NotSent(error) from error
             raise
         return connection
 
@@ -204,8 +213,8 @@ class Line:
 
 def _failure(error: RedisError, at: Break) -> RedisError:
     """Return an error of one command, after the connection has failed."""
-    if isinstance(error, (NotSent, TimeoutError)):
-        failure = type(error)(*error.args)
-        failure.__cause__ = error.__cause__
-        return failure
+    if isinstance(error, NotSent):
+        return NotSent(error.reason)
+    if isinstance(error, TimeoutError):
+        return TimeoutError(*error.args)
     return AnswerLost(error, at)

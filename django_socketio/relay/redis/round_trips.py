@@ -115,7 +115,9 @@ class RoundTrips:
         try:
             self._fill(line)
             line.exchange(is_warm)
-        except (NotSent, TimeoutError) as error:
+        except NotSent as error:
+            self._fail_queued(error.reason)
+        except TimeoutError as error:
             self._fail_queued(error)
         except RedisError:
             pass  # each command has its error
@@ -178,7 +180,7 @@ class RoundTrips:
             while self._queue and self._queue[0].since < oldest:
                 failed.append(self._queue.popleft())
         for command in failed:
-            command.settle(None, NotSent(*error.args))
+            command.settle(None, NotSent(error))
 
 
 def _is_patched() -> bool:
