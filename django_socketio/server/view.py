@@ -5,6 +5,8 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from django_socketio.concurrency import log_limits
+from django_socketio.concurrency.log_limits import Every
 from django_socketio.logs import get_logger
 from django_socketio.server.endpoints import MARK
 from django_socketio.server.handshake import Handshake, response_of
@@ -12,6 +14,9 @@ from django_socketio.transports.http import Answer
 from django_socketio.transports.interfaces import WebSocketListener
 
 logger = get_logger("django_socketio.server")
+
+_complaints = Every(log_limits.INTERVAL)
+"""Clients ask as often as they like, and such a server may have no event loop."""
 
 NO_SOCKETS = (
     "This server cannot hold sockets. To develop, run `manage.py runserver_socketio`, or set "
@@ -57,5 +62,6 @@ def accept(request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
 
 
 def _no_sockets() -> HttpResponse:
-    logger.error(NO_SOCKETS.strip())
+    if _complaints.is_due():
+        logger.error(NO_SOCKETS.strip())
     return response_of(Answer(501, NO_SOCKETS.encode()))

@@ -5,9 +5,12 @@ import math
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.test import Client as DjangoClient
 
 from django_socketio.concurrency import client_log, log_limits
+from django_socketio.concurrency.log_limits import Every
 from django_socketio.events import on_event, on_subscribe
+from django_socketio.server import view
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import HANDSHAKE, exchange, get
 from tests.kit.waiting import wait_until
@@ -109,6 +112,13 @@ CAUSES = {
     refused_packets: " refused: ",
     abandoned_upgrades: "stays on its transport",
 }
+
+
+def test_a_server_that_cannot_hold_sockets_says_so_once_in_ten_seconds(caplog, monkeypatch):
+    monkeypatch.setattr(view, "_complaints", Every(log_limits.INTERVAL))
+    for _ in range(TIMES):
+        assert DjangoClient().get(HANDSHAKE).status_code == 501
+    assert caplog.text.count("This server cannot hold sockets") == 1
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.__name__)
