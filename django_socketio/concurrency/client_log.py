@@ -56,21 +56,29 @@ class ClientLog:
     def _log(self, level: int, message: str, args: tuple[object, ...], **options: Any) -> None:
         if not self._logger.isEnabledFor(level):
             return
-        kind = (self._logger.name, level, message)
-        if _repeats().is_new(kind, partial(_text, message, args), partial(self._tell, level)):
+        if self._is_new(level, message, args):
             hub_log.say(self._logger.log, level, message, *args, **options)
+
+    def _is_new(self, level: int, message: str, args: tuple[object, ...]) -> bool:
+        repeats: Repeats | None = getattr(_of_thread, "repeats", None)
+        if repeats is None:
+            return True
+        kind = (self._logger.name, level, message)
+        return repeats.is_new(kind, partial(_text, message, args), partial(self._tell, level))
 
     def _tell(self, level: int, more: int, example: str) -> None:
         text = "%s more like this within %.0f s: %s"
         hub_log.say(self._logger.log, level, text, more, log_limits.INTERVAL, example)
 
 
-def _repeats() -> Repeats:
-    try:
-        repeats: Repeats = _of_thread.repeats
-    except AttributeError:
-        repeats = _of_thread.repeats = Repeats(Timers())
-    return repeats
+def begin(timers: Timers) -> None:
+    """Count the entries of this thread, in which a server runs. Elsewhere, all are written.
+
+    Args:
+        timers: call back at the end of each interval.
+
+    """
+    _of_thread.repeats = Repeats(timers)
 
 
 def _text(message: str, args: tuple[object, ...]) -> str:

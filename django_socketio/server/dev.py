@@ -8,6 +8,7 @@ from typing import Any
 
 from gevent import socket
 
+from django_socketio.concurrency import client_log
 from django_socketio.logs import get_logger
 from django_socketio.server.bootstrap import build_server, http_timeouts
 from django_socketio.server.compat.gevent import wait_until_stopped
@@ -89,6 +90,7 @@ class DevelopmentServer:
         self.socket_server.start()
         self._wsgi.start()
         self._wsgi.watch(self.socket_server.timers, http_timeouts())
+        client_log.begin(self.socket_server.timers)
 
     def _listen(self) -> Any:
         family = AF_INET6 if self._ipv6 else socket.AF_INET

@@ -10,6 +10,7 @@ from django.test import Client as DjangoClient
 from django_socketio.concurrency import client_log, log_limits
 from django_socketio.concurrency.log_limits import Every
 from django_socketio.events import on_event, on_subscribe
+from django_socketio.logs import get_logger
 from django_socketio.server import view
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import HANDSHAKE, exchange, get
@@ -28,9 +29,10 @@ def end_interval(server):
     """Call the timers of the log, as if their time had come."""
 
     def ring():
-        timers = client_log._repeats()._timers
-        for _, _, timer in sorted(timers._heap):
-            timers._call(timer, math.inf)
+        repeats = client_log._of_thread.repeats
+        for _, _, timer in sorted(repeats._timers._heap):
+            if getattr(timer.callback, "func", None) == repeats._end_interval:
+                repeats._timers._call(timer, math.inf)
 
     server.call(ring)
 
@@ -112,6 +114,13 @@ CAUSES = {
     refused_packets: " refused: ",
     abandoned_upgrades: "stays on its transport",
 }
+
+
+def test_where_no_server_runs_each_entry_is_written(caplog):
+    log = client_log.ClientLog(get_logger("django_socketio.sockets"))
+    for number in range(TIMES):
+        log.info("refused %s", number)
+    assert caplog.messages == [f"refused {number}" for number in range(TIMES)]
 
 
 def test_a_server_that_cannot_hold_sockets_says_so_once_in_ten_seconds(caplog, monkeypatch):

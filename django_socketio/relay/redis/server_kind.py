@@ -59,8 +59,8 @@ def _check(found: dict[bytes, object], mode: str, connection: ConnectionInterfac
         )
     if mode == SINGLE and _text(found.get(b"role")) == "replica":
         raise WrongServer(
-            f"{_address(connection)} is a replica, which takes no messages; SOCKETIO_RELAY_URL "
-            "must name its primary"
+            f"{_address(connection)} is a replica, which takes no messages: the relay needs its "
+            "primary"
         )
 
 

@@ -15,6 +15,7 @@ from gevent.hub import reinit
 from gevent.socket import socket as gevent_socket
 from gunicorn.workers import base
 
+from django_socketio.concurrency import client_log
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import escape
@@ -213,6 +214,7 @@ class Worker(base.Worker):
         one.head_limits = head_limits(self.cfg)
         one.start()
         one.watch(self.socket_server.timers, self._timeouts)
+        client_log.begin(self.socket_server.timers)
         return one
 
     def _serve_handed(self, handed: HandedConnection) -> None:
