@@ -46,6 +46,7 @@ def say(request: HttpRequest, socket: Socket, context: Any, message: str) -> int
     reveal_type(socket.session)  # PublicSession
     reveal_type(socket.session.session_id)  # str
     reveal_type(socket.channels)  # list[str]
+    reveal_type(socket.event_channel)  # str | None
     reveal_type(socket.auth)  # dict[str, Any]
     reveal_type(socket.disconnect_reason)  # str | None
     socket.broadcast(message)

@@ -23,6 +23,7 @@ Function = TypeVar("Function", bound=Handler)
 
 RESERVED = frozenset(
     {
+        "channel",
         "connect",
         "connect_error",
         "disconnect",

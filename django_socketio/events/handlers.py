@@ -27,6 +27,9 @@ class Subscriptions(Protocol):
 class DispatchedSocket(Protocol):
     """A socket, as events use it."""
 
+    event_channel: str | None
+    """The channel that the client named for the event that is handled."""
+
     @property
     def namespace(self) -> str:
         """The Socket.IO namespace that the socket is connected to."""

@@ -32,6 +32,10 @@ class Socket(Protocol):
         """The channels of the socket, in the order of their subscription."""
 
     @property
+    def event_channel(self) -> str | None:
+        """The channel that the client named for the event; None where it named none."""
+
+    @property
     def disconnect_reason(self) -> str | None:
         """The reason why the socket ended, in Socket.IO's words; None while it is connected."""
 

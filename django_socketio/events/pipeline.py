@@ -22,6 +22,7 @@ from django_socketio import events
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.events import Event
 from django_socketio.events.failures import Failures
+from django_socketio.events.for_channel import for_channel
 from django_socketio.events.handlers import Call, Handlers, Registration, check_arguments
 from django_socketio.events.subscribing import subscribing, unsubscribing
 from django_socketio.events.unhandled import log_for_debugging
@@ -107,6 +108,9 @@ class Pipeline:
         self.messages = _Messages(self._find)
         self.messages["subscribe"] = self._message("subscribe", subscribing(self.subscribe))
         self.messages["unsubscribe"] = self._message("unsubscribe", unsubscribing(self.unsubscribe))
+        self.messages["channel"] = for_channel(
+            self.messages.__getitem__, events.RESERVED.__contains__
+        )
 
     def _find(self, name: str) -> Call:
         event, nothing = events.on_event.get(name), self._nothing(name)
@@ -205,12 +209,18 @@ class Dispatcher:
         """Call the handlers, and return the first answer that is not None.
 
         Patterns are matched with the channel that is the event's argument, where the event is
-        about one, or else with the channels of the socket.
+        about one, with the channel that the client named for the event, or else with all channels
+        of the socket.
         """
         if self._handlers.registrations is not self._composed:
             self._compose()
         if self._has_patterns:
-            channels = args if self._names_channel else socket.subscriptions.names
+            if self._names_channel:
+                channels = args
+            elif (channel := socket.event_channel) is not None:
+                channels = (channel,)
+            else:
+                channels = socket.subscriptions.names
             calls = self._relevant(socket.namespace, channels)
         else:
             calls = self._plain.get(socket.namespace, ())

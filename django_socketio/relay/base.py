@@ -10,8 +10,8 @@ from django_socketio.relay.topics import Topic
 Unit = Literal["sockets", "processes"]
 
 
-class RelayStatus(TypedDict):
-    """The state of the relay of a process."""
+class RelayState(TypedDict):
+    """The state of a relay."""
 
     alive: bool | None
     """Whether messages arrive; None in a process without a server."""
@@ -21,6 +21,13 @@ class RelayStatus(TypedDict):
 
     reconnects: int
     """The number of times that the connection to Redis was made again."""
+
+
+class RelayStatus(RelayState):
+    """The state of the relay of a process, and what the process could not send by it."""
+
+    failed_after_commit: int
+    """The number of messages of ``emit(…, on_commit=…)`` that the relay did not accept."""
 
 
 class Relay(ABC):
@@ -88,7 +95,7 @@ class Relay(ABC):
 
         """
 
-    def status(self) -> RelayStatus:
+    def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
         return {"alive": True, "deaf_since": None, "reconnects": 0}
 

@@ -13,8 +13,8 @@ from django.utils.module_loading import import_string
 from django_socketio import conf
 from django_socketio.channels.current import current
 from django_socketio.exceptions import NoRelay
-from django_socketio.publishing.deferring import encode_default
-from django_socketio.relay.base import Relay, RelayStatus
+from django_socketio.publishing.deferring import encode_default, failures
+from django_socketio.relay.base import Relay, RelayState, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retention, Retentions, Topic
@@ -109,11 +109,11 @@ def forget() -> list[Relay]:
 
 
 def relay_status() -> RelayStatus:
-    """Return the state of the relay of this process."""
+    """Return the state of the relay of this process, and how many messages it did not accept."""
     server = current()
-    if server is None:
-        return {"alive": None, "deaf_since": None, "reconnects": 0}
-    return server.relay.status()
+    none: RelayState = {"alive": None, "deaf_since": None, "reconnects": 0}
+    state = none if server is None else server.relay.status()
+    return {**state, "failed_after_commit": failures()}
 
 
 def _redis() -> Any:

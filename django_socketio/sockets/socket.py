@@ -58,6 +58,7 @@ class Socket:
         "_session",
         "auth",
         "disconnect_reason",
+        "event_channel",
         "id",
         "namespace",
         "subscriptions",
@@ -79,6 +80,8 @@ class Socket:
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""
+        self.event_channel: str | None = None
+        """The channel for which the client sent the event that is handled; None without one."""
         self._server = server
         self._session = session
         self._encoder = server.encoder

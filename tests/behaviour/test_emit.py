@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.test import override_settings
 
-from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit
+from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, relay_status
 from django_socketio.exceptions import ChannelError, EventError
 from tests.kit.clients import join
 from tests.kit.programs import ROOT
@@ -128,10 +128,12 @@ class TestNoRelay:
             broadcast("hello")
 
     def test_after_a_commit_it_is_logged_and_fails_nothing(self, caplog):
+        before = relay_status()["failed_after_commit"]
         with transaction.atomic():
             emitted = emit("saved", channel="a", on_commit=True)
         assert not emitted
         assert "SOCKETIO_RELAY_URL" in caplog.text
+        assert relay_status()["failed_after_commit"] == before + 1
 
 
 def test_models_can_import_it_while_django_is_set_up():

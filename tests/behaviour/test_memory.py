@@ -34,7 +34,9 @@ def subscribe():
 
     def look(text):
         channels = tuple(f"{n}{text[:196]}" for n in range(100))
-        socket = SimpleNamespace(namespace="/", subscriptions=SimpleNamespace(names=channels))
+        socket = SimpleNamespace(
+            namespace="/", event_channel=None, subscriptions=SimpleNamespace(names=channels)
+        )
         dispatcher.dispatch(None, socket, {}, ())
         return 25_000
 

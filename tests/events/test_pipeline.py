@@ -13,7 +13,7 @@ from django_socketio.events.pipeline import UNHANDLED, Layers, Pipeline
 
 def socket_on(*channels):
     subscriptions = SimpleNamespace(names=channels, join=lambda channel, pending: True)
-    return SimpleNamespace(namespace="/", subscriptions=subscriptions)
+    return SimpleNamespace(namespace="/", event_channel=None, subscriptions=subscriptions)
 
 
 def pipeline_of(unhandled=lambda socket, name: None, **layers):

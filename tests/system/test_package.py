@@ -144,7 +144,7 @@ def project(install, tmp_path_factory):
     chat = folder / "chat"
     chat.mkdir()
     (chat / "__init__.py").touch()
-    events = quick_start("from django_socketio.events import on_message\n")
+    events = quick_start("from django_socketio import emit\nfrom django_socketio.events import")
     (chat / "events.py").write_text(FROM_THE_WHEEL + events)
     edit(
         folder / "mysite" / "settings.py",
@@ -153,6 +153,8 @@ def project(install, tmp_path_factory):
         "INSTALLED_APPS = ['django_socketio', 'chat',",
     )
     urls = quick_start("from django.urls import include, path\n")
+    (chat / "views.py").write_text(quick_start("from django.http import HttpResponse\n"))
+    urls += "from chat.views import lunch\nurlpatterns += [path('lunch/', lunch)]\n"
     (folder / "mysite" / "urls.py").write_text(urls)
     # Other environments share the bytecode of all that this imports.
     subprocess.run([python, "manage.py", "check"], cwd=folder, env=ENVIRON, check=True)
@@ -223,7 +225,7 @@ def conversing(server, clients=2):
     for client in clients:
         client.connect()
         client.subscribe("room-1")
-    clients[0].emit("message", "hello")
+    clients[0].emit("channel", "room-1", "message", "hello")
     assert [client.event() for client in clients] == [["message", "hello"]] * len(clients)
     return clients
 
@@ -232,7 +234,10 @@ def test_the_quick_start_works_with_what_the_metadata_asks_for(site, start):
     site = site("django-socketio")
     server = runserver(site, start)
     assert get(server.port, "/static/django_socketio/socketio.js")[0] == 200
-    conversing(server)
+    assert get(server.port, "/lunch/")[0] == 200  # no page is open
+    clients = conversing(server)
+    assert get(server.port, "/lunch/")[0] == 200
+    assert [client.event() for client in clients] == [["message", "Lunch is ready"]] * len(clients)
     assert "Traceback" not in server.output
 
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from django_socketio.exceptions import ProtocolError, RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Relay, RelayStatus
+from django_socketio.relay.base import Relay, RelayState
 from django_socketio.relay.cluster.log import ClusterLog
 from django_socketio.relay.cluster.publisher import ClusterPublisher
 from django_socketio.relay.cluster.router import NodeAccess, Router
@@ -214,7 +214,7 @@ class RedisRelay(Relay):
         whole = is_readable and is_complete(offsets, position, after, limit)
         return LogRange(tuple(deliveries), position, whole)
 
-    def status(self) -> RelayStatus:
+    def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
         subscriber = self._subscriber
         return {

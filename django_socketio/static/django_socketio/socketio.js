@@ -41,6 +41,10 @@
     return null;
   }
 
+  function check(event) {
+    if (RESERVED.includes(event)) throw new Error(`"${event}" is a reserved event name`);
+  }
+
   const byteLength = (data) => data.byteLength ?? new TextEncoder().encode(data).length;
   const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer;
   const toBase64 = (buffer) =>
@@ -483,6 +487,7 @@
     off(event, fn) { this.#listeners.remove(event, fn); return this; }
     subscribe(channel, callback) { this.#channels.add(channel, callback); return this; }
     unsubscribe(channel, callback) { this.#channels.remove(channel, callback); return this; }
+    channel(name) { return new Sender((...message) => this.#transmitFor(name, ...message), {}); }
     open() { return this.connect(); }
     close() { return this.disconnect(); }
 
@@ -605,9 +610,14 @@
       };
     }
 
+    #transmitFor(channel, event, args, flags) {
+      check(event);
+      return this.#transmit("channel", [channel, event, ...args], flags);
+    }
+
     // Encodes at once, so that a waiting message does not change, and mistakes throw here.
     #transmit(event, args, { timeout = this.options.ackTimeout, errorFirst = timeout < Infinity, volatile }) {
-      if (RESERVED.includes(event)) throw new Error(`"${event}" is a reserved event name`);
+      check(event);
       const callback = typeof args[args.length - 1] === "function" ? args.pop() : null;
       const id = callback ? this.#nextAck++ : undefined;
       const packets = this.#encode({ type: EVENT, id, data: [event, ...args] });

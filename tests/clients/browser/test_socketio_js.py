@@ -362,6 +362,28 @@ def test_acks_of_the_server(page, transport):
     assert js(page, code, transport) == ["q", [9], [None, 1], {"a": 1}]
 
 
+def test_an_event_for_one_channel(page, log):
+    @on_message(channel="^room-")
+    def say(request, socket, context, message):
+        log([socket.event_channel, message])
+        return socket.event_channel
+
+    code = """
+      const socket = new io.Socket();
+      socket.connect().subscribe("room-1").subscribe("room-2");
+      socket.channel("room-1").send("hello");
+      const errors = [];
+      try { socket.channel("room-1").emit("connect"); } catch ({message}) { errors.push(message); }
+      const answer = await socket.channel("room-2").timeout(3000).emitWithAck("message", {a: 1});
+      const refused = await socket.channel("room-3").emitWithAck("message", 1);
+      return [answer, refused.error, ...errors]"""
+    answer, refused, error = js(page, code)
+    assert answer == "room-2"
+    assert "'room-3'" in refused
+    assert "reserved" in error
+    assert log.entries == [["room-1", "hello"], ["room-2", {"a": 1}]]
+
+
 def test_the_server_asks_and_the_page_answers(page, transport, log):
     @on_event("ask")
     def ask(request, socket, context):

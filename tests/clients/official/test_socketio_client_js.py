@@ -540,6 +540,19 @@ def test_refusal_in_on_subscribe_is_the_answer(connect, server):
     assert client.ask("channels") == [["lobby"]]
 
 
+def test_an_event_for_one_channel(connect):
+    @on_event("where", channel="^room-")
+    def where(request, socket, context, *args):
+        return (socket.event_channel, *args)
+
+    client = connect()
+    for channel in ("room-1", "room-2"):
+        client.ask("subscribe", channel)
+    assert client.ask("channel", "room-2", "where", 1) == ["room-2", 1]
+    (answer,) = client.ask("channel", "room-3", "where", 1)
+    assert "room-3" in answer["error"]
+
+
 def test_channel_name_that_is_not_allowed_is_answered_with_an_error(connect):
     (answer,) = connect().ask("subscribe", "")
     assert "channel" in answer["error"]
