@@ -52,7 +52,9 @@ def test_the_examples_of_a_page_pass(tmp_path, page, count):
 
 
 def test_the_tests_of_the_example_project_pass(tmp_path):
-    done = run(ROOT / "example_project", "-W", "error", "manage.py", "test", env={})
+    done = run(
+        ROOT / "example_project", "-W", "error", "manage.py", "test", env={"PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, done.stderr
     assert "Ran 5 tests" in done.stderr
 
