@@ -129,7 +129,7 @@ class SocketClient(Inbox):
         connection.receivers[self.namespace] = self
         try:
             connection.write(Packet(PacketType.CONNECT, self.namespace, _copied(auth)))
-            self._settle()
+            self._settle(connection.server)
         finally:
             if not self.connected:
                 self._forget(connection)
@@ -161,12 +161,13 @@ class SocketClient(Inbox):
         connection.write(Packet(PacketType.DISCONNECT, self.namespace))
         self._end = Reason.CLIENT_LEFT
         self._forget(connection)
-        self._settle()
+        self._settle(connection.server)
 
     def drop(self) -> None:
         """Break the connection without a goodbye: the sockets of all its namespaces end."""
-        self._connected().drop()
-        self._settle()
+        connection = self._connected()
+        connection.drop()
+        self._settle(connection.server)
 
     def freeze(self) -> None:
         """Answer no pings from now on, as a sleeping laptop; ``advance`` lets the time pass."""
@@ -200,7 +201,7 @@ class SocketClient(Inbox):
         """
         connection, id = self._connected(), next(self._ids)
         connection.write(Packet(PacketType.EVENT, self.namespace, [event, *args], id))
-        self._settle()
+        self._settle(connection.server)
         if id in self._acks:
             return unpack(self._acks.pop(id))
         if self.connected:
@@ -285,8 +286,9 @@ class SocketClient(Inbox):
 
         Meanwhile, Django's ``timezone.now`` tells the moved time, so that sessions expire.
         """
-        InlineServer.of_test().advance(seconds)
-        self._settle()
+        server = InlineServer.of_test()
+        server.advance(seconds)
+        self._settle(server)
 
     # Packets
 
@@ -325,8 +327,7 @@ class SocketClient(Inbox):
             raise RuntimeError(f"{self!r} is not connected: {self.disconnect_reason}")
         return self._connection
 
-    def _settle(self) -> None:
-        server = InlineServer.of_test()
+    def _settle(self, server: InlineServer) -> None:
         if self._raises:
             server.raise_failure()
         else:

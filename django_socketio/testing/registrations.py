@@ -1,7 +1,13 @@
 """The handlers that a test registers: they are removed at its end."""
 
+import sys
+from typing import Any
+
 from django_socketio.events.handlers import Handlers, Registration
 from django_socketio.testing.running import at_end_of_test
+
+_IMPORT = "<frozen importlib._bootstrap>"
+"""The file name in the frames of imports."""
 
 
 def watch() -> None:
@@ -10,4 +16,15 @@ def watch() -> None:
 
 
 def _added(handlers: Handlers, registration: Registration) -> None:
-    at_end_of_test(lambda: handlers.discard(registration))
+    if not _is_importing():
+        at_end_of_test(lambda: handlers.discard(registration))
+
+
+def _is_importing() -> bool:
+    """Return whether a module is being imported: its handlers outlast the test that needed it."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False

@@ -34,6 +34,12 @@ NO_ANSWER_REGISTERED = (
 )
 
 
+NO_TEST = (
+    "A SocketClient connects within a test, in the test's thread: in setUp or in the test itself, "
+    "not in setUpClass, setUpTestData or a fixture of a module, and by sync_to_async in an "
+    "asynchronous test"
+)
+
 registrations.watch()
 
 
@@ -132,13 +138,19 @@ class InlineServer:
 
     @classmethod
     def of_test(cls) -> "InlineServer":
-        """Return the server of the running test; the first call starts it."""
+        """Return the server of the running test; the first call starts it.
+
+        Raises:
+            RuntimeError: this thread runs no test.
+
+        """
         running = current.current()
         if isinstance(running, InlineServer):
             return running
         server = cls()
+        if not at_end_of_test(server.stop):
+            raise RuntimeError(NO_TEST)
         server.start()
-        at_end_of_test(server.stop)
         return server
 
     def start(self) -> None:

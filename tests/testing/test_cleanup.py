@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import unittest
+from importlib import import_module
 
 from django.test import SimpleTestCase, override_settings
 
@@ -55,6 +56,37 @@ def test_handlers_that_a_test_has_not_registered_stay():
     before = events.all_handlers()
     ran(leave_much)
     assert events.all_handlers() == before
+
+
+def test_handlers_of_a_module_that_a_test_imports_stay(tmp_path, monkeypatch):
+    source = "from django_socketio.events import on_message\non_message(print)\n"
+    (tmp_path / "imported_late.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def import_it(self):
+        import_module("imported_late")
+        on_message(repr)
+
+    result = ran(import_it)
+    assert result.errors == []
+    assert events.all_handlers() == [print]
+
+
+def test_a_client_outside_of_a_test_says_where_it_belongs():
+    before = current.current()
+
+    class Early(SimpleTestCase):
+        @classmethod
+        def setUpClass(cls):
+            SocketClient().connect()
+
+        def test(self):
+            pass
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Early).run(result)
+    assert "not in setUpClass" in result.errors[0][1]
+    assert current.current() is before
 
 
 def test_last_handlers_run_at_the_end_of_the_test_and_their_errors_are_its_own():
