@@ -1,5 +1,6 @@
 """The end of a test: nothing of it is there in the next one."""
 
+import os
 import subprocess
 import sys
 import unittest
@@ -10,7 +11,7 @@ from django.test import SimpleTestCase, override_settings
 from django_socketio import emit, events
 from django_socketio.channels import current
 from django_socketio.events import on_disconnect, on_event, on_message
-from django_socketio.testing import SocketClient, outbox
+from django_socketio.testing import SocketClient, outbox, running
 from tests.kit.programs import ROOT
 
 MIDDLEWARE = override_settings(
@@ -84,7 +85,8 @@ def test_a_client_outside_of_a_test_says_where_it_belongs():
             pass
 
     result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(Early).run(result)
+    with running.suspended():  # this function is a test of its own
+        unittest.defaultTestLoader.loadTestsFromTestCase(Early).run(result)
     assert "not in setUpClass" in result.errors[0][1]
     assert current.current() is before
 
@@ -172,7 +174,10 @@ sys.exit(pytest.main([sys.argv[1], "-q", "-s", "-p", "no:cacheprovider"], plugin
 def test_the_plugin_for_pytest_has_fixtures_and_ends_each_test(tmp_path):
     (tmp_path / "test_functions.py").write_text(FUNCTIONS)
     command = [sys.executable, "-c", RUNNER, str(tmp_path / "test_functions.py")]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # it may be installed
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "gone True" in run.stdout, "the fixtures of the test were gone already"
     assert "2 passed" in run.stdout
