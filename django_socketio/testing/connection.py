@@ -1,4 +1,4 @@
-"""The client's side of one Engine.IO session, without a connection beneath it."""
+"""The client's side of one Engine.IO session: a long-polling client whose poll always waits."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
@@ -17,8 +17,8 @@ from django_socketio.server.hijack import KEY
 from django_socketio.server.opaque import Opaque
 from django_socketio.testing.errors import Refused
 from django_socketio.testing.server import InlineServer
-from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.engine import Engine
+from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
 
 PING, PONG, CLOSE = "2", "3", "1"
@@ -49,8 +49,6 @@ class _Exchange:
 class Connection:
     """A session of a test's server, with the sockets of all namespaces on it.
 
-    It is a transport to the server, which hands each packet to the client as it is sent.
-
     Args:
         server: the server of the test.
         http: sends the request of the handshake, with its cookies.
@@ -66,9 +64,6 @@ class Connection:
 
     """
 
-    name = "test"
-    has_unread = False
-
     def __init__(
         self,
         server: InlineServer,
@@ -79,11 +74,10 @@ class Connection:
         self.server = server
         self.receivers: dict[str, Receiver] = {}
         self.is_frozen = False
-        self.listener: Any = None
         self._decoder = Decoder(server.sockets.limits.max_attachments)
         self._session = self._begin(http, headers, secure)
-        # As an upgrade does: what follows comes by this transport.
-        self._session.move_to(cast(Any, self))
+        self._polling = cast(PollingTransport, self._session.transport)
+        self._polling.wake(self)
 
     def _begin(self, http: Client, headers: Mapping[str, str] | None, secure: bool) -> Session:
         engine = self.server.sockets.engine
@@ -116,10 +110,6 @@ class Connection:
         for content in contents:
             self._session.data_received(content)
 
-    def close(self, code: int = 1000, problem: str = "") -> None:
-        """Receive nothing more: the session has ended."""
-        self.listener = None
-
     def leave(self) -> None:
         """Close the session, as a page does that leaves."""
         self._session.data_received(CLOSE)
@@ -130,16 +120,10 @@ class Connection:
 
     # From the server
 
-    def send(self, encoded: EncodedPacket) -> bool:
-        """Take a packet of the server; False if the session is over."""
-        if self.listener is None:
-            return False
-        for content in encoded.contents:
+    def set(self) -> None:
+        """Take the packets that the server has for the client."""
+        for content in self._polling.drain().contents:
             self._receive(content)
-        return True
-
-    def flush(self) -> None:
-        """Do nothing: packets arrive when they are sent."""
 
     def _receive(self, content: str | bytes) -> None:
         message = engineio.message_in(content)

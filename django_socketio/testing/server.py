@@ -13,8 +13,7 @@ from gevent.event import AsyncResult
 from django_socketio.channels import current
 from django_socketio.concurrency.executors import InlineExecutor
 from django_socketio.concurrency.repeated import RepeatedErrors
-from django_socketio.events.failures import Failures
-from django_socketio.events.handlers import Call
+from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import CallTimeout
 from django_socketio.publishing.deferring import encode_default
 from django_socketio.relay.base import Relay
@@ -54,24 +53,25 @@ class Clock:
         return self.now
 
 
-class CollectedFailures(Failures):
-    """Reports the errors of handlers as a server does, and keeps them for the test.
+class CollectedErrors(RepeatedErrors):
+    """Writes the errors of handlers to the log as a server does, and keeps them for the test.
+
+    Args:
+        timers: the timers of the server.
 
     Attributes:
         collected: the errors that the test has not raised yet.
 
     """
 
-    def __init__(self, errors: RepeatedErrors, on_error: Call) -> None:
-        super().__init__(errors, on_error)
+    def __init__(self, timers: Timers) -> None:
+        super().__init__(timers)
         self.collected: list[BaseException] = []
 
-    def handler_failed(
-        self, error: BaseException, request: Any, socket: Any, context: dict[str, Any]
-    ) -> None:
-        """Keep the error of a handler, then log and report it."""
+    def is_new(self, error: BaseException) -> bool:
+        """Keep an error; return whether it is to be written to the log."""
         self.collected.append(error)
-        super().handler_failed(error, request, socket, context)
+        return super().is_new(error)
 
 
 class InlineCalls(Calls):
@@ -118,7 +118,7 @@ class InlineServer:
     Attributes:
         sockets: the Socket.IO server.
         relay: carries messages within the process.
-        failures: the errors of handlers.
+        errors: the errors of handlers.
         calls: the calls of handlers to clients.
 
     """
@@ -129,11 +129,10 @@ class InlineServer:
         self.relay: Relay = OutboxRelay(encode_default)
         executor = InlineExecutor()
         self.sockets = build_server(relay=self.relay, executor=executor, clock=self._clock)
-        pipeline = self.sockets.pipeline
-        self.failures = CollectedFailures(pipeline.failures.errors, pipeline.error)
-        pipeline.failures = self.failures
+        self.errors = CollectedErrors(self.sockets.timers)
+        self.sockets.pipeline.failures.errors = self.errors
         limit = self.sockets.limits.max_waiting_calls
-        self.calls = InlineCalls(executor, limit, self.failures.collected.append)
+        self.calls = InlineCalls(executor, limit, self.errors.collected.append)
         self.sockets.calls = self.calls
 
     @classmethod
@@ -192,8 +191,8 @@ class InlineServer:
 
     def forget_failures(self) -> list[BaseException]:
         """Return the errors that handlers have raised since the last call."""
-        collected = self.failures.collected[:]
-        self.failures.collected.clear()
+        collected = self.errors.collected[:]
+        self.errors.collected.clear()
         return collected
 
     def advance(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from gevent.event import Event
 
@@ -125,6 +126,15 @@ class PollingTransport:
     def polled(self) -> bool:
         """Whether a GET is waiting."""
         return self._waiting is not None
+
+    def wake(self, waiting: Any) -> None:
+        """Have ``waiting.set()`` called for each packet, as if a GET always waited.
+
+        Args:
+            waiting: takes the packets by ``drain``; a client of the package's test tools.
+
+        """
+        self._waiting = waiting
 
     def _wait(self) -> None:
         self._waiting = Event()

@@ -299,7 +299,10 @@ for module in pkgutil.walk_packages(django_socketio.__path__, "django_socketio."
 
 @pytest.mark.parametrize(
     ("requirement", "missing"),
-    [("django-socketio", {"gunicorn", "redis"}), ("django-socketio[gunicorn,redis]", set())],
+    [
+        ("django-socketio", {"gunicorn", "pytest", "redis"}),
+        ("django-socketio[gunicorn,redis]", {"pytest"}),  # which alone imports its plugin
+    ],
 )
 def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, requirement, missing):
     site = site(requirement)
@@ -313,5 +316,6 @@ def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, require
         "server.compat.gunicorn",
         "relay.redis",
         "relay.cluster",
+        "testing.plugin",
     )
     assert all(name.startswith(rooms, len("django_socketio.")) for name, _ in lines), output
