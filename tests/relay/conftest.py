@@ -13,7 +13,9 @@ from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis.relay import Options, RedisRelay
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, channel_topic
+from tests.kit.programs import free_port
 from tests.kit.redis_server import ALL, DEFAULT, RedisServer, has, program
+from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster
 
@@ -59,10 +61,40 @@ def server_name(request):
     return getattr(request, "param", DEFAULT)
 
 
+@pytest.fixture(autouse=True)
+def never_young(monkeypatch):
+    """Have publishers trust a Redis that has just started, as all of the tests have."""
+    monkeypatch.setattr("django_socketio.relay.redis.presence.YOUNG", 0)
+
+
 @pytest.fixture
 def redis_server(tmp_path, server_name):
     with RedisServer(tmp_path, server_name) as server:
         yield server
+
+
+@pytest.fixture
+def notice(monkeypatch):
+    """Have relays find out that a connection is dead, but only after ``notice()``."""
+    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
+    interval = "django_socketio.relay.redis.health.CHECK_INTERVAL"
+    monkeypatch.setattr(interval, 60)
+    return lambda: monkeypatch.setattr(interval, 0.1)
+
+
+@pytest.fixture
+def tcp_redis(tmp_path, server_name):
+    """A Redis with a port, which its clients reach by a tap."""
+    port = free_port()
+    with RedisServer(tmp_path, server_name, ["--port", str(port)]) as server:
+        server.tap = Tap(port)
+        yield server
+        server.tap.close()
+
+
+def keys_of_topics(redis_server):
+    """Return the keys of all topics; the other one has the processes that listen."""
+    return [key for key in redis_server.client.scan_iter() if not key.endswith(b"{presence}")]
 
 
 def message(content, *topics, **options):

@@ -6,29 +6,9 @@ from django_socketio import RelayError
 from django_socketio.relay.topics import channel_topic
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
-from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster
 from tests.relay.conftest import A, B, each_server, each_sharded, message, relays_at
-
-
-@pytest.fixture
-def notice(monkeypatch):
-    """Have relays find out that a connection is dead, but only after ``notice()``."""
-    monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
-    interval = "django_socketio.relay.redis.health.CHECK_INTERVAL"
-    monkeypatch.setattr(interval, 60)
-    return lambda: monkeypatch.setattr(interval, 0.1)
-
-
-@pytest.fixture
-def tcp_redis(tmp_path, server_name):
-    """A Redis with a port, which its clients reach by a tap."""
-    port = free_port()
-    with RedisServer(tmp_path, server_name, ["--port", str(port)]) as server:
-        server.tap = Tap(port)
-        yield server
-        server.tap.close()
 
 
 @pytest.fixture

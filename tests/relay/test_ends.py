@@ -93,7 +93,7 @@ def test_a_socket_ends_though_the_relay_cannot_unsubscribe(
 
 def test_a_client_is_refused_where_its_socket_cannot_be_reached(redis_server, serve, monkeypatch):
     server = serve(RELAY_URL=redis_server.url)
-    monkeypatch.setattr(server.socket_server.relay, "subscribe", fail)
+    monkeypatch.setattr(server.socket_server.relay, "subscribe_all", fail)
     client = WebSocketClient(server.port)
     client.send("40")
     assert client.receive() == '44{"message":"Internal error"}'

@@ -6,7 +6,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import A, B, Deafened, each_server, message
+from tests.relay.conftest import A, B, Deafened, each_server, keys_of_topics, message
 
 TOPICS = [channel_topic("/", f"room-{number}") for number in range(100)]
 BIG = 900_000
@@ -26,7 +26,7 @@ def test_a_message_for_a_hundred_topics_is_kept_once(redis_server, new_redis):
 def used_memory(redis_server):
     """Return the bytes that all keys take."""
     client = redis_server.client
-    return sum(client.memory_usage(key, samples=0) for key in client.scan_iter())
+    return sum(client.memory_usage(key, samples=0) for key in keys_of_topics(redis_server))
 
 
 @each_server
@@ -182,6 +182,6 @@ def test_shared_messages_leave_nothing_behind(redis_server, new_redis):
         relay.subscribe(topic, inbox.deliver)
     relay.publish(message("x" * 2000, A, B))
     inbox.wait_for("x" * 2000)
-    wait_until(lambda: redis_server.client.keys() == [])
+    wait_until(lambda: keys_of_topics(redis_server) == [])
     relay.publish(message("nobody" * 500, channel_topic("/", "c"), channel_topic("/", "d")))
-    assert redis_server.client.keys() == []
+    assert keys_of_topics(redis_server) == []

@@ -69,6 +69,26 @@ class Router:
         """Return whether subscribers of a slot may still be on their way to its new owner."""
         return self._topology.moved_lately(slot)
 
+    def owner(self, slot: int) -> Node | None:
+        """Return the node that serves a slot; None where none is known."""
+        return self._topology.owner(slot)
+
+    def reach(self, slot: int, attempt: Callable[[NodeAccess], Result]) -> Result:
+        """Return the result of an attempt that may be repeated, whatever became of it.
+
+        Raises:
+            RedisError: no attempt succeeded in time, or one failed in a way that is not retried.
+
+        """
+
+        def try_once(access: NodeAccess) -> Result:
+            try:
+                return attempt(access)
+            except (ConnectionError, TimeoutError) as error:
+                raise unreachable(error) from error
+
+        return self.run(slot, try_once, self.deadline())
+
     def run(self, slot: int, attempt: Callable[[NodeAccess], Result], until: float) -> Result:
         """Return the result of an attempt, repeated until it succeeds or its time is over.
 
@@ -110,10 +130,8 @@ class Router:
                 raise
             except AskError as error:
                 return read(self._access(Node(error.host, error.port)).log, True)
-            except (ConnectionError, TimeoutError) as error:
-                raise unreachable(error) from error
 
-        return self.run(slot, attempt, self.deadline())
+        return self.reach(slot, attempt)
 
     def _access(self, node: Node | None) -> NodeAccess:
         if node is None:

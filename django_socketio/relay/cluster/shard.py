@@ -62,6 +62,8 @@ class ShardSubscriber(RedisSubscriber):
     def check_by(self, health: HealthCheck) -> None:
         """Use another health check: another node serves the channel of the last one."""
         health.begin(self._health.heard_until)
+        health.join()
+        self._health.leave()
         self._health = health
         self._send(self.commands.subscribe, health.channel)
 

@@ -115,10 +115,14 @@ class ClusterSubscriber:
         if self._started and (away is None or (subscriber is not None and subscriber.is_receiving)):
             confirmed.wait(self._timeout)
 
-    def is_confirmed(self, channel: str) -> bool:
-        """Return whether any node has confirmed the subscription to a channel."""
+    def misses(self, channel: str) -> bool:
+        """Return whether messages of a channel should come, if it is known that none did."""
         confirmed = self._confirmed.get(channel)
-        return confirmed is not None and confirmed.is_set()
+        if confirmed is None or confirmed.is_set():
+            return confirmed is not None
+        home = self._homes.get(channel)
+        subscriber = None if home is None else self._subscribers.get(home)
+        return subscriber is None or not subscriber.alive
 
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; messages that are on their way may still come."""

@@ -4,9 +4,12 @@ import threading
 import time
 from contextlib import suppress
 
+from redis.exceptions import RedisError
+
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.presence import Presence
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.topics import Topic
 
@@ -20,15 +23,22 @@ class HealthCheck:
     """Sends a message to this process now and then, and notes whether it came.
 
     Args:
+        presence: is told that the connection listens.
         topic: of this process and this connection only.
         timeout: seconds that a message may take.
 
     """
 
     def __init__(
-        self, publisher: MessagePublisher, keyspace: Keyspace, topic: Topic, timeout: float
+        self,
+        publisher: MessagePublisher,
+        keyspace: Keyspace,
+        presence: Presence,
+        topic: Topic,
+        timeout: float,
     ) -> None:
         self._publisher = publisher
+        self._presence = presence
         self._topic = topic
         self._timeout = timeout
         self.channel = keyspace.channel(topic)
@@ -37,11 +47,29 @@ class HealthCheck:
         the messages of a connection come in order, and this is when the last own one was sent."""
         self._sent_at = 0.0
         self._is_waiting = False
+        self._lease = ""
         self._stopped = False
 
     def stop(self) -> None:
         """Expect no more messages: the publisher's connections are about to be closed."""
         self._stopped = True
+
+    def join(self, is_new: bool = True) -> None:
+        """Have publishers know that this connection listens, or is about to.
+
+        If Redis cannot be told now, it is with the next message.
+        """
+        try:
+            self._lease = self._presence.join(self.channel, self._lease, is_new)
+        except RedisError as error:
+            logger.info("The relay could not note that this process listens: %s", error)
+
+    def leave(self) -> None:
+        """Have publishers know that this connection listens no more; else its lease ends."""
+        try:
+            self._presence.leave(self.channel)
+        except RedisError as error:
+            logger.info("The relay could not note that this process has left: %s", error)
 
     def received(self, data: bytes) -> None:
         """Note that a message came. Foreign ones, which anything may publish, are ignored."""
@@ -73,6 +101,7 @@ class HealthCheck:
     def send(self) -> None:
         """Send a message to this process: the time at which it is sent."""
         try:
+            self.join(is_new=False)
             self._publisher.publish([self._topic], repr(time.monotonic()).encode())
         except RelayError as error:
             logger.info("The relay's health check could not be sent: %s", error)

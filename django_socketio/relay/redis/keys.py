@@ -25,6 +25,11 @@ class Keyspace:
         self._before = prefix + ":{"
         self._after = "}" + (str(database) if database else "")
 
+    @property
+    def presence(self) -> str:
+        """The key of the processes that listen."""
+        return f"{self._before}presence}}"  # no topic's: those have a comma
+
     def names(self, topic: Topic) -> tuple[str, str, str]:
         """Return the channel of a topic, and the keys of its position and of its log."""
         tag = self.tag(topic)

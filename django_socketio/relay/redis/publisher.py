@@ -106,6 +106,29 @@ class RedisPublisher:
                 return taken
             raise
 
+    def ask(self, *command: str) -> Any:
+        """Return Redis's answer to another command than publishing, in a shared round trip.
+
+        Raises:
+            RedisError: Redis did not answer in time, or answered by an error.
+
+        """
+        return self._trips.ask(b"*%d\r\n" % len(command) + packed(map(str.encode, command)))
+
+    def evaluate(self, script: str, key: str, *args: str) -> Any:
+        """Return the answer of a script with one key, in a shared round trip.
+
+        Raises:
+            RedisError: Redis did not answer in time, or answered by an error.
+
+        """
+        digest = sha1(script.encode(), usedforsecurity=False).hexdigest()
+        try:
+            return self.ask("EVALSHA", digest, "1", key, *args)
+        except NoScriptError:
+            self.ask("SCRIPT", "LOAD", script)
+        return self.ask("EVALSHA", digest, "1", key, *args)
+
     def _shared(self, topics: Sequence[Topic], message: bytes, id: str) -> str | None:
         """Return the key under which the topics share a message; None if they do not."""
         shares = id and len(topics) > 1 and len(message) > SHARED_ABOVE

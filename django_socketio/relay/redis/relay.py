@@ -12,6 +12,7 @@ from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Relay, RelayState
 from django_socketio.relay.cluster.log import ClusterLog
+from django_socketio.relay.cluster.presence import ClusterPresence
 from django_socketio.relay.cluster.publisher import ClusterPublisher
 from django_socketio.relay.cluster.router import NodeAccess, Router
 from django_socketio.relay.cluster.subscriber import ClusterSubscriber
@@ -32,6 +33,7 @@ from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import Entry, MessageLog, RedisLog
+from django_socketio.relay.redis.presence import Presence, RedisPresence, Unsettled
 from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
 from django_socketio.relay.redis.silence import Silence
@@ -40,7 +42,10 @@ from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retentions, Topic, TopicKind
 
-Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber]
+Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber, Presence]
+
+ATTEMPTS = 5
+"""Publishings of one message that reaches nobody while connections come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class RedisRelay(Relay):
         self._url = RelayURL.parse(options.url)
         self._keyspace = Keyspace(options.prefix, self._url.database)
         build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
-        self._publisher, self._log, self._subscriber = build()
+        self._publisher, self._log, self._subscriber, self._presence = build()
         keys = options.signing_keys
         self._signing = Signing(keys, options.retentions.longest) if keys else None
         self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
@@ -105,8 +110,9 @@ class RedisRelay(Relay):
         log = RedisLog(client, self._keyspace)
         publisher = self._publisher_by(client, log, timeout / 2)
         topic = Topic(TopicKind.HEALTH, "", secrets.token_hex(8))
-        health = HealthCheck(publisher, self._keyspace, topic, timeout)
-        return publisher, log, RedisSubscriber(client, self, health, timeout)
+        presence = RedisPresence(publisher, self._keyspace)
+        health = HealthCheck(publisher, self._keyspace, presence, topic, timeout)
+        return publisher, log, RedisSubscriber(client, self, health, timeout), presence
 
     def _parts_of_cluster(self) -> Parts:
         timeout = self._options.timeout
@@ -115,16 +121,18 @@ class RedisRelay(Relay):
         def access(node: Node) -> NodeAccess:
             client = topology.client(node)
             log = RedisLog(client, self._keyspace, is_node=True)
-            return NodeAccess(self._publisher_by(client, log, timeout / 4, "SPUBLISH"), log)
+            publisher = self._publisher_by(client, log, timeout / 4, "SPUBLISH")
+            return NodeAccess(publisher, log)
 
         router = Router(topology, access, timeout / 2)
         publisher = ClusterPublisher(router, self._keyspace)
+        presence = ClusterPresence(router, self._keyspace)
 
         def health(topic: Topic) -> HealthCheck:
-            return HealthCheck(publisher, self._keyspace, topic, timeout)
+            return HealthCheck(publisher, self._keyspace, presence, topic, timeout)
 
         subscriber = ClusterSubscriber(topology, self, health, timeout)
-        return publisher, ClusterLog(router, self._keyspace), subscriber
+        return publisher, ClusterLog(router, self._keyspace), subscriber, presence
 
     def _publisher_by(
         self, client: Any, log: RedisLog, timeout: float, command: str = "PUBLISH"
@@ -140,14 +148,35 @@ class RedisRelay(Relay):
         message = wire.encode(envelope, self._default)
         if self._signing is not None:
             message = self._signing.sign(message)
+        token = self._presence.token
         received = self._publisher.publish(envelope.topics, message, envelope.id)
-        if not received and self._is_subscribed_to_any(envelope.topics):
-            raise RelayError("the relay did not take the message: this process does not hear it")
-        return received
+        return received or self._settle(envelope, message, token)
 
-    def _is_subscribed_to_any(self, topics: Iterable[Topic]) -> bool:
+    def _settle(self, envelope: Envelope, message: bytes, token: str | None) -> int:
+        """Make certain that nobody listens to a message; return 0, or how many received it now.
+
+        A message that nobody received has left no trace, and can be published again.
+
+        Raises:
+            RelayError: a process may have sockets that did not get it.
+
+        """
+        try:
+            for _ in range(ATTEMPTS):
+                self._check_own(envelope.topics)
+                if self._presence.is_settled(envelope.topics, token):
+                    return 0
+                token = self._presence.token
+                if received := self._publisher.publish(envelope.topics, message, envelope.id):
+                    return received
+        except Unsettled as error:
+            raise RelayError(f"the relay did not take the message: {error}") from error
+        raise RelayError("the relay did not take the message: processes come and go too fast")
+
+    def _check_own(self, topics: Iterable[Topic]) -> None:
         # No process received what sockets here should have: the subscribing connection is broken.
-        return any(self._subscriber.is_confirmed(self._keyspace.channel(one)) for one in topics)
+        if any(self._subscriber.misses(self._keyspace.channel(one)) for one in topics):
+            raise Unsettled("this process does not hear it")
 
     def listen(self) -> None:
         """Begin to receive from Redis; keeps trying where Redis is away."""

@@ -223,7 +223,7 @@ class Sequencer:
     def end_silence(self, subscription: Subscription, silence: Silence | None) -> None:
         """Forget a silence that was caught up with, unless another one has begun meanwhile."""
         with self._noting:
-            if subscription.silence == silence:
+            if subscription.silence is silence:  # an equal one may be newer
                 subscription.silence = None
 
     def _is_rewound(self, topic: Topic, subscription: Subscription, now: StreamPosition) -> bool:

@@ -135,6 +135,8 @@ class RedisSubscriber:
     def stop(self) -> None:
         """End the thread and the connection."""
         self._stopped = True
+        if self.alive:
+            self._health.leave()
         self._health.stop()
         self._disconnect()
 
@@ -152,10 +154,14 @@ class RedisSubscriber:
             if self.is_receiving:
                 event.wait(self._timeout)
 
-    def is_confirmed(self, channel: str) -> bool:
-        """Return whether Redis has confirmed a subscription, now or on an earlier connection."""
+    def misses(self, channel: str) -> bool:
+        """Return whether messages of a channel should come, if it is known that none did.
+
+        So for a subscription that Redis has confirmed, now or on an earlier connection, or that
+        waits for Redis to come back; not for one that is about to be confirmed.
+        """
         confirmed = self._channels.get(channel)
-        return confirmed is not None and confirmed.is_set()
+        return confirmed is not None and (confirmed.is_set() or not self.alive)
 
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; messages that are on their way may still come."""
@@ -214,6 +220,7 @@ class RedisSubscriber:
         try:
             connection.connect()
             found = identity(connection)
+            self._health.join()
             begun = time.monotonic()
             self._failure, self._connection = None, connection
             if not self._stopped:

@@ -1,0 +1,183 @@
+""" "Nobody" is said of a message only where it is true; else its publisher gets a RelayError."""
+
+import pytest
+import redis
+
+from django_socketio import RelayError
+from django_socketio.relay.redis import presence
+from django_socketio.relay.topics import channel_topic
+from tests.kit.waiting import wait_until
+from tests.relay.cluster import RedisCluster
+from tests.relay.conftest import A, B, each_server, message, relays_at
+
+NOT_HEARD = "do not hear the relay now"
+
+
+@pytest.fixture
+def far_and_near(tcp_redis):
+    """A relay on A whose connections go by the tap, with its inbox, and one beside it."""
+    with relays_at(f"redis://127.0.0.1:{tcp_redis.tap.port}", timeout=0.5) as new:
+        (far, inbox), (near, _) = new(), new(url=tcp_redis.url, timeout=2)
+        far.subscribe(A, inbox.deliver)
+        assert near.publish(message("before")) == 1
+        inbox.wait_for("before")
+        yield far, inbox, near
+
+
+def check_all_are_refused(publisher, text, count=5):
+    for number in range(count):
+        with pytest.raises(RelayError, match=text):
+            publisher.publish(message(f"refused {number}"))
+
+
+def check_that_others_hear(publisher, inbox):
+    """Wait until a message is accepted; none that was refused has come."""
+    wait_until(lambda: is_accepted(publisher))
+    inbox.wait_for("after")
+    assert inbox.messages == ["before", "after"]
+
+
+def is_accepted(publisher):
+    try:
+        return publisher.publish(message("after"))
+    except RelayError:
+        return False
+
+
+@each_server
+def test_a_process_that_has_not_noticed_that_redis_closed_its_connection(
+    tcp_redis, far_and_near, notice
+):
+    _, inbox, near = far_and_near
+    assert near.publish(message("idle", B)) == 0
+    tcp_redis.tap.mute()
+    for client in tcp_redis.client.client_list(_type="pubsub"):
+        tcp_redis.client.client_kill_filter(_id=client["id"])
+    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+    check_all_are_refused(near, NOT_HEARD)
+    notice()
+    check_that_others_hear(near, inbox)
+    assert near.publish(message("idle", B)) == 0
+
+
+@each_server
+def test_processes_that_have_not_come_back_to_a_redis_that_was_emptied(
+    tcp_redis, far_and_near, notice
+):
+    _, inbox, near = far_and_near
+    tcp_redis.tap.mute()
+    tcp_redis.stop()
+    tcp_redis.start()
+    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+    check_all_are_refused(near, "the relay is new")
+    notice()
+    check_that_others_hear(near, inbox)
+
+
+def test_no_process_has_come_back_to_a_redis_that_was_emptied(redis_server, new_redis, monkeypatch):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    publisher, _ = new_redis(listen=False)
+    assert publisher.publish(message("idle", B)) == 0
+    monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
+    redis_server.stop()
+    redis_server.start()
+    with pytest.raises(RelayError):
+        publisher.publish(message("by a connection that broke"))
+    check_all_are_refused(publisher, "the relay is new")
+    monkeypatch.setattr(presence, "YOUNG", 10)
+    newborn, _ = new_redis(listen=False)
+    check_all_are_refused(newborn, "the relay is new", 1)
+    monkeypatch.undo()
+    wait_until(lambda: is_accepted(publisher))
+    inbox.wait_for("after")
+
+
+def not_yet():
+    raise redis.ConnectionError("not yet")
+
+
+def test_sockets_of_the_own_process_that_wait_for_redis(redis_server, new_redis, monkeypatch):
+    relay, inbox = new_redis()
+    monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
+    redis_server.kill_connections()
+    wait_until(lambda: relay.status()["deaf_since"])
+    relay.subscribe(A, inbox.deliver)
+    check_all_are_refused(relay, "this process does not hear it")
+
+
+def test_a_process_that_ends_is_missed_by_nobody(new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    other, _ = new_redis()
+    relay.close()
+    assert other.publish(message("nobody")) == 0
+
+
+def test_a_process_that_is_gone_is_expected_for_the_time_of_its_lease(
+    tcp_redis, far_and_near, monkeypatch
+):
+    monkeypatch.setattr(presence, "LEASE", 1)
+    far, _, near = far_and_near
+    far._subscriber._health.send()
+    near._subscriber._health.send()
+    monkeypatch.undo()
+    tcp_redis.tap.close()
+    wait_until(lambda: not tcp_redis.client.pubsub_numsub(near._keyspace.channel(A))[0][1])
+    check_all_are_refused(near, NOT_HEARD, 1)
+    wait_until(lambda: is_known_to_reach_nobody(near))
+
+
+def is_known_to_reach_nobody(publisher):
+    try:
+        return publisher.publish(message("nobody")) == 0
+    except RelayError:
+        return False
+
+
+def test_a_process_that_comes_while_a_message_is_published_gets_it(new_redis, monkeypatch):
+    publisher, _ = new_redis()
+    assert publisher.publish(message("nobody")) == 0
+    publish = publisher._publisher.publish
+
+    def and_another_comes(*args):
+        monkeypatch.undo()
+        received = publish(*args)
+        new, inbox = new_redis()
+        new.subscribe(A, inbox.deliver)
+        inboxes.append(inbox)
+        return received
+
+    inboxes = []
+    monkeypatch.setattr(publisher._publisher, "publish", and_another_comes)
+    assert publisher.publish(message("for one")) == 1
+    (inbox,) = inboxes
+    inbox.wait_for("for one")
+
+
+@pytest.mark.needs("shards")
+def test_a_process_that_one_node_has_cut_off(tmp_path, notice):
+    with RedisCluster(tmp_path, taps=True) as cluster, relays_at(cluster.url, timeout=0.5) as new:
+        far, inbox = new()
+        first, second, _ = cluster.nodes
+        here, there = (topic_at(cluster, far, node) for node in (first, second))
+        far.subscribe(here, inbox.deliver)
+        first.tap.mute()
+        near, _ = new(listen=False, timeout=2)
+        assert near.publish(message("before", here)) == 1
+        first.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        for number in range(3):
+            with pytest.raises(RelayError, match=NOT_HEARD):
+                near.publish(message(number, here))
+            assert near.publish(message("nobody", there)) == 0
+        notice()
+        inbox.wait_for("before")
+        assert near.publish(message("after", here)) == 1
+        inbox.wait_for("after")
+        assert (inbox.messages, inbox.lost) == (["before", "after"], [])
+
+
+def topic_at(cluster, relay, node):
+    """Return a topic that a node serves."""
+    topics = (channel_topic("/", str(number)) for number in range(1000))
+    return next(one for one in topics if cluster.node_of(relay._keyspace.channel(one)) is node)
