@@ -70,6 +70,9 @@ class Socket(Protocol):
     def unsubscribe(self, channel: str) -> bool:
         """Take the socket off a channel; return False if it is not on the channel."""
 
+    def login(self, user: Any) -> None:
+        """Have ``request.user`` be this user from now on, for all sockets of the client."""
+
     def disconnect(self) -> None:
         """End the connection of the client to this namespace."""
 

@@ -1,9 +1,9 @@
 """The login of one client: the lazy ``user`` and ``session`` of its request, and its end."""
 
+import secrets
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
-from weakref import proxy, ref
+from weakref import ref
 
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SessionInCookie
@@ -16,14 +16,22 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import sessions
+from django_socketio.security.lazy_attributes import (
+    is_lazy,
+    put_user,
+    reading_again,
+    refer_weakly,
+    restore,
+)
 from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.security"))
 
 NO_COOKIE = (
     "A handler changed the session of %r in a way that its browser cannot be told: there is no "
-    "response to carry the cookie. Log in, log out and begin sessions in views; sessions in "
-    "cookies (SESSION_ENGINE is %r) cannot be changed by handlers at all."
+    "response to carry the cookie. Log in, log out and begin sessions in views, or log in "
+    "by socket.login(user); sessions in cookies (SESSION_ENGINE is %r) cannot be changed by "
+    "handlers at all."
 )
 
 
@@ -32,6 +40,9 @@ class Registry(Protocol):
 
     touched: dict[Any, "Login"]
     """Requests whose user or session a handler has read, until they are settled."""
+
+    def add(self, login: "Login") -> None:
+        """Have a login end with its Django session, and with its user."""
 
     def discard(self, login: "Login") -> None:
         """Forget a login."""
@@ -55,6 +66,10 @@ class Login:
         over: whether the login has ended, before its client.
         user_id: the user's primary key as a text; None for an anonymous user.
         digest: names the Django session to other processes; None without a session.
+        own_data: the content of a session that would log in the user of ``socket.login``; None
+            where the Django session, or a middleware, tells the user.
+        name: the name in the registry: the digest or, with ``own_data``, a random one if there is
+            no session; None for a login that cannot end.
         is_verified: whether the user was found to be logged in, or no session names a user.
 
     """
@@ -69,7 +84,9 @@ class Login:
         "cookie",
         "digest",
         "is_verified",
+        "name",
         "over",
+        "own_data",
         "session",
         "session_key",
         "user_id",
@@ -86,6 +103,8 @@ class Login:
         self.session_key: str | None = None if store is None else store.session_key or None
         self.user_id = None if store is None else sessions.user_id(store)
         self.digest = sessions.digest(self.session_key) if self.session_key else None
+        self.name = self.digest
+        self.own_data: sessions.Data | None = None
         self._store: Any = None if store is None else type(store)
         self._has_user = hasattr(request, "user")
         self.is_verified = self.user_id is None or self._is_user(
@@ -99,9 +118,9 @@ class Login:
     def _restore(self, request: Any) -> None:
         """Have the next handler read user and session anew, even if this one has replaced them."""
         if self._store is not None:
-            _restore(request, "session", self._open_django_session)
+            restore(request, "session", self._open_django_session)
         if self._has_user:
-            _restore(request, "user", self._open_user)
+            restore(request, "user", self._open_user)
         request.__dict__.pop("_cached_user", None)
         request.__dict__.pop("_acached_user", None)
 
@@ -128,7 +147,7 @@ class Login:
             return setup
         if setup is not None or (self.user_id and str(user.pk) == self.user_id):
             return None
-        return _again(user)
+        return reading_again(user)
 
     def _open_user(self) -> Any:
         request = self._touch()
@@ -142,12 +161,39 @@ class Login:
         if self.over and self.user_id:
             # on_disconnect and on_finish get the user who was logged in.
             return _by_id(self.user_id) or AnonymousUser()
-        request = self._touch()
-        django_session = self._open_django_session() if request is None else request.session
-        user = sessions.user_of(django_session)
+        user = sessions.user_of(self._data())
         if self.user_id:
             self.confirm(self._is_user(user))
         return user or AnonymousUser()
+
+    def _data(self) -> sessions.Data:
+        """Return the content of the session that logs the user in."""
+        request = self._touch()
+        if self.own_data is not None:
+            return self.own_data
+        found: sessions.Data = self._open_django_session() if request is None else request.session
+        return found
+
+    # A login without a Django session
+
+    def log_in(self, user: Any) -> None:
+        """Have the client be this user, until the user may not log in any more.
+
+        The method has no effect after the end of the login or of the client.
+
+        Raises:
+            TypeError, PermissionDenied: as ``sessions.data_of``.
+
+        """
+        data = sessions.data_of(user)
+        if self.over or self._is_released:
+            return
+        self._registry.discard(self)
+        self.own_data, self.user_id = data, sessions.user_id(data)
+        self.name = self.name or secrets.token_hex(16)
+        self.is_verified, self._has_user, self._read_user = True, True, None
+        self._registry.add(self)
+        put_user(self._touch(), user, self._open_user)
 
     # Audiences
 
@@ -198,7 +244,7 @@ class Login:
         As by Django's middleware, the session is not saved where the handler failed.
         """
         used: Any = None if self._store is None else request.session
-        if _is_lazy(used, self._open_django_session):
+        if is_lazy(used, self._open_django_session):
             used = None if used._wrapped is empty else used._wrapped
         self._restore(request)
         if used is not None and used.modified and not self.over and _has_succeeded(error):
@@ -224,7 +270,7 @@ class Login:
     def release(self) -> None:
         """Leave the registry, and free the request: the last handler of the client has run."""
         self._registry.discard(self)
-        _refer_weakly(self._request)
+        refer_weakly(self._request)
         # Weakly: a greenlet that a handler has spawned may still use the request.
         self._request = ref(self._request)
         self._is_released = True
@@ -242,29 +288,14 @@ class Login:
             return True
         if not cookie or not self.cookie or not sessions.are_in_cookies():
             return False
-        return sessions.user_id(sessions.store_class()(cookie).load()) == self.user_id
+        return _user_in(cookie) == (
+            self.user_id if self.own_data is None else _user_in(self.cookie)
+        )
 
 
-def _restore(request: Any, name: str, read: Callable[[], Any]) -> None:
-    """Have an attribute of a request read anew, also where a handler has replaced the attribute."""
-    lazy = request.__dict__.get(name)
-    if _is_lazy(lazy, read):
-        lazy._wrapped = empty  # the same object: a handler may have kept it
-    else:
-        setattr(request, name, SimpleLazyObject(read))
-
-
-def _is_lazy(value: Any, read: Callable[[], Any]) -> bool:
-    """Return whether a value is the lazy object that this function reads."""
-    # isinstance() would read the object: a lazy object shows the class of its value.
-    return type(value) is SimpleLazyObject and value.__dict__["_setupfunc"] == read
-
-
-def _refer_weakly(request: Any) -> None:
-    """Have ``request.auser`` of Django's middleware refer to its request weakly."""
-    auser = request.__dict__.get("auser")
-    if isinstance(auser, partial) and auser.args == (request,):
-        request.auser = partial(auser.func, proxy(request))
+def _user_in(cookie: str) -> str | None:
+    """Return the id of the user whom a session in a cookie logs in."""
+    return sessions.user_id(sessions.store_class()(cookie).load())
 
 
 def _has_succeeded(error: BaseException | None) -> bool:
@@ -275,14 +306,3 @@ def _by_id(id: Any) -> Any:
     from django.contrib.auth import get_user_model
 
     return get_user_model()._default_manager.filter(pk=id).first()
-
-
-def _again(user: Any) -> Callable[[], Any]:
-    """Return a function that reads a user of a middleware from the database again."""
-    from django.contrib.auth.models import AnonymousUser
-    from django.db.models import Model
-
-    if not isinstance(user, Model) or user.pk is None:
-        return lambda: user
-    manager, pk = type(user)._default_manager, user.pk
-    return lambda: manager.filter(pk=pk).first() or AnonymousUser()

@@ -64,7 +64,7 @@ class LoginRegistry:
     def __init__(self, timers: Timers, interval: float, executor: Executor) -> None:
         self._timers = timers
         self._pause = interval / SLOTS
-        self._by_digest: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
+        self._by_name: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
         self._by_user: dict[str, list[Login]] = {}
         self._ended: dict[str, float] = {}
         self._turn = 0
@@ -74,8 +74,8 @@ class LoginRegistry:
         self.touched: dict[Any, Login] = {}
 
     def __len__(self) -> int:
-        """Return the number of Django sessions with a client here."""
-        return sum(map(len, self._by_digest))
+        """Return the number of Django sessions with a client here, and of logins without one."""
+        return sum(map(len, self._by_name))
 
     def start(self, server: SocketServer) -> None:
         """Hear of the ends of logins, and check all against the database, part by part."""
@@ -120,23 +120,23 @@ class LoginRegistry:
 
     def add(self, login: Login) -> None:
         """Have a login end with its Django session, and with its user."""
-        if login.digest is None:
+        if login.name is None:
             return
-        self._slot(login.digest).setdefault(login.digest, []).append(login)
+        self._slot(login.name).setdefault(login.name, []).append(login)
         if login.user_id is not None:
             self._by_user.setdefault(login.user_id, []).append(login)
-        if self._ended.get(login.digest, 0) > self._timers.clock():
+        if self._ended.get(login.name, 0) > self._timers.clock():
             get_hub().loop.run_callback(login.end)
 
     def discard(self, login: Login) -> None:
         """Forget a login."""
-        if login.digest is not None:
-            _remove(self._slot(login.digest), login.digest, login)
+        if login.name is not None:
+            _remove(self._slot(login.name), login.name, login)
             if login.user_id is not None:
                 _remove(self._by_user, login.user_id, login)
 
-    def _slot(self, digest: str) -> dict[str, list[Login]]:
-        return self._by_digest[int(digest[:8], 16) % SLOTS]
+    def _slot(self, name: str) -> dict[str, list[Login]]:
+        return self._by_name[int(name[:8], 16) % SLOTS]
 
     # What processes tell each other
 
@@ -176,7 +176,7 @@ class LoginRegistry:
 
     def _look(self, now: float) -> float:
         self._turn = (self._turn + 1) % SLOTS
-        slot = self._by_digest[self._turn]
+        slot = self._by_name[self._turn]
         if slot and self._mailbox.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
         if not self._turn:
@@ -197,12 +197,23 @@ class LoginRegistry:
 
     def _check(self, logins: list[Login]) -> None:
         try:
-            users = sessions.users_of(sessions.load({str(login.session_key) for login in logins}))
+            users = sessions.users_of(_data_of(logins))
         except (DatabaseError, OSError) as error:
             # The next round checks them.
             return logger.warning("Logins could not be checked: %s", error)
         for login in logins:
-            login.confirm(users.get(str(login.session_key)) == login.user_id)
+            login.confirm(users.get(_key_of(login)) == login.user_id)
+
+
+def _data_of(logins: list[Login]) -> dict[str, sessions.Data]:
+    """Return the content of the session that logs each user in, by ``_key_of``."""
+    own = {_key_of(login): login.own_data for login in logins if login.own_data is not None}
+    keys = {str(login.session_key) for login in logins if login.own_data is None}
+    return {**sessions.load(keys), **own}
+
+
+def _key_of(login: Login) -> str:
+    return str(login.session_key if login.own_data is None else login.name)
 
 
 def _remove(table: dict[str, list[Login]], key: str, login: Login) -> None:

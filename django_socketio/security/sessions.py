@@ -13,6 +13,7 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.contrib.sessions.backends import db, signed_cookies
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -55,6 +56,30 @@ def user_of(data: Data) -> Any:
     """
     id = user_id(data)
     return None if id is None else _users(data.get(BACKEND_SESSION_KEY, ""), {id: data}).get(id)
+
+
+def data_of(user: Any) -> Data:
+    """Return the content of a session that logs this user in; no session is begun.
+
+    Raises:
+        TypeError: the argument is not a user of ``AUTH_USER_MODEL`` that is saved.
+        PermissionDenied: the user may not log in, for example because ``is_active`` is False.
+
+    """
+    if not isinstance(user, get_user_model()) or user.pk is None:
+        raise TypeError(f"socket.login takes a saved {settings.AUTH_USER_MODEL}, not {user!r}")
+    path: str = getattr(user, "backend", "")
+    if path not in settings.AUTHENTICATION_BACKENDS:
+        path = settings.AUTHENTICATION_BACKENDS[0]
+    may_log_in = getattr(load_backend(path), "user_can_authenticate", None)
+    if may_log_in is not None and not may_log_in(user):
+        raise PermissionDenied
+    has_hash = hasattr(user, "get_session_auth_hash")
+    return {
+        SESSION_KEY: str(user._meta.pk.value_to_string(user)),
+        BACKEND_SESSION_KEY: path,
+        HASH_SESSION_KEY: user.get_session_auth_hash() if has_hash else "",
+    }
 
 
 def load(keys: Iterable[str]) -> dict[str, Data]:

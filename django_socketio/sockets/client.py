@@ -149,6 +149,12 @@ class Client:
         if replaced is not None:
             replaced.end(Reason.CLIENT_LEFT)
 
+    def log_in(self, user: Any) -> None:
+        """Have this user be logged in for all sockets of the client."""
+        self.login.log_in(user)
+        for lifecycle in list(self._lifecycles.values()):
+            lifecycle.follow_user()
+
     def awaits(self, lifecycle: SocketLifecycle) -> bool:
         """Return whether the other side still waits for the answer to this CONNECT.
 

@@ -47,6 +47,12 @@ class LoginState(Protocol):
     is_verified: bool
     """Whether the user of the login is known to be logged in."""
 
+    user_id: str | None
+    """The user's primary key as a text; None for an anonymous user."""
+
+    def log_in(self, user: Any) -> None:
+        """Have the client be this user."""
+
     def audiences(self, namespace: str) -> tuple[Topic, ...]:
         """Return the topics of the user, the Django session and the groups of the login."""
 
@@ -61,6 +67,9 @@ class SocketOwner(Protocol):
     """The client that a socket belongs to."""
 
     login: LoginState
+
+    def log_in(self, user: Any) -> None:
+        """Have this user be logged in for all sockets of the client."""
 
     def forget(self, lifecycle: "SocketLifecycle") -> None:
         """Dispatch no more packets to this lifecycle."""
@@ -195,7 +204,10 @@ class SocketLifecycle:
 
     def _open(self) -> None:
         login = self._client.login
+        user = login.user_id
         self.socket.open(login.audiences(self.socket.namespace), self._ask_of(login))
+        if login.user_id != user:  # by a handler of another namespace, meanwhile
+            self._follow_user()
 
     def _ask_of(self, login: LoginState) -> Ask | None:
         return None if login.is_verified else self._ask
@@ -215,6 +227,20 @@ class SocketLifecycle:
             self._failed(error)
         finally:
             gate.is_asked = False
+
+    def log_in(self, user: Any) -> None:
+        """Have this user be logged in for all sockets of the client (``socket.login``)."""
+        self._client.log_in(user)
+
+    def follow_user(self) -> None:
+        """Have the socket in the audiences of the user who has logged in since it connected."""
+        if self._accepted:
+            self._follow_user()
+
+    def _follow_user(self) -> None:
+        login = self._client.login
+        topics = login.audiences(self.socket.namespace)
+        self.socket.subscriptions.follow(topics, self._ask_of(login))
 
     def follow_groups(self, groups: Iterable[Topic]) -> None:
         """Have the socket on the topics of the groups that its user is in now."""

@@ -34,6 +34,9 @@ class Lifecycle(Protocol):
     def resume(self) -> None:
         """Resume the session: a handler waits for the client's answer."""
 
+    def log_in(self, user: Any) -> None:
+        """Have this user be logged in for all sockets of the client."""
+
 
 class Socket:
     """One client's connection to one namespace.
@@ -272,6 +275,21 @@ class Socket:
 
     # Life
 
+    def login(self, user: Any) -> None:
+        """Have ``request.user`` be this user from now on, in all namespaces of the client.
+
+        The sockets of the client belong to the user's audiences, and end when the user is
+        deactivated or deleted, or has another password. No Django session is begun.
+
+        Raises:
+            TypeError: the argument is not a saved user of ``AUTH_USER_MODEL``.
+            PermissionDenied: the user may not log in.
+
+        """
+        if running:
+            forbid("socket.login")
+        self._lifecycle.log_in(user)
+
     def disconnect(self) -> None:
         """End the connection to this namespace; the client is told, and does not come back."""
         if running:
@@ -322,6 +340,9 @@ class _Ended:
         """Do nothing."""
 
     def resume(self) -> None:
+        """Do nothing."""
+
+    def log_in(self, user: Any) -> None:
         """Do nothing."""
 
 

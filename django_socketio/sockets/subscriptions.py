@@ -123,10 +123,14 @@ class Subscriptions:
 
     def follow_groups(self, groups: Iterable[Topic], ask: Ask | None) -> None:
         """Have the socket on the topics of these groups, and of no others."""
+        others = [one for one in self.audiences if one.kind is not _GROUP]
+        self.follow((*others, *groups), ask)
+
+    def follow(self, audiences: tuple[Topic, ...], ask: Ask | None) -> None:
+        """Have the socket on the topics of these audiences, and of no others; see ``join_own``."""
         if self._socket is None:
             return
-        before, others = self.audiences, [one for one in self.audiences if one.kind is not _GROUP]
-        self.audiences = (*others, *groups)
+        before, self.audiences = self.audiences, audiences
         left = [topic for topic in before if topic not in self.audiences]
         joined = [topic for topic in self.audiences if topic not in before]
         self._channels.remove_from_all(left, self._socket)

@@ -6,7 +6,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from gevent.event import Event
 
-from django_socketio.events import on_disconnect, on_event, on_message
+from django_socketio.events import on_connect, on_disconnect, on_event, on_message
+from tests.security.middleware import user_of
 
 gates = defaultdict(Event)
 """Opened by a view; until then, a handler waits."""
@@ -23,6 +24,29 @@ def ask_the_page(request, socket, context, text):
     socket.emit("question", callback=lambda: sys.stdout.write(f"{text}\n"))
 
 
+@on_connect
+@on_connect(namespace="/other")
+def take_token(request, socket, context):
+    if "token" not in socket.auth:
+        return
+    user = user_of(socket.auth["token"])
+    if user.pk is None:
+        raise PermissionDenied("unknown token")
+    socket.login(user)
+
+
+@on_event("log in")
+def log_in(request, socket, context, token):
+    socket.login(user_of(token))
+    return request.user.username
+
+
+@on_event("async who")
+async def async_who(request, socket, context):
+    return (await request.auser()).username
+
+
+@on_event("who", namespace="/other")
 @on_event("who")
 def who(request, socket, context):
     return request.user.username

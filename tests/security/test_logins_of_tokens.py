@@ -1,0 +1,126 @@
+"""Users whom a handler logs in from a token, by ``socket.login``, without a Django session."""
+
+import json
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+
+from django_socketio.security import sessions
+from tests.kit.clients import PollingClient, WebSocketClient
+from tests.security.conftest import Browser, ends_soon, logged_in
+
+
+@pytest.fixture
+def known(site, user):
+    """The name of a user who exists, and has logged out everywhere."""
+    logged_in(site[0], user)
+    return user
+
+
+def opened(server, transport="websocket", headers=None):
+    if transport == "websocket":
+        return WebSocketClient(server.port)
+    client = PollingClient(server.port, headers or {})
+    return client.upgrade() if transport == "upgraded" else client
+
+
+def with_token(server, name, transport="websocket", namespace="/"):
+    client = opened(server, transport)
+    client.connect(namespace, auth={"token": name})
+    return client
+
+
+def test_the_user_of_a_token_stays(site, known, transport):
+    client = with_token(site[0], known, transport)
+    assert [client.ask("who") for _ in range(3)] == [[known]] * 3
+    assert client.ask("async who") == [known]
+    assert client.ask("who") == [known]
+
+
+def test_the_user_is_logged_in_for_this_event_and_for_all_namespaces(site, known):
+    client = opened(site[0])
+    client.connect()
+    client.connect("/other")
+    assert client.ask("who", namespace="/other") == [""]
+    assert client.ask("log in", known) == [known]
+    assert client.ask("who") == client.ask("who", namespace="/other") == [known]
+
+
+def test_a_user_is_followed_by_another_one(site, known):
+    logged_in(site[0], f"{known}-2")
+    client = with_token(site[0], known)
+    assert client.ask("log in", f"{known}-2") == [f"{known}-2"]
+    Browser().get(site[1], f"/deactivate/?user={known}")
+    assert client.ask("who") == [f"{known}-2"]
+    Browser().get(site[1], f"/deactivate/?user={known}-2")
+    assert ends_soon(client)
+
+
+@pytest.mark.parametrize("action", ["new-password", "deactivate", "delete"])
+def test_a_user_who_may_not_go_on_is_ended(site, known, action):
+    logged_in(site[0], f"{known}-2")
+    here, there = (with_token(server, known) for server in site)
+    witness = with_token(site[0], f"{known}-2")
+    Browser().get(site[1], f"/{action}/?user={known}")
+    assert ends_soon(here)
+    assert ends_soon(there)
+    assert witness.ask("who") == [f"{known}-2"]
+
+
+def test_a_user_who_was_deactivated_silently_is_found_by_the_check(start, database, user):
+    server = start(TEST_CHECK_INTERVAL="1")
+    logged_in(server, user)
+    client = with_token(server, user)
+    Browser().get(server, f"/deactivate-silently/?user={user}")
+    assert ends_soon(client, 5)
+
+
+def test_users_who_may_not_log_in_are_refused(site, known):
+    Browser().get(site[0], f"/deactivate/?user={known}")
+    client = opened(site[0])
+    client.send("40" + json.dumps({"token": known}))
+    assert client.receive() == '44{"message":"Permission denied"}'
+
+
+def test_a_login_beside_a_session_ends_with_either(site, known):
+    browser = Browser()
+    browser.get(site[0], "/visit/")
+    client = browser.open(site[0])
+    assert client.ask("log in", known) == client.ask("who") == [known]
+    browser.get(site[1], "/flush/")
+    assert ends_soon(client)
+
+
+def test_logging_out_in_a_handler_ends_the_sockets(site, known):
+    client = with_token(site[0], known)
+    client.emit("log out")
+    assert ends_soon(client)
+
+
+def test_an_event_that_does_not_use_the_user_causes_no_query(site, known):
+    client = with_token(site[0], known)
+    assert client.ask("message", "x") == [False]
+
+
+@pytest.mark.parametrize("when", ["on_connect", "later"])
+def test_the_sockets_belong_to_the_audience_of_the_user(site, known, when):
+    clients = [with_token(site[0], known) if when == "on_connect" else opened(site[0])]
+    if when == "later":
+        clients[0].connect()
+        assert clients[0].ask("log in", known) == [known]
+    code = f"emit('pushed', user=User.objects.get(username='{known}')).received"
+    assert Browser().get(site[1], f"/run/?code={quote(code)}") == "1"
+    assert clients[0].receive() == '42["pushed"]'
+
+
+def test_what_is_no_saved_user_is_named():
+    for value in (None, "ann", AnonymousUser(), SimpleNamespace(pk=1), User(username="ann")):
+        with pytest.raises(TypeError, match=r"socket\.login takes a saved auth\.User, not "):
+            sessions.data_of(value)
+    with pytest.raises(PermissionDenied):
+        sessions.data_of(User(pk=1, is_active=False))
+    data = sessions.data_of(User(pk=1, password="x"))
+    assert sessions.user_id(data) == "1"
