@@ -35,6 +35,4 @@ class Emitted:
         return self.received is not None
 
     def __repr__(self) -> str:
-        if self.received is None:
-            return "<Emitted: not accepted yet>"
-        return f"<Emitted: received by {self.received} {self.unit}>"
+        return f"<Emitted received={self.received!r} unit={self.unit!r}>"

@@ -14,7 +14,7 @@ def blocks(language):
     return [textwrap.dedent(found) for found in re.findall(pattern, TEXT, re.MULTILINE)]
 
 
-NGINX, SEVERAL_HOSTS = blocks("nginx")
+NGINX, SPLIT, SEVERAL_HOSTS = blocks("nginx")
 CONFIGURATION, *DJANGO = blocks("python")
 """A configuration of gunicorn, and what a site behind nginx needs."""
 

@@ -47,6 +47,25 @@ class Gunicorn(Program):
         return [int(found[1]) for found in re.finditer(r"Worker ready \(pid: (\d+)", self.output)]
 
 
+class SyncGunicorn(Gunicorn):
+    """Gunicorn with its own workers, which serve pages and hold no sockets."""
+
+    worker_class = "sync"
+    ready = "Booting worker"
+
+
+class Uvicorn(Program):
+    """uvicorn, an ASGI server, which serves pages and holds no sockets."""
+
+    quickly = signal.SIGTERM
+
+    def __init__(self, settings, **environ):
+        application = ["--factory", "django.core.asgi:get_asgi_application", "--port", "0"]
+        command = [sys.executable, "-m", "uvicorn", "--lifespan", "off", *application]
+        super().__init__(command, DJANGO_SETTINGS_MODULE=settings, **environ)
+        self.port = int(self.wait_for(r"running on http://127.0.0.1:(\d+)")[0][1])
+
+
 class Nginx(Program):
     """nginx with a configuration of its own."""
 

@@ -15,6 +15,7 @@ from tests.kit.documented import (
     DJANGO,
     NGINX,
     SEVERAL_HOSTS,
+    SPLIT,
     replaced,
     surrounded,
 )
@@ -22,7 +23,7 @@ from tests.kit.http import HANDSHAKE, HELLO, Https, get
 from tests.kit.node import OPTIONS
 from tests.kit.programs import Program, free_port
 from tests.kit.redis_server import RedisServer
-from tests.kit.servers import Gunicorn, Nginx
+from tests.kit.servers import Gunicorn, Nginx, SyncGunicorn, Uvicorn
 from tests.kit.waiting import wait_until
 
 CLIENTS = 60
@@ -65,10 +66,18 @@ def documented_gunicorn(folder, listener, **environ):
     return Gunicorn("-c", config, listener=listener, **environ)
 
 
-def documented_nginx(folder, certificate, **changes):
-    key, certificate = certificate
+def documented_nginx(folder, certificate):
     port, plain_port = free_port(), free_port()
-    values = {
+    text = replaced(NGINX, values_of(folder, certificate, port, plain_port))
+    nginx = Nginx(folder, surrounded(folder, text), port)
+    nginx.plain_port, nginx.certificate = plain_port, certificate[1]
+    return nginx
+
+
+def values_of(folder, certificate, port, plain_port):
+    """Return what the paths and the ports of the documented nginx are here."""
+    key, certificate = certificate
+    return {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "listen 80": f"listen 127.0.0.1:{plain_port}",
         "/etc/ssl/chat/certificate.pem": certificate,
@@ -77,9 +86,6 @@ def documented_nginx(folder, certificate, **changes):
         "/var/log/nginx/access.log": f"{folder}/access.log",
         "unix:/run/chat/gunicorn.sock": f"unix:{folder}/s",
     }
-    nginx = Nginx(folder, surrounded(folder, replaced(NGINX, values)), port)
-    nginx.plain_port, nginx.certificate = plain_port, certificate
-    return nginx
 
 
 @pytest.fixture
@@ -93,14 +99,68 @@ def https(site):
 def begin(site, node):
     """Begin to connect the official client through nginx."""
 
-    def begin(transport, **options):
+    def begin(transport, port=site.port, **options):
         one = node._new()
         tls = {"ca": site.certificate.read_text()}
         options = {"reconnection": False, **OPTIONS[transport], **tls, **options}
-        one.do("connect", url=f"https://127.0.0.1:{site.port}/", options=options)
+        one.do("connect", url=f"https://127.0.0.1:{port}/", options=options)
         return one
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def split(site, folder, certificate, relay, tmp_path_factory):
+    """nginx with pages on sync workers and on uvicorn, and sockets on the workers of ``site``.
+
+    Returns, for each kind of server, its own port and that of nginx.
+    """
+    environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder), "TEST_RELAY_URL": relay.url}
+    pages = {
+        "sync": SyncGunicorn(workers=1, **environ),
+        "uvicorn": Uvicorn("tests.system.production.settings", **environ),
+    }
+    ports = {kind: free_port() for kind in pages}
+    shared, listen, servers = NGINX.partition("server {\n    listen 80")
+    upstream, location = SPLIT.strip().split("\n\n")
+    text = shared
+    for kind, server in pages.items():
+        text += replaced(upstream, {"pages": kind, "8001": server.port})
+        own = replaced(
+            listen + servers, {"location / {\n        proxy_pass http://chat;\n    }": location}
+        ).replace("http://pages", f"http://{kind}")
+        text += own
+        for old, new in values_of(folder, certificate, ports[kind], free_port()).items():
+            text = text.replace(old, str(new))
+    nginx = Nginx(tmp_path_factory.mktemp("split"), surrounded(folder, text), ports["sync"])
+    yield {kind: (server.port, ports[kind]) for kind, server in pages.items()}
+    for program in (nginx, *pages.values()):
+        program.end()
+
+
+@pytest.mark.parametrize("kind", ["sync", "uvicorn"])
+def test_pages_on_another_server_push_to_sockets_here(split, site, begin, kind):
+    own_port, port = split[kind]
+    https = Https(port, site.certificate)
+    status, page = https("GET", "/page/")
+    assert (status, "socketio.js" in page, "data-port" in page) == (200, True, False)
+    origin = {"Origin": f"https://127.0.0.1:{port}"}
+    client = begin("polling", port=port, extraHeaders=origin)
+    client.wait_connected()
+    assert client.ask("seen")[0]["pid"] in site.gunicorn.pids
+    client.ask("subscribe", "room")
+    for path in ("/push/", "/push-async/"):
+        answer = https("GET", f"{path}?channel=room")
+        assert answer == (200, "Emitted(1 processes)")
+        assert client.next("event") == {"event": ["pushed", path]}
+        nobody = https("GET", f"{path}?channel=nobody")
+        assert nobody == (200, "Emitted(0 processes)")
+    begin("polling", port=port, extraHeaders={"Origin": f"https://127.0.0.1:{site.port}"}).next(
+        "connect_error"
+    )
+    status, text = get(own_port, "/socket.io/?EIO=4&transport=polling")
+    assert (status, "django_socketio.gunicorn.Worker" in text) == (501, True)
+    https.connection.close()
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling", "upgraded"])

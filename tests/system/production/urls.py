@@ -2,9 +2,10 @@ import gc
 import time
 
 from django.http import HttpResponse, JsonResponse
+from django.template import engines
 from django.urls import include, path
 
-from django_socketio import in_thread
+from django_socketio import emit, in_thread
 from tests.system.production.events import digest, say, seen
 from tests.system.production.forks import fork_in_view
 
@@ -29,7 +30,25 @@ def fail(request):
     raise ValueError("a view that fails")
 
 
+def page(request):
+    """A page with the browser client."""
+    template = engines["django"].from_string("{% load socketio_tags %}{% socketio %}")
+    return HttpResponse(template.render({}, request))
+
+
+def push(request):
+    emitted = emit("pushed", request.path, channel=request.GET["channel"])
+    return HttpResponse(f"Emitted({emitted.received} {emitted.unit})")
+
+
+async def push_async(request):
+    return push(request)
+
+
 urlpatterns = [
+    path("page/", page),
+    path("push/", push),
+    path("push-async/", push_async),
     path("", include("django_socketio.urls")),
     path("seen/", lambda request: JsonResponse(seen(request))),
     path("environ/", environ),
