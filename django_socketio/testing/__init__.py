@@ -9,7 +9,7 @@
             for client in (ann, bob):
                 client.connect()
                 client.subscribe("room-1")
-            ann.send("hello")
+            ann.channel("room-1").send("hello")
             bob.assert_received("message", "hello")
 
 Nothing is imported before its first use: pytest imports this package at each start.

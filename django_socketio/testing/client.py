@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Self
 
-from django.conf import settings
 from django.test import Client
 
 from django_socketio.events.interfaces import Socket
@@ -12,9 +11,11 @@ from django_socketio.events.unhandled import explanation
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import unpack
+from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
 from django_socketio.testing.received import Inbox, Received
+from django_socketio.testing.sender import ChannelSender
 from django_socketio.testing.server import InlineServer
 
 NO_ANSWER: Any = object()
@@ -76,10 +77,7 @@ class SocketClient(Inbox):
         self._acks: dict[int, list[Any]] = {}
         self._answers: dict[str, Any] = {}
         self._channels: list[str] = []
-        if user is not None:
-            self.http.force_login(user)
-        if session:
-            _fill_session(self.http, session)
+        browser.prepare(self.http, user, session)
 
     def __repr__(self) -> str:
         state = self.id if self.connected else self._end
@@ -205,10 +203,12 @@ class SocketClient(Inbox):
         if id in self._acks:
             return unpack(self._acks.pop(id))
         if self.connected:
-            raise Unanswered(self._unhandled(event))
+            raise Unanswered(self._unhandled(event, args))
         return None
 
-    def _unhandled(self, event: str) -> str:
+    def _unhandled(self, event: str, args: tuple[Any, ...]) -> str:
+        if event == "channel" and len(args) > 1:
+            event = args[1]
         return (
             f"No handler has answered {event!r} of a socket on the channels {self.channels}. "
             f"{explanation(self.namespace, event)}"
@@ -217,6 +217,10 @@ class SocketClient(Inbox):
     def send(self, message: Any) -> Any:
         """Send a message, for the handlers of ``on_message``; otherwise as ``emit``."""
         return self.emit("message", message)
+
+    def channel(self, name: str) -> ChannelSender:
+        """Return a sender of events for one channel: ``client.channel("room-1").send("hi")``."""
+        return ChannelSender(self.emit, name)
 
     def subscribe(self, channel: str) -> Any:
         """Subscribe to a channel; return the server's answer, which is True.
@@ -336,11 +340,3 @@ class SocketClient(Inbox):
 
 def _copied(auth: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if auth is None else dict(auth)
-
-
-def _fill_session(http: Client, values: Mapping[str, Any]) -> None:
-    store = http.session
-    store.update(values)
-    store.save()
-    # A session in a cookie is its own key.
-    http.cookies[settings.SESSION_COOKIE_NAME] = store.session_key or ""

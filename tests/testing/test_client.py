@@ -201,6 +201,17 @@ class SocketTests(TestCase):
         client.unsubscribe("room-1")
         assert client.channels == []
 
+    def test_an_event_is_for_the_channel_that_the_client_names(self):
+        on_message(channel="^room-")(lambda request, socket, context, text: socket.event_channel)
+        client = SocketClient().connect()
+        client.subscribe("lobby")
+        client.subscribe("room-1")
+        client.subscribe("room-2")
+        assert client.channel("room-2").send("hello") == "room-2"
+        assert "error" in client.channel("room-3").emit("message", "hello")
+        with self.assertRaisesMessage(Unanswered, "No handler has answered 'message'"):
+            client.channel("lobby").send("hello")
+
     def test_what_one_client_sends_reaches_the_others(self):
         @on_message
         def say(request, socket, context, message):

@@ -27,6 +27,14 @@ def files(page):
     return {NAME.match(block)[1]: block for block in blocks if NAME.match(block)}
 
 
+def files_of_readme():
+    """Return the handler of the quick start and the test of the section "Tests"."""
+    readme = (ROOT / "README.rst").read_text()
+    handler = readme.partition("The package imports these modules::\n\n")[2].partition("\n3. ")[0]
+    test = readme.partition("``docs/testing-your-site.rst``)::\n\n")[2].partition("\nSeveral")[0]
+    return {"chat/events.py": textwrap.dedent(handler), "chat/tests.py": textwrap.dedent(test)}
+
+
 def run(folder, *arguments, **options):
     command = [sys.executable, *arguments]
     return subprocess.run(
@@ -35,10 +43,11 @@ def run(folder, *arguments, **options):
 
 
 @pytest.mark.parametrize(
-    ("page", "count"), [("testing-your-site.rst", 4), ("recipes/testing.rst", 1)]
+    ("page", "count"),
+    [("testing-your-site.rst", 4), ("recipes/testing.rst", 1), ("README.rst", 1)],
 )
 def test_the_examples_of_a_page_pass(tmp_path, page, count):
-    shown = files(page)
+    shown = files_of_readme() if page == "README.rst" else files(page)
     for name, text in shown.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
