@@ -62,3 +62,16 @@ def test_every_module_that_the_description_of_the_rooms_names_exists():
             places = room / name, PACKAGE / name, TESTS.parent / name
             missing += [] if any(place.exists() for place in places) else [name]
     assert missing == []
+
+
+def test_the_options_of_the_browser_client_are_listed_with_their_defaults():
+    page = (TESTS.parent / "docs" / "browser.rst").read_text()
+    rows = re.findall(r"^``(\w+)`` +(\S.*?)  ", page, re.MULTILINE)
+    script = (PACKAGE / "static" / "django_socketio" / "socketio.js").read_text()
+    defaults = re.search(r"const DEFAULTS = \{(.*?)\};", script, re.DOTALL)[1]
+    expected = dict(re.findall(r"(\w+): (\[.*?\]|[\w.]+)", defaults))
+    expected["transports"] = "websocket, polling"
+    listed = {name: value.strip("`") for name, value in rows}
+    assert {name: listed.get(name) for name in expected} == expected
+    read = set(re.findall(r"\boptions\.(\w+)", script))
+    assert read - {"href"} <= set(listed)

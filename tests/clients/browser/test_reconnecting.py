@@ -177,6 +177,29 @@ def lose(page, server, transport):
     js(page, "await until(() => !socket.connected)")
 
 
+def test_a_page_whose_login_ends_hears_so_and_comes_back(page, server, transport):
+    js(
+        page,
+        "make({transports: [arg]}); socket.connect(); await until(() => socket.connected)",
+        transport,
+    )
+    (session,) = server.socket_server.engine.sessions.values()
+    server.call(session.delegate.login.end)
+    js(page, "await until(() => names().includes('reconnect'))")
+    ended = next(event for event in js(page, "return seen") if event[0] == "disconnect")
+    if transport == "websocket":
+        assert ended == [
+            "disconnect",
+            "transport close",
+            "the WebSocket was closed: 1008 session ended",
+        ]
+    else:
+        assert ended[1] in ("transport close", "transport error")
+    assert js(page, "return names()") == [
+        *("connect", "disconnect", "reconnect_attempt", "connect", "reconnect")
+    ]
+
+
 def test_the_page_reconnects_when_the_server_is_back(page, server, transport, restart):
     lose(page, server, transport)
     js(page, "await until(() => count('connect_error') >= 2)")
