@@ -88,6 +88,9 @@ class NoRelay(RelayError):
 class RelayGap(RelayError):
     """Messages of a channel were lost on their way to this process; ``on_error`` gets this error.
 
+    A socket gets one for each of its channels that lost messages. Those of many sockets are spread
+    over time, so that other events are handled in between.
+
     Args:
         channel: the name of the channel.
 

@@ -180,11 +180,9 @@ class Channels:
         """Return the subscribers of a topic in this process."""
         return list(self._members.get(topic, ()))
 
-    def lost(self, topic: Topic) -> None:
-        """Report to the subscribers of a channel that messages were lost on their way here."""
-        if topic.policy.tells_losses:
-            for subscriber in self.members(topic):
-                subscriber.lost(topic.name)
+    def has(self, topic: Topic, subscriber: Subscriber) -> bool:
+        """Return whether a subscriber is on a topic."""
+        return subscriber in self._members.get(topic, ())
 
     def deliver(self, delivery: Delivery) -> int:
         """Send an event to its receivers in this process; return their number."""

@@ -21,6 +21,7 @@ from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.topics import Topic
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Encoder
+from django_socketio.sockets.loss_reports import LossReports
 from django_socketio.transports import engine
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.limits import Limits
@@ -107,12 +108,13 @@ class SocketServer:
         self.addresses: list[Any] = []
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
         self.calls = Calls(executor, limits.max_waiting_calls)
+        self._loss_reports = LossReports(lambda: self.channels, executor)
         self.relay = open_relay(self._lost)
         self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)
         self.engine = open_engine(partial(connect, self))
 
     def _lost(self, topic: Topic) -> None:
-        self.channels.lost(topic)
+        self._loss_reports.add(topic)
 
     def publish(self, envelope: Envelope) -> int:
         """Publish an envelope in the event loop, for whichever native thread calls this.

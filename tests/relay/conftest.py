@@ -160,9 +160,10 @@ class Deafened:
 
     def __init__(self, relay):
         self.catch_up = relay.catch_up
+        self.dropped = 0
 
     def message_received(self, channel, data):
-        pass
+        self.dropped += 1
 
 
 class Stream(threading.Thread):

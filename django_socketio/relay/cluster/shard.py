@@ -10,11 +10,8 @@ from redis.exceptions import MovedError
 
 from django_socketio.relay.cluster.topology import Node, slot_of
 from django_socketio.relay.redis.health import HealthCheck
-from django_socketio.relay.redis.subscriber import (
-    PubSubCommands,
-    RedisSubscriber,
-    SubscriptionObserver,
-)
+from django_socketio.relay.redis.observer import SubscriptionObserver
+from django_socketio.relay.redis.subscriber import PubSubCommands, RedisSubscriber
 
 SHARDED = PubSubCommands("SSUBSCRIBE", "SUNSUBSCRIBE", b"ssubscribe", b"sunsubscribe", b"smessage")
 

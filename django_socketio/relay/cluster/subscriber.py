@@ -12,8 +12,8 @@ from django_socketio.relay.cluster.shard import ShardSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology, slot_of
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.observer import CatchingUp, SubscriptionObserver
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscriber import CatchingUp, SubscriptionObserver
 from django_socketio.relay.topics import Topic, TopicKind
 
 logger = get_logger("django_socketio.relay")

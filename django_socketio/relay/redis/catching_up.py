@@ -24,6 +24,8 @@ HELD_BYTES = 8_000_000
 Question = tuple[Place, Silence | None]
 """The place of a topic that Redis is asked about, and the silence that the answer is to end."""
 
+Answer = tuple[Question, Missed]
+
 
 class TopicQueue:
     """Topics in the order of need: those that are hurried, then the others as they were added."""
@@ -74,12 +76,13 @@ class CatchUp:
         self._log = log
         self._topic_of = topic_of
         self._queue = TopicQueue()
+        self._unclear: list[Answer] = []
         self._held = 0
 
     @property
     def is_done(self) -> bool:
         """Whether no topic is left."""
-        return not self._queue
+        return not self._queue and not self._unclear
 
     def expect(self, channels: Iterable[str]) -> None:
         """Hold what comes for channels from now on, until a step has caught up with them."""
@@ -115,8 +118,8 @@ class CatchUp:
         subscription.behind = None
         subscription.held, subscription.held_bytes = [], 0
 
-    def step(self) -> None:
-        """Catch up with some topics.
+    def step(self) -> bool:
+        """Catch up with some topics; return whether ``conclude`` is to be called.
 
         Raises:
             RedisError: Redis cannot be asked. These topics are left to the next connection.
@@ -124,8 +127,28 @@ class CatchUp:
         """
         asked = [question for topic in self._queue.take(AT_ONCE) for question in self._ask(topic)]
         missed = self._log.missed([place for place, _ in asked]) if asked else ()
-        for number, (question, found) in enumerate(zip(asked, missed, strict=True), 1):
-            self._settle(question, found)
+        clear: list[Answer] = []
+        for question, found in zip(asked, missed, strict=True):
+            (clear if _is_clear(question, found) else self._unclear).append((question, found))
+        self._settle_all(clear)
+        return bool(self._unclear)
+
+    def conclude(self) -> None:
+        """Catch up with the rest of a step's topics, whose logs lack messages.
+
+        The connection has received all that was published before the step ended: what is neither in
+        a log nor held was not published while it was subscribed.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        answers, self._unclear = self._unclear, []
+        self._settle_all(answers)
+
+    def _settle_all(self, answers: Iterable[Answer]) -> None:
+        for number, answer in enumerate(answers, 1):
+            self._settle(*answer)
             if number % UNINTERRUPTED == 0:
                 give_way()
         if self.is_done:
@@ -243,3 +266,16 @@ class CatchUp:
         for position, message in held:
             if at is None or position.epoch != at.epoch or position.offset > at.offset:
                 self._sequencer.arrive(topic, subscription, position, message)
+
+
+def _is_clear(question: Question, missed: Missed) -> bool:
+    """Return whether all messages that a topic has had are in its log, or held already."""
+    place, now = question[0], missed.position
+    if now is None:
+        return True
+    after = place.after
+    is_same_epoch = after is not None and after.epoch == now.epoch
+    begin = after.offset if after is not None and is_same_epoch else 0
+    if not place.wants_messages or missed.is_same is False or begin > now.offset:
+        return False
+    return not missed.is_whole or len(missed.entries) >= now.offset - begin

@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import redis
 from redis.connection import ConnectionInterface
@@ -16,6 +14,7 @@ from django_socketio.relay.redis.client import descriptors, listening_connection
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.jitter import jitter
+from django_socketio.relay.redis.observer import CatchingUp, SubscriptionObserver
 from django_socketio.relay.redis.silence import Silence
 
 logger = get_logger("django_socketio.relay")
@@ -32,38 +31,6 @@ SUBSCRIBED_AT_ONCE = 1000
 
 UNINTERRUPTED = 100
 """Messages of Redis that are taken before other threads and greenlets have their turn."""
-
-
-class CatchingUp(Protocol):
-    """The catching up of a connection with what its channels were given before."""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether no channel is left."""
-
-    def expect(self, channels: Iterable[str]) -> None:
-        """Hold what comes for channels from now on, until a step has caught up with them."""
-
-    def step(self) -> None:
-        """Catch up with some channels.
-
-        Raises:
-            RedisError: Redis cannot be asked.
-
-        """
-
-
-class SubscriptionObserver(Protocol):
-    """Is told what happens to subscriptions, in the thread of the subscriber."""
-
-    def message_received(self, channel: str, data: bytes) -> None:
-        """Take a message of a channel."""
-
-    def missed(self, channels: list[str], silence: Silence) -> None:
-        """Note that messages of channels may not have come; they are caught up with later."""
-
-    def catch_up(self) -> CatchingUp:
-        """Return the catching up of a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,13 +266,22 @@ class RedisSubscriber:
 
     def _go_on(self, connection: ConnectionInterface, catching_up: CatchingUp) -> None:
         """Catch up a little, then take what has come meanwhile."""
-        catching_up.step()
+        if catching_up.step():
+            self._receive_all(connection)
+            catching_up.conclude()
         for _ in range(UNINTERRUPTED):
             if not connection.can_read(timeout=0):
                 break
             self._take(connection)
         if catching_up.is_done:
             self._note_back()
+
+    def _receive_all(self, connection: ConnectionInterface) -> None:
+        """Take all that was published until now: the answer to a command comes behind it."""
+        channel = self._health.channel
+        self._send(self.commands.subscribe, channel)
+        while channel not in self._take(connection):
+            pass
 
     def _take(self, connection: ConnectionInterface) -> set[str]:
         """Take a message of Redis; return the channels whose subscription it confirms or ends."""

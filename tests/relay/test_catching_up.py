@@ -1,0 +1,261 @@
+"""Catching up after a broken connection: many topics at once, and nothing waits for it."""
+
+import logging
+import socket
+import threading
+from contextlib import contextmanager
+
+import gevent
+import pytest
+
+from django_socketio.events import on_error, on_event
+from django_socketio.relay.redis import catching_up, subscriber
+from django_socketio.relay.topics import channel_topic, socket_topic
+from tests.kit.clients import join
+from tests.kit.waiting import wait_until
+from tests.relay.conftest import A, Deafened, message
+
+MANY = 3_000
+TOPICS = [channel_topic("/", f"room-{number}") for number in range(MANY)]
+
+
+def subscribe_to_all(relay, inbox, topics):
+    """Subscribe to many topics that are new, without a round trip for each."""
+    for topic in topics:
+        relay._sequencer.add(topic, inbox.deliver)
+        relay._sequencer.subscription(topic).is_located = True
+        relay._subscriber._channels[relay._keyspace.channel(topic)] = threading.Event()
+
+
+@pytest.fixture
+def many(new_redis):
+    """A relay that is subscribed to many topics, with its inbox."""
+    relay, inbox = new_redis(listen=False)
+    subscribe_to_all(relay, inbox, TOPICS)
+    relay.listen()
+    wait_until(lambda: relay.status()["alive"])
+    return relay, inbox
+
+
+def break_connection(relay):
+    """Break the connection of one relay only; wait until it has caught up."""
+    count = relay.status()["reconnects"]
+    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
+
+
+@contextmanager
+def deaf(relay, count):
+    """Have a relay drop so many messages, as if they had not come."""
+    observer = relay._subscriber._observer = Deafened(relay)
+    yield
+    wait_until(lambda: observer.dropped == count)
+    relay._subscriber._observer = relay
+
+
+def commands(redis_server):
+    """Return how often Redis was sent each command."""
+    found = redis_server.client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): values["calls"] for name, values in found.items()}
+
+
+def test_round_trips_do_not_grow_with_the_topics(redis_server, many, new_redis):
+    relay, inbox = many
+    other, others = new_redis()
+    active = TOPICS[::3]
+    subscribe_to_all(other, others, active)
+    break_connection(other)  # and so has it subscribe
+    for topic in active[:200]:
+        relay.publish(message(f"1 {topic}", topic))
+    for box in (inbox, others):
+        box.wait(lambda box=box: len(box.messages) == 200)
+    with deaf(relay, 200):
+        for topic in active[:200]:
+            other.publish(message(f"2 {topic}", topic))
+    redis_server.client.config_resetstat()
+    break_connection(relay)
+    inbox.wait(lambda: len(inbox.messages) == 400)
+    assert inbox.lost == []
+    assert inbox.messages[200:] == [f"2 {topic}" for topic in active[:200]]
+    sent = commands(redis_server)
+    asked = sum(number for name, number in sent.items() if name in ("evalsha", "eval"))
+    assert asked <= MANY / catching_up.AT_ONCE + 2, sent
+    assert sent["subscribe"] <= MANY / subscriber.SUBSCRIBED_AT_ONCE + 1
+
+
+def test_what_comes_for_a_topic_before_it_is_caught_up_with_is_not_lost_to_a_short_log(
+    redis_server, new_redis, monkeypatch
+):
+    relay, inbox = new_redis(log_size=1)
+    other, others = new_redis(log_size=1)
+    for one, box in ((relay, inbox), (other, others)):
+        one.subscribe(A, box.deliver)
+    publish_all(other, others, range(10))
+    # Redis cuts logs by a hundred messages at once.
+    monkeypatch.setattr(
+        catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 400)))
+    )
+    break_connection(relay)
+    inbox.wait_for(399)
+    assert inbox.messages == list(range(400))
+    assert inbox.lost == []
+    assert len(relay._log.entries(A, 0)) < 390
+
+
+def publish_all(relay, inbox, numbers):
+    for number in numbers:
+        relay.publish(message(number))
+    inbox.wait_for(numbers[-1])
+
+
+def step_after(function):
+    """Return a step of catching up that takes what comes during the function, then reads."""
+    step, done = catching_up.CatchUp.step, []
+
+    def wrapped(self):
+        if not done and not self.is_done:
+            done.append(function())
+            return False
+        return step(self)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("limit", [0, 1_000])
+def test_what_is_beyond_the_limit_of_held_messages_is_read_from_the_log(
+    redis_server, new_redis, monkeypatch, limit
+):
+    monkeypatch.setattr(catching_up, "HELD_BYTES", limit)
+    relay, inbox = new_redis()
+    other, others = new_redis()
+    for one, box in ((relay, inbox), (other, others)):
+        one.subscribe(A, box.deliver)
+    publish_all(other, others, range(10))
+    monkeypatch.setattr(
+        catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 100)))
+    )
+    break_connection(relay)
+    inbox.wait_for(99)
+    assert inbox.messages == list(range(100))
+    assert inbox.lost == []
+
+
+def test_a_long_log_is_read_in_pieces(redis_server, new_redis, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.redis.log.MISSED_BYTES", 2_000)
+    relay, inbox = new_redis()
+    other, others = new_redis()
+    topics = [A, *TOPICS[:3]]
+    for topic in topics:
+        relay.subscribe(topic, inbox.deliver)
+        other.subscribe(topic, others.deliver)
+    with deaf(relay, 600):
+        for number in range(150):
+            for topic in topics:
+                other.publish(message((str(topic), number), topic))
+    break_connection(relay)
+    inbox.wait(lambda: len(inbox.messages) == 600)
+    for topic in topics:
+        came = [number for name, number in inbox.messages if name == str(topic)]
+        assert came == list(range(150))
+    assert inbox.lost == []
+
+
+def test_messages_that_topics_share_are_delivered_once(redis_server, new_redis):
+    relay, inbox = new_redis()
+    other, others = new_redis()
+    topics = TOPICS[:20]
+    for topic in topics:
+        relay.subscribe(topic, inbox.deliver)
+        other.subscribe(topic, others.deliver)
+    with deaf(relay, 100):
+        for number in range(5):
+            other.publish(message(f"{number}" * 1000, *topics))
+    redis_server.client.config_resetstat()
+    break_connection(relay)
+    inbox.wait(lambda: len(inbox.messages) == 5)
+    assert [text[0] for text in inbox.messages] == list("01234")
+    assert commands(redis_server)["hget"] < 10  # of a hundred references
+    assert inbox.lost == []
+
+
+def test_a_newcomer_does_not_wait_for_the_others(redis_server, many, monkeypatch):
+    relay, inbox = many
+    begun, resumed = threading.Event(), threading.Event()
+    step = catching_up.CatchUp.step
+
+    def slow(self):
+        begun.set()
+        if resumed.is_set():
+            return step(self)
+        return False
+
+    monkeypatch.setattr(catching_up.CatchUp, "step", slow)
+    redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    assert begun.wait(10)
+    for topic in (A, socket_topic("/", "new")):
+        relay.subscribe(topic, inbox.deliver)
+        assert relay._subscriber._channels[relay._keyspace.channel(topic)].is_set()
+        assert relay.publish(message(f"to {topic}", topic)) == 1
+        inbox.wait_for(f"to {topic}")
+    assert not relay.status()["alive"]
+    relay.publish(message("held", TOPICS[0]))
+    resumed.set()
+    inbox.wait_for("held")
+    assert inbox.lost == []
+
+
+def test_topics_are_taken_in_the_order_of_need():
+    queue = catching_up.TopicQueue()
+    queue.add(TOPICS[:4])
+    queue.hurry(TOPICS[2])
+    queue.hurry(A)
+    assert queue.take(3) == [TOPICS[2], A, TOPICS[0]]
+    assert queue.take(3) == TOPICS[1:4]
+    assert not queue
+
+
+def test_a_loss_on_many_channels_is_one_line_with_examples(redis_server, many, caplog):
+    relay, inbox = many
+    caplog.set_level(logging.ERROR)
+    count = relay.status()["reconnects"]
+    redis_server.stop()
+    redis_server.start()
+    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
+    assert sorted(inbox.lost) == sorted(TOPICS)
+    lines = [record.message for record in caplog.records if "were lost" in record.message]
+    assert len(lines) == 1
+    assert "3,000 topics" in lines[0]
+    assert lines[0].count("channel,/,room-") == 5
+
+
+def test_back_after_counts_from_the_last_that_was_received(redis_server, new_redis, caplog):
+    relay, _ = new_redis()
+    relay._subscriber._heard_at -= 100  # nothing has come for that long
+    break_connection(relay)
+    line = next(record for record in caplog.records if "is back" in record.message)
+    assert 100 <= line.args[1] < 110
+
+
+def test_sockets_are_told_of_losses_between_the_events_of_others(redis_server, serve):
+    done = []
+
+    @on_error
+    def slow(request, socket, context, exception):
+        gevent.sleep(0.01)
+        done.append((socket.session.session_id, exception.channel))
+
+    @on_event("count")
+    def count(request, socket, context):
+        return len(done)
+
+    server = serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=1, WORKERS=2)
+    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    clients = [join(server, "a", f"own-{number}") for number in range(40)]
+    other = join(server)
+    redis_server.stop()
+    redis_server.start()
+    wait_until(lambda: done)
+    assert other.ask("count")[0] < 60  # of 80
+    wait_until(lambda: len(done) >= 80)
+    assert len(set(done)) == len(done) == 80
+    assert len(clients) == 40
