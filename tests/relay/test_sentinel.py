@@ -9,8 +9,9 @@ import redis
 from django_socketio.relay.redis import subscriber
 from tests.kit.programs import free_port
 from tests.kit.redis_server import program
+from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import A, make_certificate, message, publisher_works
+from tests.relay.conftest import A, B, make_certificate, message, publisher_works
 from tests.relay.rights import documented_rights, sentinel_rights
 
 
@@ -33,9 +34,11 @@ class Guarded:
     def __init__(self, folder, certificate=()):
         self._folder = folder
         self._certificate = certificate
-        self.port, self._master_port, self._replica_port = (free_port() for _ in range(3))
-        self.master = self._start(self._master_port)
-        following = ["--replicaof", "127.0.0.1", str(self._master_port)]
+        self.port, self.master_port, self._replica_port = (free_port() for _ in range(3))
+        self.tap = Tap(self.master_port)
+        """The way to the master, as Sentinels name it."""
+        self.master = self._start(self.master_port)
+        following = ["--replicaof", "127.0.0.1", str(self.tap.port)]
         self.replica = self._start(self._replica_port, *following)
         for client in self.clients():
             with client:
@@ -44,7 +47,7 @@ class Guarded:
         configuration.write_text(
             "requirepass cret\n"
             f"user watcher {' '.join(sentinel_rights())}\n"
-            f"sentinel monitor site 127.0.0.1 {self._master_port} 1\n"
+            f"sentinel monitor site 127.0.0.1 {self.tap.port} 1\n"
             "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
         )
         watching = [program(), str(configuration), "--sentinel", *self._listening(self.port)]
@@ -53,7 +56,7 @@ class Guarded:
 
     def clients(self):
         """Return clients of the master and of its replica."""
-        return [self.client(port) for port in (self._master_port, self._replica_port)]
+        return [self.client(port) for port in (self.master_port, self._replica_port)]
 
     def client(self, port, **options):
         if self._certificate:
@@ -83,12 +86,13 @@ class Guarded:
                 return False
 
     def restart_master(self):
-        self.master = self._start(self._master_port)
+        self.master = self._start(self.master_port)
 
     def end(self):
         for process in (self._watcher, self.replica, self.master):
             process.kill()
             process.wait()
+        self.tap.close()
 
 
 def end(process):
@@ -124,6 +128,30 @@ def test_sentinels_lead_to_the_master_and_to_the_next_one(guarded, new_redis):
     other_inbox.wait_for("of the other site")
     assert set(other_inbox.messages) == {"of the other site"}
     assert "of the other site" not in inbox.messages
+
+
+def test_a_replica_that_lacks_the_last_messages_is_told(guarded, new_redis, notice):
+    url = f"redis+sentinel://127.0.0.1:{guarded.port}/site?{LOGIN}"
+    relay, inbox = new_redis(url=url, timeout=0.5)
+    for topic in (A, B):
+        relay.subscribe(topic, inbox.deliver)
+    beside = new_redis(listen=False, url=f"redis://127.0.0.1:{guarded.master_port}")[0]
+    assert beside.publish(message("before")) == 1
+    inbox.wait_for("before")
+    wait_until(lambda: replicated(guarded))
+    guarded.tap.mute()  # for the relay, for the replica and for the Sentinel
+    assert [beside.publish(message(number)) for number in range(3)] == [1] * 3
+    end(guarded.master)
+    notice()
+    inbox.wait(lambda: len(inbox.lost) == 2)
+    wait_until(lambda: publisher_works(relay, "after"))
+    inbox.wait_for("after")
+    assert (inbox.messages, sorted(inbox.lost)) == (["before", "after"], [A, B])
+
+
+def replicated(guarded):
+    offsets = [client.info("replication")["master_repl_offset"] for client in guarded.clients()]
+    return len({*offsets}) == 1
 
 
 USERS = "chat:password@127.0.0.1:{port}/site/1?sentinel_username=watcher&sentinel_password=password"
