@@ -32,10 +32,12 @@ class ClusterPresence(Presence):
             slot_of(key), lambda access: access.publisher.evaluate(script, key, *args)
         )
 
-    def leave(self, channel: str) -> None:
-        """Expect a connection no more; raises RedisError if the cluster cannot be told."""
+    def leave(self, *channels: str) -> None:
+        """Expect connections no more; raises RedisError if the cluster cannot be told."""
         key = self._key
-        self._router.reach(slot_of(key), lambda access: access.publisher.ask("HDEL", key, channel))
+        self._router.reach(
+            slot_of(key), lambda access: access.publisher.ask("HDEL", key, *channels)
+        )
 
     def _away(self, channels: list[str], topics: Sequence[Topic]) -> list[str]:
         nodes = {self._owner(self._keyspace.channel(topic)) for topic in topics}

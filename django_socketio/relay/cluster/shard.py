@@ -77,6 +77,11 @@ class ShardSubscriber(RedisSubscriber):
         self._channels[channel] = confirmed
         self._send(self.commands.subscribe, channel)
 
+    def retire(self) -> None:
+        """End for good: the node serves no slot any more."""
+        self._health.leave()
+        self.stop()
+
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; messages that are on their way may still come."""
         self._returning.discard(channel)

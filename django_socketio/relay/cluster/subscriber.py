@@ -91,6 +91,12 @@ class ClusterSubscriber:
             for subscriber in self._subscribers.values():
                 subscriber.stop()
 
+    @property
+    def health_channels(self) -> list[str]:
+        """The channels of the health checks of all nodes from which messages come."""
+        subscribers = list(self._subscribers.values())
+        return [channel for one in subscribers for channel in one.health_channels]
+
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections to all nodes."""
         return [number for one in self._subscribers.values() for number in one.descriptors()]
@@ -263,7 +269,7 @@ class ClusterSubscriber:
 
     def _retire(self, node: Node) -> None:
         subscriber = self._subscribers.pop(node)
-        subscriber.stop()
+        subscriber.retire()
         self._reconnects += subscriber.reconnects
         if subscriber.deaf_since is not None:
             self._reconnects += 1

@@ -47,7 +47,7 @@ class HealthCheck:
         the messages of a connection come in order, and this is when the last own one was sent."""
         self._sent_at = 0.0
         self._is_waiting = False
-        self._lease = ""
+        self._lease, self._joining = "", threading.Lock()
         self._stopped = False
 
     def stop(self) -> None:
@@ -60,12 +60,14 @@ class HealthCheck:
         If Redis cannot be told now, it is with the next message.
         """
         try:
-            self._lease = self._presence.join(self.channel, self._lease, is_new)
+            with self._joining:
+                self._lease = self._presence.join(self.channel, self._lease, is_new)
         except RedisError as error:
             logger.info("The relay could not note that this process listens: %s", error)
 
     def leave(self) -> None:
-        """Have publishers know that this connection listens no more; else its lease ends."""
+        """Stop, and have publishers know that this connection listens no more."""
+        self.stop()
         try:
             self._presence.leave(self.channel)
         except RedisError as error:
@@ -101,7 +103,8 @@ class HealthCheck:
     def send(self) -> None:
         """Send a message to this process: the time at which it is sent."""
         try:
-            self.join(is_new=False)
+            if not self._stopped:
+                self.join(is_new=False)
             self._publisher.publish([self._topic], repr(time.monotonic()).encode())
         except RelayError as error:
             logger.info("The relay's health check could not be sent: %s", error)

@@ -33,8 +33,11 @@ local member, seconds, token, last = unpack(ARGV)
 local now = call('TIME')
 now = now[1] + now[2] / 1000000
 local lease = string.format('%.3f', now + seconds)
-if last ~= '' and tonumber(last) > now and call('HGET', KEYS[1], member) ~= last then
-  call('HSET', KEYS[1], 'unsettled', lease)
+if last ~= '' and tonumber(last) > now then
+  local known = call('HGET', KEYS[1], member)
+  if not known or tonumber(known) < tonumber(last) then
+    call('HSET', KEYS[1], 'unsettled', lease)
+  end
 end
 call('HSET', KEYS[1], member, lease)
 if token ~= '' then
@@ -108,8 +111,8 @@ class Presence(ABC):
         """Return what a script answers."""
 
     @abstractmethod
-    def leave(self, channel: str) -> None:
-        """Expect a connection no more; raises RedisError if Redis cannot be told."""
+    def leave(self, *channels: str) -> None:
+        """Expect connections no more; raises RedisError if Redis cannot be told."""
 
     def _away(self, channels: list[str], topics: Sequence[Topic]) -> list[str]:
         """Return those of the connections which LOOK found that do not listen."""
@@ -171,6 +174,6 @@ class RedisPresence(Presence):
     def _evaluate(self, script: str, *args: str) -> Any:
         return self._publisher.evaluate(script, self._key, *args)
 
-    def leave(self, channel: str) -> None:
-        """Expect a connection no more; raises RedisError if Redis cannot be told."""
-        self._publisher.ask("HDEL", self._key, channel)
+    def leave(self, *channels: str) -> None:
+        """Expect connections no more; raises RedisError if Redis cannot be told."""
+        self._publisher.ask("HDEL", self._key, *channels)

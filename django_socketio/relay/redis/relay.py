@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -258,6 +259,9 @@ class RedisRelay(Relay):
 
     def close(self) -> None:
         """Stop listening, and close all connections."""
+        if channels := self._subscriber.health_channels:
+            with suppress(RedisError):  # the leases end by themselves
+                self._presence.leave(*channels)
         self._subscriber.stop()
         self._publisher.close()
         self._sequencer.losses.write()

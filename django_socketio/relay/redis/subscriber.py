@@ -102,10 +102,13 @@ class RedisSubscriber:
     def stop(self) -> None:
         """End the thread and the connection."""
         self._stopped = True
-        if self.alive:
-            self._health.leave()
         self._health.stop()
         self._disconnect()
+
+    @property
+    def health_channels(self) -> list[str]:
+        """The channel of the health check, while messages come: its lease is in Redis."""
+        return [self._health.channel] if self.alive else []
 
     def descriptors(self) -> list[int]:
         """Return the descriptor of its connection, if it has one."""
