@@ -22,17 +22,21 @@ def check_modules(
 ) -> list[CheckMessage]:
     """Return a warning for each ``events.py`` of the project that is not imported (``…W004``)."""
     known = {str(Path(config.path).resolve() / "events.py") for config in apps.get_app_configs()}
-    known |= {
-        str(Path(file).resolve())
-        for module in list(sys.modules.values())
-        if (file := getattr(module, "__file__", None))
-    }
+    known |= {str(Path(file).resolve()) for file in _imported_modules()}
     return [
         _not_imported(folder, path)
         for folder in _folders()
         for path in _modules(folder, DEPTH)
         if str(path.resolve()) not in known and "django_socketio" in path.read_text(errors="ignore")
     ]
+
+
+def _imported_modules() -> Iterator[str]:
+    """Yield the files of all modules ``events`` that the site has imported by itself."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(file, str) and file.endswith("events.py"):
+            yield file
 
 
 def _not_imported(folder: Path, path: Path) -> CheckMessage:

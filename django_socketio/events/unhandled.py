@@ -23,7 +23,7 @@ SHOWN_CHANNELS = 5
 class Unhandled:
     """Logs each kind of unhandled event once, with the handlers of its namespace.
 
-    Events of one name are of two kinds: of sockets on channels, and of sockets on none.
+    Events of one name are of three kinds: for a channel, of sockets on channels, and of others.
     """
 
     def __init__(self) -> None:
@@ -31,14 +31,18 @@ class Unhandled:
 
     def __call__(self, socket: DispatchedSocket, name: str) -> None:
         """Log an event, unless another one of its kind was logged before."""
-        name, channels = name[:MAX_LENGTH], socket.subscriptions.names
-        if not self._kinds.is_new((socket.namespace, name, not channels)):
+        name, channels, channel = (
+            name[:MAX_LENGTH],
+            socket.subscriptions.names,
+            socket.event_channel,
+        )
+        if not self._kinds.is_new((socket.namespace, name, not channels, channel is None)):
             return
         logger.warning(
-            "No handler takes the event %r of %s from a socket on %s: it is not answered. %s%s",
+            "No handler takes the event %r of %s %s: it is not answered. %s%s",
             name,
             socket.namespace,
-            _shown(channels),
+            _subject(channels, channel),
             explanation(socket.namespace, name),
             ". More such events are not logged" if self._kinds.is_full else "",
         )
@@ -47,6 +51,13 @@ class Unhandled:
 def log_for_debugging(socket: DispatchedSocket, name: str) -> None:
     """Log every unhandled event, at the level DEBUG."""
     logger.debug("%r: no handler takes %.100r", socket, name)
+
+
+def _subject(channels: tuple[str, ...], channel: str | None) -> str:
+    """Return the text for the channels with which the patterns were matched."""
+    if channel is not None:
+        return f"for the channel {channel[:MAX_LENGTH]!r}"
+    return f"from a socket on {_shown(channels)}"
 
 
 def _shown(channels: tuple[str, ...]) -> str:

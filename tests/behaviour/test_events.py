@@ -306,6 +306,17 @@ def test_under_debug_the_log_says_once_which_handlers_and_patterns_there_are(
     ]
 
 
+def test_under_debug_the_log_names_the_channel_of_the_event(serve, connect, caplog):
+    on_message(channel="^chat-")(lambda request, socket, context, message: None)
+    client = connect(serve(django={"DEBUG": True}))
+    client.subscribe("chat-1")
+    client.subscribe("lobby", id=1)
+    client.emit("channel", "lobby", "message", "hi")
+    client.sync()
+    (warning,) = warnings_of(caplog)
+    assert warning.startswith(f"{UNHANDLED} 'message' of / for the channel 'lobby': it is not")
+
+
 def test_clients_cannot_fill_the_log_with_events_that_no_handler_takes(serve, connect, caplog):
     client = connect(serve(django={"DEBUG": True}))
     for number in range(20):
