@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 
-from django_socketio.checks import ALL
+from django_socketio.checks import ALL, BEFORE_DEPLOYMENT
 
 
 class DjangoSocketIOConfig(AppConfig):
@@ -31,6 +31,8 @@ class DjangoSocketIOConfig(AppConfig):
 
         for check in ALL:
             register(check)
+        for check in BEFORE_DEPLOYMENT:
+            register(check, "security", deploy=True)
         broadcasts.publish_without_server(relays.publish)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()

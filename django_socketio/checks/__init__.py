@@ -3,6 +3,7 @@
 ``docs/operations.rst`` explains each identifier.
 """
 
+from django_socketio.checks.channels import check_open_channels, check_personal_channels
 from django_socketio.checks.deployment import check_deployment
 from django_socketio.checks.handlers import check_handlers
 from django_socketio.checks.modules import check_modules
@@ -12,12 +13,26 @@ from django_socketio.checks.urls import check_urls
 
 __all__ = [
     "ALL",
+    "BEFORE_DEPLOYMENT",
     "check_deployment",
     "check_handlers",
     "check_modules",
+    "check_open_channels",
     "check_patterns",
+    "check_personal_channels",
     "check_settings",
     "check_urls",
 ]
 
-ALL = (check_settings, check_patterns, check_handlers, check_modules, check_urls, check_deployment)
+ALL = (
+    check_settings,
+    check_patterns,
+    check_handlers,
+    check_modules,
+    check_urls,
+    check_deployment,
+    check_personal_channels,
+)
+
+BEFORE_DEPLOYMENT = (check_open_channels,)
+"""The checks that ``manage.py check --deploy`` runs as well."""

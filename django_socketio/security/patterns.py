@@ -31,6 +31,13 @@ def name_that_takes_long(pattern: re.Pattern[str]) -> str | None:
     return next((name for name in _names(pattern) if _seconds(pattern, name) > TOO_LONG), None)
 
 
+def name_of_channel(pattern: re.Pattern[str]) -> str | None:
+    """Return a short name that a pattern matches; None if none is found."""
+    nodes = list(_parser.parse(pattern.pattern, pattern.flags))
+    names = (_sample(nodes, samples) for samples in SAMPLES)
+    return next((name for name in names if name and pattern.match(name)), None)
+
+
 def _names(pattern: re.Pattern[str]) -> Iterator[str]:
     """Yield names that repeat a part of the pattern more and more often."""
     nodes = list(_parser.parse(pattern.pattern, pattern.flags))

@@ -19,7 +19,9 @@ from django_socketio.checks import (
     check_deployment,
     check_handlers,
     check_modules,
+    check_open_channels,
     check_patterns,
+    check_personal_channels,
     check_urls,
 )
 from django_socketio.checks.deployment import _blocking_databases
@@ -362,3 +364,67 @@ def test_manage_py_check_runs_all_of_them():
     events.on_message(three)
     found = ids(message for message in run_checks() if "django_socketio" in (message.id or ""))
     assert "E004" in found
+
+
+# Channels that anyone may have
+
+
+@pytest.mark.parametrize(
+    ("pattern", "channel"),
+    [
+        (r"^user-\d+$", "user-0"),
+        ("user-", "user-"),
+        (r"^(?:account|team)s/[0-9]+/", "accounts/0/"),
+        ("^private:", "private:"),
+    ],
+)
+def test_a_personal_channel_that_anyone_may_have_is_reported(pattern, channel):
+    events.on_message(channel=pattern)(four)
+    (warning,) = check_personal_channels()
+    assert warning.id == "django_socketio.W011"
+    assert repr(channel) in warning.msg
+    assert "emit(user=" in warning.hint
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        lambda: events.on_subscribe(four),
+        lambda: events.on_subscribe(channel="^user-")(four),
+        lambda: None,
+    ],
+)
+def test_a_channel_that_a_handler_may_refuse_is_not_reported(limit):
+    pattern = "^user-" if limit() else "^room-"
+    events.on_message(channel=pattern)(four)
+    assert check_personal_channels() == []
+
+
+def test_a_handler_of_another_channel_or_namespace_limits_nothing():
+    events.on_message(channel="^user-")(four)
+    events.on_subscribe(channel="^room-")(four)
+    events.on_subscribe(namespace="/admin")(four)
+    assert ids(check_personal_channels()) == ["W011"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"SOCKETIO_DEFAULT_DENY": True}, {"SOCKETIO_ALLOWED_CHANNELS": "tests.conf.test_checks.four"}],
+)
+def test_a_setting_limits_all_channels(settings):
+    events.on_message(channel="^user-")(four)
+    with override_settings(**settings):
+        assert check_personal_channels() == check_open_channels() == []
+
+
+def test_open_channels_are_reported_before_deployment_only():
+    assert check_open_channels() == []
+    events.on_connect(three)
+    (warning,) = check_open_channels()
+    assert warning.id == "django_socketio.W012"
+    ours = ids(one for one in run_checks() if "django_socketio" in one.id)
+    assert "W012" not in ours
+    with_deployment = run_checks(include_deployment_checks=True)
+    assert "W012" in ids(one for one in with_deployment if "django_socketio" in one.id)
+    events.on_subscribe(four)
+    assert check_open_channels() == []

@@ -12,6 +12,6 @@ app = Celery("tests", broker=f"redis+socket://{os.environ['TEST_REDIS_SOCKET']}"
 
 @app.task
 def push(message, channel):
-    from django_socketio import broadcast_channel
+    from django_socketio import emit
 
-    broadcast_channel(message, channel)
+    emit("message", message, channel=channel)

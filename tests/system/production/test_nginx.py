@@ -227,12 +227,15 @@ def test_what_a_celery_task_sends_reaches_clients_of_all_workers(begin, celery):
         client.do("ask", event=["subscribe", "news"])
     for client in clients:
         assert client.next("answer")["args"] == [True]
-    pusher = celery.push("for n in range(5): push.delay(n, 'news')")
+    pusher = celery.push(
+        "push.delay(0, 'closed tab')\nfor n in range(5): push.delay(n, 'news')",
+    )
     assert pusher.wait() == 0
     pusher.process.stdout.close()
     seen = [[client.event()[1] for _ in range(5)] for client in clients]
     assert sorted(seen[0]) == [0, 1, 2, 3, 4]
     assert all(messages == seen[0] for messages in seen)
+    celery.wait_for("succeeded", 6)  # the task for the closed tab as well
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
