@@ -7,6 +7,9 @@ from typing import Literal, TypedDict
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import Topic
 
+NOT_TAKEN = "the relay of SOCKETIO_RELAY_URL did not take the message"
+"""The beginning of the text of each ``RelayError`` about a message."""
+
 Unit = Literal["sockets", "processes"]
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis as redis_py
 
 from tests.kit.clients import PollingClient
-from tests.kit.programs import ROOT
+from tests.kit.programs import ROOT, python
 from tests.kit.waiting import wait_until
 from tests.security.conftest import Browser, ends_soon, logged_in
 
@@ -215,6 +215,40 @@ def test_messages_for_a_user_keep_their_order_while_the_login_is_examined(site, 
     socket = logged_in(site[0], user).open(site[1])
     run(site[0], f"[emit('n', n, user={named(user)}) for n in range(20)] and ''")
     assert [socket.event()[1] for _ in range(20)] == list(range(20))
+
+
+def test_a_save_that_pushes_succeeds_whether_or_not_a_page_is_open(site, user):
+    run(site[0], f"Group.objects.create(name='{user}-1')")
+    page = Browser().open(site[1])
+    page.subscribe("groups")
+    run(site[0], f"Group.objects.create(name='{user}-2')")
+    assert page.event() == ["saved", f"{user}-2"]
+
+
+SAVE = """
+import django
+django.setup()
+import tests.security.urls
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django_socketio import RelayError, emit, relay_status
+
+with transaction.atomic():
+    Group.objects.create(name="%s")
+assert Group.objects.filter(name="%s").exists()
+assert relay_status()["failed_after_commit"] == 1
+try:
+    emit("saved", channel="groups")
+except RelayError as error:
+    print("raised:", type(error).__name__, error)
+"""
+
+
+def test_a_save_that_pushes_succeeds_while_the_relay_is_away(database, user):
+    environ = {**database, "TEST_RELAY_URL": "redis://127.0.0.1:1/0"}
+    done = python(environ, "-c", SAVE % (user, user))
+    assert "raised: RelayError the relay of SOCKETIO_RELAY_URL did not take" in done.stdout
+    assert "'saved'" in done.stderr  # one line of the log
 
 
 class TestCost:

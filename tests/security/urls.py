@@ -6,6 +6,7 @@ from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpResponse
 from django.urls import include, path
@@ -110,6 +111,12 @@ def error_of(call):
         call()
     except (TypeError, ValueError) as error:
         return error
+
+
+@receiver(post_save, sender=Group)
+def push_saved(instance, **kwargs):
+    """Push each group that is saved, as a site does it whose pages may all be closed."""
+    emit("saved", instance.name, channel="groups", on_commit=True)
 
 
 QUERIES = []

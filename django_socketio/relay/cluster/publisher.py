@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
+from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.cluster.router import NodeAccess, NotFollowed, Router, unreachable
 from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.redis.keys import Keyspace
@@ -46,9 +47,7 @@ class ClusterPublisher:
                 received += self._hand_on(slot, group, message, id, until)
             except RedisError as error:
                 part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
-                raise RelayError(
-                    f"the relay did not take the message{part if done else ''}: {error}"
-                ) from error
+                raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
         return received
 
     def _by_slot(self, topics: Sequence[Topic]) -> dict[int, list[Topic]]:

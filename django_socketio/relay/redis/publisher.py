@@ -10,6 +10,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
+from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.redis.client import descriptors
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
@@ -87,7 +88,7 @@ class RedisPublisher:
         try:
             return self.send(topics, message, id)
         except RedisError as error:
-            raise RelayError(f"the relay did not take the message: {error}") from error
+            raise RelayError(f"{NOT_TAKEN}: {error}") from error
 
     def send(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
         """Hand a message on; return how many processes received it, for each topic.

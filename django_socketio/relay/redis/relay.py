@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from django_socketio.exceptions import ProtocolError, RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Relay, RelayState
+from django_socketio.relay.base import NOT_TAKEN, Relay, RelayState
 from django_socketio.relay.cluster.log import ClusterLog
 from django_socketio.relay.cluster.presence import ClusterPresence
 from django_socketio.relay.cluster.publisher import ClusterPublisher
@@ -171,8 +171,8 @@ class RedisRelay(Relay):
                 if received := self._publisher.publish(envelope.topics, message, envelope.id):
                     return received
         except Unsettled as error:
-            raise RelayError(f"the relay did not take the message: {error}") from error
-        raise RelayError("the relay did not take the message: processes come and go too fast")
+            raise RelayError(f"{NOT_TAKEN}: {error}") from error
+        raise RelayError(f"{NOT_TAKEN}: processes come and go too fast")
 
     def _check_own(self, topics: Iterable[Topic]) -> None:
         # No process received what sockets here should have: the subscribing connection is broken.
