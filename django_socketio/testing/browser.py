@@ -9,7 +9,7 @@ from django.test import Client
 
 def prepare(http: Client, user: Any, values: Mapping[str, Any] | None) -> None:
     """Log a user in, if there is one, and put values into the session."""
-    if user is not None:
+    if user is not None and user.is_authenticated:
         http.force_login(user)
     if values:
         _fill_session(http, values)

@@ -130,9 +130,10 @@ class SocketClient(Inbox):
             self._settle(connection.server)
         finally:
             if not self.connected:
+                self._refusal = self._refusal or {"message": connection.reason or self._end}
                 self._forget(connection)
         if not self.connected:
-            raise self._refused(connection)
+            raise Refused(self._refusal["message"], self._refusal)
         return self
 
     def _open(self) -> Connection:
@@ -142,10 +143,6 @@ class SocketClient(Inbox):
             connection = Connection(server, self.http, self._headers, self._secure)
             self._connection = connection
         return connection
-
-    def _refused(self, connection: Connection) -> Refused:
-        data = self._refusal or {"message": connection.reason or self.disconnect_reason}
-        return Refused(data["message"], data)
 
     def _forget(self, connection: Connection) -> None:
         """Close the session, unless sockets of other namespaces are on it."""

@@ -11,7 +11,9 @@ from django.test import SimpleTestCase, override_settings
 from django_socketio import emit, events
 from django_socketio.channels import current
 from django_socketio.events import on_disconnect, on_event, on_message
+from django_socketio.relay.topics import channel_topic
 from django_socketio.testing import SocketClient, outbox, running
+from django_socketio.testing.server import InlineServer
 from tests.kit.programs import ROOT
 
 MIDDLEWARE = override_settings(
@@ -116,6 +118,16 @@ def test_a_test_that_has_failed_leaves_nothing_either():
 
     result = ran(fail, find_nothing)
     assert len(result.failures) == 1 and result.errors == []
+
+
+def test_what_is_left_in_a_channel_is_an_error_of_the_test():
+    def subscribe_by_hand(self):
+        channels = InlineServer.of_test().sockets.channels
+        channels.add(channel_topic("/", "room-1"), object())
+
+    result = ran(subscribe_by_hand, find_nothing)
+    assert "The test has left" in result.failures[0][1]
+    assert (len(result.failures), result.errors) == (1, [])
 
 
 FUNCTIONS = """

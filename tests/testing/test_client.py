@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import gevent
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -87,6 +88,11 @@ class SocketTests(TestCase):
         with self.assertRaisesMessage(RuntimeError, "not connected"):
             visitor.emit("anything")
         assert SocketClient(user=self.ann).connect().connected
+
+    def test_a_client_that_a_handler_of_on_connect_ends_is_told_the_reason(self):
+        on_connect(lambda request, socket, context: socket.disconnect())
+        with self.assertRaisesMessage(Refused, "server namespace disconnect"):
+            SocketClient(user=AnonymousUser()).connect()
 
     def test_a_refusal_of_the_handshake_is_raised_with_its_status_and_a_hint(self):
         with self.assertRaisesMessage(Refused, "Forbidden origin"):
