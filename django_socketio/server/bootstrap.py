@@ -1,6 +1,7 @@
 """The server of a process, built from the settings."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -34,10 +35,13 @@ from django_socketio.server import (
 from django_socketio.server.deadlines import Timeouts
 from django_socketio.server.handler_contexts import HandlerContexts
 from django_socketio.server.watchdog import Watchdog
+from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.client import Client
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.server import Connect, Lost, Service, SocketServer
+from django_socketio.transports import engine
 from django_socketio.transports.engine import Engine
+from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Delegate, Session
 
 
@@ -46,6 +50,8 @@ def build_server(
     relay: Relay | None = None,
     executor: Executor | None = None,
     clock: Clock = timers.clock,
+    make_errors: Callable[[Timers], RepeatedErrors] = RepeatedErrors,
+    make_calls: Callable[[Executor, int], Calls] = Calls,
     worker_id: str = "",
     can_upgrade: bool = True,
     signal_receiver: object = None,
@@ -56,8 +62,8 @@ def build_server(
         relay: carries messages; by default the relay that ``SOCKETIO_RELAY_URL`` names.
         executor: runs the handlers; by default ``SOCKETIO_WORKERS`` greenlets of an event loop.
         clock: tells the time of deadlines; one of its own needs ``server.timers.call_due()``.
-        worker_id, can_upgrade: see ``Engine``.
-        signal_receiver: see ``SocketServer``.
+        make_errors, make_calls: make the log of handlers' errors and their calls to clients.
+        worker_id, can_upgrade, signal_receiver: see ``Engine`` and ``SocketServer``.
 
     """
     forking.install()
@@ -69,13 +75,12 @@ def build_server(
         timers=deadlines,
         executor=executor,
         encoder=Encoder(encode_default),
-        pipeline=_pipeline(logins, RepeatedErrors(deadlines)),
+        pipeline=_pipeline(logins, make_errors(deadlines)),
+        calls=make_calls(executor, limits.max_waiting_calls),
         refusals=PermissionDenied,
         connect=_connecting(logins, throttle),
         open_relay=_open_relay if relay is None else lambda lost: relay,
-        open_engine=lambda connect: Engine(
-            connect, limits, deadlines, can_upgrade, worker_id, throttle.welcome
-        ),
+        open_engine=partial(_engine, limits, deadlines, throttle, worker_id, can_upgrade),
         services=(logins, *_services_of(executor)),
         signal_receiver=signal_receiver,
     )
@@ -84,6 +89,17 @@ def build_server(
 def http_timeouts() -> Timeouts:
     """Return the timeouts of HTTP clients."""
     return Timeouts(conf.get("REQUEST_TIMEOUT"), conf.get("SEND_TIMEOUT"))
+
+
+def _engine(
+    limits: Limits,
+    timers: Timers,
+    throttle: Throttle,
+    worker_id: str,
+    can_upgrade: bool,
+    connect: engine.Connect,
+) -> Engine:
+    return Engine(connect, limits, timers, can_upgrade, worker_id, throttle.welcome)
 
 
 def _connecting(logins: LoginRegistry, throttle: Throttle) -> Connect:

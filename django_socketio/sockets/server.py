@@ -66,6 +66,7 @@ class SocketServer:
         executor: runs the mailboxes of the sockets.
         encoder: encodes Socket.IO packets.
         pipeline: calls the handlers of events.
+        calls: the handlers that wait for answers of clients.
         refusals: the exception by which handlers refuse; the client is told its text.
         connect: returns the client of a new session.
         services: what starts and stops with the server.
@@ -89,6 +90,7 @@ class SocketServer:
         executor: Executor,
         encoder: Encoder,
         pipeline: Pipeline,
+        calls: Calls,
         refusals: type[Exception],
         connect: Connect,
         services: Sequence[Service] = (),
@@ -107,7 +109,7 @@ class SocketServer:
         self.open_sockets: WaitSet[Any] = WaitSet()
         self.addresses: list[Any] = []
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
-        self.calls = Calls(executor, limits.max_waiting_calls)
+        self.calls = calls
         self._loss_reports = LossReports(lambda: self.channels, executor)
         self.relay = open_relay(self._lost)
         self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from gevent.event import AsyncResult
 
 from django_socketio.channels import current
-from django_socketio.concurrency.executors import InlineExecutor
+from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import CallTimeout
@@ -58,19 +58,17 @@ class CollectedErrors(RepeatedErrors):
 
     Args:
         timers: the timers of the server.
-
-    Attributes:
-        collected: the errors that the test has not raised yet.
+        collected: gets the errors.
 
     """
 
-    def __init__(self, timers: Timers) -> None:
+    def __init__(self, timers: Timers, collected: list[BaseException]) -> None:
         super().__init__(timers)
-        self.collected: list[BaseException] = []
+        self._collected = collected
 
     def is_new(self, error: BaseException) -> bool:
         """Keep an error; return whether it is to be written to the log."""
-        self.collected.append(error)
+        self._collected.append(error)
         return super().is_new(error)
 
 
@@ -88,7 +86,7 @@ class InlineCalls(Calls):
     """
 
     def __init__(
-        self, executor: InlineExecutor, limit: int, failed: Callable[[BaseException], object]
+        self, executor: Executor, limit: int, failed: Callable[[BaseException], object]
     ) -> None:
         super().__init__(executor, limit)
         self._failed = failed
@@ -118,7 +116,6 @@ class InlineServer:
     Attributes:
         sockets: the Socket.IO server.
         relay: carries messages within the process.
-        errors: the errors of handlers.
         calls: the calls of handlers to clients.
 
     """
@@ -126,14 +123,22 @@ class InlineServer:
     def __init__(self) -> None:
         self._clock = Clock()
         self._moved = timedelta()
+        self._errors: list[BaseException] = []
         self.relay: Relay = OutboxRelay(encode_default)
-        executor = InlineExecutor()
-        self.sockets = build_server(relay=self.relay, executor=executor, clock=self._clock)
-        self.errors = CollectedErrors(self.sockets.timers)
-        self.sockets.pipeline.failures.errors = self.errors
-        limit = self.sockets.limits.max_waiting_calls
-        self.calls = InlineCalls(executor, limit, self.errors.collected.append)
-        self.sockets.calls = self.calls
+        self.sockets = build_server(
+            relay=self.relay,
+            executor=InlineExecutor(),
+            clock=self._clock,
+            make_errors=self._make_errors,
+            make_calls=self._make_calls,
+        )
+
+    def _make_errors(self, timers: Timers) -> CollectedErrors:
+        return CollectedErrors(timers, self._errors)
+
+    def _make_calls(self, executor: Executor, limit: int) -> InlineCalls:
+        self.calls = InlineCalls(executor, limit, self._errors.append)
+        return self.calls
 
     @classmethod
     def of_test(cls) -> "InlineServer":
@@ -191,8 +196,8 @@ class InlineServer:
 
     def forget_failures(self) -> list[BaseException]:
         """Return the errors that handlers have raised since the last call."""
-        collected = self.errors.collected[:]
-        self.errors.collected.clear()
+        collected = self._errors[:]
+        self._errors.clear()
         return collected
 
     def advance(self, seconds: float) -> None:

@@ -21,6 +21,7 @@ BEHAVIOUR = [
     "tests/security/test_channels_admitted.py",
     "tests/security/test_edges.py",
     "tests/security/test_requests_of_sockets.py",
+    "tests/testing/test_client.py",
 ]
 
 
