@@ -63,6 +63,11 @@ class Mailbox:
             self._schedule()
         return len(self._jobs)
 
+    def move(self, pool: Pool, other: Pool) -> None:
+        """Have another pool run the jobs that follow, if this one has run them so far."""
+        if self._workers is pool:
+            self._workers = other
+
     def _schedule(self) -> None:
         self._running = True
         self._workers.schedule(self)

@@ -12,6 +12,7 @@ from gevent import monkey
 from django_socketio import conf
 from django_socketio.concurrency import timers
 from django_socketio.concurrency.executors import Executor
+from django_socketio.concurrency.in_turns import CallsInTurns
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Clock, Timers
 from django_socketio.concurrency.workers import Workers
@@ -142,8 +143,7 @@ def _scheduler() -> Callable[..., object]:
     loop = gevent.get_hub().loop
     # Where gevent has patched threads, the relay's is a greenlet of this very loop.
     patched = monkey.is_module_patched("threading")
-    run: Callable[..., object] = loop.run_callback if patched else loop.run_callback_threadsafe
-    return run
+    return CallsInTurns(loop.run_callback if patched else loop.run_callback_threadsafe)
 
 
 def _pipeline(logins: LoginRegistry, errors: RepeatedErrors) -> Pipeline:

@@ -179,6 +179,7 @@ class SocketLifecycle:
             return
         self.socket.end(reason)
         self._client.forget(self)
+        self._mailbox.move(self._server.executor, self._server.endings)
         self._mailbox.put(self._end, error)
 
     def report(self, error: Exception) -> None:

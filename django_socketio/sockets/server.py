@@ -11,6 +11,7 @@ from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.running_loops import end_loops
+from django_socketio.concurrency.share import Share
 from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.wait_set import WaitSet
 from django_socketio.concurrency.workers import Workers
@@ -99,6 +100,8 @@ class SocketServer:
         self.limits = limits
         self.timers = timers
         self.executor = executor
+        # A thousand sockets that end at once must not be in the way of those that stay.
+        self.endings = Share(executor, max(1, limits.workers // 4))
         self.encoder = encoder
         self.pipeline = pipeline
         self.refusals = refusals

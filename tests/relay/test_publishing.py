@@ -1,9 +1,15 @@
 """Many publishers in one process: they share round trips, and wait for nothing but Redis."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections import Counter
+
+from tests.kit.clients import WebSocketClient
+from tests.kit.servers import Gunicorn
+
+LEAVING = 300
 
 
 def crowd(url, scene, timeout):
@@ -45,3 +51,20 @@ def test_a_publisher_that_is_interrupted_harms_no_other(redis_server):
 def test_connections_that_are_killed_lose_nothing_and_double_nothing(redis_server):
     told, arrived = crowd(redis_server.url, "killed", 2)
     check(told, arrived)
+
+
+def test_sockets_that_leave_at_once_all_say_goodbye(redis_server):
+    environ = {"TEST_RELAY_URL": redis_server.url}
+    site = Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
+    try:
+        clients = [WebSocketClient(site.port) for _ in range(LEAVING + 1)]
+        for client in clients:
+            client.connect("/leaving")
+        for client in clients[1:]:
+            client.ws.sock.shutdown(socket.SHUT_RDWR)
+        goodbyes = [clients[0].receive() for _ in range(LEAVING)]
+        assert {*goodbyes} == {'42/leaving,["message","goodbye"]'}
+        site.wait_for("GOODBYE ", LEAVING)
+        assert site.output.count("GOODBYE 1") == LEAVING
+    finally:
+        site.end()

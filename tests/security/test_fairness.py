@@ -317,3 +317,20 @@ def test_slow_events_of_many_namespaces_leave_workers_to_others(serve, slow):
     for namespace in NAMESPACES:
         first, second = f"43{namespace},1", f"43{namespace},2"
         assert answers.index(first) < answers.index(second)
+
+
+@pytest.mark.usefixtures("quick")
+def test_sockets_that_end_at_once_leave_workers_to_those_that_stay(serve, slow):
+    on_connect(lambda request, socket, context: None)
+    on_disconnect(slow.wait)
+    server = serve(WORKERS=8)
+    staying = WebSocketClient(server.port)
+    staying.connect("/quick")
+    leaving = [WebSocketClient(server.port) for _ in range(20)]
+    for client in leaving:
+        client.connect()
+        client.close()
+    wait_until(lambda: len(slow.waiting) == 2)
+    assert staying.ask("echo", "here", namespace="/quick") == ["here"]
+    server.call(slow.go.set)
+    wait_until(lambda: len(server.socket_server.open_sockets) == 1)

@@ -3,8 +3,8 @@
 import os
 import time
 
-from django_socketio import RelayGap
-from django_socketio.events import on_connect, on_error, on_event
+from django_socketio import NoSocket, RelayError, RelayGap, broadcast
+from django_socketio.events import on_connect, on_disconnect, on_error, on_event
 
 
 @on_connect
@@ -44,3 +44,18 @@ def fail(request, socket, context):
 def tell(request, socket, context, exception):
     if isinstance(exception, RelayGap):
         socket.emit("gap", exception.channel)
+
+
+@on_connect(namespace="/leaving")
+def come(request, socket, context):
+    """Let everybody in."""
+
+
+@on_disconnect(namespace="/leaving")
+def leave(request, socket, context):
+    """Say goodbye to all who stay, and write what was told."""
+    try:
+        told = broadcast("goodbye", namespace="/leaving")
+    except (NoSocket, RelayError) as error:
+        told = type(error).__name__
+    os.write(1, f"GOODBYE {told}\n".encode())
