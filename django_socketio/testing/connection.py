@@ -26,6 +26,7 @@ PING, PONG, CLOSE = "2", "3", "1"
 HINTS = {
     301: "Was the site redirected to HTTPS? SocketClient(secure=True) asks by HTTPS",
     302: "A middleware redirects anonymous visitors; SocketClient(user=…) logs in",
+    403: "See SOCKETIO_ALLOWED_ORIGINS and SOCKETIO_LOGIN_REQUIRED; SocketClient(user=…) logs in",
     404: 'The URLconf needs path("", include("django_socketio.urls"))',
     429: "See SOCKETIO_ADDRESS_CONNECT_RATE",
 }

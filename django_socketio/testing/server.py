@@ -201,7 +201,14 @@ class InlineServer:
         return collected
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: call what is due, at its time."""
+        """Let time pass: call what is due, at its time.
+
+        Raises:
+            ValueError: the time is negative.
+
+        """
+        if seconds < 0:
+            raise ValueError(f"advance() takes a number of seconds from 0, not {seconds!r}")
         end = self._clock.now + seconds
         timers = self.sockets.timers
         with self._moved_wall_clock():

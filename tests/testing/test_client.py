@@ -97,6 +97,11 @@ class SocketTests(TestCase):
     def test_a_refusal_of_the_handshake_is_raised_with_its_status_and_a_hint(self):
         with self.assertRaisesMessage(Refused, "Forbidden origin"):
             SocketClient(headers={"Origin": "https://evil.example"}).connect()
+        with override_settings(SOCKETIO_LOGIN_REQUIRED=True):
+            with self.assertRaisesMessage(Refused, "SocketClient(user=…) logs in") as caught:
+                SocketClient().connect()
+            assert caught.exception.status == 403
+            SocketClient(user=self.ann).connect()
         with override_settings(SECURE_SSL_REDIRECT=True):
             with self.assertRaisesMessage(Refused, "SocketClient(secure=True)") as caught:
                 SocketClient().connect()
@@ -401,6 +406,8 @@ class SocketTests(TestCase):
         client, other = SocketClient().connect(), SocketClient().connect()
         client.advance(1_000)
         assert client.connected
+        with self.assertRaisesMessage(ValueError, "from 0, not -1"):
+            client.advance(-1)
         client.freeze()
         client.advance(44.9)
         assert client.connected
