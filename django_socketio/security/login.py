@@ -209,8 +209,9 @@ class Login:
     @property
     def _key(self) -> str | None:
         """The name of the session in topics; None where cookies hold the sessions."""
-        in_cookie = self._store is not None and issubclass(self._store, SessionInCookie)
-        return None if in_cookie else self.digest
+        if self.digest is None or issubclass(self._store, SessionInCookie):
+            return None
+        return self.digest
 
     def _user_key(self) -> str | None:
         if self.user_id is not None or self._read_user is None:

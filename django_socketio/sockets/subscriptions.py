@@ -105,8 +105,10 @@ class Subscriptions:
         """
         if self._socket is not None:
             self.audiences = audiences
-            own = dict.fromkeys(_own_topics(self._socket))
-            self._channels.add_all({**own, **self._gated(audiences, ask)}, self._socket)
+            topics: dict[Topic, Gate | None] = dict.fromkeys(_own_topics(self._socket))
+            if audiences:
+                topics.update(self._gated(audiences, ask))
+            self._channels.add_all(topics, self._socket)
 
     def _gated(self, topics: Iterable[Topic], ask: Ask | None) -> dict[Topic, Gate | None]:
         limit = self._channels.max_buffered_bytes

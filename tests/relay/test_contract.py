@@ -47,6 +47,19 @@ def test_a_message_reaches_nobody_on_another_topic(pair):
     assert inbox.messages == ["last"]
 
 
+def test_many_topics_are_subscribed_to_at_once(pair):
+    (here, _), (there, inbox) = pair
+    kinds = (TopicKind.SOCKET, TopicKind.USER, TopicKind.SESSION, TopicKind.GROUP)
+    topics = [Topic(kind, "/", "7") for kind in kinds]
+    there.subscribe_all(topics, inbox.deliver)
+    there.subscribe_all([*topics, A], inbox.deliver)
+    for topic in (*topics, A):
+        assert here.publish(message(str(topic), topic)) == 1
+    here.publish(message("union", *topics))
+    inbox.wait_for("union")
+    assert inbox.messages == [*map(str, (*topics, A)), "union"]
+
+
 def test_nobody_is_reached_after_the_end_of_a_subscription(pair):
     (here, _), (there, inbox) = pair
     there.subscribe(A, inbox.deliver)
