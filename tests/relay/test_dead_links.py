@@ -28,16 +28,17 @@ def is_back(relay):
     return relay.status()["reconnects"] == 1 and relay.status()["alive"]
 
 
-def check_that_losses_are_told(far, inbox, near):
+def check_that_losses_are_told(far, inbox, near, caplog):
     wait_until(lambda: is_back(far))
     assert near.publish(message("after"))
     inbox.wait_for("after")
     assert inbox.messages == [0, 1, 2, "after"]
     assert sorted(inbox.lost) == [A, B]  # B was idle, but may have had its first message
+    assert "The relay has another Redis now: messages that Redis accepted" in caplog.text
 
 
 @each_server
-def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice):
+def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice, caplog):
     far, inbox, near = ends
     tcp_redis.client.save()
     tcp_redis.tap.mute()
@@ -45,10 +46,10 @@ def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice):
     tcp_redis.stop()
     tcp_redis.start()
     notice()
-    check_that_losses_are_told(far, inbox, near)
+    check_that_losses_are_told(far, inbox, near, caplog)
 
 
-def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path):
+def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path, caplog):
     """It is the same run, but has the data of another server."""
     far, inbox, near = ends
     port = free_port()
@@ -63,7 +64,7 @@ def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path
         wait_until(lambda: tcp_redis.client.info("replication")["master_link_status"] == "up")
         tcp_redis.client.replicaof("NO", "ONE")
     notice()
-    check_that_losses_are_told(far, inbox, near)
+    check_that_losses_are_told(far, inbox, near, caplog)
 
 
 def test_a_redis_that_goes_on_has_kept_everything(tcp_redis, ends, notice):
@@ -76,13 +77,14 @@ def test_a_redis_that_goes_on_has_kept_everything(tcp_redis, ends, notice):
     assert (sorted(inbox.messages, key=str), inbox.lost) == ([*range(6), "idle before"], [])
 
 
-def test_a_redis_whose_identity_is_hidden_is_in_doubt(tcp_redis, ends):
+def test_a_redis_whose_identity_is_hidden_is_in_doubt(tcp_redis, ends, caplog):
     far, inbox, _ = ends
     tcp_redis.client.acl_setuser("default", enabled=True, commands=["-info"])
     tcp_redis.kill_connections()
     wait_until(lambda: is_back(far))
     inbox.wait(lambda: inbox.lost)
     assert sorted(inbox.lost) == [A, B]
+    assert "The relay may not ask Redis for its identity (INFO): messages" in caplog.text
 
 
 @each_sharded

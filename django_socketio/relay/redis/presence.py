@@ -149,7 +149,7 @@ class Presence(ABC):
         if away:
             raise Unsettled("processes that may have sockets for it do not hear the relay now")
         if not settled or self._has_vanished(now.decode()):
-            raise Unsettled("the relay is new, and other processes may not hear it yet")
+            raise Unsettled("Redis is new or was emptied, and processes may be on their way back")
         self.token = now.decode()
         return self.token == token
 

@@ -238,8 +238,18 @@ class RedisSubscriber:
         if not self._has_connected and self.deaf_since is None:
             return Silence(since)  # the first attempt: the positions of all topics are known by now
         if before is None or found is None or before[:2] != found[:2]:
+            self._say_that_data_may_differ(since, is_hidden=found is None)
             return Silence(since, is_same_data=False)
         return Silence(since, has_evicted=before.evicted != found.evicted)
+
+    def _say_that_data_may_differ(self, since: float, is_hidden: bool) -> None:
+        """Log what concerns all topics: those that tell no socket of a loss, too."""
+        logger.warning(
+            "%s %s: messages that Redis accepted in the last %.1f s may be lost",
+            self.name,
+            "may not ask Redis for its identity (INFO)" if is_hidden else "has another Redis now",
+            time.monotonic() - since,
+        )
 
     def _note_back(self) -> None:
         if self.deaf_since is not None:
