@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Warning
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import translation
 
+from django_socketio.logs import name_of
 from django_socketio.server.endpoints import MARK, path_of_clients
 
 INCLUDE = 'path("", include("django_socketio.urls"))'
@@ -49,7 +50,7 @@ def _unreachable(message: str, line: str) -> CheckMessage:
 
 
 def _shadowed(path: str, match: ResolverMatch) -> CheckMessage:
-    message = f"{path} leads to the view {match._func_path} of the pattern {match.route!r}."
+    message = f"{path} leads to the view {name_of(match.func)} of the pattern {match.route!r}."
     return _unreachable(message, f"{INCLUDE} before that pattern")
 
 
