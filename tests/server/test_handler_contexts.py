@@ -258,6 +258,12 @@ transaction_of_handler = recipe("A transaction")["transaction_of_handler"]
 timing = recipe("A trace")["timing"]
 
 
+@pytest.fixture
+def database(monkeypatch, tmp_path):
+    """A database in a file: Django does not close those in memory."""
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
+
+
 def committing(seen):
     @on_event("write")
     def write(request, socket, context, *args):
@@ -271,6 +277,7 @@ def committing(seen):
         seen.append(error)
 
 
+@pytest.mark.usefixtures("database")
 def test_the_recipe_of_a_transaction_commits_or_rolls_back(serve, caplog):
     committing(seen := [])
     caplog.set_level("INFO", "mysite.handlers")
@@ -284,6 +291,7 @@ def test_the_recipe_of_a_transaction_commits_or_rolls_back(serve, caplog):
     assert len([text for text in caplog.messages if "seconds for 127.0.0.1" in text]) == 2
 
 
+@pytest.mark.usefixtures("database")
 def test_atomic_requests_add_no_transaction_to_handshakes_and_events(serve, monkeypatch):
     begun = []
     enter = transaction.Atomic.__enter__
