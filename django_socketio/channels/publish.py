@@ -99,4 +99,4 @@ def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, m
         raise NoSocket(str(error)) from None
     if not received:
         raise NoSocket(missing)
-    return received
+    return int(received)

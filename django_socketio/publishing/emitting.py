@@ -61,4 +61,4 @@ def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:
 
 
 def _publish(envelope: Envelope, emitted: Emitted) -> None:
-    emitted.received = publish(envelope) if envelope.topics else 0
+    emitted.accept(publish(envelope) if envelope.topics else 0)

@@ -31,6 +31,11 @@ class Emitted:
         self.received = received
         self.position = position
 
+    def accept(self, received: int) -> None:
+        """Note how many received the message, and its position if the relay has told it."""
+        self.received = int(received)
+        self.position = getattr(received, "position", None)
+
     def __bool__(self) -> bool:
         return self.received is not None
 

@@ -47,6 +47,9 @@ class Relay(ABC):
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many sockets or processes received it.
 
+        The number is a ``Received`` with the message's position, where that is known: of a message
+        for one topic that has a log.
+
         Raises:
             EventError: the event or the namespace cannot have its name.
             TypeError, ValueError: an argument cannot be written as JSON, or read again.

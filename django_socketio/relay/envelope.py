@@ -75,6 +75,24 @@ class StreamPosition(NamedTuple):
     offset: int
 
 
+class Received(int):
+    """The number of sockets or processes that received a message, with the message's position.
+
+    Attributes:
+        position: the place of the message in its topic; None if it is not known.
+
+    """
+
+    position: StreamPosition | None = None
+
+    @classmethod
+    def at(cls, number: int, position: StreamPosition | None) -> "Received":
+        """Return a number with a position."""
+        received = cls(number)
+        received.position = position
+        return received
+
+
 EncodedData = tuple[str, Sequence[bytes]]
 """An event as JSON text with placeholders, and its attachments."""
 

@@ -15,6 +15,7 @@ from django_socketio.relay.envelope import (
     EncodedData,
     Envelope,
     LogRange,
+    Received,
     StreamPosition,
     is_complete,
 )
@@ -49,7 +50,11 @@ class MemoryRelay(Relay):
         if len(envelope.topics) == 1:  # as for most
             topic = envelope.topics[0]
             deliver = self._subscriptions.get(topic)
-            return 0 if deliver is None else deliver(self._delivery(envelope, topic, encoded))
+            if deliver is None:
+                return 0
+            delivery = self._delivery(envelope, topic, encoded)
+            received = deliver(delivery)
+            return received if self._logs is None else Received.at(received, delivery.position)
         return self._publish_to_several(envelope, encoded)
 
     def _publish_to_several(self, envelope: Envelope, encoded: EncodedData | None) -> int:

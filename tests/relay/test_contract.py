@@ -47,6 +47,22 @@ def test_a_message_reaches_nobody_on_another_topic(pair):
     assert inbox.messages == ["last"]
 
 
+def test_the_publisher_is_told_the_position(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    there.subscribe(B, inbox.deliver)
+    for number in (1, 2):
+        position = here.publish(message(number)).position
+        assert position == here.position(A)
+        assert position.offset == number
+    inbox.wait_for(2)
+    several, nobody = (
+        here.publish(message(3, A, B)),
+        here.publish(message(4, channel_topic("/", "nobody"))),
+    )
+    assert [getattr(one, "position", None) for one in (several, nobody)] == [None, None]
+
+
 def test_many_topics_are_subscribed_to_at_once(pair):
     (here, _), (there, inbox) = pair
     kinds = (TopicKind.SOCKET, TopicKind.USER, TopicKind.SESSION, TopicKind.GROUP)

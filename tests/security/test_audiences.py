@@ -81,6 +81,13 @@ def test_several_audiences_are_a_union(site, user, tabs):
     assert received(*tabs) == [1, 1, 0]
 
 
+def test_the_result_counts_processes_and_has_the_position(site, user, tabs):
+    code = (
+        f"(lambda e: (e.received, e.unit, e.position.offset))(emit('pushed', user={named(user)}))"
+    )
+    assert [run(site[0], code) for _ in range(2)] == ["(2, 'processes', 1)", "(2, 'processes', 2)"]
+
+
 def test_audiences_are_no_channels(site, user, tabs):
     assert tabs[0].ask("channels") == [[]]
     pk = run(site[0], f"{named(user)}.pk")

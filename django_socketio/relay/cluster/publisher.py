@@ -44,7 +44,8 @@ class ClusterPublisher:
         received = 0
         for done, (slot, group) in enumerate(slots.items()):
             try:
-                received += self._hand_on(slot, group, message, id, until)
+                number = self._hand_on(slot, group, message, id, until)
+                received = received + number if received else number
             except RedisError as error:
                 part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
                 raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error

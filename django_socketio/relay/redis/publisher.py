@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
+from django_socketio.relay.envelope import Received, StreamPosition
 from django_socketio.relay.redis.client import descriptors
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
@@ -138,7 +139,7 @@ class RedisPublisher:
     def _run(self, parts: tuple[bytes, bytes]) -> int:
         asked = time.monotonic()
         try:
-            return int(self._trips.ask(*parts))
+            return _received(self._trips.ask(*parts))
         except NoScriptError:
             self._trips.ask(SCRIPT_LOAD)
         except ResponseError as error:
@@ -147,7 +148,7 @@ class RedisPublisher:
             if late or not str(error).startswith("TOOLATE"):
                 raise
             self._trips.clock.forget()
-        return int(self._trips.ask(*parts))
+        return _received(self._trips.ask(*parts))
 
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
         """Return how many topics' logs have a message whose answer was lost with the connection.
@@ -201,6 +202,16 @@ class RedisPublisher:
         """Close the connections."""
         self._client.close()
         self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not
+
+
+def _received(answer: int | bytes) -> int:
+    """Return the number in an answer of the script, with the position that the answer tells."""
+    if isinstance(answer, int):
+        return answer
+    number, epoch, offset = answer.split(b" ", 2) if answer.count(b" ") > 1 else (answer, b"", b"")
+    if epoch in (b"", b"-"):
+        return int(number)
+    return Received.at(int(number), StreamPosition(epoch.decode(), int(offset)))
 
 
 def packed(arguments: Iterable[bytes]) -> bytes:

@@ -28,6 +28,10 @@
 # newest entry first, and keeps half of what it may: so every byte is read about once. The newest
 # message always stays.
 #
+# The answer is how many connections listen, of all topics together; for one topic, a text of this
+# number and of the message's place: an epoch and an offset, "- 0" without a log, nothing if nobody
+# listens.
+#
 # Lua writes numbers as integers up to 10^14, which is more messages than a topic will have.
 # Functions of its own would take a twentieth more of Redis's time: all is in one loop.
 PUBLISH = """
@@ -42,6 +46,7 @@ end
 
 local shared = #KEYS % 2 == 1 and KEYS[#KEYS]
 local size, payload, references, received, longest = #message, message, 0, 0, 0
+local place = ''
 local topics = math.floor(#KEYS / 2)
 local each = #ARGV > 4 + topics + 3 and 3 or 0
 for i = 1, topics do
@@ -50,7 +55,7 @@ for i = 1, topics do
 
   -- The only place that decides whether a message is kept and handed on.
   if listeners > 0 then
-    local place = '- 0 '
+    place = '- 0 '
     local retention = 5 + topics + each * (i - 1)
     local log_size, milliseconds = ARGV[retention], ARGV[retention + 2]
     if log_size ~= '0' then
@@ -110,7 +115,7 @@ end
 if references > 0 then
   call('HSET', shared, 'references', references)
 end
-return received
+return topics > 1 and received or received .. ' ' .. place
 """
 
 # READ returns a topic's position and a part of its log as they are at one moment.
