@@ -91,6 +91,7 @@ def test_what_comes_for_a_topic_before_it_is_caught_up_with_is_not_lost_to_a_sho
     for one, box in ((relay, inbox), (other, others)):
         one.subscribe(A, box.deliver)
     publish_all(other, others, range(10))
+    inbox.wait_for(9)
     # Redis cuts logs by a hundred messages at once.
     monkeypatch.setattr(
         catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 400)))
@@ -131,6 +132,7 @@ def test_what_is_beyond_the_limit_of_held_messages_is_read_from_the_log(
     for one, box in ((relay, inbox), (other, others)):
         one.subscribe(A, box.deliver)
     publish_all(other, others, range(10))
+    inbox.wait_for(9)
     monkeypatch.setattr(
         catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 100)))
     )
