@@ -34,7 +34,7 @@ def check_that_losses_are_told(far, inbox, near, caplog):
     inbox.wait_for("after")
     assert inbox.messages == [0, 1, 2, "after"]
     assert sorted(inbox.lost) == [A, B]  # B was idle, but may have had its first message
-    assert "The relay has another Redis now: messages that Redis accepted" in caplog.text
+    assert "The relay finds other data in Redis: messages that Redis accepted" in caplog.text
 
 
 @each_server
@@ -45,6 +45,16 @@ def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice, caplog):
     assert [near.publish(message(number)) for number in range(3, 6)] == [1] * 3
     tcp_redis.stop()
     tcp_redis.start()
+    notice()
+    check_that_losses_are_told(far, inbox, near, caplog)
+
+
+def test_a_redis_that_was_emptied(tcp_redis, ends, notice, caplog):
+    """It is the same run with the same history."""
+    far, inbox, near = ends
+    tcp_redis.tap.mute()
+    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    tcp_redis.client.flushall()
     notice()
     check_that_losses_are_told(far, inbox, near, caplog)
 

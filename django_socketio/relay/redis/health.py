@@ -54,16 +54,19 @@ class HealthCheck:
         """Expect no more messages: the publisher's connections are about to be closed."""
         self._stopped = True
 
-    def join(self, is_new: bool = True) -> None:
+    def join(self, is_new: bool = True) -> bool:
         """Have publishers know that this connection listens, or is about to.
 
-        If Redis cannot be told now, it is with the next message.
+        If Redis cannot be told now, it is with the next message. Returns whether Redis has surely
+        forgotten data that it had.
         """
         try:
             with self._joining:
-                self._lease = self._presence.join(self.channel, self._lease, is_new)
+                self._lease, is_forgotten = self._presence.join(self.channel, self._lease, is_new)
+                return is_forgotten
         except RedisError as error:
             logger.info("The relay could not note that this process listens: %s", error)
+            return False
 
     def leave(self) -> None:
         """Stop, and have publishers know that this connection listens no more."""

@@ -19,7 +19,8 @@ with each health check, and so twice in this time."""
 YOUNG = LEASE
 """Seconds after its start for which an empty Redis may have forgotten processes that come back."""
 
-# JOIN notes a connection that listens, or renews that; it returns the end of the lease.
+# JOIN notes a connection that listens, or renews that; it returns the end of the lease, and whether
+# Redis has forgotten the last one (1 or 0).
 #
 # KEYS: a hash with the end of each connection's lease, by the channel of its health check.
 # ARGV: that channel, the seconds of a lease, a token for a new connection ('' to renew), and the
@@ -33,9 +34,11 @@ local member, seconds, token, last = unpack(ARGV)
 local now = call('TIME')
 now = now[1] + now[2] / 1000000
 local lease = string.format('%.3f', now + seconds)
+local forgotten = 0
 if last ~= '' and tonumber(last) > now then
   local known = call('HGET', KEYS[1], member)
   if not known or tonumber(known) < tonumber(last) then
+    forgotten = 1
     call('HSET', KEYS[1], 'unsettled', lease)
   end
 end
@@ -50,7 +53,7 @@ for i = 1, #found, 2 do
   end
 end
 call('PEXPIRE', KEYS[1], seconds * 1000)
-return lease
+return {lease, forgotten}
 """
 
 # LOOK returns the token of the last connection that joined, whether all is settled, and the
@@ -118,8 +121,10 @@ class Presence(ABC):
         """Return those of the connections which LOOK found that do not listen."""
         return channels
 
-    def join(self, channel: str, last: str, is_new: bool = True) -> str:
-        """Have a connection expected to listen; return the end of its lease.
+    def join(self, channel: str, last: str, is_new: bool = True) -> tuple[str, bool]:
+        """Have a connection expected to listen.
+
+        Returns the end of its lease, and whether Redis has forgotten the last one, and so its data.
 
         Args:
             channel: of its health check.
@@ -131,8 +136,8 @@ class Presence(ABC):
 
         """
         token = urandom(8).hex() if is_new else ""
-        lease: bytes = self._evaluate(JOIN, channel, str(LEASE), token, last)
-        return lease.decode()
+        lease, is_forgotten = self._evaluate(JOIN, channel, str(LEASE), token, last)
+        return lease.decode(), bool(is_forgotten)
 
     def is_settled(self, topics: Sequence[Topic], token: str | None) -> bool:
         """Return whether all connections have been listening since all listened with a token.

@@ -190,7 +190,8 @@ class RedisSubscriber:
         try:
             connection.connect()
             found = identity(connection)
-            self._health.join()
+            if self._health.join():
+                self._identity = None  # the same run, but it was emptied
             begun = time.monotonic()
             self._failure, self._connection = None, connection
             if not self._stopped:
@@ -247,7 +248,9 @@ class RedisSubscriber:
         logger.warning(
             "%s %s: messages that Redis accepted in the last %.1f s may be lost",
             self.name,
-            "may not ask Redis for its identity (INFO)" if is_hidden else "has another Redis now",
+            "may not ask Redis for its identity (INFO)"
+            if is_hidden
+            else "finds other data in Redis",
             time.monotonic() - since,
         )
 
