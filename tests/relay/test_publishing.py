@@ -4,10 +4,14 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 
+from django_socketio import RelayError
 from tests.kit.clients import WebSocketClient
 from tests.kit.servers import Gunicorn
+from tests.relay.conftest import A, B, message
 
 LEAVING = 300
 
@@ -51,6 +55,55 @@ def test_a_publisher_that_is_interrupted_harms_no_other(redis_server):
 def test_connections_that_are_killed_lose_nothing_and_double_nothing(redis_server):
     told, arrived = crowd(redis_server.url, "killed", 2)
     check(told, arrived)
+
+
+def test_scripts_that_redis_has_forgotten_are_no_error(redis_server):
+    told, arrived = crowd(redis_server.url, "forgotten", 2)
+    assert Counter(told.values()) == {1: len(told)}
+    check(told, arrived)
+
+
+def test_threads_share_round_trips_and_get_their_own_answers(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    told = {}
+
+    def publish(first):
+        for number in range(first, first + 50):
+            topics = [(A,), (A, B), (B,)][number % 3]
+            try:
+                told[number] = relay.publish(message(number, *topics))
+            except RelayError as error:
+                told[number] = str(error)
+
+    threads = [threading.Thread(target=publish, args=(first,)) for first in range(0, 1000, 50)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    relay.publish(message("last"))
+    inbox.wait_for("last")
+    arrived = inbox.messages[:-1]
+    assert len(told) == 1000
+    check(told, arrived)
+    # Nobody listens to B: a message for B alone is told so, and one whose answer was lost is not.
+    assert {told[number] for number in range(2, 1000, 3)} & {1} == set()
+    for first in range(0, 1000, 50):
+        own = [number for number in arrived if first <= number < first + 50]
+        assert own == sorted(own)
+
+
+def test_a_clock_that_was_moved_is_read_again(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("before")) == 1
+    relay._publisher._trips.clock._ahead -= 3600
+    assert relay.publish(message("after")) == 1
+    inbox.wait_for("after")
+    assert inbox.messages == ["before", "after"]
 
 
 def test_sockets_that_leave_at_once_all_say_goodbye(redis_server):
