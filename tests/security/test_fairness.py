@@ -334,3 +334,22 @@ def test_sockets_that_end_at_once_leave_workers_to_those_that_stay(serve, slow):
     assert staying.ask("echo", "here", namespace="/quick") == ["here"]
     server.call(slow.go.set)
     wait_until(lambda: len(server.socket_server.open_sockets) == 1)
+
+
+def test_sockets_that_leave_at_once_do_not_hold_the_event_loop(serve):
+    on_connect(lambda request, socket, context: None)
+    on_disconnect(lambda request, socket, context: None)
+    server = serve()
+    clients = [WebSocketClient(server.port) for _ in range(300)]
+    for client in clients:
+        client.connect()
+    turns = TurnsOf(server)
+    server.call(leave, clients)
+    wait_until(lambda: len(server.socket_server.open_sockets) == 0)
+    assert turns.longest < LONGEST
+
+
+def leave(clients):
+    """Leave, in the thread of the event loop: its next poll finds all of them gone."""
+    for client in clients:
+        client.ws.sock.shutdown(socket.SHUT_RDWR)

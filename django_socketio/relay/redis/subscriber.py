@@ -268,7 +268,7 @@ class RedisSubscriber:
             logger.error("%s is lost: %s; trying to connect again", self.name, error)
 
     def _read(self) -> None:
-        connection = self._connection
+        connection, taken = self._connection, 0
         while not self._stopped:
             if connection is None:
                 raise redis.ConnectionError("the connection to Redis was closed")
@@ -277,6 +277,9 @@ class RedisSubscriber:
                 self._go_on(connection, catching_up)
             elif connection.can_read(timeout=POLL):
                 self._take(connection)
+                taken += 1
+                if taken % UNINTERRUPTED == 0:  # a greenlet that has something to read never waits
+                    give_way()
             if not self._health.check():
                 raise redis.ConnectionError("no answer to the health check came from Redis in time")
 
