@@ -20,6 +20,9 @@ from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
+TRIES = 5
+"""How often the script is run if Redis has refused it without need."""
+
 LATE = 0.9
 """The part of its time that Redis must have had before it may call a message late."""
 
@@ -137,17 +140,18 @@ class RedisPublisher:
         return self._keyspace.shared(topics[0], id) if shares else None
 
     def _run(self, parts: tuple[bytes, bytes]) -> int:
+        """Run the script; again, if Redis did not have it, or if the clocks have changed."""
         asked = time.monotonic()
-        try:
-            return _received(self._trips.ask(*parts))
-        except NoScriptError:
-            self._trips.ask(SCRIPT_LOAD)
-        except ResponseError as error:
-            # Redis has been given this much time, unless the clocks have changed.
-            late = time.monotonic() - asked > LATE * self._timeout
-            if late or not str(error).startswith("TOOLATE"):
-                raise
-            self._trips.clock.forget()
+        for _ in range(TRIES):
+            try:
+                return _received(self._trips.ask(*parts))
+            except NoScriptError:
+                self._trips.ask(SCRIPT_LOAD)
+            except ResponseError as error:
+                late = time.monotonic() - asked > LATE * self._timeout
+                if late or not str(error).startswith("TOOLATE"):
+                    raise
+                self._trips.clock.forget()
         return _received(self._trips.ask(*parts))
 
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
