@@ -41,7 +41,8 @@ def of_groups(groups: Iterable[Any]) -> list[str]:
         raise ValueError(f"emit(group=…): {get_user_model().__name__} has no field 'groups'")
     has_names = any(field.name == "name" for field in model._meta.fields)
     names = {one for one in given if has_names and isinstance(one, str)}
-    return [*_named(model, names), *(_of("group", model, one) for one in given if one not in names)]
+    others = [one for one in given if not (has_names and isinstance(one, str))]
+    return [*_named(model, names), *(_of("group", model, one) for one in others)]
 
 
 def _named(model: type[Model], names: set[str]) -> list[str]:

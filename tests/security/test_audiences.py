@@ -200,6 +200,7 @@ def error_of(server, code):
         "user=request.user",
         "session=request.session",
         "group=None",
+        "group=[{1: 2}]",
         "group=User(pk=1)",
     ],
 )
