@@ -74,17 +74,17 @@ def of_session(session: Any) -> str:
 
 
 def of_query(argument: str, values: Iterable[Any]) -> Iterable[Any]:
-    """Have a queryset of users or groups that has not been evaluated read primary keys only.
+    """Have a queryset of users that has not been evaluated read primary keys only.
 
     Raises:
         TypeError: its objects are of another model.
 
     """
-    model = {"user": get_user_model, "group": group_model}.get(argument, lambda: None)()
-    if model is None or not isinstance(values, QuerySet) or values._result_cache is not None:
+    if argument != "user" or not isinstance(values, QuerySet) or values._result_cache is not None:
         return values
     if not issubclass(values._iterable_class, ModelIterable):
         return values
+    model = get_user_model()
     if not issubclass(values.model, model._meta.concrete_model or model):
         raise TypeError(f"{_expected(argument, model)}, not a queryset of {values.model.__name__}")
     return values.values_list("pk", flat=True)

@@ -112,6 +112,10 @@ class TestCommit:
         assert not emitted
         assert received(clients)[1] == []
 
+    def test_an_audience_without_sockets_or_topics_is_accepted(self, clients):
+        results = [emit("saved", channel=given, on_commit=True) for given in ("nobody", [])]
+        assert [(bool(one), one.received) for one in results] == [(True, 0), (True, 0)]
+
     def test_without_a_transaction_the_event_is_sent_at_once(self, clients):
         assert emit("saved", 1, channel="b", on_commit=True).received == 1
 

@@ -183,6 +183,14 @@ def error_of(server, code):
     return run(server, f"error_of(lambda: {code})")
 
 
+def test_groups_are_objects_keys_names_and_querysets(site, user):
+    run(site[0], f"[Group.objects.create(name=f'{user}-{{n}}') for n in range(4)]")
+    code = f"Group.objects.filter(name__startswith='{user}')"
+    for groups in (code, f"list({code})", f"{code}.values_list('pk', flat=True)"):
+        assert push(site[0], group=groups) in ("", "0")
+    assert push(site[0], group=f"[{code}[0], {code}[1].pk, '{user}-2']") in ("", "0")
+
+
 @pytest.mark.parametrize(
     "code",
     [
