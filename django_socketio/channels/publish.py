@@ -10,6 +10,7 @@ from django_socketio.concurrency.threads import running
 from django_socketio.exceptions import NoRelay, NoSocket
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 Publish = Callable[[Envelope], int]
@@ -28,7 +29,8 @@ def publish_without_server(publish: Publish) -> None:
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
     """Send a message (any JSON value, or bytes) to all sockets.
 
-    Returns how many received it: sockets, or processes where a relay carries it to them.
+    Returns how many received it: sockets, or processes where a relay carries it to them. It returns
+    0 for a message that is kept for sockets that may come back.
 
     Raises:
         NoSocket: there is no socket.
@@ -44,7 +46,8 @@ def broadcast_channel(
 ) -> int:
     """Send a message (any JSON value, or bytes) to all sockets on a channel.
 
-    Returns how many received it: sockets, or processes where a relay carries it to them.
+    Returns how many received it: sockets, or processes where a relay carries it to them. It returns
+    0 for a message that is kept for sockets that may come back.
 
     Raises:
         ChannelError: the channel's name is not allowed.
@@ -97,6 +100,6 @@ def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, m
         received = publish(Envelope(topics, namespace, event, (message,)))
     except NoRelay as error:
         raise NoSocket(str(error)) from None
-    if not received:
+    if not Receipt.of(received).is_accepted:
         raise NoSocket(missing)
     return int(received)

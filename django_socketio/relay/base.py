@@ -47,8 +47,8 @@ class Relay(ABC):
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope on; return how many sockets or processes received it.
 
-        The number is a ``Received`` with the message's position, where that is known: of a message
-        for one topic that has a log.
+        The number is a ``Receipt`` where the message has a position, or is kept for subscribers
+        that are away.
 
         Raises:
             EventError: the event or the namespace cannot have its name.
@@ -59,21 +59,38 @@ class Relay(ABC):
         """
 
     @abstractmethod
-    def subscribe(self, topic: Topic, deliver: Deliver) -> None:
+    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
         """Have ``deliver`` called with the messages of a topic, in the order of the topic.
+
+        With ``recoverable``, the topic's messages are kept from now on while no process hears
+        them, for ``Retentions.away`` seconds: its subscribers may come back to any process.
 
         Returns once that is so. May be called again for the same topic. A relay that cannot be
         reached is no error: the topic is subscribed to once the relay is back.
         """
 
-    def subscribe_all(self, topics: Iterable[Topic], deliver: Deliver) -> None:
+    def subscribe_all(
+        self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
+    ) -> None:
         """Subscribe to topics as ``subscribe`` does, in one round trip where that is possible."""
         for topic in topics:
-            self.subscribe(topic, deliver)
+            self.subscribe(topic, deliver, recoverable)
 
     @abstractmethod
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic. A relay that cannot be reached is no error."""
+
+    @abstractmethod
+    def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
+        """Have a topic's messages kept for some seconds, with or without a subscriber.
+
+        Returns the position of the topic, from which on ``read`` misses nothing within that time;
+        None where no messages are kept.
+
+        Raises:
+            RelayError: the relay cannot be asked.
+
+        """
 
     @abstractmethod
     def position(self, topic: Topic) -> StreamPosition | None:
@@ -90,11 +107,33 @@ class Relay(ABC):
     ) -> LogRange:
         """Return messages of a topic's log.
 
+        The range is complete only if that is certain: the log reaches back to ``after``, and the
+        relay has lost nothing since that position was given out. A range that is not complete may
+        lack messages at its beginning and between those that it has.
+
         Args:
             after: the position of the last message that is not wanted. None reads from the
                 topic's first message; so does a position in an epoch that has ended, but what
                 came after it in its own epoch is missing: the range is not complete.
             limit: how many messages to return at most, the oldest ones first.
+
+        Raises:
+            RelayError: the relay cannot be asked.
+
+        """
+
+    @abstractmethod
+    def history(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Return the messages of a topic that were published to be kept, and are not too old.
+
+        The range is complete if no message is missing after ``after``; without ``after``, if none
+        is missing after its first one.
+
+        Args:
+            after: the position of the last message that is not wanted.
+            limit: how many messages to return at most, the newest ones.
 
         Raises:
             RelayError: the relay cannot be asked.

@@ -49,6 +49,8 @@ class Envelope:
         exclude: the id of a socket that does not get it: the one that sent it.
         kind: what it is.
         id: its identity, by which a second copy is known.
+        keep: the seconds for which it is kept whether or not there are subscribers; 0 for as long
+            as its topics keep messages anyway. Its publisher knows; it does not travel.
 
     """
 
@@ -59,6 +61,7 @@ class Envelope:
     exclude: str | None = None
     kind: EnvelopeKind = EnvelopeKind.EVENT
     id: str = field(default_factory=new_id)
+    keep: float = field(default=0.0, compare=False)
 
 
 class StreamPosition(NamedTuple):
@@ -73,24 +76,6 @@ class StreamPosition(NamedTuple):
 
     epoch: str
     offset: int
-
-
-class Received(int):
-    """The number of sockets or processes that received a message, with the message's position.
-
-    Attributes:
-        position: the place of the message in its topic; None if it is not known.
-
-    """
-
-    position: StreamPosition | None = None
-
-    @classmethod
-    def at(cls, number: int, position: StreamPosition | None) -> "Received":
-        """Return a number with a position."""
-        received = cls(number)
-        received.position = position
-        return received
 
 
 EncodedData = tuple[str, Sequence[bytes]]
@@ -140,12 +125,14 @@ def is_complete(
     position: StreamPosition | None,
     after: StreamPosition | None,
     limit: int | None,
+    mark: int = 0,
 ) -> bool:
     """Return whether what a log has after a position is all that the topic had.
 
     Args:
         offsets: of the messages that were found, at most ``limit``; each is higher than the last.
         position: of the topic.
+        mark: the offset from which on the log was complete, but for what it has let go.
 
     """
     if position is None:
@@ -153,9 +140,18 @@ def is_complete(
     if after is not None and after.epoch != position.epoch:
         return False
     begin = 0 if after is None else after.offset
+    if not mark <= begin <= position.offset:
+        return False
     is_cut = limit is not None and len(offsets) == limit
     end = position.offset if not is_cut else offsets[-1] if offsets else begin
     return len(offsets) == end - begin
+
+
+def is_complete_to_end(
+    offsets: Sequence[int], position: StreamPosition, begin: int, mark: int = 0
+) -> bool:
+    """Return whether messages are all that a topic had from an offset to its position."""
+    return mark <= begin <= position.offset and len(offsets) == position.offset - begin
 
 
 def call_at_once(function: Callable[..., object], *args: Any) -> None:

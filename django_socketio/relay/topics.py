@@ -131,13 +131,20 @@ class Retention(NamedTuple):
     Attributes:
         messages: how many of the newest messages; 0 keeps no log.
         bytes: their size in Redis. The newest message is kept whatever its size.
-        seconds: how long the log outlives the topic's last message.
+        seconds: how long the log outlives the topic's last message. A history ends with each
+            message's own age.
+        is_history: whether messages are kept that no process hears, and are part of the history.
 
     """
 
     messages: int = 1000
     bytes: int = 1_000_000
     seconds: float = 60.0
+    is_history: bool = False
+
+    def kept_for(self, seconds: float) -> "Retention":
+        """Return the retention of a message that is to be kept for some seconds in any case."""
+        return self._replace(seconds=max(self.seconds, seconds), is_history=True)
 
 
 NO_LOG = Retention(0, 0, 0.0)
@@ -152,10 +159,19 @@ class RetentionRule(NamedTuple):
 
 
 class Retentions(NamedTuple):
-    """The retention of every topic of a site: that of the first rule that fits, or the default."""
+    """The retention of every topic of a site: that of the first rule that fits, or the default.
+
+    Attributes:
+        default: the retention of topics without a rule.
+        rules: the rules, the first one that fits first.
+        away: the seconds for which messages are kept that no process hears, on a topic with
+            subscribers that may come back; 0 keeps none.
+
+    """
 
     default: Retention = Retention()
     rules: tuple[RetentionRule, ...] = ()
+    away: float = 0.0
 
     def of(self, topic: Topic) -> Retention:
         """Return the retention of a topic."""

@@ -125,12 +125,16 @@ class _NoRelay(Relay):
         """Publish as a process without a server does."""
         return relays.publish(envelope)
 
-    def subscribe(self, topic: Topic, deliver: Deliver) -> None:
+    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
         """Refuse: the child holds no socket that could join a channel."""
         _refuse()
 
     def unsubscribe(self, topic: Topic) -> None:
         """Leave the parent's subscription as it is."""
+
+    def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
+        """Ask as a process without a server does."""
+        return relays.for_publisher().keep(topic, seconds)
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Ask as a process without a server does."""
@@ -141,6 +145,12 @@ class _NoRelay(Relay):
     ) -> LogRange:
         """Read as a process without a server does."""
         return relays.for_publisher().read(topic, after, limit)
+
+    def history(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Read as a process without a server does."""
+        return relays.for_publisher().history(topic, after, limit)
 
     def close(self) -> None:
         """Do nothing."""

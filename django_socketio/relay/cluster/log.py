@@ -7,6 +7,7 @@ from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import Entry, LogPart, Missed, Place, RedisLog, missed_of_one
+from django_socketio.relay.redis.past import GONE, OtherData, Past, Question
 from django_socketio.relay.topics import Topic
 
 
@@ -28,6 +29,22 @@ class ClusterLog:
     def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
         """Return the entries after a position, and the topic's position, read in one step."""
         return self._read(topic, lambda log, asking: log.part(topic, after, count, asking))
+
+    def look(self, topic: Topic, question: Question) -> Past:
+        """Return a part of a topic's past, and how far it can be relied on.
+
+        A slot that has come from another node has brought all of its data, if that node has the
+        rest of its own still. Otherwise a replica has taken the place of a node, or a node has
+        restarted.
+        """
+        past = self._look(topic, question, b"")
+        while isinstance(past, OtherData):
+            same = past.noted if self._router.has_data(past.noted) else GONE
+            past = self._look(topic, question, same)
+        return past
+
+    def _look(self, topic: Topic, question: Question, same: bytes) -> Past | OtherData:
+        return self._read(topic, lambda log, asking: log.look_once(topic, question, same, asking))
 
     def shared(self, key: str) -> bytes | None:
         """Return a message that several topics share; None if it is not kept."""

@@ -16,6 +16,7 @@ from redis.exceptions import (
 )
 
 from django_socketio.relay.cluster.topology import Node, Topology
+from django_socketio.relay.redis.identity import data_id
 from django_socketio.relay.redis.log import RedisLog
 from django_socketio.relay.redis.publisher import RedisPublisher
 
@@ -132,6 +133,17 @@ class Router:
                 return read(self._access(Node(error.host, error.port)).log, True)
 
         return self.reach(slot, attempt)
+
+    def has_data(self, data: bytes) -> bool:
+        """Return whether a primary of the cluster has the data of an identity."""
+        self._topology.refresh(None, self.deadline())
+        return any(self._data_at(node) == data for node in self._topology.primaries())
+
+    def _data_at(self, node: Node) -> bytes | None:
+        try:
+            return data_id(self._topology.client(node))
+        except RedisError:
+            return None
 
     def _access(self, node: Node | None) -> NodeAccess:
         if node is None:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import ResponseError
 
@@ -31,3 +32,14 @@ def identity(connection: ConnectionInterface) -> Identity | None:
     values = dict(line.split(":", 1) for line in lines if ":" in line)
     found = [values.get(name, "") for name in ("run_id", "master_replid", "evicted_keys")]
     return Identity(*found) if all(found) else None
+
+
+def data_id(client: "redis.Redis") -> bytes:
+    """Return the identity of the data in a Redis, as the position of a topic notes it.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+
+    """
+    run, history = client.info("server")["run_id"], client.info("replication")["master_replid"]
+    return f"{run:.16}{history:.16}".encode()

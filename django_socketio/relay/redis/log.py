@@ -1,15 +1,19 @@
 """Reading what Redis keeps of topics: their positions, their logs and shared messages."""
 
 from collections.abc import Sequence
+from os import urandom
 from typing import Any, NamedTuple, Protocol
 
 import redis
+from redis.commands.core import Script
 from redis.exceptions import ResponseError
 
 from django_socketio.protocol import json
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.script import MISSED, MISSED_IN_CLUSTER, READ
+from django_socketio.relay.redis.past import GONE as DATA_GONE
+from django_socketio.relay.redis.past import OtherData, Past, Question, read_past
+from django_socketio.relay.redis.script import MISSED, MISSED_IN_CLUSTER, PAST, READ
 from django_socketio.relay.topics import Topic
 
 REFERENCE = b"@"
@@ -79,6 +83,9 @@ class MessageLog(Protocol):
     def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
         """Return entries after a position, or all if its epoch has ended."""
 
+    def look(self, topic: Topic, question: Question) -> Past:
+        """Return a part of a topic's past, and how far it can be relied on."""
+
     def shared(self, key: str) -> bytes | None:
         """Return a message that several topics share; None if it is not kept."""
 
@@ -102,6 +109,7 @@ class RedisLog:
         self._client = client
         self._keyspace = keyspace
         self._script = client.register_script(READ)
+        self._look = client.register_script(PAST)
         self._missed = client.register_script(MISSED_IN_CLUSTER if is_node else MISSED)
 
     def position(self, topic: Topic, asking: bool = False) -> StreamPosition | None:
@@ -156,8 +164,37 @@ class RedisLog:
         """
         epoch, offset = ("", 0) if after is None else after
         keys = self._keyspace.keys(topic)
-        found = self._run(asking, keys, (epoch, offset + 1, -1 if count is None else count))
+        found = self._run(
+            asking, self._script, keys, (epoch, offset + 1, -1 if count is None else count)
+        )
         return LogPart(_position(*found[0]), _entries(found[1] or []))  # None for a count of 0
+
+    def look(self, topic: Topic, question: Question) -> Past:
+        """Return a part of a topic's past, and how far it can be relied on.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        past = self.look_once(topic, question)
+        while isinstance(past, OtherData):
+            past = self.look_once(topic, question, DATA_GONE)
+        return past
+
+    def look_once(
+        self, topic: Topic, question: Question, same: bytes = b"", asking: bool = False
+    ) -> Past | OtherData:
+        """Return a part of a topic's past, unless it was noted with other data.
+
+        Args:
+            same: the identity of data that a node still has, or ``GONE``.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        args = question.args(urandom(6).hex(), same)
+        return read_past(self._run(asking, self._look, self._keyspace.keys(topic), args))
 
     def shared(self, key: str, asking: bool = False) -> bytes | None:
         """Return a message that several topics share; None if it is not kept.
@@ -201,11 +238,13 @@ class RedisLog:
         wanted = str(offset) if place.wants_messages else ""
         return self._keyspace.tag(place.topic), epoch, wanted, place.id or ""
 
-    def _run(self, asking: bool, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
+    def _run(
+        self, asking: bool, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]
+    ) -> Any:
         if not asking:
-            return self._script(keys=keys, args=args)
-        self._client.script_load(READ)  # the node that a slot is on its way to may not have it
-        return self._read(True, "EVALSHA", self._script.sha, len(keys), *keys, *args)
+            return script(keys=keys, args=args)
+        self._client.script_load(script.script)  # the node may not have it yet
+        return self._read(True, "EVALSHA", script.sha, len(keys), *keys, *args)
 
     def _read(self, asking: bool, *command: Any) -> Any:
         if not asking:

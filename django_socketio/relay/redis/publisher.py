@@ -11,8 +11,10 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
-from django_socketio.relay.envelope import Received, StreamPosition
+from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.client import descriptors
+from django_socketio.relay.redis.cursor import NO_LOG
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
 from django_socketio.relay.redis.lost_answers import AnswerLost, Break, LogSearch
@@ -33,7 +35,9 @@ SHARED_ABOVE = 500
 class MessagePublisher(Protocol):
     """Hands messages on."""
 
-    def publish(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
+    def publish(
+        self, topics: Sequence[Topic], message: bytes, id: str = "", keep: float = 0.0
+    ) -> Receipt:
         """Hand a message on; return how many processes received it, for each topic.
 
         Raises:
@@ -79,22 +83,27 @@ class RedisPublisher:
         self._command = command.encode()
         self._trips = RoundTrips(cast(Any, client.connection_pool), timeout)
 
-    def publish(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
+    def publish(
+        self, topics: Sequence[Topic], message: bytes, id: str = "", keep: float = 0.0
+    ) -> Receipt:
         """Hand a message on; return how many processes received it, for each topic.
 
         Args:
             id: of the message; without one, its topics do not share it.
+            keep: seconds for which it is kept in any case; 0 for as long as the topics say.
 
         Raises:
             RelayError: Redis did not take it in time, or refused it.
 
         """
         try:
-            return self.send(topics, message, id)
+            return self.send(topics, message, id, keep)
         except RedisError as error:
             raise RelayError(f"{NOT_TAKEN}: {error}") from error
 
-    def send(self, topics: Sequence[Topic], message: bytes, id: str = "") -> int:
+    def send(
+        self, topics: Sequence[Topic], message: bytes, id: str = "", keep: float = 0.0
+    ) -> Receipt:
         """Hand a message on; return how many processes received it, for each topic.
 
         Raises:
@@ -103,12 +112,12 @@ class RedisPublisher:
 
         """
         shared = self._shared(topics, message, id)
-        parts = self._parts(topics, message, shared)
+        parts = self._parts(topics, message, shared, keep)
         try:
-            return self._run(parts)
+            return read_receipt(self._run(parts), len(topics))
         except AnswerLost as lost:
             if taken := self._taken(topics, message, shared, lost.at):
-                return taken
+                return Receipt(taken)
             raise
 
     def ask(self, *command: str) -> Any:
@@ -139,12 +148,12 @@ class RedisPublisher:
         shares = id and len(topics) > 1 and len(message) > SHARED_ABOVE
         return self._keyspace.shared(topics[0], id) if shares else None
 
-    def _run(self, parts: tuple[bytes, bytes]) -> int:
+    def _run(self, parts: tuple[bytes, bytes]) -> Any:
         """Run the script; again, if Redis did not have it, or if the clocks have changed."""
         asked = time.monotonic()
         for _ in range(TRIES):
             try:
-                return _received(self._trips.ask(*parts))
+                return self._trips.ask(*parts)
             except NoScriptError:
                 self._trips.ask(SCRIPT_LOAD)
             except ResponseError as error:
@@ -152,7 +161,7 @@ class RedisPublisher:
                 if late or not str(error).startswith("TOOLATE"):
                     raise
                 self._trips.clock.forget()
-        return _received(self._trips.ask(*parts))
+        return self._trips.ask(*parts)
 
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
         """Return how many topics' logs have a message whose answer was lost with the connection.
@@ -164,7 +173,7 @@ class RedisPublisher:
         return self._search.count(logged, kept, at) if logged else 0
 
     def _parts(
-        self, topics: Sequence[Topic], message: bytes, shared: str | None
+        self, topics: Sequence[Topic], message: bytes, shared: str | None, keep: float
     ) -> tuple[bytes, bytes]:
         """Return the packed command, before and after its deadline."""
         keys: list[bytes] = []
@@ -177,15 +186,17 @@ class RedisPublisher:
             keys.append(shared.encode())
         epoch = urandom(6).hex().encode()
         before = (b"EVALSHA", PUBLISH_SHA, b"%d" % len(keys), *keys, message, epoch)
-        after = (self._command, *channels, *self._retention(topics))
+        after = (self._command, *channels, *self._retention(topics, keep))
         count = len(before) + 1 + len(after)
         return b"*%d\r\n%b" % (count, packed(before)), packed(after)
 
-    def _retention(self, topics: Sequence[Topic]) -> Sequence[bytes]:
+    def _retention(self, topics: Sequence[Topic], keep: float) -> Sequence[bytes]:
         """Return what the logs keep, as the script takes it: once, or for each topic."""
-        if len(topics) == 1:
+        if len(topics) == 1 and not keep:
             return self._encode(self._retentions.of(topics[0]))
         retentions = [self._retentions.of(topic) for topic in topics]
+        if keep:
+            retentions = [retention.kept_for(keep) for retention in retentions]
         if len({*retentions}) == 1:
             return self._encode(retentions[0])
         return [number for retention in retentions for number in self._encode(retention)]
@@ -193,8 +204,9 @@ class RedisPublisher:
     def _encode(self, retention: Retention) -> tuple[bytes, ...]:
         encoded = self._encoded.get(retention)
         if encoded is None:
-            messages, size, seconds = retention
-            numbers = (messages, size, round(seconds * 1000))
+            messages, size, seconds, is_history = retention
+            unheard = -1 if is_history else round(self._retentions.away * 1000)
+            numbers = (messages, size, round(seconds * 1000), unheard)
             encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])
         return encoded
 
@@ -208,14 +220,14 @@ class RedisPublisher:
         self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not
 
 
-def _received(answer: int | bytes) -> int:
-    """Return the number in an answer of the script, with the position that the answer tells."""
+def read_receipt(answer: bytes | int, topics: int) -> Receipt:
+    """Return the receipt that the script answers, for a number of topics."""
     if isinstance(answer, int):
-        return answer
-    number, epoch, offset = answer.split(b" ", 2) if answer.count(b" ") > 1 else (answer, b"", b"")
-    if epoch in (b"", b"-"):
-        return int(number)
-    return Received.at(int(number), StreamPosition(epoch.decode(), int(offset)))
+        return NOBODY
+    received, epoch, offset = answer.decode().split()
+    is_placed = topics == 1 and epoch != NO_LOG
+    position = StreamPosition(epoch, int(offset)) if is_placed else None
+    return Receipt(int(received), position, is_kept=received == "0")
 
 
 def packed(arguments: Iterable[bytes]) -> bytes:

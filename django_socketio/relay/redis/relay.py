@@ -1,8 +1,8 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,13 +27,17 @@ from django_socketio.relay.envelope import (
     call_at_once,
     ignore_kind,
     is_complete,
+    is_complete_to_end,
 )
+from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.redis.client import connect
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.log import Entry, MessageLog, RedisLog
+from django_socketio.relay.redis.leases import LEASE, Leases
+from django_socketio.relay.redis.log import MessageLog, RedisLog
+from django_socketio.relay.redis.past import Past, PastEntry, Question
 from django_socketio.relay.redis.presence import Presence, RedisPresence, Unsettled
 from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
@@ -104,6 +108,8 @@ class RedisRelay(Relay):
         self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
         retentions = options.retentions
         self._sequencer = Sequencer(self._log, self._decoder, retentions, schedule, lost)
+        self._leases = Leases(self._lease)
+        self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
 
     def _parts_of_one(self) -> Parts:
         timeout = self._options.timeout
@@ -144,16 +150,19 @@ class RedisRelay(Relay):
     def __str__(self) -> str:
         return f"{'Redis Cluster' if self._url.is_cluster else 'Redis'} at {self._url}"
 
-    def publish(self, envelope: Envelope) -> int:
+    def publish(self, envelope: Envelope) -> Receipt:
         """Hand the envelope on; return how many processes received it, for each topic."""
         message = wire.encode(envelope, self._default)
         if self._signing is not None:
             message = self._signing.sign(message)
         token = self._presence.token
-        received = self._publisher.publish(envelope.topics, message, envelope.id)
-        return received or self._settle(envelope, message, token)
+        receipt = self._hand_on(envelope, message)
+        return receipt if receipt.is_accepted else self._settle(envelope, message, token)
 
-    def _settle(self, envelope: Envelope, message: bytes, token: str | None) -> int:
+    def _hand_on(self, envelope: Envelope, message: bytes) -> Receipt:
+        return self._publisher.publish(envelope.topics, message, envelope.id, envelope.keep)
+
+    def _settle(self, envelope: Envelope, message: bytes, token: str | None) -> Receipt:
         """Make certain that nobody listens to a message; return 0, or how many received it now.
 
         A message that nobody received has left no trace, and can be published again.
@@ -166,10 +175,10 @@ class RedisRelay(Relay):
             for _ in range(ATTEMPTS):
                 self._check_own(envelope.topics)
                 if self._presence.is_settled(envelope.topics, token):
-                    return 0
+                    return NOBODY
                 token = self._presence.token
-                if received := self._publisher.publish(envelope.topics, message, envelope.id):
-                    return received
+                if (receipt := self._hand_on(envelope, message)).is_accepted:
+                    return receipt
         except Unsettled as error:
             raise RelayError(f"{NOT_TAKEN}: {error}") from error
         raise RelayError(f"{NOT_TAKEN}: processes come and go too fast")
@@ -183,54 +192,102 @@ class RedisRelay(Relay):
         """Begin to receive from Redis; keeps trying where Redis is away."""
         self._subscriber.start()
 
-    def subscribe(self, topic: Topic, deliver: Deliver) -> None:
+    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
         """Have ``deliver`` called with the messages of a topic; waits for Redis's confirmation."""
-        self.subscribe_all((topic,), deliver)
+        self.subscribe_all((topic,), deliver, recoverable)
 
-    def subscribe_all(self, topics: Iterable[Topic], deliver: Deliver) -> None:
+    def subscribe_all(
+        self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
+    ) -> None:
         """Subscribe to topics by one command; waits for Redis's confirmation of each."""
         topics = tuple(topics)
         for topic in topics:
-            if self._sequencer.add(topic, deliver):
-                self._sequencer.locate(topic)
+            self._locate(topic, deliver, recoverable)
         for topic in topics:
             self._sequencer.wait_until_located(topic, self._options.timeout)
         self._subscriber.subscribe(*map(self._keyspace.channel, topics))
 
+    def _locate(self, topic: Topic, deliver: Deliver, recoverable: bool) -> None:
+        """Learn where a topic is, and take a lease of it, in one round trip."""
+        is_new = self._sequencer.add(topic, deliver)
+        if not recoverable or not self._can_keep(topic) or not self._leases.add(topic):
+            if is_new:
+                self._sequencer.locate(topic)
+        elif is_new:
+            self._sequencer.locate(topic, self._first_lease)
+        else:
+            with suppress(RedisError):
+                self._first_lease(topic)
+
+    def _can_keep(self, topic: Topic) -> bool:
+        retentions = self._options.retentions
+        return retentions.away > 0 and retentions.of(topic).messages > 0
+
+    def _first_lease(self, topic: Topic) -> StreamPosition | None:
+        try:
+            return self._lease(topic)
+        except RedisError:
+            self._leases.renew((topic,))
+            raise
+
+    def _lease(self, topic: Topic, seconds: float = LEASE) -> StreamPosition | None:
+        return self._log.look(topic, Question(limit=0, lease=seconds)).position
+
+    def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
+        """Have a topic's messages kept for some seconds; return its position."""
+        if not self._can_keep(topic):
+            return self.position(topic)
+        with self._asking("for a position"):
+            return self._lease(topic, seconds)
+
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
+        self._leases.remove(topic)
         self._sequencer.remove(topic)
         self._subscriber.unsubscribe(self._keyspace.channel(topic))
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""
-        try:
-            return self._log.position(topic)
-        except RedisError as error:
-            raise RelayError(f"the relay cannot be asked for a position: {error}") from error
+        with self._asking("for a position"):
+            return self._log.look(topic, Question(limit=0)).position
 
     def read(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return messages of a topic's log after a position."""
-        try:
-            position, entries = self._log.part(topic, after, limit)
-            if position is None:
-                return LogRange((), None, is_complete((), None, after, limit))
-            return self._range(topic, entries, position, after, limit)
-        except RedisError as error:
-            raise RelayError(f"the relay cannot be asked for messages: {error}") from error
+        with self._asking("for messages"):
+            past = self._log.look(topic, Question(after, limit))
+            deliveries, is_readable = self._deliveries(topic, past, past.entries)
+        offsets = [entry.offset for entry in past.entries]
+        is_whole = is_complete(offsets, past.position, after, limit, past.mark)
+        return LogRange(deliveries, past.position, is_whole and is_readable and past.is_proven)
 
-    def _range(
-        self,
-        topic: Topic,
-        entries: list[Entry],
-        position: StreamPosition,
-        after: StreamPosition | None,
-        limit: int | None,
+    def history(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
+        """Return the newest messages of a topic's history after a position."""
+        is_bounded = self._options.retentions.of(topic).is_history
+        with self._asking("for the history"):
+            past = self._log.look(topic, Question(after, limit if is_bounded else None, True))
+            found = [one for one in past.entries if one.until is not None and one.until > past.time]
+            found = found[-limit:] if limit else found if limit is None else []
+            deliveries, is_readable = self._deliveries(topic, past, found)
+        is_whole = is_readable and past.is_proven and _is_whole(past, after, found)
+        return LogRange(deliveries, past.position, is_whole)
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            raise RelayError(f"the relay cannot be asked {what}: {error}") from error
+
+    def _deliveries(
+        self, topic: Topic, past: Past, entries: Iterable[PastEntry]
+    ) -> tuple[tuple[Delivery, ...], bool]:
+        """Return deliveries of entries, and whether each entry can be read."""
         deliveries, is_readable = [], True
-        for offset, message in entries:
+        for offset, message, _ in entries:
             try:
                 envelope = self._decoder.decode(topic, message)
             except wire.UnknownKind as unknown:
@@ -238,11 +295,9 @@ class RedisRelay(Relay):
             except (ProtocolError, MessageGone):
                 is_readable = False
             else:
-                place = StreamPosition(position.epoch, offset)
+                place = None if past.position is None else past.position._replace(offset=offset)
                 deliveries.append(Delivery(envelope, topic, place))
-        offsets = [offset for offset, _ in entries]
-        whole = is_readable and is_complete(offsets, position, after, limit)
-        return LogRange(tuple(deliveries), position, whole)
+        return tuple(deliveries), is_readable
 
     def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
@@ -259,6 +314,7 @@ class RedisRelay(Relay):
 
     def close(self) -> None:
         """Stop listening, and close all connections."""
+        self._leases.stop()
         if channels := self._subscriber.health_channels:
             with suppress(RedisError):  # the leases end by themselves
                 self._presence.leave(*channels)
@@ -275,8 +331,27 @@ class RedisRelay(Relay):
 
     def missed(self, channels: list[str], silence: Silence) -> None:
         """Note that messages of channels may not have come."""
-        self._sequencer.missed(filter(None, map(self._keyspace.topic, channels)), silence)
+        topics = [*filter(None, map(self._keyspace.topic, channels))]
+        self._sequencer.missed(topics, silence)
+        if not silence.is_same_data or silence.has_evicted:
+            self._leases.renew(topics)
 
     def catch_up(self) -> CatchUp:
         """Return the catching up of a new connection."""
         return CatchUp(self._sequencer, self._log, self._keyspace.topic)
+
+
+def _is_whole(past: Past, after: StreamPosition | None, found: Sequence[PastEntry]) -> bool:
+    """Return whether a history misses nothing: after a position, or among its own messages."""
+    if past.position is None:
+        return after is None
+    if after is not None and after.epoch != past.position.epoch:
+        return False
+    begin = found[0].offset - 1 if found else past.position.offset
+    if after is not None:
+        begin = after.offset
+    later = [entry for entry in past.entries if entry.offset > begin]
+    history = [entry for entry in later if entry.until is not None]
+    offsets = [entry.offset for entry in later]
+    is_whole = is_complete_to_end(offsets, past.position, begin, past.mark)
+    return is_whole and len(history) == len(found)

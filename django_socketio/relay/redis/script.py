@@ -5,14 +5,24 @@
 # KEYS: for each topic its position (a hash) and its log (a stream); then, if the topics share the
 # message, the key under which it is kept once (a hash).
 # ARGV: the message, an epoch should a new one begin, until when (in Redis's own time) the publisher
-# waits, the command that publishes (PUBLISH or SPUBLISH), each topic's channel; then the retention:
-# how many messages, bytes and milliseconds a log is kept, once for all topics or for each of them.
+# waits, the command that publishes (PUBLISH or SPUBLISH), each topic's channel; then the retention,
+# once for all topics or for each of them: how many messages, bytes and milliseconds a log is kept,
+# and for how many milliseconds messages without a listener are kept (see below; -1: in any case).
 #
 # One step for all topics: every process sees the message at the same place among the others.
 # The script counts the listeners before it writes anything. A message without a listener gets no
 # offset and no place in the log: it leaves no trace, nothing has to be taken back, and a message
 # that was reported as received by nobody never arrives. Clients that watch Redis with a pattern
 # (PSUBSCRIBE) are no listeners.
+# A message without a listener is kept all the same, with a number, if its retention says so, or if
+# the position has a lease: a process had subscribers that may come back, and has noted so (PAST).
+# No process can note that these have gone; it may have been killed. So the first message without a
+# listener begins the time for which messages are kept from then on (the field "away"). The first
+# message after that time is not kept, and must not be missed unnoticed: it ends the epoch, or takes
+# a number if the log has messages that are kept for longer.
+# The field "kept" says that there is any of these fields: most topics have none.
+# The field "until" is a time up to which the log must not expire: of a message that was to be kept.
+#
 # Writing comes before handing on: if Redis refuses to write (out of memory, read-only), nothing is
 # handed on. Of the commands that write, HSET comes first: after a DEL, which needs no memory, Redis
 # would not refuse the others of a script any more.
@@ -28,9 +38,9 @@
 # newest entry first, and keeps half of what it may: so every byte is read about once. The newest
 # message always stays.
 #
-# The answer is how many connections listen, of all topics together; for one topic, a text of this
-# number and of the message's place: an epoch and an offset, "- 0" without a log, nothing if nobody
-# listens.
+# The answer is 0 if nothing was written; else a text with the number of connections that listen, of
+# all topics together, and the place of the message in the last topic: an epoch and an offset, "- 0"
+# without a log.
 #
 # Lua writes numbers as integers up to 10^14, which is more messages than a topic will have.
 # Functions of its own would take a twentieth more of Redis's time: all is in one loop.
@@ -45,22 +55,43 @@ if now[1] + now[2] / 1000000 > tonumber(deadline) then
 end
 
 local shared = #KEYS % 2 == 1 and KEYS[#KEYS]
-local size, payload, references, received, longest = #message, message, 0, 0, 0
-local place = ''
+local size, payload, references, received, longest, place = #message, message, 0, 0, 0
+local milliseconds
 local topics = math.floor(#KEYS / 2)
-local each = #ARGV > 4 + topics + 3 and 3 or 0
+local each = #ARGV > 4 + topics + 4 and 4 or 0
 for i = 1, topics do
   local position, log, channel = KEYS[2 * i - 1], KEYS[2 * i], ARGV[4 + i]
   local listeners = call('PUBSUB', count, channel)[2]
+  local retention = 5 + topics + each * (i - 1)
+  local log_size, unheard = ARGV[retention], ARGV[retention + 3]
+  local at, away
 
   -- The only place that decides whether a message is kept and handed on.
-  if listeners > 0 then
+  local is_taken = listeners > 0
+  if log_size ~= '0' and (is_taken or unheard ~= '0') then
+    at = call('HMGET', position, 'epoch', 'number', 'bytes', 'kept')
+    if at[4] or unheard == '-1' then
+      at[4], at[5], at[6] = unpack(call('HMGET', position, 'lease', 'until', 'away'))
+      milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
+    end
+    if not is_taken then
+      is_taken = unheard == '-1'
+      if at[4] and not is_taken then
+        away = at[6] or milliseconds + unheard
+        is_taken = tonumber(at[4]) > milliseconds and tonumber(away) > milliseconds
+        if not is_taken and at[5] and tonumber(at[5]) > milliseconds then
+          call('HINCRBY', position, 'number', 1)
+          call('HDEL', position, 'lease', 'away')
+        elseif not is_taken then
+          call('DEL', position, log)
+        end
+      end
+    end
+  end
+  if is_taken then
     place = '- 0 '
-    local retention = 5 + topics + each * (i - 1)
-    local log_size, milliseconds = ARGV[retention], ARGV[retention + 2]
-    if log_size ~= '0' then
-      local most = tonumber(ARGV[retention + 1])
-      local at = call('HMGET', position, 'epoch', 'number', 'bytes')
+    if at then
+      local most, ttl = tonumber(ARGV[retention + 1]), ARGV[retention + 2]
       local epoch, number, bytes = at[1], (at[2] or 0) + 1, (at[3] or 0) + size
       if not epoch then
         epoch, number, bytes = new_epoch, 1, size
@@ -88,34 +119,63 @@ for i = 1, topics do
         end
       end
       call('HSET', position, 'number', number, 'bytes', bytes)
+      local expires, lives, stays = false, ttl, ttl
+      if unheard == '-1' then
+        expires = milliseconds + ttl
+        if not at[5] or tonumber(at[5]) < expires then
+          call('HSET', position, 'until', expires, 'kept', 1)
+        end
+      end
+      if at[5] then
+        stays = math.max(stays, at[5] - milliseconds)
+        lives = stays
+      end
+      if at[4] then
+        if listeners > 0 and at[6] then
+          call('HDEL', position, 'away')
+        elseif away and not at[6] then
+          call('HSET', position, 'away', away)
+        end
+        stays = math.max(stays, unheard)
+        lives = math.max(stays, at[4] - milliseconds)
+      end
       if shared then
         references = references + 1
         if references == 1 then
           call('HSET', shared, 'm', message)
         end
-        if tonumber(milliseconds) > longest then
-          longest = tonumber(milliseconds)
-          call('PEXPIRE', shared, milliseconds)
+        if tonumber(stays) > longest then
+          longest = tonumber(stays)
+          call('PEXPIRE', shared, stays)
         end
+      end
+      if expires and shared then
+        local reference = {'r', shared, 's', size, 'u', expires}
+        call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', unpack(reference))
+      elseif expires then
+        call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', message, 'u', expires)
+      elseif shared then
         call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'r', shared, 's', size)
       else
         call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', message)
       end
-      call('PEXPIRE', position, milliseconds)
-      call('PEXPIRE', log, milliseconds)
+      call('PEXPIRE', position, lives)
+      call('PEXPIRE', log, stays)
       place = epoch .. ' ' .. number .. ' '
     end
-    call(command, channel, place .. payload)
-    if references == 1 then
-      payload = '@' .. shared
+    if listeners > 0 then
+      call(command, channel, place .. payload)
+      if references > 0 then
+        payload = '@' .. shared
+      end
+      received = received + listeners
     end
-    received = received + listeners
   end
 end
 if references > 0 then
   call('HSET', shared, 'references', references)
 end
-return topics > 1 and received or received .. ' ' .. place
+return place and received .. ' ' .. place or 0
 """
 
 # READ returns a topic's position and a part of its log as they are at one moment.
@@ -129,6 +189,82 @@ if ARGV[3] == '-1' then
   return {position, redis.call('XRANGE', KEYS[2], first, '+')}
 end
 return {position, redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', ARGV[3])}
+"""
+
+# PAST returns a part of a topic's log and from which offset on the log is complete, all as they are
+# at one moment. It can give the topic a lease, which has messages kept that no process hears.
+#
+# KEYS: its position and its log. ARGV: an epoch and the first offset that is wanted of it (of
+# another epoch, the whole log is); how many entries, -1 for all; 1 for the newest of them rather
+# than the oldest; the milliseconds of the lease, 0 for none; an epoch, should the lease begin one;
+# the identity that is known to have lost nothing (see below).
+#
+# Redis may lose what it has accepted, and give the same offsets to other messages: if it restarts
+# from its disk, or a replica takes over. So the position notes the identity of the data, as INFO
+# tells it. If that is another one, the offsets go on a billion higher, and the log is complete from
+# there on (the field "mark"): no position from before is taken for one of the new messages.
+# In a cluster, a slot also comes from another node, and nothing is lost. So PAST first answers
+# with the identity that the position has. The process finds out whether a node has it still, and
+# comes again, with that identity or with "gone".
+#
+# The answer: Redis's time in milliseconds; then the noted identity and the present one, if they
+# are to be compared; or the epoch, the offset and the mark of the topic, 1 if Redis has told its
+# identity, and the entries. Time alone means that the topic is idle.
+PAST = """
+local call, position, log = redis.call, KEYS[1], KEYS[2]
+local epoch, first, count, newest, lease, new_epoch, same = unpack(ARGV)
+
+local now = call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local at = call('HMGET', position, 'epoch', 'number', 'mark', 'data', 'lease')
+if not at[1] then
+  if lease == '0' then
+    return {now}
+  end
+  at = {new_epoch, 0, false, false, false}
+  call('HSET', position, 'epoch', new_epoch, 'number', 0, 'bytes', 0)
+  call('DEL', log)
+end
+
+local number, mark, data = tonumber(at[2]), tonumber(at[3] or 0), ''
+local run, history = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+if type(run) == 'string' and type(history) == 'string' then
+  local id, line = string.match(run, 'run_id:(%x+)'), string.match(history, 'master_replid:(%x+)')
+  data = id and line and string.sub(id, 1, 16) .. string.sub(line, 1, 16) or ''
+end
+if data ~= '' and at[4] ~= data then
+  if at[4] and same == '' then
+    return {now, at[4], data}
+  end
+  if at[4] and at[4] ~= same then
+    number = number + 1000000000
+    mark = number
+  end
+  local offset = string.format('%.0f', number)
+  call('HSET', position, 'data', data, 'number', offset, 'mark', string.format('%.0f', mark))
+end
+
+if lease ~= '0' then
+  local until_then = math.max(tonumber(at[5] or 0), now + lease)
+  call('HSET', position, 'lease', until_then, 'kept', 1)
+  call('HDEL', position, 'away')
+  if call('PTTL', position) < tonumber(lease) then
+    call('PEXPIRE', position, lease)
+  end
+end
+
+local entries = {}
+if count ~= '0' then
+  first = at[1] == epoch and first or '0'
+  local limit = count == '-1' and {} or {'COUNT', count}
+  if newest == '1' then
+    entries = call('XREVRANGE', log, '+', first, unpack(limit))
+  else
+    entries = call('XRANGE', log, first, '+', unpack(limit))
+  end
+end
+return {now, at[1], string.format('%.0f', number), string.format('%.0f', mark),
+  data == '' and 0 or 1, entries}
 """
 
 # MISSED returns what many topics have after the places up to which a process has received them.

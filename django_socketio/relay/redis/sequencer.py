@@ -26,8 +26,15 @@ QUIET = 10.0
 Schedule = Callable[..., object]
 """Has a function called with arguments in the event loop, in the order of the calls."""
 
+Locate = Callable[[Topic], StreamPosition | None]
+"""Returns the position of a topic; raises RedisError."""
+
 LossHandler = Callable[[Topic], None]
 """Is called with a topic of which messages were lost."""
+
+
+def _ignore_epoch(topic: Topic) -> None:
+    """Do nothing about a new epoch."""
 
 
 class Sequencer:
@@ -57,6 +64,8 @@ class Sequencer:
         self._schedule = schedule
         self._lost = lost
         self.losses = Losses()
+        self.epoch_began: Callable[[Topic], object] = _ignore_epoch
+        """Is called with a topic whose messages come in another epoch than those before."""
         self._subscriptions: dict[Topic, Subscription] = {}
         self._noting = threading.Lock()
         self._ignored, self._lines = 0, Every(QUIET)
@@ -83,14 +92,19 @@ class Sequencer:
         """Return the subscription to a topic, if there is one."""
         return self._subscriptions.get(topic)
 
-    def locate(self, topic: Topic) -> None:
-        """Learn a new topic's position, before Redis is told: what comes between is a hole."""
+    def locate(self, topic: Topic, ask: Locate | None = None) -> None:
+        """Learn a new topic's position, before Redis is told: what comes between is a hole.
+
+        Args:
+            ask: returns the position; None: the log is asked, if the topic's policy says so.
+
+        """
         subscription = self._subscriptions[topic]
-        if not topic.policy.asks_position:
+        if ask is None and not topic.policy.asks_position:
             return subscription.tried.set()
         try:
-            has_past = topic.policy.has_past
-            subscription.cursor.position = self._log.position(topic) if has_past else None
+            if topic.policy.has_past:
+                subscription.cursor.position = (ask or self._log.position)(topic)
             subscription.is_located = True
         except RedisError:
             if self._unlocated.is_due():  # clients choose how many topics there are
@@ -199,12 +213,12 @@ class Sequencer:
         """
         if message == GONE:
             self.tell_lost(topic)
-            return self._move(subscription, position, None)
+            return self._move(topic, subscription, position, None)
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
             self._ignore(topic, message, error)
-            self._move(subscription, position, None)
+            self._move(topic, subscription, position, None)
 
     def missed(self, topics: Iterable[Topic], silence: Silence) -> None:
         """Note that messages of topics may not have come, until they are caught up with."""
@@ -256,18 +270,21 @@ class Sequencer:
             id, envelope = self._decoder.decode_once(topic, message)
         except MessageGone:
             self.tell_lost(topic)
-            return self._move(subscription, position, self._decoder.id_of(message))
-        self._move(subscription, position, id)
+            return self._move(topic, subscription, position, self._decoder.id_of(message))
+        self._move(topic, subscription, position, id)
         if not topic.policy.asks_position:
             subscription.is_located = True
         if envelope is not None:
             place = None if position.epoch == NO_LOG else position
             self._schedule(subscription.deliver, Delivery(envelope, topic, place))
 
-    def _move(self, subscription: Subscription, position: StreamPosition, id: str | None) -> None:
+    def _move(
+        self, topic: Topic, subscription: Subscription, position: StreamPosition, id: str | None
+    ) -> None:
         cursor = subscription.cursor
         if cursor.position is None or position.epoch != cursor.position.epoch:
             subscription.confirmed = 0
+            self.epoch_began(topic)
         cursor.move(position)
         subscription.last = id
 

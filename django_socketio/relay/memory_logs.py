@@ -1,0 +1,214 @@
+"""The logs of the relay of a single process."""
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from heapq import heappop, heappush
+from itertools import count, islice
+from typing import NamedTuple
+
+from django_socketio.relay.envelope import (
+    Delivery,
+    LogRange,
+    StreamPosition,
+    is_complete,
+    is_complete_to_end,
+)
+from django_socketio.relay.topics import Retention, Retentions, Topic
+
+
+class MemoryLogs:
+    """The logs of topics in one process.
+
+    They are bounded by the number and the age of messages, not by bytes: nothing is encoded here.
+
+    Args:
+        lazily: whether only topics with a history or a lease have a log.
+        clock: returns seconds, for the age of messages.
+
+    """
+
+    def __init__(
+        self,
+        retentions: Retentions,
+        lazily: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._retention = lru_cache(1024)(retentions.of)
+        self._away = retentions.away
+        self._lazily = lazily
+        self._clock = clock
+        self._logs: dict[Topic, _Log] = {}
+        self._ends: list[tuple[float, int, _Log]] = []
+        """A heap with an entry for each log: no log ends before the time of its entry."""
+        self._numbers = count()
+
+    def append(self, delivery: Delivery, is_heard: bool) -> StreamPosition | None:
+        """Keep a message, if its topic's log is to have it; return its position."""
+        retention = self._retention(delivery.topic)
+        if keep := delivery.envelope.keep:
+            retention = retention.kept_for(keep)
+        log, now = self._find(delivery.topic), self._clock()
+        if not self._is_kept(log, retention, is_heard, now):
+            if log is not None and log.lease:
+                self._miss(log, now)
+            return None
+        log = log or self._begin(delivery.topic, retention)
+        return log.append(delivery, retention, now, self._away)
+
+    def _is_kept(
+        self, log: "_Log | None", retention: Retention, is_heard: bool, now: float
+    ) -> bool:
+        if not retention.messages or retention.is_history:
+            return retention.messages > 0
+        if log is None:
+            return is_heard and not self._lazily
+        return is_heard or log.lease > now
+
+    def _miss(self, log: "_Log", now: float) -> None:
+        """Have a message missing that was not kept, for subscribers that come back too late."""
+        log.skip()
+        if log.ends <= now:
+            del self._logs[log.topic]
+
+    def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
+        """Have a topic's messages kept for some seconds; return its position."""
+        retention = self._retention(topic)
+        if not retention.messages:
+            return None
+        log = self._find(topic) or self._begin(topic, retention)
+        log.lease = max(log.lease, self._clock() + seconds)
+        return log.position
+
+    def leave(self, topic: Topic) -> None:
+        """Let the lease of a topic end that has no subscriber any more."""
+        log = self._logs.get(topic)
+        if log is not None and log.lease:
+            log.lease = self._clock() + self._away
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic's last message; None for an idle topic."""
+        log = self._find(topic)
+        return None if log is None else log.position
+
+    def read(self, topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
+        """Return messages of a topic's log after a position."""
+        log = self._find(topic)
+        if log is None:
+            return LogRange((), None, is_complete((), None, after, limit))
+        found = [*islice(log.after(log.begin(after)), limit)]
+        offsets = [entry.offset for entry in found]
+        is_whole = is_complete(offsets, log.position, after, limit)
+        return LogRange(_deliveries(found), log.position, is_whole)
+
+    def history(self, topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
+        """Return the newest messages of a topic's history after a position."""
+        log, now = self._find(topic), self._clock()
+        if log is None:
+            return LogRange((), None, is_complete((), None, after, limit))
+        entries = [*log.after(log.begin(after))]
+        found = [entry for entry in entries if entry.until > now]
+        found = found[max(len(found) - limit, 0) :] if limit is not None else found
+        is_whole = log.is_whole(entries, found, after)
+        return LogRange(_deliveries(found), log.position, is_whole)
+
+    def _begin(self, topic: Topic, retention: Retention) -> "_Log":
+        log = self._logs[topic] = _Log(topic, retention.messages)
+        heappush(self._ends, (0.0, next(self._numbers), log))
+        return log
+
+    def _find(self, topic: Topic) -> "_Log | None":
+        self._expire(self._clock())
+        return self._logs.get(topic)
+
+    def _expire(self, now: float) -> None:
+        """Drop the logs that nothing keeps any longer."""
+        while self._ends and self._ends[0][0] <= now:
+            _, _, log = heappop(self._ends)
+            if self._logs.get(log.topic) is not log:
+                continue
+            if log.ends > now:
+                heappush(self._ends, (log.ends, next(self._numbers), log))
+            else:
+                del self._logs[log.topic]
+
+
+class _Entry(NamedTuple):
+    """A message of a log.
+
+    Attributes:
+        until: the time up to which it is part of the history; 0 for a message that is not.
+
+    """
+
+    offset: int
+    delivery: Delivery
+    until: float
+
+
+class _Log:
+    """The messages of a topic in one epoch, the newest of them kept."""
+
+    __slots__ = ("_entries", "_until", "epoch", "lease", "position", "topic")
+
+    def __init__(self, topic: Topic, size: int) -> None:
+        self._entries: deque[_Entry] = deque(maxlen=size)
+        self._until = 0.0
+        self.topic = topic
+        self.epoch = secrets.token_hex(6)
+        self.position = StreamPosition(self.epoch, 0)
+        self.lease = 0.0
+        """The time up to which messages are kept that no subscriber gets; 0: it never was."""
+
+    @property
+    def ends(self) -> float:
+        """The time at which nothing keeps the log any longer."""
+        return max(self._until, self.lease)
+
+    def append(
+        self, delivery: Delivery, retention: Retention, now: float, away: float
+    ) -> StreamPosition:
+        """Add a message; return its position."""
+        offset = self.position.offset + 1
+        self.position = StreamPosition(self.epoch, offset)
+        until = now + retention.seconds if retention.is_history else 0.0
+        self._entries.append(_Entry(offset, delivery._replace(position=self.position), until))
+        stays = max(retention.seconds, away if self.lease else 0.0)
+        self._until = max(self._until, now + stays)
+        return self.position
+
+    def skip(self) -> None:
+        """Give a number to a message that is not kept, and end the lease."""
+        self.position = StreamPosition(self.epoch, self.position.offset + 1)
+        self.lease = 0.0
+
+    def begin(self, after: StreamPosition | None) -> int:
+        """Return the offset after which a reader wants messages."""
+        return 0 if after is None or after.epoch != self.epoch else after.offset
+
+    def after(self, offset: int) -> Iterator[_Entry]:
+        """Return the kept messages after an offset."""
+        return (entry for entry in self._entries if entry.offset > offset)
+
+    def is_whole(
+        self,
+        entries: Iterable[_Entry],
+        found: list[_Entry],
+        after: StreamPosition | None,
+    ) -> bool:
+        """Return whether a part of the history misses nothing."""
+        if after is not None and after.epoch != self.epoch:
+            return False
+        begin = found[0].offset - 1 if found else self.position.offset
+        if after is not None:
+            begin = after.offset
+        later = [entry for entry in entries if entry.offset > begin]
+        offsets = [entry.offset for entry in later]
+        is_whole = is_complete_to_end(offsets, self.position, begin)
+        return is_whole and len(found) == sum(entry.until > 0 for entry in later)
+
+
+def _deliveries(entries: Iterable[_Entry]) -> tuple[Delivery, ...]:
+    return tuple(entry.delivery for entry in entries)
