@@ -314,6 +314,8 @@ def test_a_replica_takes_the_place_of_its_primary(tmp_path, caplog):
         assert patient.publish(message(-1, here)) == 1
         stream = Stream(new(listen=False, timeout=0.5)[0], here)
         stream.go_on()
+        given_out = patient.position(here)
+        assert patient.read(here, given_out).is_complete
         first.stop()
         wait_until(lambda: not relay.status()["alive"])
         assert patient.publish(message("waited", here)) == 1
@@ -335,6 +337,8 @@ def test_a_replica_takes_the_place_of_its_primary(tmp_path, caplog):
         assert relay.status()["reconnects"] >= 1
         assert caplog.text.count(f"The relay at 127.0.0.1:{first.port} is lost") == 1
         assert caplog.text.count(f"The relay at 127.0.0.1:{first.port} is back") == 1
+        assert not patient.read(here, given_out).is_complete
+        assert patient.read(here, patient.position(here)).is_complete
 
 
 def test_the_channels_of_other_nodes_go_on_only_where_the_cluster_needs_no_full_coverage(tmp_path):

@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
+from django_socketio.exceptions import RelayError
 from django_socketio.relay.envelope import LogRange, StreamPosition
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import (
@@ -269,8 +271,9 @@ def test_a_redis_that_evicts_loses_nothing_in_silence(redis_server, new_redis):
     for number in range(8):
         for topic in topics:
             begins.setdefault(topic, relay.keep(topic, 60))
-            relay.publish(message(f"{number}" * 6000, topic))
-            sent[topic].append(f"{number}" * 6000)
+            with suppress(RelayError):
+                relay.publish(message(f"{number}" * 6000, topic))
+                sent[topic].append(f"{number}" * 6000)
     assert redis_server.client.info("stats")["evicted_keys"]
     complete = [topic for topic in topics if relay.read(topic, begins[topic]).is_complete]
     assert len(complete) < len(topics)
@@ -338,22 +341,28 @@ def test_a_lease_and_what_it_keeps_leave_nothing_behind(redis_server, new_redis)
 
 
 def test_a_plain_topic_costs_the_commands_of_before(redis_server, new_redis):
-    """TIME, PUBSUB, HMGET, HSET, XADD, two PEXPIRE and PUBLISH; and two without a listener."""
-    relay, inbox = new_redis()
+    relay, inbox = new_redis(retentions=AWAY)
     relay.subscribe(A, inbox.deliver)
-    for topic, expected in [(A, 8), (B, 2)]:
+    commands = ["time", "pubsub|numsub", "hmget", "hset", "xadd", "pexpire", "pexpire", "publish"]
+    for topic, expected in [(A, commands), (B, ["hmget"])]:
         relay.publish(message("first", topic))
         redis_server.client.config_resetstat()
         relay.publish(message("second", topic))
         stats = redis_server.client.info("commandstats")
-        names = [name for name in stats if name.partition("_")[2] in IN_SCRIPT]
-        assert sum(stats[name]["calls"] for name in names) == expected
+        called = [name for name in IN_SCRIPT for _ in range(calls(stats, name))]
+        # Whether nobody is the truth takes a script of its own, with the time and subscribers.
+        beside = ["time", "pubsub|numsub"] * 2 if topic is B else []
+        assert sorted(called) == sorted(expected + beside)
 
 
-IN_SCRIPT = {
+def calls(stats, name):
+    return stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
+
+
+IN_SCRIPT = (
     *("time", "pubsub|numsub", "hmget", "hget", "hset", "hdel", "xadd", "xtrim", "pexpire"),
     *("publish", "del", "info", "pttl", "hincrby"),
-}
+)
 
 
 KILLED = """

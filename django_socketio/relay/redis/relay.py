@@ -1,14 +1,14 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from django_socketio.exceptions import ProtocolError, RelayError
+from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import NOT_TAKEN, Relay, RelayState
@@ -20,24 +20,21 @@ from django_socketio.relay.cluster.subscriber import ClusterSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology
 from django_socketio.relay.envelope import (
     Deliver,
-    Delivery,
     Envelope,
     LogRange,
     StreamPosition,
     call_at_once,
-    ignore_kind,
-    is_complete,
-    is_complete_to_end,
 )
 from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.redis.client import connect
-from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
+from django_socketio.relay.redis.decoder import MessageDecoder
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.leases import LEASE, Leases
 from django_socketio.relay.redis.log import MessageLog, RedisLog
-from django_socketio.relay.redis.past import Past, PastEntry, Question
+from django_socketio.relay.redis.past import Question
+from django_socketio.relay.redis.past_reader import PastReader, asking
 from django_socketio.relay.redis.presence import Presence, RedisPresence, Unsettled
 from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
@@ -107,6 +104,7 @@ class RedisRelay(Relay):
         self._signing = Signing(keys, options.retentions.longest) if keys else None
         self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
         retentions = options.retentions
+        self._past = PastReader(self._log, self._decoder, retentions)
         self._sequencer = Sequencer(self._log, self._decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease)
         self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
@@ -237,7 +235,7 @@ class RedisRelay(Relay):
         """Have a topic's messages kept for some seconds; return its position."""
         if not self._can_keep(topic):
             return self.position(topic)
-        with self._asking("for a position"):
+        with asking("for a position"):
             return self._lease(topic, seconds)
 
     def unsubscribe(self, topic: Topic) -> None:
@@ -248,56 +246,19 @@ class RedisRelay(Relay):
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""
-        with self._asking("for a position"):
-            return self._log.look(topic, Question(limit=0)).position
+        return self._past.position(topic)
 
     def read(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return messages of a topic's log after a position."""
-        with self._asking("for messages"):
-            past = self._log.look(topic, Question(after, limit))
-            deliveries, is_readable = self._deliveries(topic, past, past.entries)
-        offsets = [entry.offset for entry in past.entries]
-        is_whole = is_complete(offsets, past.position, after, limit, past.mark)
-        return LogRange(deliveries, past.position, is_whole and is_readable and past.is_proven)
+        return self._past.read(topic, after, limit)
 
     def history(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return the newest messages of a topic's history after a position."""
-        is_bounded = self._options.retentions.of(topic).is_history
-        with self._asking("for the history"):
-            past = self._log.look(topic, Question(after, limit if is_bounded else None, True))
-            found = [one for one in past.entries if one.until is not None and one.until > past.time]
-            found = found[-limit:] if limit else found if limit is None else []
-            deliveries, is_readable = self._deliveries(topic, past, found)
-        is_whole = is_readable and past.is_proven and _is_whole(past, after, found)
-        return LogRange(deliveries, past.position, is_whole)
-
-    @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except RedisError as error:
-            raise RelayError(f"the relay cannot be asked {what}: {error}") from error
-
-    def _deliveries(
-        self, topic: Topic, past: Past, entries: Iterable[PastEntry]
-    ) -> tuple[tuple[Delivery, ...], bool]:
-        """Return deliveries of entries, and whether each entry can be read."""
-        deliveries, is_readable = [], True
-        for offset, message, _ in entries:
-            try:
-                envelope = self._decoder.decode(topic, message)
-            except wire.UnknownKind as unknown:
-                ignore_kind(unknown.kind)
-            except (ProtocolError, MessageGone):
-                is_readable = False
-            else:
-                place = None if past.position is None else past.position._replace(offset=offset)
-                deliveries.append(Delivery(envelope, topic, place))
-        return tuple(deliveries), is_readable
+        return self._past.history(topic, after, limit)
 
     def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
@@ -339,19 +300,3 @@ class RedisRelay(Relay):
     def catch_up(self) -> CatchUp:
         """Return the catching up of a new connection."""
         return CatchUp(self._sequencer, self._log, self._keyspace.topic)
-
-
-def _is_whole(past: Past, after: StreamPosition | None, found: Sequence[PastEntry]) -> bool:
-    """Return whether a history misses nothing: after a position, or among its own messages."""
-    if past.position is None:
-        return after is None
-    if after is not None and after.epoch != past.position.epoch:
-        return False
-    begin = found[0].offset - 1 if found else past.position.offset
-    if after is not None:
-        begin = after.offset
-    later = [entry for entry in past.entries if entry.offset > begin]
-    history = [entry for entry in later if entry.until is not None]
-    offsets = [entry.offset for entry in later]
-    is_whole = is_complete_to_end(offsets, past.position, begin, past.mark)
-    return is_whole and len(history) == len(found)

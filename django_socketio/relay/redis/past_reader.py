@@ -1,0 +1,108 @@
+"""Reading topics' pasts: their positions, what came after a position, and histories."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from redis.exceptions import RedisError
+
+from django_socketio.exceptions import ProtocolError, RelayError
+from django_socketio.relay import wire
+from django_socketio.relay.envelope import (
+    Delivery,
+    LogRange,
+    StreamPosition,
+    ignore_kind,
+    is_complete,
+    is_complete_to_end,
+)
+from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
+from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.past import Past, PastEntry, Question
+from django_socketio.relay.topics import Retentions, Topic
+
+
+class PastReader:
+    """Reads what the logs of topics have.
+
+    Args:
+        log: the logs.
+        decoder: turns messages into envelopes.
+        retentions: which topics have a history.
+
+    """
+
+    def __init__(self, log: MessageLog, decoder: MessageDecoder, retentions: Retentions) -> None:
+        self._log = log
+        self._decoder = decoder
+        self._retentions = retentions
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic's last message; None for an idle topic."""
+        with asking("for a position"):
+            return self._log.look(topic, Question(limit=0)).position
+
+    def read(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Return messages of a topic's log after a position."""
+        with asking("for messages"):
+            past = self._log.look(topic, Question(after, limit))
+            deliveries, is_readable = self._deliveries(topic, past, past.entries)
+        offsets = [entry.offset for entry in past.entries]
+        is_whole = is_complete(offsets, past.position, after, limit, past.mark)
+        return LogRange(deliveries, past.position, is_whole and is_readable and past.is_proven)
+
+    def history(
+        self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
+    ) -> LogRange:
+        """Return the newest messages of a topic's history after a position."""
+        is_bounded = self._retentions.of(topic).is_history
+        with asking("for the history"):
+            past = self._log.look(topic, Question(after, limit if is_bounded else None, True))
+            found = [one for one in past.entries if one.until is not None and one.until > past.time]
+            found = found[-limit:] if limit else found if limit is None else []
+            deliveries, is_readable = self._deliveries(topic, past, found)
+        is_whole = is_readable and past.is_proven and _is_whole(past, after, found)
+        return LogRange(deliveries, past.position, is_whole)
+
+    def _deliveries(
+        self, topic: Topic, past: Past, entries: Iterable[PastEntry]
+    ) -> tuple[tuple[Delivery, ...], bool]:
+        """Return deliveries of entries, and whether each entry can be read."""
+        deliveries, is_readable = [], True
+        for offset, message, _ in entries:
+            try:
+                envelope = self._decoder.decode(topic, message)
+            except wire.UnknownKind as unknown:
+                ignore_kind(unknown.kind)
+            except (ProtocolError, MessageGone):
+                is_readable = False
+            else:
+                place = None if past.position is None else past.position._replace(offset=offset)
+                deliveries.append(Delivery(envelope, topic, place))
+        return tuple(deliveries), is_readable
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn errors of Redis into RelayError, whose text says what was asked for."""
+    try:
+        yield
+    except RedisError as error:
+        raise RelayError(f"the relay cannot be asked {what}: {error}") from error
+
+
+def _is_whole(past: Past, after: StreamPosition | None, found: Sequence[PastEntry]) -> bool:
+    """Return whether a history misses nothing: after a position, or among its own messages."""
+    if past.position is None:
+        return after is None
+    if after is not None and after.epoch != past.position.epoch:
+        return False
+    begin = found[0].offset - 1 if found else past.position.offset
+    if after is not None:
+        begin = after.offset
+    later = [entry for entry in past.entries if entry.offset > begin]
+    history = [entry for entry in later if entry.until is not None]
+    offsets = [entry.offset for entry in later]
+    is_whole = is_complete_to_end(offsets, past.position, begin, past.mark)
+    return is_whole and len(history) == len(found)
