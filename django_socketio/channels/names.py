@@ -1,6 +1,10 @@
 """Names of channels."""
 
+import re
+
 from django_socketio.exceptions import ChannelError
+
+_find_control_character = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 MAX_CHANNEL_LENGTH = 200
 """Characters of a channel's name."""
@@ -24,6 +28,6 @@ def check_channel(channel: str) -> str:
         channel.encode()
     except UnicodeEncodeError:
         raise ChannelError("a channel's name has no lone surrogates") from None
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in channel):
+    if _find_control_character(channel):
         raise ChannelError(f"a channel's name has no control characters; got {channel!r}")
     return channel
