@@ -4,25 +4,20 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import pytest
 
 from tests.kit.programs import ROOT
+from tests.kit.recipes import RECIPES, files, files_of_recipes, write_project
 
-FILE = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
-NAME = re.compile(r"# (\w+/\w+\.py)\n")
+CASES = Path(__file__).with_name("recipe_cases.py")
 
-SETTINGS = """
-from tests.project.settings import *
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
-INSTALLED_APPS = [*INSTALLED_APPS[:-1], *{apps!r}]
-ROOT_URLCONF = "django_socketio.urls"
-SOCKETIO_RELAY_URL = "redis://127.0.0.1:1"
+CELERY = """
+from celery import Celery
+app = Celery("mysite", set_as_current=True)
+app.conf.task_always_eager = app.conf.task_eager_propagates = True
 """
-
-
-def files(page):
-    """Return the modules that a page shows, by their path."""
-    blocks = map(textwrap.dedent, FILE.findall((ROOT / "docs" / page).read_text()))
-    return {NAME.match(block)[1]: block for block in blocks if NAME.match(block)}
 
 
 def files_of_readme():
@@ -42,17 +37,12 @@ def run(folder, *arguments, **options):
 
 def test_the_examples_pass(tmp_path):
     shown = files("testing-your-site.rst") | files("recipes/testing.rst") | files_of_readme()
-    apps = sorted({name.partition("/")[0] for name in shown})
-    for app in apps:
-        (tmp_path / app).mkdir()
-        (tmp_path / app / "__init__.py").touch()
-    for name, text in shown.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "site_settings.py").write_text(SETTINGS.format(apps=apps))
-    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "DJANGO_SETTINGS_MODULE": "site_settings"}
+    shown |= files_of_recipes()
+    added = {"recipes/tests.py": CASES.read_text(), "mysite/__init__.py": CELERY}
+    apps, environment = write_project(tmp_path, shown | added, relay="redis://127.0.0.1:1")
     done = run(tmp_path, "-W", "error", "-m", "django", "test", *apps, env=environment)
     assert done.returncode == 0, done.stderr
-    assert (len(shown), "Ran 6 tests" in done.stderr) == (9, True), done.stderr
+    assert (len(shown), "Ran 15 tests" in done.stderr) == (20, True), done.stderr
 
 
 def test_the_tests_of_the_example_project_pass(tmp_path):
@@ -63,6 +53,23 @@ def test_the_tests_of_the_example_project_pass(tmp_path):
     assert "Ran 5 tests" in done.stderr
 
 
-def test_the_recipe_is_short():
+def lines(text):
+    """Return the lines of a file of a page, without comments (the file's name) and empty ones."""
+    return [line for line in text.splitlines() if not re.match(r"\s*($|# |\{# )", line)]
+
+
+def test_the_files_of_the_recipe_for_tests_are_short():
     for text in files("recipes/testing.rst").values():
-        assert len([line for line in text.splitlines()[1:] if line.strip()]) < 20
+        assert len(lines(text)) < 20
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_has_less_than_20_lines(recipe):
+    shown = files(f"recipes/{recipe}.rst").values()
+    assert 10 < sum(len(lines(text)) for text in shown) < 20
+
+
+def test_the_index_names_each_recipe():
+    index = (ROOT / "docs" / "recipes" / "index.rst").read_text()
+    for page in (ROOT / "docs" / "recipes").glob("[!i]*.rst"):
+        assert f"<{page.name}>" in index
