@@ -1,9 +1,8 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
-from os import urandom
 from typing import Any, Protocol, cast
 
 import redis
@@ -18,18 +17,15 @@ from django_socketio.relay.redis.cursor import NO_LOG
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
 from django_socketio.relay.redis.lost_answers import AnswerLost, Break, LogSearch
+from django_socketio.relay.redis.packing import SCRIPT_LOAD, MessagePacker, packed
 from django_socketio.relay.redis.round_trips import RoundTrips
-from django_socketio.relay.redis.script import PUBLISH
-from django_socketio.relay.topics import Retention, Retentions, Topic
+from django_socketio.relay.topics import Retentions, Topic
 
 TRIES = 5
 """How often the script is run if Redis has refused it without need."""
 
 LATE = 0.9
 """The part of its time that Redis must have had before it may call a message late."""
-
-SHARED_ABOVE = 500
-"""Bytes up to which a message for several topics is kept in the log of each."""
 
 
 class MessagePublisher(Protocol):
@@ -75,12 +71,10 @@ class RedisPublisher:
         command: str = "PUBLISH",
     ) -> None:
         self._client = client
-        self._keyspace = keyspace
         self._search = LogSearch(log, timeout)
         self._retentions = retentions
-        self._encoded: dict[Retention, tuple[bytes, ...]] = {}
+        self._packer = MessagePacker(keyspace, retentions, command.encode())
         self._timeout = timeout
-        self._command = command.encode()
         self._trips = RoundTrips(cast(Any, client.connection_pool), timeout)
 
     def publish(
@@ -111,8 +105,8 @@ class RedisPublisher:
             RedisError: Redis did not take it in time, or refused it.
 
         """
-        shared = self._shared(topics, message, id)
-        parts = self._parts(topics, message, shared, keep)
+        shared = self._packer.shared(topics, message, id)
+        parts = self._packer.one(topics, message, shared, keep)
         try:
             return read_receipt(self._run(parts), len(topics))
         except AnswerLost as lost:
@@ -143,11 +137,6 @@ class RedisPublisher:
             self.ask("SCRIPT", "LOAD", script)
         return self.ask("EVALSHA", digest, "1", key, *args)
 
-    def _shared(self, topics: Sequence[Topic], message: bytes, id: str) -> str | None:
-        """Return the key under which the topics share a message; None if they do not."""
-        shares = id and len(topics) > 1 and len(message) > SHARED_ABOVE
-        return self._keyspace.shared(topics[0], id) if shares else None
-
     def _run(self, parts: tuple[bytes, bytes]) -> Any:
         """Run the script; again, if Redis did not have it, or if the clocks have changed."""
         asked = time.monotonic()
@@ -172,44 +161,6 @@ class RedisPublisher:
         logged = [topic for topic in topics if self._retentions.of(topic).messages]
         return self._search.count(logged, kept, at) if logged else 0
 
-    def _parts(
-        self, topics: Sequence[Topic], message: bytes, shared: str | None, keep: float
-    ) -> tuple[bytes, bytes]:
-        """Return the packed command, before and after its deadline."""
-        keys: list[bytes] = []
-        channels: list[bytes] = []
-        for topic in topics:
-            channel, position, log = self._keyspace.names(topic)
-            channels.append(channel.encode())
-            keys += (position.encode(), log.encode())
-        if shared is not None:
-            keys.append(shared.encode())
-        epoch = urandom(6).hex().encode()
-        before = (b"EVALSHA", PUBLISH_SHA, b"%d" % len(keys), *keys, message, epoch)
-        after = (self._command, *channels, *self._retention(topics, keep))
-        count = len(before) + 1 + len(after)
-        return b"*%d\r\n%b" % (count, packed(before)), packed(after)
-
-    def _retention(self, topics: Sequence[Topic], keep: float) -> Sequence[bytes]:
-        """Return what the logs keep, as the script takes it: once, or for each topic."""
-        if len(topics) == 1 and not keep:
-            return self._encode(self._retentions.of(topics[0]))
-        retentions = [self._retentions.of(topic) for topic in topics]
-        if keep:
-            retentions = [retention.kept_for(keep) for retention in retentions]
-        if len({*retentions}) == 1:
-            return self._encode(retentions[0])
-        return [number for retention in retentions for number in self._encode(retention)]
-
-    def _encode(self, retention: Retention) -> tuple[bytes, ...]:
-        encoded = self._encoded.get(retention)
-        if encoded is None:
-            messages, size, seconds, is_history = retention
-            unheard = -1 if is_history else round(self._retentions.away * 1000)
-            numbers = (messages, size, round(seconds * 1000), unheard)
-            encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])
-        return encoded
-
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections."""
         return descriptors(self._client)
@@ -228,12 +179,3 @@ def read_receipt(answer: bytes | int, topics: int) -> Receipt:
     is_placed = topics == 1 and epoch != NO_LOG
     position = StreamPosition(epoch, int(offset)) if is_placed else None
     return Receipt(int(received), position, is_kept=received == "0")
-
-
-def packed(arguments: Iterable[bytes]) -> bytes:
-    """Return arguments of a command as Redis reads them."""
-    return b"".join([b"$%d\r\n%b\r\n" % (len(one), one) for one in arguments])
-
-
-PUBLISH_SHA = sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest().encode()
-SCRIPT_LOAD = b"*3\r\n" + packed((b"SCRIPT", b"LOAD", PUBLISH.encode()))
