@@ -8,6 +8,7 @@ SocketIOError
 ├── EventError                   a handler or an event has a name or a pattern that cannot work
 ├── WrongArguments (TypeError)   the arguments of an event do not fit its handler
 ├── ChannelError (ValueError)    a channel's name is wrong, or a socket has too many channels
+│   └── PositionError            a client asks for the past of a channel in a way that cannot work
 ├── NoSocket                     no socket received a message
 ├── CallTimeout (TimeoutError)   ``socket.call`` got no answer in time
 ├── ThreadError                  a function of ``in_thread`` used a resource of the event loop
@@ -55,6 +56,10 @@ class WrongArguments(SocketIOError, TypeError):
 
 class ChannelError(SocketIOError, ValueError):
     """The name of a channel is not allowed, or a socket is on too many channels."""
+
+
+class PositionError(ChannelError):
+    """A client presents a position, or asks for a history, in no form that clients may send."""
 
 
 class NoSocket(SocketIOError):

@@ -1,14 +1,22 @@
 """The subscribers of this process by topic, and the delivery of messages to them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.failures import failures
+from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Relay
-from django_socketio.relay.envelope import Delivery, Envelope, EnvelopeKind, ignore_kind
+from django_socketio.relay.envelope import (
+    Delivery,
+    Envelope,
+    EnvelopeKind,
+    LogRange,
+    StreamPosition,
+    ignore_kind,
+)
 from django_socketio.relay.topics import Topic
 from django_socketio.transports.encoded import EncodedPacket
 
@@ -33,6 +41,36 @@ class Subscriber(Protocol):
 
     def overflow(self) -> None:
         """Close the client as slow: more is buffered for it than the limit allows."""
+
+
+class Overlap(NamedTuple):
+    """The messages of a topic up to a position, which a subscriber has got from the log.
+
+    They may still be on their way to this process, by the connection that brings new messages.
+
+    Attributes:
+        ids: of those messages that are for several topics, and may come by another one.
+
+    """
+
+    topic: Topic
+    position: StreamPosition
+    ids: frozenset[str] = frozenset()
+
+    def has(self, delivery: Delivery | None) -> bool:
+        """Return whether a message is one of them."""
+        if delivery is None or delivery.envelope.id in self.ids:
+            return delivery is not None
+        return (
+            delivery.topic == self.topic
+            and delivery.position is not None
+            and delivery.position.epoch == self.position.epoch
+            and delivery.position.offset <= self.position.offset
+        )
+
+    def is_over(self, delivery: Delivery | None) -> bool:
+        """Return whether all of them came before a message."""
+        return delivery is not None and delivery.topic == self.topic and not self.has(delivery)
 
 
 class Backlog(Generic[Encoded]):
@@ -60,7 +98,33 @@ class Backlog(Generic[Encoded]):
         return self._size <= self._limit or len(self.packets) == 1
 
 
-class Gate(Backlog[EncodedEvent]):
+class Pending(Backlog[EncodedEvent]):
+    """The backlog of a subscriber that a topic has not admitted yet.
+
+    Attributes:
+        overlap: the messages of the topic that the subscriber gets from the log; None without any.
+
+    """
+
+    __slots__ = ("overlap",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.overlap: Overlap | None = None
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Add a packet, unless it is of the overlap; False if that exceeds the limit."""
+        if self.overlap is not None and self.overlap.has(encoded.delivery):
+            return True
+        return super().add(encoded)
+
+    def skip(self, overlap: Overlap) -> None:
+        """Drop the messages of an overlap: those that have come, and those that will."""
+        self.overlap = overlap
+        self.packets = [one for one in self.packets if not overlap.has(one.delivery)]
+
+
+class Gate(Pending):
     """The backlog of a subscriber whose right to a topic is examined once a message comes.
 
     Args:
@@ -79,10 +143,47 @@ class Gate(Backlog[EncodedEvent]):
     def add(self, encoded: EncodedEvent) -> bool:
         """Add a packet; False if that exceeds the limit."""
         has_room = super().add(encoded)
-        if not self.is_asked:
+        self._begin()
+        return has_room
+
+    def _begin(self) -> None:
+        if self.packets and not self.is_asked:
             self.is_asked = True
             self._ask(self)  # which may admit the subscriber at once
-        return has_room
+
+    def take(self, missed: Iterable[EncodedEvent], pending: Pending) -> bool:
+        """Take what a subscriber has missed, and then its backlog; False if there is no room."""
+        fits = [Backlog.add(self, encoded) for encoded in (*missed, *pending.packets)]
+        self.overlap = pending.overlap
+        self._begin()
+        return all(fits)
+
+
+class CaughtUp(Backlog[EncodedEvent]):
+    """The place of an admitted subscriber until all of an overlap has come.
+
+    Args:
+        overlap: the messages that the subscriber does not get again.
+        subscriber: gets all others at once.
+        members: the subscribers of the topic, with this one.
+
+    """
+
+    __slots__ = ("_members", "_overlap", "_subscriber")
+
+    def __init__(self, overlap: Overlap, subscriber: Subscriber, members: "Members") -> None:
+        super().__init__(0)
+        self._overlap = overlap
+        self._subscriber = subscriber
+        self._members = members
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Deliver a packet, unless it is of the overlap."""
+        if self._overlap.has(encoded.delivery):
+            return True
+        if self._overlap.is_over(encoded.delivery) and self._subscriber in self._members:
+            self._members[self._subscriber] = None
+        return self._subscriber.deliver(encoded) or True
 
 
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]
@@ -129,28 +230,77 @@ class Channels:
 
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
-        backlog: Backlog[EncodedEvent] | None = (
-            Backlog(self.max_buffered_bytes) if pending else None
-        )
+        backlog = Pending(self.max_buffered_bytes) if pending else None
         self._members.setdefault(topic, {})[subscriber] = backlog
         self._relay.subscribe(topic, self.deliver)
 
-    def add_all(
-        self, topics: Mapping[Topic, Backlog[EncodedEvent] | None], subscriber: Subscriber
-    ) -> None:
+    def add_all(self, topics: Mapping[Topic, Pending | None], subscriber: Subscriber) -> None:
         """Put a subscriber on topics by one command to the relay, each with its backlog or none."""
         for topic, backlog in topics.items():
             self._members.setdefault(topic, {})[subscriber] = backlog
         self._relay.subscribe_all(topics, self.deliver)
 
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic; None if it has none, or the relay cannot be asked."""
+        try:
+            return self._relay.position(topic)
+        except RelayError as error:
+            hub_log.say(logger.warning, "The position of %s is not known: %s", topic, error)
+            return None
+
+    def read(self, topic: Topic, after: StreamPosition | None, limit: int) -> LogRange:
+        """Return the messages of a topic after a position; nothing if the relay fails."""
+        try:
+            return self._relay.read(topic, after, limit)
+        except RelayError as error:
+            hub_log.say(logger.warning, "The messages of %s cannot be read: %s", topic, error)
+            return LogRange((), None, False)
+
+    def skip(self, overlap: Overlap, subscriber: Subscriber) -> None:
+        """Have a pending subscriber get no message of an overlap: it has them from the log."""
+        pending = self._members.get(overlap.topic, _NOBODY).get(subscriber)
+        if isinstance(pending, Pending):
+            pending.skip(overlap)
+
+    def replay(
+        self,
+        topic: Topic,
+        subscriber: Subscriber,
+        deliveries: Iterable[Delivery],
+        gate: Gate | None = None,
+    ) -> None:
+        """Give a pending subscriber what it has missed, and admit it; with a gate, once that opens.
+
+        Args:
+            deliveries: the messages that it has missed, in their order.
+
+        """
+        members = self._members.get(topic, {})
+        pending, missed = members.get(subscriber), map(self._encode, deliveries)
+        if not isinstance(pending, Pending):
+            return
+        if gate is None:
+            for encoded in missed:
+                subscriber.deliver(encoded)
+            return self.admit(topic, subscriber)
+        members[subscriber] = gate
+        if not gate.take(missed, pending):
+            subscriber.overflow()
+
     def admit(self, topic: Topic, subscriber: Subscriber) -> None:
         """Deliver the messages that were buffered for a subscriber, and all that follow."""
         members = self._members.get(topic, {})
-        backlog = members.get(subscriber)
-        if backlog is not None:
-            members[subscriber] = None
-            for encoded in backlog.packets:
+        pending = members.get(subscriber)
+        if isinstance(pending, Pending):
+            overlap = pending.overlap
+            members[subscriber] = overlap and CaughtUp(overlap, subscriber, members)
+            for encoded in pending.packets:
                 subscriber.deliver(encoded)
+
+    def open_gate(self, topic: Topic, subscriber: Subscriber) -> None:
+        """Admit a subscriber whose right to a topic was examined."""
+        if isinstance(self._members.get(topic, _NOBODY).get(subscriber), Gate):
+            self.admit(topic, subscriber)
 
     def remove(self, topic: Topic, subscriber: Subscriber) -> None:
         """Take a subscriber off a topic."""

@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Protocol
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
+from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.exceptions import WrongArguments
 from django_socketio.logs import name_of
+from django_socketio.relay.envelope import StreamPosition
 
 Call = Callable[[Any, Any, dict[str, Any], tuple[Any, ...]], Any]
 """Takes a request, a socket, its context and an event's arguments; returns the answer."""
@@ -22,6 +24,15 @@ class Subscriptions(Protocol):
 
     def join(self, channel: Any, pending: bool) -> bool:
         """Join a channel; its messages are buffered while the subscription is pending."""
+
+    def leave(self, channel: Any) -> bool:
+        """Leave a channel; return False if the socket was not on it."""
+
+    def position(self, channel: Any) -> StreamPosition | None:
+        """Return the position of a channel now; None if it is not known."""
+
+    def past(self, channel: str, wanted: Wanted) -> Past:
+        """Return what the client wants of the past of a channel that it is on."""
 
 
 class DispatchedSocket(Protocol):
@@ -38,8 +49,9 @@ class DispatchedSocket(Protocol):
     def subscriptions(self) -> Subscriptions:
         """The channels that the socket is on."""
 
-    def unsubscribe(self, channel: Any) -> bool:
-        """Leave a channel; return False if the socket was not on it."""
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether the client keeps positions of its channels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

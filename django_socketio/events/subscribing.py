@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from django_socketio.events.handlers import Call, DispatchedSocket
+from django_socketio.channels.positions import position_text
+from django_socketio.channels.recovery import NOTHING, Wanted, parse_wanted
+from django_socketio.events.handlers import Call, DispatchedSocket, Subscriptions
 
 PERMISSION_DENIED = "Permission denied"
 """The text for clients where a refusal has none."""
@@ -14,17 +16,34 @@ def subscribing(on_subscribe: Call) -> Call:
     def subscribe(
         request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
     ) -> Any:
-        channel = _channel(args)
-        if not socket.subscriptions.join(channel, pending=True):
-            return True
+        channel, wanted = _channel(args), parse_wanted(args[1] if len(args) > 1 else None)
+        subscriptions = socket.subscriptions
+        is_told = socket.keeps_positions and wanted == NOTHING
+        # Before the channel is joined: a message that comes from now on is after this position.
+        position = subscriptions.position(channel) if is_told else None
+        if not subscriptions.join(channel, pending=True):
+            return _with_past(subscriptions, channel, wanted)
         try:
             on_subscribe(request, socket, context, (channel,))
         except BaseException:
-            socket.unsubscribe(channel)
+            subscriptions.leave(channel)
             raise
-        return channel in socket.subscriptions.names or {"error": PERMISSION_DENIED}
+        if channel not in subscriptions.names:
+            return {"error": PERMISSION_DENIED}
+        if is_told:
+            return True, {"position": position_text(position)}
+        return _with_past(subscriptions, channel, wanted)
 
     return subscribe
+
+
+def _with_past(subscriptions: Subscriptions, channel: str, wanted: Wanted) -> Any:
+    """Return the answer to a client that is on a channel, with what it wants of the past."""
+    if wanted == NOTHING:
+        return True
+    past = subscriptions.past(channel, wanted)
+    recovered = {} if wanted.since is None else {"recovered": past.is_whole}
+    return True, {**recovered, **past.as_answer()}
 
 
 def unsubscribing(on_unsubscribe: Call) -> Call:
@@ -34,7 +53,7 @@ def unsubscribing(on_unsubscribe: Call) -> Call:
         request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
     ) -> Any:
         channel = _channel(args)
-        if socket.unsubscribe(channel):
+        if socket.subscriptions.leave(channel):
             on_unsubscribe(request, socket, context, (channel,))
         return True
 

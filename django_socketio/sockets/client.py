@@ -6,7 +6,7 @@ from django_socketio import events
 from django_socketio.concurrency.mailbox import Pool
 from django_socketio.concurrency.share import Share
 from django_socketio.concurrency.timers import Timer
-from django_socketio.exceptions import MisplacedAttachment, ProtocolError
+from django_socketio.exceptions import MisplacedAttachment, PositionError, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.sockets import replies
@@ -113,10 +113,13 @@ class Client:
             raise ProtocolError(f"more than {MAX_SOCKETS} sockets on one session")
         if not events.has_namespace(name):
             return self._refuse_connect(name, "Invalid namespace")
+        try:
+            lifecycle = SocketLifecycle(
+                self._server, self._session, self._request, packet, self, self._executor()
+            )
+        except PositionError as error:
+            return self._refuse_connect(name, str(error))
         self._replace(name)
-        lifecycle = SocketLifecycle(
-            self._server, self._session, self._request, packet, self, self._executor()
-        )
         self._lifecycles[name] = lifecycle
         self._unfinished += 1
         self._has_decided()

@@ -6,8 +6,10 @@ runs the mailbox, which calls the handlers one after the other.
 
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
+from django_socketio.channels.positions import take_kept
 from django_socketio.channels.registry import Gate
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.failures import failures
@@ -19,6 +21,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.topics import Topic
+from django_socketio.sockets.keeping import KeepingSocket
 from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
@@ -32,6 +35,9 @@ from django_socketio.sockets.subscriptions import Ask
 from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.sockets"))
+
+AUDIENCES = 100
+"""Positions that a client may bring besides those of its channels: of audiences, with groups."""
 
 CALLING_FACTOR = 10
 """Factor by which a client may exceed the limits of waiting events while a handler waits for its
@@ -125,12 +131,17 @@ class SocketLifecycle:
         self._paused = False
         self.request = request
         self.context: dict[str, Any] = {}
-        self.socket = Socket(
+        self.socket = self._make_socket(packet)
+
+    def _make_socket(self, packet: Packet) -> Socket:
+        auth, kept = take_kept(packet.data or {}, self._server.limits.max_channels + AUDIENCES)
+        make = Socket if kept is None else partial(KeepingSocket, kept=kept)
+        return make(
             secrets.token_urlsafe(15),
             packet.namespace,
-            packet.data or {},
-            server=server,
-            session=session,
+            auth,
+            server=self._server,
+            session=self._session,
             lifecycle=self,
         )
 

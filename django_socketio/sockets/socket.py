@@ -12,7 +12,7 @@ from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.envelope import Delivery, Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
 from django_socketio.sockets.calls import CALL_TIMEOUT
@@ -99,6 +99,15 @@ class Socket:
     def session(self) -> PublicSession:
         """Has the ``session_id``: what ``django_socketio.send`` takes, and the client's id."""
         return PublicSession(self.id)
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether the client keeps positions of its topics: see ``KeepingSocket``."""
+        return False
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Return whether a message of a log is for the client, which may be its sender."""
+        return delivery.envelope.exclude != self.id
 
     @property
     def connected(self) -> bool:
@@ -303,9 +312,12 @@ class Socket:
         See ``Subscriptions.join_own`` for the arguments.
         """
         self.subscriptions.join_own(audiences, ask)
+        self._answer_connect({"sid": self.id})
+
+    def _answer_connect(self, data: dict[str, Any]) -> None:
         queued = [] if self._backlog is None else self._backlog.packets
         self._backlog = None
-        packet = Packet(PacketType.CONNECT, self.namespace, {"sid": self.id})
+        packet = Packet(PacketType.CONNECT, self.namespace, data)
         self._session.send(self._encoder.packet(packet))
         for encoded in queued:
             self._session.send(encoded)

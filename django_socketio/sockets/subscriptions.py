@@ -1,12 +1,14 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from django_socketio.channels import registry
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.registry import Channels, Gate
+from django_socketio.channels.recovery import MAX_MESSAGES, Past, Wanted, past_of
+from django_socketio.channels.registry import Channels, Gate, Pending
 from django_socketio.exceptions import ChannelError
+from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import (
     Topic,
     TopicKind,
@@ -16,6 +18,8 @@ from django_socketio.relay.topics import (
 )
 
 _GROUP = TopicKind.GROUP
+_OF_LOGINS = (TopicKind.USER, _GROUP)
+"""Topics whose messages are for those only who are still logged in."""
 
 Ask = Callable[[Gate], object]
 """Has the login of a socket examined, for a gate that has got a message."""
@@ -25,6 +29,9 @@ class Subscriber(registry.Subscriber, Protocol):
     """A socket, as its subscriptions use it."""
 
     namespace: str
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Return whether a message of a log is for the client."""
 
 
 class Subscriptions:
@@ -86,6 +93,34 @@ class Subscriptions:
         if self._socket is not None:
             self._channels.admit(channel_topic(self._socket.namespace, channel), self._socket)
 
+    def position(self, channel: str) -> StreamPosition | None:
+        """Return the position of a channel now; None if it is not known.
+
+        Raises:
+            ChannelError: the name is not allowed.
+
+        """
+        check_channel(channel)
+        if self._socket is None:
+            return None
+        return self._channels.position(channel_topic(self._socket.namespace, channel))
+
+    def past(self, channel: str, wanted: Wanted) -> Past:
+        """Return what the client wants of the past of a channel that it is on."""
+        namespace = "/" if self._socket is None else self._socket.namespace
+        return self.past_of(channel_topic(namespace, channel), wanted)
+
+    def past_of(self, topic: Topic, wanted: Wanted) -> Past:
+        """Return a part of the past of a topic, which the pending socket does not get again."""
+        socket = self._socket
+        if socket is None:
+            return Past(topic, None, False)
+        found = self._channels.read(topic, wanted.since, MAX_MESSAGES + 1)
+        past = past_of(topic, found, socket.wants)
+        if past.overlap is not None:
+            self._channels.skip(past.overlap, socket)
+        return past
+
     def leave(self, channel: str) -> bool:
         """Take the socket off a channel; return False if it was not on the channel."""
         if channel not in self.names or self._socket is None:
@@ -94,26 +129,44 @@ class Subscriptions:
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
         return True
 
-    def join_own(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
+    def join_own(
+        self,
+        audiences: tuple[Topic, ...] = (),
+        ask: Ask | None = None,
+        pending: Collection[Topic] = (),
+    ) -> None:
         """Receive messages for the socket's id, for its audiences and for all of its namespace.
 
         Args:
             audiences: the topics of the socket's user, Django session and groups.
             ask: called when the first message for the user or a group comes, which is buffered
                 until ``admit_audiences``; None where the user is known to be logged in.
+            pending: those of all these topics whose messages are buffered until ``replay``.
 
         """
         if self._socket is not None:
             self.audiences = audiences
-            topics: dict[Topic, Gate | None] = dict.fromkeys(_own_topics(self._socket))
+            topics: dict[Topic, Pending | None] = dict.fromkeys(_own_topics(self._socket))
             if audiences:
                 topics.update(self._gated(audiences, ask))
+            if pending:
+                limit = self._channels.max_buffered_bytes
+                topics.update((topic, Pending(limit)) for topic in pending)
             self._channels.add_all(topics, self._socket)
+
+    def replay(self, past: Past, ask: Ask | None = None) -> None:
+        """Send what the socket has missed of a pending topic, then what is buffered, and go on.
+
+        With ``ask``, for the user or a group, that waits until the login has been examined.
+        """
+        if self._socket is not None:
+            gate = self._gated((past.topic,), ask)[past.topic]
+            self._channels.replay(past.topic, self._socket, past.deliveries, gate)
 
     def _gated(self, topics: Iterable[Topic], ask: Ask | None) -> dict[Topic, Gate | None]:
         limit = self._channels.max_buffered_bytes
         return {
-            topic: None if ask is None or topic.kind is TopicKind.SESSION else Gate(limit, ask)
+            topic: Gate(limit, ask) if ask is not None and topic.kind in _OF_LOGINS else None
             for topic in topics
         }
 
@@ -121,7 +174,7 @@ class Subscriptions:
         """Deliver what was buffered for the socket's user and groups, and all later messages."""
         if self._socket is not None:
             for topic in self.audiences:
-                self._channels.admit(topic, self._socket)
+                self._channels.open_gate(topic, self._socket)
 
     def follow_groups(self, groups: Iterable[Topic], ask: Ask | None) -> None:
         """Have the socket on the topics of these groups, and of no others."""

@@ -17,7 +17,7 @@
   const scriptDefaults = { ...document.currentScript?.dataset };
   const DEFAULTS = {
     transports: ["websocket", "polling"], withCredentials: false, bufferSize: 1000, autoConnect: true,
-    timeout: 20000, ackTimeout: Infinity,
+    timeout: 20000, ackTimeout: Infinity, positions: true,
     reconnection: true, reconnectionAttempts: Infinity,
     reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5,
   };
@@ -26,6 +26,10 @@
   const KEEPALIVE_LIMIT = 60000; // browsers refuse keepalive requests above 64 KiB
   const SEPARATOR = "\x1e";
   const EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"';
+  const CHANNEL = "channel,"; // begins the name of a channel's topic
+  const KEPT_TOPICS = 100; // besides the channels that the page asks for
+  const KEPT_IDS = 1000; // as many messages as the log of a topic has
+  const KEPT_SOCKETS = 100; // what they sent to others does not come back
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
   const BINARY = BINARY_EVENT - EVENT; // added to the type of a packet with attachments
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
@@ -143,6 +147,8 @@
       this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...options.query };
       this.namespace = (options.namespace ?? route).replace(/^\/*/, "/");
     }
+
+    get name() { return `socket.io ${this.#server} ${this.namespace}`; }
 
     url(scheme, extra) {
       return `${scheme}${this.#server}?${new URLSearchParams({ ...this.#query, EIO: 4, ...extra })}`;
@@ -390,27 +396,93 @@
     }
   }
 
+  // The position of each topic that the socket is on, which the server tells and the next connection
+  // presents. A message for several topics has no position but an id, by which its copies are known.
+  class Positions {
+    #at = new Map(); #ids = new Set(); #formerIds = [];
+    constructor(key) { this.key = key; this.#load(); }
+
+    get(topic) { return this.#at.get(topic); }
+    set(topic, position) { this.forget(topic); this.#at.set(topic, position); } // the newest ones are the last
+    forget(topic) { this.#at.delete(topic); }
+
+    // What CONNECT presents: the positions of all topics that the page does not ask for itself.
+    request(isAsked) {
+      const others = [...this.#at].filter(([topic]) => !isAsked(topic));
+      others.splice(0, others.length - KEPT_TOPICS).forEach(([topic]) => this.forget(topic));
+      return others.length || this.#formerIds.length ? { at: Object.fromEntries(others), was: this.#formerIds } : true;
+    }
+
+    // Takes what the server tells with CONNECT; of the topics that it tells nothing of, channels stay.
+    welcome(id, positions) {
+      this.#formerIds = [...this.#formerIds, id].slice(-KEPT_SOCKETS);
+      [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.#at.delete(topic));
+      this.update(positions);
+    }
+
+    update(positions) {
+      for (const [topic, position] of Object.entries(positions)) {
+        if (position === null) this.forget(topic);
+        else this.set(topic, position);
+      }
+    }
+
+    // Removes the place from the arguments of an event. Returns whether it is the first copy.
+    take(args) {
+      const last = args[args.length - 1];
+      if (!Array.isArray(last?._at) || Object.keys(last).length > 1) return true;
+      const [topic, position] = args.pop()._at;
+      if (position !== undefined) this.set(topic, position);
+      return position !== undefined || topic === undefined || this.isFirst(topic);
+    }
+
+    isFirst(id) {
+      if (this.#ids.has(id)) return false;
+      this.#ids.add(id);
+      if (this.#ids.size > KEPT_IDS) this.#ids.delete(this.#ids.values().next().value);
+      return true;
+    }
+
+    save() {
+      const kept = [[...this.#at], [...this.#ids], this.#formerIds];
+      if (this.key) safely(() => sessionStorage.setItem(this.key, JSON.stringify(kept)));
+    }
+
+    #load() {
+      if (!this.key) return;
+      safely(() => {
+        const [at, ids, formerIds] = JSON.parse(sessionStorage.getItem(this.key)) ?? [[], [], []];
+        [this.#at, this.#ids, this.#formerIds] = [new Map(at), new Set(ids), formerIds];
+      });
+    }
+  }
+
   // The server answers true or {error: "reason"}. Without a callback, a refusal is a warning.
-  function conclude(request, callbacks, answer) {
+  function conclude(request, callbacks, answer, past) {
     const error = answer === true ? null : new Error(answer?.error ?? "refused by the server");
     if (error && !callbacks.length) console.warn(`socket.io: ${request}: ${error.message}`);
-    callbacks.splice(0).forEach((callback) => safely(callback, null, error));
+    callbacks.splice(0).forEach((callback) => safely(callback, null, error, ...(past ? [past] : [])));
   }
 
   // The channels of the page. The state of each is "idle" until this session has "asked" the server,
-  // and then "accepted". ask(event, name, callback) sends the request.
+  // and then "accepted". ask(event, ...args, callback) sends the request. replay(name, past) takes what the
+  // server tells of a channel's past.
   class Channels {
     #wanted = new Map(); #online = false;
-    constructor(ask) { this.ask = ask; }
+    constructor(ask, positions, replay) { Object.assign(this, { ask, positions, replay }); }
 
     get names() { return [...this.#wanted.keys()]; }
     online() { this.#online = true; this.#wanted.forEach((channel, name) => this.#subscribe(channel, name)); }
     offline() { this.#online = false; this.#wanted.forEach((channel) => { channel.state = "idle"; }); }
+    isWanted(topic) { return topic.startsWith(CHANNEL) && this.#wanted.has(topic.slice(CHANNEL.length)); }
 
-    // Asks once in each session, also if "connect" listeners subscribe again.
-    add(name, callback) {
+    // Asks once in each session, also if "connect" listeners subscribe again; for a history, each time.
+    add(name, options, callback) {
+      if (typeof options === "function") [options, callback] = [undefined, options];
       if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [] });
       const channel = this.#wanted.get(name);
+      if (channel.state === "accepted" && options) return this.#read(name, options, callback ?? (() => {}));
+      if (options) channel.options = options;
       if (callback) channel.callbacks.push(callback);
       if (channel.state === "accepted") queueMicrotask(() => conclude(name, channel.callbacks, true));
       else if (this.#online) this.#subscribe(channel, name);
@@ -420,21 +492,33 @@
     remove(name, callback) {
       const pending = this.#wanted.get(name)?.callbacks ?? [];
       this.#wanted.delete(name);
+      this.positions.forget(CHANNEL + name);
       if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
-      const done = (answer) => conclude(`unsubscribe ${name}`, callback ? [callback] : [], answer);
-      if (this.#online) this.ask("unsubscribe", name, (lost, answer) => done(lost ? true : answer));
-      else queueMicrotask(() => done(true));
+      const done = (lost, answer) => {
+        if (!this.#wanted.has(name)) this.positions.forget(CHANNEL + name); // messages came meanwhile
+        conclude(`unsubscribe ${name}`, callback ? [callback] : [], lost ? true : answer);
+      };
+      if (this.#online) this.ask("unsubscribe", name, done);
+      else queueMicrotask(() => done(null, true));
     }
 
     #subscribe(channel, name) {
       if (channel.state !== "idle") return;
       channel.state = "asked";
-      this.ask("subscribe", name, (lost, answer) => {
+      const since = this.positions.get(CHANNEL + name);
+      const options = since === undefined ? channel.options : { since };
+      this.ask("subscribe", name, ...(options ? [options] : []), (lost, answer, past) => {
         if (lost || this.#wanted.get(name) !== channel) return;
         if (answer === true) channel.state = "accepted";
         else this.#wanted.delete(name);
-        conclude(`subscribe ${name}`, channel.callbacks, answer);
+        if (answer === true && past) this.replay(name, past);
+        conclude(`subscribe ${name}`, channel.callbacks, answer, channel.options && past);
       });
+    }
+
+    #read(name, options, callback) {
+      this.ask("subscribe", name, options, (lost, answer, past) =>
+        conclude(`subscribe ${name}`, [callback], lost ? { error: lost.message } : answer, past));
     }
   }
 
@@ -463,9 +547,9 @@
     #buffer = []; #overflowed = false;
     #acks = new Acks(); #nextAck = 0;
     #patience = new Timer(); #listeners = new Listeners();
-    #channels = new Channels((...question) => this.#ask(...question));
+    #positions; #channels;
     #reconnecting = new Listeners();
-    io = new Manager(this.#reconnecting); // reconnect_attempt, reconnect, reconnect_failed
+    io = new Manager(this.#reconnecting); // reconnect_attempt, reconnect, reconnect_failed, missed
 
     constructor(host, options) {
       super((...message) => this.#transmit(...message), {});
@@ -473,6 +557,9 @@
       this.options = { ...DEFAULTS, ...options };
       this.#address = new Address(host, this.options);
       this.#retry = new Retry(this.options, () => this.#reconnect());
+      this.#positions = new Positions(this.options.positions === "session" && this.#address.name);
+      this.#channels = new Channels(
+        (...question) => this.#ask(...question), this.#positions, (name, past) => this.#replay(name, past));
       this.auth = this.options.auth; // a "connect_error" listener may correct it
     }
 
@@ -485,7 +572,7 @@
     on(event, fn) { this.#listeners.add(event, fn, false); return this; }
     once(event, fn) { this.#listeners.add(event, fn, true); return this; }
     off(event, fn) { this.#listeners.remove(event, fn); return this; }
-    subscribe(channel, callback) { this.#channels.add(channel, callback); return this; }
+    subscribe(channel, options, callback) { this.#channels.add(channel, options, callback); return this; }
     unsubscribe(channel, callback) { this.#channels.remove(channel, callback); return this; }
     channel(name) { return new Sender((...message) => this.#transmitFor(name, ...message), {}); }
     open() { return this.connect(); }
@@ -513,22 +600,42 @@
     }
 
     #introduce(engine) {
-      const answer = (data) => this.#engine === engine && this.#send({ type: CONNECT, data });
+      const answer = (data) => this.#engine === engine && this.#send({ type: CONNECT, data: this.#withPositions(data) });
       this.#patience.start(this.options.timeout, () => engine.lost("transport error", new Error("timeout")));
       if (typeof this.auth === "function") this.auth(answer);
       else answer(this.auth);
     }
 
-    #welcomed({ sid }) {
+    #withPositions(data) {
+      if (!this.options.positions) return data;
+      return { ...data, _positions: this.#positions.request((topic) => this.#channels.isWanted(topic)) };
+    }
+
+    #welcomed({ sid, positions = {}, missed = [] }) {
       if (!sid) throw new Error("no session id: this server speaks an older Socket.IO");
       const { attempts } = this.#retry;
       this.#id = sid;
       this.#patience.stop();
       this.#retry.reset();
+      this.#positions.welcome(sid, positions);
       this.#channels.online();
       this.#flush();
       this.#fire("connect");
       if (attempts) this.#tell("reconnect", attempts);
+      missed.forEach((topic) => this.#tellMissed(topic));
+    }
+
+    // Has the listeners called with the messages that the socket has missed on a channel.
+    #replay(name, { position, recovered, messages = [], ids = {} }) {
+      this.#positions.set(CHANNEL + name, position);
+      messages.forEach((event, number) => {
+        if (!(number in ids) || this.#positions.isFirst(ids[number])) this.#fireEvent(...event);
+      });
+      if (recovered === false) this.#tellMissed(CHANNEL + name);
+    }
+
+    #tellMissed(topic) {
+      this.#tell("missed", topic.startsWith(CHANNEL) ? topic.slice(CHANNEL.length) : null);
     }
 
     #refused({ message, data }) {
@@ -571,10 +678,10 @@
     #watchPage() {
       const check = () => this.#engine?.checkHeartbeat();
       const handlers = {
-        visibilitychange: check,
+        visibilitychange: () => { check(); this.#positions.save(); }, // the page may end unheard
         online: () => { check(); this.#retry.hurry(); },
         offline: () => this.#engine?.lost("transport close", new Error("the network is gone")),
-        pagehide: () => this.#hangUp("transport close", true),
+        pagehide: () => { this.#positions.save(); this.#hangUp("transport close", true); },
         pageshow: ({ persisted }) => { if (persisted && !this.#engine && !this.#retry.running) this.#open(); },
       };
       this.#unwatch = new AbortController();
@@ -598,9 +705,15 @@
     }
 
     #dispatch(id, event, ...args) {
+      if (this.options.positions && !this.#positions.take(args)) return;
       if (id !== undefined) args.push(this.#answerer(id, this.#engine));
-      if (!RESERVED.includes(event)) this.#fire(event, ...args);
+      if (id !== undefined) args.push(this.#answerer(id, this.#engine));
+      if (this.options.positions && event === "_positions") this.#positions.update(...args);
+      else if (this.options.positions && event === "_missed") this.#tellMissed(...args);
+      else this.#fireEvent(event, ...args);
     }
+
+    #fireEvent(event, ...args) { if (!RESERVED.includes(event)) this.#fire(event, ...args); }
 
     // Acknowledges once, and only to the session of the request.
     #answerer(id, engine) {

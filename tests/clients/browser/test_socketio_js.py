@@ -642,7 +642,7 @@ def test_nothing_is_asked_for_twice(page):
       await new Promise((done) => socket.subscribe("news", done));
       await new Promise((done) => socket.subscribe("news", done))"""
     js(page, code)
-    assert sent == ["40", '420["subscribe","news"]']
+    assert sent == ['40{"_positions":true}', '420["subscribe","news"]']
 
 
 @pytest.mark.usefixtures("channels")

@@ -1,0 +1,153 @@
+"""Positions as clients keep them, and the form of an event that tells its own.
+
+A client that asks for positions gets each event of a topic with one more argument, which it
+removes before its listeners see the others: ``{"_at": [topic, position]}``. The last argument of an
+event for several topics is ``{"_at": [id]}``, with the message's id: it says nothing of topics that
+the client may not be on, and the client knows a second copy by the id. An event without a place,
+whose own arguments could be taken for one, ends with ``{"_at": []}``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.exceptions import PositionError
+from django_socketio.protocol import json
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic, TopicKind
+
+AT = "_at"
+"""The key of the last argument."""
+
+NO_PLACE = f'{{"{AT}":[]}}'
+
+_LOOKS_LIKE_PLACE = f'{{"{AT}":'
+_SOCKET = TopicKind.SOCKET
+
+NOWHERE = StreamPosition("", 0)
+"""A position in no epoch: nothing can be read after it."""
+
+MAX_TEXT = 200
+"""Characters of a position."""
+
+MAX_FORMER_IDS = 100
+"""Ids of former sockets that a client may name."""
+
+
+def position_text(position: StreamPosition | None) -> str:
+    """Return a position as clients keep it; the empty text if it is not known."""
+    return "" if position is None else f"{position.epoch}.{position.offset}"
+
+
+def parse_position(value: Any) -> StreamPosition:
+    """Return the position in the text that a client has kept.
+
+    The empty text is a position that was not known: nothing can be read after it.
+
+    Raises:
+        PositionError: the value is no such text.
+
+    """
+    if isinstance(value, str) and len(value) <= MAX_TEXT:
+        epoch, _, offset = value.rpartition(".")
+        if not value:
+            return NOWHERE
+        if epoch and offset.isascii() and offset.isdigit() and len(offset) <= _MAX_DIGITS:
+            return StreamPosition(epoch, int(offset))
+    raise PositionError(f"a position is a text that this server has sent, not {value!r:.100}")
+
+
+_MAX_DIGITS = 16  # of an offset: JavaScript, Lua and Redis count to 2^53
+
+
+def name_of(topic: Topic) -> str:
+    """Return the name by which clients know a topic of their namespace."""
+    return f"{topic.kind},{topic.name}" if topic.name else topic.kind.value
+
+
+def placed(event: EncodedEvent) -> EncodedEvent:
+    """Return the form of an event for clients that keep positions."""
+    place = _place(event.delivery)
+    if place is None:
+        if _LOOKS_LIKE_PLACE not in event.text:
+            return event
+        place = NO_PLACE
+    text = f"{event.text[:-1]},{place}]"
+    return EncodedEvent(event.namespace, event.data, event.id, text, event.attachments)
+
+
+def _place(delivery: Delivery | None) -> str | None:
+    if delivery is None or delivery.position is None or delivery.topic.kind is _SOCKET:
+        return None
+    if len(delivery.envelope.topics) > 1:
+        return f'{{"{AT}":["{delivery.envelope.id}"]}}'
+    name = json.dumps(name_of(delivery.topic))
+    return f'{{"{AT}":[{name},"{position_text(delivery.position)}"]}}'
+
+
+class Kept(NamedTuple):
+    """What a client that keeps positions has brought with its CONNECT.
+
+    Attributes:
+        at: the positions of topics, by their names, as the client has sent them.
+        former_ids: the ids that its sockets had before: what they sent to others is not for it.
+
+    """
+
+    at: Mapping[str, Any] = {}
+    former_ids: frozenset[str] = frozenset()
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic; None if the client has brought none that can be read."""
+        text = self.at.get(name_of(topic))
+        try:
+            return None if text is None else parse_position(text)
+        except PositionError:
+            return NOWHERE
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Return whether a message of a log is for the client."""
+        exclude = delivery.envelope.exclude
+        return exclude is None or exclude not in self.former_ids
+
+
+KEY = "_positions"
+"""The key of a CONNECT's data by which a client asks for positions."""
+
+
+def take_kept(auth: dict[str, Any], limit: int) -> tuple[dict[str, Any], Kept | None]:
+    """Return the data of a CONNECT without the client's positions, and these.
+
+    Args:
+        limit: how many positions a client may bring.
+
+    Raises:
+        PositionError: they are in no form that a client may send.
+
+    """
+    if KEY not in auth:
+        return auth, None
+    value = auth[KEY]
+    rest = {key: item for key, item in auth.items() if key != KEY}
+    if value is None or isinstance(value, bool):
+        return rest, Kept() if value else None
+    return rest, _kept(value, limit)
+
+
+def _kept(value: Any, limit: int) -> Kept:
+    if not isinstance(value, dict):
+        raise PositionError(f"{KEY} must be true or an object, not {value!r:.100}")
+    at, ids = value.get("at", {}), value.get("was", [])
+    if not isinstance(at, dict) or len(at) > limit:
+        raise PositionError(f"{KEY}.at must be an object with at most {limit} positions")
+    if not _are_ids(ids):
+        raise PositionError(f"{KEY}.was must be a list of at most {MAX_FORMER_IDS} socket ids")
+    return Kept(at, frozenset(ids))
+
+
+def _are_ids(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_FORMER_IDS
+        and all(isinstance(one, str) and len(one) <= MAX_TEXT for one in value)
+    )

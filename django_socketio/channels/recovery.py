@@ -1,0 +1,110 @@
+"""What a subscriber has missed of a topic, read from the log of the relay."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django_socketio.channels.positions import parse_position, position_text
+from django_socketio.channels.registry import Overlap
+from django_socketio.exceptions import PositionError
+from django_socketio.relay.envelope import Delivery, EnvelopeKind, LogRange, StreamPosition
+from django_socketio.relay.topics import Topic
+
+MAX_MESSAGES = 1000
+"""Messages that a client gets at once of the past of a topic."""
+
+
+class Wanted(NamedTuple):
+    """What a client asks for of the past of a channel.
+
+    Attributes:
+        since: the position of the last message that it has.
+        last: how many of the newest messages it wants.
+
+    """
+
+    since: StreamPosition | None = None
+    last: int | None = None
+
+
+NOTHING = Wanted()
+
+
+def parse_wanted(options: Any) -> Wanted:
+    """Return what the options of a client's ``subscribe`` ask for.
+
+    Raises:
+        PositionError: they are in no form that clients may send.
+
+    """
+    if options is None:
+        return NOTHING
+    if not isinstance(options, dict):
+        raise PositionError(
+            f"the second argument of subscribe must be an object such as {{last: 20}}, "
+            f"not {options!r:.100}"
+        )
+    since, last = options.get("since"), options.get("last")
+    if since is not None and last is not None:
+        raise PositionError("subscribe takes one of since and last, not both")
+    return Wanted(None if since is None else parse_position(since), _number(last))
+
+
+def _number(last: Any) -> int | None:
+    if last is None:
+        return None
+    is_number = isinstance(last, (int, float)) and not isinstance(last, bool)
+    if not is_number or last < 0 or last != last // 1:
+        raise PositionError(f"last must be a number of messages, not {last!r:.100}")
+    return min(int(last), MAX_MESSAGES)
+
+
+class Past(NamedTuple):
+    """A part of a topic's past, for one subscriber.
+
+    Attributes:
+        topic: the topic.
+        position: that of the topic when its log was read; None if it is not known.
+        is_whole: whether nothing is missing of what the subscriber has asked for.
+        deliveries: the messages; none if something is missing.
+
+    """
+
+    topic: Topic
+    position: StreamPosition | None
+    is_whole: bool
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def overlap(self) -> Overlap | None:
+        """The messages that the subscriber does not get again; None if that is not known."""
+        if self.position is None:
+            return None
+        shared = (one.envelope.id for one in self.deliveries if len(one.envelope.topics) > 1)
+        return Overlap(self.topic, self.position, frozenset(shared))
+
+    def as_answer(self) -> dict[str, Any]:
+        """Return what the client is told of it, in the ack of ``subscribe``."""
+        ids = {
+            str(number): one.envelope.id
+            for number, one in enumerate(self.deliveries)
+            if len(one.envelope.topics) > 1
+        }
+        return {
+            "position": position_text(self.position),
+            "messages": [[one.envelope.name, *one.envelope.args] for one in self.deliveries],
+            **({"ids": ids} if ids else {}),
+        }
+
+
+def past_of(topic: Topic, found: LogRange, is_wanted: Callable[[Delivery], bool]) -> Past:
+    """Return what a range of a log is to a subscriber.
+
+    Args:
+        found: the messages after a position; of at most ``MAX_MESSAGES + 1``.
+        is_wanted: returns whether a message is for the subscriber.
+
+    """
+    if not found.is_complete or len(found.deliveries) > MAX_MESSAGES:
+        return Past(topic, found.position, False)
+    events = (one for one in found.deliveries if one.envelope.kind is EnvelopeKind.EVENT)
+    return Past(topic, found.position, True, tuple(filter(is_wanted, events)))

@@ -1,0 +1,124 @@
+"""The sockets of clients that keep positions, and present them when they come back."""
+
+from typing import Any
+
+from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.positions import Kept, name_of, placed, position_text
+from django_socketio.channels.recovery import Past, Wanted
+from django_socketio.concurrency.threads import forbid, running
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
+from django_socketio.sockets.server import SocketServer
+from django_socketio.sockets.socket import Lifecycle, Socket
+from django_socketio.sockets.subscriptions import Ask
+from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.session import Session
+
+POSITIONS = "_positions"
+"""The event by which the server tells positions of topics; of one that the socket left, null."""
+
+MISSED = "_missed"
+"""The event by which the server tells that messages of a topic will not come."""
+
+
+class KeepingSocket(Socket):
+    """A socket whose client keeps the position of each topic. The arguments are as of ``Socket``.
+
+    Args:
+        kept: the positions that the client has brought with its CONNECT.
+
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(
+        self,
+        id: str,
+        namespace: str,
+        auth: dict[str, Any],
+        *,
+        server: SocketServer,
+        session: Session,
+        lifecycle: Lifecycle,
+        kept: Kept,
+    ) -> None:
+        super().__init__(id, namespace, auth, server=server, session=session, lifecycle=lifecycle)
+        self._kept = kept
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether the client keeps positions of its topics."""
+        return True
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Return whether a message of a log is for the client, which may be its sender."""
+        return self._kept.wants(delivery) and super().wants(delivery)
+
+    def deliver(self, encoded: EncodedPacket) -> bool:
+        """Send a packet, an event with its place; see ``Socket.deliver``."""
+        if isinstance(encoded, EncodedEvent):
+            encoded = encoded.render(placed)
+        return Socket.deliver(self, encoded)
+
+    def open(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
+        """Tell the client that it is connected, with the positions of its topics; send the missed.
+
+        See ``Subscriptions.join_own`` for the arguments.
+        """
+        topics = (everyone_topic(self.namespace), *audiences)
+        known = {topic: self._kept.position(topic) for topic in topics}
+        since = {topic: position for topic, position in known.items() if position is not None}
+        channels = self._server.channels
+        new = {topic: channels.position(topic) for topic in topics if topic not in since}
+        self.subscriptions.join_own(audiences, ask, since)
+        pasts = [self.subscriptions.past_of(topic, Wanted(since[topic])) for topic in since]
+        # Where nothing is missing, the places of the messages that follow lead to the position.
+        begin = {
+            past.topic: since[past.topic] if past.is_whole else past.position for past in pasts
+        }
+        self._answer_connect(
+            {
+                "sid": self.id,
+                "positions": _texts({**new, **begin}),
+                "missed": [name_of(past.topic) for past in pasts if not past.is_whole],
+            }
+        )
+        for past in pasts:
+            self.subscriptions.replay(past, ask)
+
+    def subscribe(self, channel: str) -> bool:
+        """Put this socket on a channel, and send what the client has missed of it."""
+        if running:
+            forbid("socket.subscribe")
+        position = self.subscriptions.position(channel)
+        topic = channel_topic(self.namespace, channel)
+        since = self._kept.position(topic)
+        if not self.subscriptions.join(channel, pending=since is not None):
+            return False
+        if since is None:
+            self.emit(POSITIONS, _texts({topic: position}))
+        else:
+            self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
+        return True
+
+    def _catch_up(self, past: Past, since: StreamPosition) -> None:
+        self.emit(POSITIONS, _texts({past.topic: since if past.is_whole else past.position}))
+        if not past.is_whole:
+            self.emit(MISSED, name_of(past.topic))
+        self.subscriptions.replay(past)
+
+    def unsubscribe(self, channel: str) -> bool:
+        """Take this socket off a channel; the client forgets its position."""
+        if not super().unsubscribe(channel):
+            return False
+        self.emit(POSITIONS, {name_of(channel_topic(self.namespace, channel)): None})
+        return True
+
+    def lost(self, channel: str) -> None:
+        """Have ``on_error`` and the client told that messages of a channel were lost."""
+        super().lost(channel)
+        self.emit(MISSED, name_of(channel_topic(self.namespace, channel)))
+
+
+def _texts(positions: dict[Topic, StreamPosition | None]) -> dict[str, str]:
+    return {name_of(topic): position_text(position) for topic, position in positions.items()}

@@ -1,0 +1,294 @@
+"""Positions of clients: nothing missed between two connections, over each transport and relay."""
+
+import json
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from django_socketio import emit
+from django_socketio.events import on_connect, on_event, on_subscribe
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.topics import Retentions
+from tests.kit.clients import WebSocketClient
+from tests.kit.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis
+
+
+@pytest.fixture(params=["memory", "redis"])
+def server(request, serve, monkeypatch):
+    """A server whose relay keeps messages, and sets all of them free at its end."""
+    if request.param == "redis":
+        redis = request.getfixturevalue("redis")
+        redis.client.flushall()
+        return serve(RELAY_URL=redis.url)
+    monkeypatch.setattr(
+        "django_socketio.server.relays.MemoryRelay",
+        lambda default: MemoryRelay(default, Retentions()),
+    )
+    return serve()
+
+
+@pytest.fixture
+def open_client(server, connect):
+    """Connect a client that keeps positions; return it, and the data of CONNECT's answer."""
+
+    def start(kept=True, **auth):
+        client = connect(server, join=False)
+        answer = client.connect(auth={"_positions": kept, **auth})
+        return client, json.loads(answer[2:])
+
+    return start
+
+
+def publish(server, *messages, channel="room", **audiences):
+    for message in messages:
+        server.call(lambda m=message: emit("message", m, **(audiences or {"channel": channel})))
+
+
+def place(client, message):
+    """Return the place of the next event, which has this message."""
+    name, *args, last = client.event()
+    assert (name, args) == ("message", [message])
+    return last["_at"]
+
+
+def subscribe(client, channel="room", **options):
+    """Subscribe; return the second argument of the answer."""
+    answer, past = client.ask("subscribe", channel, *([options] if options else []))
+    assert answer is True
+    return past
+
+
+def test_a_client_that_does_not_ask_sees_nothing_of_positions(server, connect):
+    client = connect(server, join=False)
+    answer = client.connect(auth={"token": "x"})
+    assert json.loads(answer[2:]) == {"sid": client.id}
+    assert client.ask("subscribe", "room") == [True]
+    publish(server, "hello")
+    assert client.receive() == '42["message","hello"]'
+
+
+def test_a_client_that_asks_gets_the_place_of_each_message(server, open_client):
+    client, answer = open_client()
+    assert set(answer) == {"sid", "positions", "missed"}
+    begin = subscribe(client)["position"]
+    publish(server, "a", "b")
+    places = [place(client, message) for message in "ab"]
+    assert [topic for topic, _ in places] == ["channel,room"] * 2
+    first, second = (position for _, position in places)
+    assert first.rpartition(".")[0] == second.rpartition(".")[0]
+    assert [int(one.rpartition(".")[2]) for one in (first, second)] == [1, 2]
+    assert begin in ("", first.replace(".1", ".0"))
+
+
+def test_what_a_client_asks_is_no_data_of_its_auth(server, open_client):
+    seen = []
+
+    @on_connect
+    def came(request, socket, context):
+        seen.append(socket.auth)
+
+    open_client(token="x")
+    open_client({"at": {"everyone": "x.1"}, "was": ["id"]})
+    assert seen == [{"token": "x"}, {}]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [1, "yes", [], {"at": []}, {"was": "id"}, {"was": [1]}, {"was": ["x" * 201]},
+     {"at": {str(n): "" for n in range(10_000)}}, {"was": ["x"] * 101}],
+    ids=repr,
+)  # fmt: skip
+def test_positions_in_no_form_of_ours_refuse_the_connect(server, wrong):
+    client = WebSocketClient(server.port)
+    client.send("40" + json.dumps({"_positions": wrong}))
+    assert client.receive().startswith('44{"message":"_positions')
+
+
+def test_data_that_looks_like_a_place_is_data(server, open_client):
+    @on_event("echo")
+    def echo(request, socket, context, value):
+        socket.emit("echo", value)
+
+    client, _ = open_client()
+    looks = {"_at": ["channel,room", "x.1"]}
+    client.emit("echo", looks)
+    assert client.event() == ["echo", looks, {"_at": []}]
+    client.emit("echo", 1)
+    assert client.event() == ["echo", 1]
+    subscribe(client)
+    publish(server, looks)
+    assert place(client, looks)[0] == "channel,room"
+
+
+def test_binary_has_a_place_as_well(server, open_client):
+    client, _ = open_client()
+    subscribe(client)
+    publish(server, b"\0\1")
+    packet = client.receive()
+    header = '451-["message",{"_placeholder":true,"num":0},{"_at":["channel,room","'
+    assert packet.startswith(header)
+    assert client.receive() == b"\0\1"
+
+
+@pytest.fixture
+def at_two(server, open_client):
+    """The position of a client that was on "room" and got "a", and then was cut off."""
+    client, _ = open_client()
+    subscribe(client)
+    publish(server, "a", "b")
+    position = place(client, "a")[1]
+    client.abandon()
+    return position
+
+
+@pytest.fixture
+def stays(server):
+    """A client that stays on "room", so that its messages are kept."""
+    client = WebSocketClient(server.port)
+    client.connect()
+    client.subscribe("room")
+
+
+def test_a_client_that_comes_back_gets_what_it_missed_and_goes_on(
+    server, open_client, stays, at_two
+):
+    publish(server, "c")
+    client, _ = open_client()
+    past = subscribe(client, since=at_two)
+    assert past["messages"] == [["message", "b"], ["message", "c"]]
+    assert past["recovered"] is True
+    publish(server, "d")
+    assert place(client, "d")[1] == past["position"].replace(".3", ".4")
+    assert client.sync() == []
+
+
+def test_the_answer_is_repeated_when_the_ack_of_a_subscribe_was_lost(
+    server, open_client, stays, at_two
+):
+    first, _ = open_client()
+    answer = subscribe(first, since=at_two)
+    assert subscribe(first, since=at_two) == answer  # in the same session
+    first.abandon()
+    again, _ = open_client()
+    assert subscribe(again, since=at_two) == answer
+    assert answer["messages"] == [["message", "b"]]
+
+
+def test_messages_that_are_buffered_while_on_subscribe_decides_come_once(
+    server, open_client, stays, at_two
+):
+    @on_subscribe
+    def decide(request, socket, context, channel):
+        emit("message", "while it decides", channel=channel)
+
+    client, _ = open_client()
+    past = subscribe(client, since=at_two)
+    assert past["messages"] == [["message", "b"], ["message", "while it decides"]]
+    publish(server, "after")
+    assert place(client, "after")
+    assert client.sync() == []
+
+
+def test_a_message_of_on_subscribe_is_after_the_position_of_the_answer(server, open_client, stays):
+    @on_subscribe
+    def decide(request, socket, context, channel):
+        emit("message", "while it decides", channel=channel)
+
+    publish(server, "before")
+    client, _ = open_client()
+    position = subscribe(client)["position"]
+    assert place(client, "while it decides")[1] == position.replace(".1", ".2")
+    client.abandon()  # as if that message had not come
+    client, _ = open_client()
+    assert subscribe(client, since=position)["messages"][0] == ["message", "while it decides"]
+
+
+def test_a_client_that_is_refused_when_it_comes_back_gets_nothing(
+    server, open_client, stays, at_two
+):
+    @on_subscribe
+    def refuse(request, socket, context, channel):
+        raise PermissionDenied("kicked")
+
+    client, _ = open_client()
+    assert client.ask("subscribe", "room", {"since": at_two}) == [{"error": "kicked"}]
+    publish(server, "c")
+    assert client.sync() == []
+
+
+def test_a_client_is_told_when_it_was_kicked_and_begins_anew(server, open_client, stays):
+    @on_event("kick")
+    def kick(request, socket, context):
+        socket.unsubscribe("room")
+
+    client, _ = open_client()
+    subscribe(client)
+    client.emit("kick")
+    assert client.event() == ["_positions", {"channel,room": None}]
+    publish(server, "while it is away")
+    begin = subscribe(client)
+    publish(server, "back")
+    assert place(client, "back")[1].rpartition(".")[2] == "2"
+    assert begin["position"].endswith(".1")
+
+
+def test_a_message_for_two_channels_of_a_client_is_delivered_once_and_known_by_its_id(
+    server, open_client, stays
+):
+    @on_connect
+    def also_there(request, socket, context):
+        socket.subscribe("hall")
+
+    client, _ = open_client()
+    client.event()  # the position of "hall"
+    begin = subscribe(client)["position"]
+    publish(server, "both", channel=["room", "hall"])
+    (id,) = place(client, "both")
+    assert client.sync() == []
+    client.abandon()
+    client, _ = open_client()
+    client.event()
+    past = subscribe(client, since=begin or "x.0")
+    if begin:
+        assert past["messages"] == [["message", "both"]]
+        assert past["ids"] == {"0": id}
+
+
+@pytest.mark.parametrize("position", ["", "forged.1", "forged.999999999999999", "x.y.0"])
+def test_a_position_that_proves_nothing_is_answered_not_recovered(
+    server, open_client, stays, at_two, position
+):
+    client, _ = open_client()
+    past = subscribe(client, since=position)
+    assert (past["recovered"], past["messages"]) == (False, [])
+    assert past["position"].endswith(".2")
+    publish(server, "c")
+    assert place(client, "c")
+    assert client.sync() == []
+
+
+def test_a_position_beyond_the_end_is_answered_not_recovered(server, open_client, stays, at_two):
+    client, _ = open_client()
+    past = subscribe(client, since=at_two.replace(".1", ".7"))
+    assert (past["recovered"], past["messages"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], "x", 1, {"since": 1}, {"since": []}, {"since": "x"}, {"since": "x.-1"},
+     {"since": "x.1e3"}, {"since": "x." + "9" * 17}, {"since": "x" * 201 + ".1"},
+     {"last": -1}, {"last": "20"}, {"last": True}, {"last": 1.5}, {"last": []},
+     {"since": "x.1", "last": 1}],
+    ids=repr,
+)  # fmt: skip
+def test_options_in_no_form_of_ours_are_refused(server, open_client, options):
+    client, _ = open_client()
+    (answer,) = client.ask("subscribe", "room", options)
+    assert list(answer) == ["error"]
+    assert client.ask("unsubscribe", "room") == [True]
