@@ -4,14 +4,16 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
-from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.exceptions import WrongArguments
 from django_socketio.logs import name_of
-from django_socketio.relay.envelope import StreamPosition
+
+if TYPE_CHECKING:  # these import gevent
+    from django_socketio.channels.recovery import Past, Wanted
+    from django_socketio.relay.envelope import StreamPosition
 
 Call = Callable[[Any, Any, dict[str, Any], tuple[Any, ...]], Any]
 """Takes a request, a socket, its context and an event's arguments; returns the answer."""
@@ -28,10 +30,10 @@ class Subscriptions(Protocol):
     def leave(self, channel: Any) -> bool:
         """Leave a channel; return False if the socket was not on it."""
 
-    def position(self, channel: Any) -> StreamPosition | None:
+    def position(self, channel: Any) -> "StreamPosition | None":
         """Return the position of a channel now; None if it is not known."""
 
-    def past(self, channel: str, wanted: Wanted) -> Past:
+    def past(self, channel: str, wanted: "Wanted") -> "Past":
         """Return what the client wants of the past of a channel that it is on."""
 
 

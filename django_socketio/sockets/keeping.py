@@ -1,18 +1,25 @@
 """The sockets of clients that keep positions, and present them when they come back."""
 
+import secrets
+from functools import partial
 from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
-from django_socketio.channels.positions import Kept, name_of, placed, position_text
+from django_socketio.channels.positions import Kept, name_of, placed, position_text, take_kept
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
+from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
+from django_socketio.sockets.life import Lifecycle
 from django_socketio.sockets.server import SocketServer
-from django_socketio.sockets.socket import Lifecycle, Socket
+from django_socketio.sockets.socket import Socket
 from django_socketio.sockets.subscriptions import Ask
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
+
+AUDIENCES = 100
+"""Positions that a client may bring besides those of its channels: of audiences, with groups."""
 
 POSITIONS = "_positions"
 """The event by which the server tells positions of topics; of one that the socket left, null."""
@@ -118,6 +125,21 @@ class KeepingSocket(Socket):
         """Have ``on_error`` and the client told that messages of a channel were lost."""
         super().lost(channel)
         self.emit(MISSED, name_of(channel_topic(self.namespace, channel)))
+
+
+def make_socket(
+    packet: Packet, server: SocketServer, session: Session, lifecycle: Lifecycle
+) -> Socket:
+    """Return the socket of a CONNECT.
+
+    Raises:
+        PositionError: the client brings positions in no form that a client may send.
+
+    """
+    auth, kept = take_kept(packet.data or {}, server.limits.max_channels + AUDIENCES)
+    make = Socket if kept is None else partial(KeepingSocket, kept=kept)
+    id = secrets.token_urlsafe(15)
+    return make(id, packet.namespace, auth, server=server, session=session, lifecycle=lifecycle)
 
 
 def _texts(positions: dict[Topic, StreamPosition | None]) -> dict[str, str]:

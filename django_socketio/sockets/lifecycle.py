@@ -4,13 +4,10 @@ The event loop puts each packet of the client, and the end, into the mailbox of 
 runs the mailbox, which calls the handlers one after the other.
 """
 
-import secrets
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Protocol
 
-from django_socketio.channels.positions import take_kept
-from django_socketio.channels.registry import Gate
+from django_socketio.channels.backlogs import Gate
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox, Pool
@@ -21,7 +18,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.topics import Topic
-from django_socketio.sockets.keeping import KeepingSocket
+from django_socketio.sockets.keeping import make_socket
 from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
     WRONG_ARGUMENTS,
@@ -30,14 +27,10 @@ from django_socketio.sockets.replies import (
     refuse_connect,
 )
 from django_socketio.sockets.server import SocketServer
-from django_socketio.sockets.socket import Socket
 from django_socketio.sockets.subscriptions import Ask
 from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.sockets"))
-
-AUDIENCES = 100
-"""Positions that a client may bring besides those of its channels: of audiences, with groups."""
 
 CALLING_FACTOR = 10
 """Factor by which a client may exceed the limits of waiting events while a handler waits for its
@@ -131,19 +124,7 @@ class SocketLifecycle:
         self._paused = False
         self.request = request
         self.context: dict[str, Any] = {}
-        self.socket = self._make_socket(packet)
-
-    def _make_socket(self, packet: Packet) -> Socket:
-        auth, kept = take_kept(packet.data or {}, self._server.limits.max_channels + AUDIENCES)
-        make = Socket if kept is None else partial(KeepingSocket, kept=kept)
-        return make(
-            secrets.token_urlsafe(15),
-            packet.namespace,
-            auth,
-            server=self._server,
-            session=self._session,
-            lifecycle=self,
-        )
+        self.socket = make_socket(packet, server, session, self)
 
     # In the event loop: each method puts a job into the mailbox
 

@@ -1,11 +1,11 @@
 """The object that handlers get: one client's connection to one namespace."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from gevent.event import AsyncResult
 
+from django_socketio.channels.backlogs import Backlog
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.registry import Backlog
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.events.interfaces import PublicSession
 from django_socketio.exceptions import CallTimeout, RelayGap
@@ -16,26 +16,11 @@ from django_socketio.relay.envelope import Delivery, Envelope
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
 from django_socketio.sockets.calls import CALL_TIMEOUT
+from django_socketio.sockets.life import ENDED, Lifecycle
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.subscriptions import Ask, Subscriptions
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
-
-
-class Lifecycle(Protocol):
-    """The part of a ``SocketLifecycle`` that its socket uses."""
-
-    def end(self, reason: str) -> None:
-        """End the socket: it left its namespace."""
-
-    def report(self, error: Exception) -> None:
-        """Have the handlers of ``on_error`` called."""
-
-    def resume(self) -> None:
-        """Resume the session: a handler waits for the client's answer."""
-
-    def log_in(self, user: Any) -> None:
-        """Have this user be logged in for all sockets of the client."""
 
 
 class Socket:
@@ -339,23 +324,4 @@ class Socket:
     def finish(self) -> None:
         """Leave all channels and release the lifecycle: the last thing that a socket does."""
         self.subscriptions.leave_all()
-        self._lifecycle = _ENDED
-
-
-class _Ended:
-    """The lifecycle of sockets that have ended."""
-
-    def end(self, reason: str) -> None:
-        """Do nothing."""
-
-    def report(self, error: Exception) -> None:
-        """Do nothing."""
-
-    def resume(self) -> None:
-        """Do nothing."""
-
-    def log_in(self, user: Any) -> None:
-        """Do nothing."""
-
-
-_ENDED = _Ended()
+        self._lifecycle = ENDED

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from django_socketio.channels import registry
+from django_socketio.channels import backlogs
+from django_socketio.channels.backlogs import Gate, Pending
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.recovery import MAX_MESSAGES, Past, Wanted, past_of
-from django_socketio.channels.registry import Channels, Gate, Pending
+from django_socketio.channels.registry import Channels
 from django_socketio.exceptions import ChannelError
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import (
@@ -25,7 +26,7 @@ Ask = Callable[[Gate], object]
 """Has the login of a socket examined, for a gate that has got a message."""
 
 
-class Subscriber(registry.Subscriber, Protocol):
+class Subscriber(backlogs.Subscriber, Protocol):
     """A socket, as its subscriptions use it."""
 
     namespace: str

@@ -1,0 +1,173 @@
+"""The subscribers of a topic, and what each of them does not get yet, or not again."""
+
+from collections.abc import Callable, Iterable
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic
+from django_socketio.transports.encoded import EncodedPacket
+
+Encoded = TypeVar("Encoded", bound=EncodedPacket)
+
+
+class Subscriber(Protocol):
+    """A receiver of the messages of topics."""
+
+    id: str
+
+    def deliver(self, encoded: EncodedEvent) -> bool:
+        """Send an event to the client; False if that is not possible any more."""
+
+    def lost(self, channel: str) -> None:
+        """Report that messages of a channel were lost."""
+
+    def overflow(self) -> None:
+        """Close the client as slow: more is buffered for it than the limit allows."""
+
+
+class Overlap(NamedTuple):
+    """The messages of a topic up to a position, which a subscriber has got from the log.
+
+    They may still be on their way to this process, by the connection that brings new messages.
+
+    Attributes:
+        ids: of those messages that are for several topics, and may come by another one.
+
+    """
+
+    topic: Topic
+    position: StreamPosition
+    ids: frozenset[str] = frozenset()
+
+    def has(self, delivery: Delivery | None) -> bool:
+        """Return whether a message is one of them."""
+        if delivery is None or delivery.envelope.id in self.ids:
+            return delivery is not None
+        return (
+            delivery.topic == self.topic
+            and delivery.position is not None
+            and delivery.position.epoch == self.position.epoch
+            and delivery.position.offset <= self.position.offset
+        )
+
+    def is_over(self, delivery: Delivery | None) -> bool:
+        """Return whether all of them came before a message."""
+        return delivery is not None and delivery.topic == self.topic and not self.has(delivery)
+
+
+class Backlog(Generic[Encoded]):
+    """Packets for a receiver that cannot get them yet.
+
+    Events are buffered until a pending subscription is admitted; packets for a socket are queued
+    until its CONNECT is answered.
+
+    Args:
+        limit: highest number of bytes, as WebSocket frames; a single packet may have more.
+
+    """
+
+    __slots__ = ("_limit", "_size", "packets")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self.packets: list[Encoded] = []
+
+    def add(self, encoded: Encoded) -> bool:
+        """Add a packet; False if that exceeds the limit."""
+        self._size += len(encoded.frames)
+        self.packets.append(encoded)
+        return self._size <= self._limit or len(self.packets) == 1
+
+
+class Pending(Backlog[EncodedEvent]):
+    """The backlog of a subscriber that a topic has not admitted yet.
+
+    Attributes:
+        overlap: the messages of the topic that the subscriber gets from the log; None without any.
+
+    """
+
+    __slots__ = ("overlap",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.overlap: Overlap | None = None
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Add a packet, unless it is of the overlap; False if that exceeds the limit."""
+        if self.overlap is not None and self.overlap.has(encoded.delivery):
+            return True
+        return super().add(encoded)
+
+    def skip(self, overlap: Overlap) -> None:
+        """Drop the messages of an overlap: those that have come, and those that will."""
+        self.overlap = overlap
+        self.packets = [one for one in self.packets if not overlap.has(one.delivery)]
+
+
+class Gate(Pending):
+    """The backlog of a subscriber whose right to a topic is examined once a message comes.
+
+    Args:
+        limit: as of ``Backlog``.
+        ask: called with the gate in the event loop, when a message comes and nothing is asked yet.
+
+    """
+
+    __slots__ = ("_ask", "is_asked")
+
+    def __init__(self, limit: int, ask: "Callable[[Gate], object]") -> None:
+        super().__init__(limit)
+        self._ask = ask
+        self.is_asked = False
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Add a packet; False if that exceeds the limit."""
+        has_room = super().add(encoded)
+        self._begin()
+        return has_room
+
+    def _begin(self) -> None:
+        if self.packets and not self.is_asked:
+            self.is_asked = True
+            self._ask(self)  # which may admit the subscriber at once
+
+    def take(self, missed: Iterable[EncodedEvent], pending: Pending) -> bool:
+        """Take what a subscriber has missed, and then its backlog; False if there is no room."""
+        fits = [Backlog.add(self, encoded) for encoded in (*missed, *pending.packets)]
+        self.overlap = pending.overlap
+        self._begin()
+        return all(fits)
+
+
+class CaughtUp(Backlog[EncodedEvent]):
+    """The place of an admitted subscriber until all of an overlap has come.
+
+    Args:
+        overlap: the messages that the subscriber does not get again.
+        subscriber: gets all others at once.
+        members: the subscribers of the topic, with this one.
+
+    """
+
+    __slots__ = ("_members", "_overlap", "_subscriber")
+
+    def __init__(self, overlap: Overlap, subscriber: Subscriber, members: "Members") -> None:
+        super().__init__(0)
+        self._overlap = overlap
+        self._subscriber = subscriber
+        self._members = members
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Deliver a packet, unless it is of the overlap."""
+        if self._overlap.has(encoded.delivery):
+            return True
+        if self._overlap.is_over(encoded.delivery) and self._subscriber in self._members:
+            self._members[self._subscriber] = None
+        return self._subscriber.deliver(encoded) or True
+
+
+Members = dict[Subscriber, Backlog[EncodedEvent] | None]
+"""Subscribers of a topic, in the order of subscription; each pending one with its backlog."""
