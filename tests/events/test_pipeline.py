@@ -13,7 +13,9 @@ from django_socketio.events.pipeline import UNHANDLED, Layers, Pipeline
 
 def socket_on(*channels):
     subscriptions = SimpleNamespace(names=channels, join=lambda channel, pending: True)
-    return SimpleNamespace(namespace="/", event_channel=None, subscriptions=subscriptions)
+    socket = SimpleNamespace(namespace="/", event_channel=None, subscriptions=subscriptions)
+    socket.keeps_positions = False
+    return socket
 
 
 def pipeline_of(unhandled=lambda socket, name: None, **layers):
