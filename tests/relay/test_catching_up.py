@@ -1,9 +1,7 @@
 """Catching up after a broken connection: many topics at once, and nothing waits for it."""
 
 import logging
-import socket
 import threading
-from contextlib import contextmanager
 
 import gevent
 import pytest
@@ -13,18 +11,11 @@ from django_socketio.relay.redis import catching_up, subscriber
 from django_socketio.relay.topics import channel_topic, socket_topic
 from tests.kit.clients import join
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import A, Deafened, message
+from tests.relay.breaking import break_connection, commands, deaf, step_after, subscribe_to_all
+from tests.relay.conftest import A, message
 
 MANY = 3_000
 TOPICS = [channel_topic("/", f"room-{number}") for number in range(MANY)]
-
-
-def subscribe_to_all(relay, inbox, topics):
-    """Subscribe to many topics that are new, without a round trip for each."""
-    for topic in topics:
-        relay._sequencer.add(topic, inbox.deliver)
-        relay._sequencer.subscription(topic).is_located = True
-        relay._subscriber._channels[relay._keyspace.channel(topic)] = threading.Event()
 
 
 @pytest.fixture
@@ -35,28 +26,6 @@ def many(new_redis):
     relay.listen()
     wait_until(lambda: relay.status()["alive"])
     return relay, inbox
-
-
-def break_connection(relay):
-    """Break the connection of one relay only; wait until it has caught up."""
-    count = relay.status()["reconnects"]
-    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
-    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
-
-
-@contextmanager
-def deaf(relay, count):
-    """Have a relay drop so many messages, as if they had not come."""
-    observer = relay._subscriber._observer = Deafened(relay)
-    yield
-    wait_until(lambda: observer.dropped == count)
-    relay._subscriber._observer = relay
-
-
-def commands(redis_server):
-    """Return how often Redis was sent each command."""
-    found = redis_server.client.info("commandstats")
-    return {name.removeprefix("cmdstat_"): values["calls"] for name, values in found.items()}
 
 
 def test_round_trips_do_not_grow_with_the_topics(redis_server, many, new_redis):
@@ -107,19 +76,6 @@ def publish_all(relay, inbox, numbers):
     for number in numbers:
         relay.publish(message(number))
     inbox.wait_for(numbers[-1])
-
-
-def step_after(function):
-    """Return a step of catching up that takes what comes during the function, then reads."""
-    step, done = catching_up.CatchUp.step, []
-
-    def wrapped(self):
-        if not done and not self.is_done:
-            done.append(function())
-            return False
-        return step(self)
-
-    return wrapped
 
 
 @pytest.mark.parametrize("limit", [0, 1_000])

@@ -133,4 +133,6 @@ class ShardSubscriber(RedisSubscriber):
 
     def _note_lost(self, error: BaseException) -> None:
         super()._note_lost(error)
+        if self._catching_up is not None:
+            self._catching_up.end()  # other nodes may be well
         self._shard_observer.node_lost(self._node)

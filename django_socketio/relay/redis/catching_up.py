@@ -86,16 +86,21 @@ class CatchUp:
 
     def expect(self, channels: Iterable[str]) -> None:
         """Hold what comes for channels from now on, until a step has caught up with them."""
+        self._sequencer.order.begin(self)
         topics = filter(None, map(self._topic_of, channels))
         found = [(topic, self._sequencer.subscription(topic)) for topic in topics]
-        wanted = [(topic, one) for topic, one in found if one is not None]
-        for _, subscription in wanted:
-            with subscription.taking:
-                subscription.behind = self
-                self._held += subscription.held_bytes
+        wanted = [(topic, one) for topic, one in found if one and self._fall_behind(topic, one)]
         # Topics that had messages of late are the likelier ones to have more.
         wanted.sort(key=lambda item: item[1].cursor.position is None)
         self._queue.add(topic for topic, _ in wanted)
+
+    def _fall_behind(self, topic: Topic, subscription: Subscription) -> bool:
+        with subscription.taking:
+            if self._sequencer.subscription(topic) is not subscription:
+                return False  # the last subscriber has left meanwhile
+            subscription.behind = self
+            self._held += subscription.held_bytes
+            return True
 
     def hurry(self, topic: Topic) -> None:
         """Catch up with a topic before others: a subscriber waits for it."""
@@ -145,6 +150,15 @@ class CatchUp:
         """
         answers, self._unclear = self._unclear, []
         self._settle_all(answers)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what was caught up with may wait for messages that were not received yet."""
+        return self._sequencer.order.is_waiting
+
+    def end(self) -> None:
+        """Have nothing wait for this connection: it has caught up and received all, or broke."""
+        self._sequencer.order.end(self)
 
     def _settle_all(self, answers: Iterable[Answer]) -> None:
         for number, answer in enumerate(answers, 1):

@@ -32,6 +32,13 @@ class CatchingUp(Protocol):
 
         """
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what was caught up with may wait for messages that were not received yet."""
+
+    def end(self) -> None:
+        """Have nothing wait for this connection: it has caught up and received all, or broke."""
+
 
 class SubscriptionObserver(Protocol):
     """Is told what happens to subscriptions, in the thread of the subscriber."""

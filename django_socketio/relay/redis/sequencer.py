@@ -9,11 +9,12 @@ from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay import wire
-from django_socketio.relay.envelope import Deliver, Delivery, StreamPosition
+from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.log import GONE, MessageLog
 from django_socketio.relay.redis.losses import Losses
+from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscription import Subscription
 from django_socketio.relay.topics import Retentions, Topic
@@ -67,6 +68,7 @@ class Sequencer:
         self.epoch_began: Callable[[Topic], object] = _ignore_epoch
         """Is called with a topic whose messages come in another epoch than those before."""
         self._subscriptions: dict[Topic, Subscription] = {}
+        self.order = TopicOrder(schedule, self._subscriptions.__contains__)
         self._noting = threading.Lock()
         self._ignored, self._lines = 0, Every(QUIET)
         self._unlocated = Every(QUIET)
@@ -84,9 +86,13 @@ class Sequencer:
     def remove(self, topic: Topic) -> None:
         """Forget a topic."""
         subscription = self._subscriptions.pop(topic, None)
-        if subscription is not None and (behind := subscription.behind) is not None:
-            with subscription.taking:
+        if subscription is None:
+            return
+        with subscription.taking:
+            if (behind := subscription.behind) is not None:
                 behind.release(subscription)
+            if not self.order.is_simple:
+                self.order.leave(topic)
 
     def subscription(self, topic: Topic) -> Subscription | None:
         """Return the subscription to a topic, if there is one."""
@@ -274,9 +280,20 @@ class Sequencer:
         self._move(topic, subscription, position, id)
         if not topic.policy.asks_position:
             subscription.is_located = True
+        place = None if position.epoch == NO_LOG else position
         if envelope is not None:
-            place = None if position.epoch == NO_LOG else position
-            self._schedule(subscription.deliver, Delivery(envelope, topic, place))
+            call = subscription.deliver, Delivery(envelope, topic, place)
+            self._hand_on(topic, envelope, call, len(message))
+        elif not self.order.is_simple:
+            self.order.take_again(topic, id)
+
+    def _hand_on(self, topic: Topic, envelope: Envelope, call: Call, size: int) -> None:
+        if self.order.is_simple:
+            self._schedule(*call)
+        elif len(envelope.topics) == 1:
+            self.order.take(topic, call, size)
+        else:
+            self.order.take_shared(topic, call, envelope.topics, envelope.id, size)
 
     def _move(
         self, topic: Topic, subscription: Subscription, position: StreamPosition, id: str | None
@@ -305,4 +322,7 @@ class Sequencer:
     def tell_lost(self, topic: Topic) -> None:
         """Tell the subscribers of a topic, and the log, that messages were lost or may be."""
         self.losses.note(topic)
-        self._schedule(self._lost, topic)
+        if self.order.is_simple:
+            self._schedule(self._lost, topic)
+        else:
+            self.order.take(topic, (self._lost, topic))

@@ -176,6 +176,8 @@ class RedisSubscriber:
             if not self._stopped:
                 time.sleep(pause * jitter.uniform(0.5, 1.0))
                 pause = min(pause * 2, LONGEST_PAUSE)
+        if self._catching_up is not None:
+            self._catching_up.end()
 
     def _failed(self, error: Exception) -> None:
         """Note why receiving has ended: after a failure to write, that failure is the reason."""
@@ -207,8 +209,10 @@ class RedisSubscriber:
         self._observer.missed(channels, self._silence(found))
         self._identity, self._has_connected = found, True
         self._health.begin(begun)
-        self._catching_up = self._observer.catch_up()
+        before, self._catching_up = self._catching_up, self._observer.catch_up()
         self._catching_up.expect(channels)
+        if before is not None:
+            before.end()
         self.is_receiving = True
 
     def _subscribe_all(self, connection: ConnectionInterface) -> None:
@@ -227,8 +231,8 @@ class RedisSubscriber:
             taken += 1
             if taken % UNINTERRUPTED == 0:
                 give_way()
-        if self._catching_up is None or self._catching_up.is_done:
-            self._note_back()
+        if self._catching_up is not None and self._catching_up.is_done:
+            self._end_catching_up(connection, self._catching_up)
 
     def _silence(self, found: Identity | None) -> Silence:
         """Return the time in which messages may not have come: until this connection.
@@ -293,14 +297,23 @@ class RedisSubscriber:
                 break
             self._take(connection)
         if catching_up.is_done:
-            self._note_back()
+            self._end_catching_up(connection, catching_up)
+
+    def _end_catching_up(self, connection: ConnectionInterface, catching_up: CatchingUp) -> None:
+        if catching_up.is_waiting:
+            self._receive_all(connection)
+        catching_up.end()
+        self._note_back()
 
     def _receive_all(self, connection: ConnectionInterface) -> None:
         """Take all that was published until now: the answer to a command comes behind it."""
         channel = self._health.channel
         self._send(self.commands.subscribe, channel)
+        taken = 1
         while channel not in self._take(connection):
-            pass
+            if taken % UNINTERRUPTED == 0:
+                give_way()
+            taken += 1
 
     def _take(self, connection: ConnectionInterface) -> set[str]:
         """Take a message of Redis; return the channels whose subscription it confirms or ends."""

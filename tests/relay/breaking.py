@@ -1,0 +1,58 @@
+"""Connections to Redis that break, and processes that are deaf, at a moment of a test's choice."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+from django_socketio.relay.redis import catching_up
+from tests.kit.waiting import wait_until
+from tests.relay.conftest import Deafened
+
+
+def subscribe_to_all(relay, inbox, topics):
+    """Subscribe to many topics that are new, without a round trip for each."""
+    for topic in topics:
+        relay._sequencer.add(topic, inbox.deliver)
+        relay._sequencer.subscription(topic).is_located = True
+        relay._subscriber._channels[relay._keyspace.channel(topic)] = threading.Event()
+
+
+def break_connection(relay):
+    """Break the connection of one relay only; wait until it has caught up."""
+    count = relay.status()["reconnects"]
+    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
+
+
+@contextmanager
+def deaf(relay, count):
+    """Have a relay drop so many messages, as if they had not come."""
+    observer = relay._subscriber._observer = Deafened(relay)
+    yield
+    wait_until(lambda: observer.dropped == count)
+    relay._subscriber._observer = relay
+
+
+def commands(redis_server):
+    """Return how often Redis was sent each command."""
+    found = redis_server.client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): values["calls"] for name, values in found.items()}
+
+
+def step_after(function, after=0):
+    """Return a step of catching up that takes what comes during the function, then reads.
+
+    So does the first step, or the one after so many.
+    """
+    step, done = catching_up.CatchUp.step, []
+
+    def wrapped(self):
+        if len(done) == after and not self.is_done:
+            done.append(None)
+            function()
+            return False
+        if len(done) < after:
+            done.append(None)
+        return step(self)
+
+    return wrapped
