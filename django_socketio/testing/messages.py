@@ -4,6 +4,7 @@
 ``SocketClient.received`` only.
 """
 
+import unittest
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -52,19 +53,39 @@ def _name(topic: Topic) -> str:
 
 
 outbox: list[OutboxMessage] = []
-"""The messages of the running test, in the order in which they were sent."""
+"""The messages of the running test, in the order in which they were sent.
+
+Messages from outside of tests, such as those of ``setUpTestData``, are not kept.
+"""
+
+
+class _Outbox:
+    is_open = False
+    """Whether messages are kept: a test runs, at whose end the outbox is emptied."""
+
+
+def open_outbox(case: unittest.TestCase | None = None) -> bool:
+    """Keep messages until the end of a test, or of the running one; False if no test runs."""
+    if case is not None:
+        case.addCleanup(_close)
+    if not _Outbox.is_open:
+        _Outbox.is_open = case is not None or at_end_of_test(_close, in_any_thread=True)
+    return _Outbox.is_open
+
+
+def _close() -> None:
+    _Outbox.is_open = False
+    outbox.clear()
 
 
 class OutboxRelay(MemoryRelay):
-    """Carries messages within the process, and keeps them in the outbox."""
+    """Carries messages within the process, and keeps those of tests in the outbox."""
 
     def publish(self, envelope: Envelope) -> int:
         """Keep a message, and hand it to the sockets of this process."""
-        if envelope.kind is not EnvelopeKind.EVENT:
+        if envelope.kind is not EnvelopeKind.EVENT or not open_outbox():
             return super().publish(envelope)
         emitted = OutboxMessage(envelope.name, envelope.args, envelope.namespace, envelope.topics)
-        if not outbox:
-            at_end_of_test(outbox.clear)
         outbox.append(emitted)
         try:
             return super().publish(envelope)

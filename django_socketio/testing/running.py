@@ -7,7 +7,7 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 Cleanup = Callable[[], object]
 
@@ -19,9 +19,15 @@ class _Running:
     """For the test function that pytest runs; None between tests, and without the plugin."""
 
 
-def at_end_of_test(cleanup: Cleanup) -> bool:
-    """Have a function called at the end of the running test; False if no test runs here."""
-    test = _running_test_case()
+def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False) -> bool:
+    """Have a function called at the end of the running test; False if no test runs.
+
+    A test case is looked for in this thread or, with ``in_any_thread``, in the others too.
+    """
+    test = _test_case_in(sys._getframe())
+    if test is None and in_any_thread:
+        found = map(_test_case_in, sys._current_frames().values())
+        test = next((case for case in found if case is not None), None)
     if test is not None:
         test.addCleanup(cleanup)
     elif _Running.cleanups is not None:
@@ -31,9 +37,8 @@ def at_end_of_test(cleanup: Cleanup) -> bool:
     return True
 
 
-def _running_test_case() -> unittest.TestCase | None:
-    """Return the test case that this thread runs. unittest keeps it in the frame of its ``run``."""
-    frame: Any = sys._getframe()
+def _test_case_in(frame: FrameType | None) -> unittest.TestCase | None:
+    """Return the test case that runs in a frame. unittest keeps it in the frame of its ``run``."""
     while frame is not None:
         if frame.f_code is _RUN:
             case: unittest.TestCase = frame.f_locals["self"]

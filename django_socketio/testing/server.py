@@ -23,7 +23,7 @@ from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
 from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
-from django_socketio.testing.messages import OutboxRelay
+from django_socketio.testing.messages import OutboxRelay, open_outbox
 from django_socketio.testing.running import at_end_of_test
 
 NO_ANSWER_REGISTERED = (
@@ -152,6 +152,7 @@ class InlineServer:
         if isinstance(running, InlineServer):
             return running
         server = cls()
+        open_outbox()
         if not at_end_of_test(server.stop):
             raise RuntimeError(NO_TEST)
         server.start()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import unittest
 from importlib import import_module
 
@@ -22,9 +23,9 @@ MIDDLEWARE = override_settings(
 )
 
 
-def ran(*methods):
+def ran(*methods, **members):
     """Run methods as the tests of one test case, in their order; return the result."""
-    members = {f"test_{number}": MIDDLEWARE(method) for number, method in enumerate(methods)}
+    members |= {f"test_{number}": MIDDLEWARE(method) for number, method in enumerate(methods)}
     case = type("Case", (SimpleTestCase,), members)
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
@@ -91,6 +92,34 @@ def test_a_client_outside_of_a_test_says_where_it_belongs():
         unittest.defaultTestLoader.loadTestsFromTestCase(Early).run(result)
     assert "not in setUpClass" in result.errors[0][1]
     assert current.current() is before
+
+
+def test_messages_from_before_the_tests_of_a_class_are_in_no_outbox():
+    def emit_early(cls):
+        super(cls, cls).setUpClass()
+        emit("early")
+
+    def emit_late(self):
+        find_nothing(self)
+        emit("late")
+        assert [message.event for message in outbox] == ["late"]
+
+    with running.suspended():
+        result = ran(emit_late, emit_late, setUpClass=classmethod(emit_early))
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
+
+
+def test_messages_of_threads_are_in_the_outbox_of_their_test():
+    def emit_in_thread(self):
+        find_nothing(self)
+        thread = threading.Thread(target=emit, args=("pushed",))
+        thread.start()
+        thread.join()
+        assert len(outbox) == 1
+
+    with running.suspended():
+        result = ran(emit_in_thread, emit_in_thread)
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
 def test_last_handlers_run_at_the_end_of_the_test_and_their_errors_are_its_own():
