@@ -50,6 +50,9 @@ class Registry(Protocol):
     def groups_of(self, user_key: str) -> Sequence[str]:
         """Return the primary keys of a user's groups, as texts."""
 
+    def settle(self, request: Any, error: BaseException | None) -> None:
+        """Forget the user and the session that were read, if they were."""
+
 
 class Login:
     """The login of one client, and the lazy ``user`` and ``session`` of its request.
@@ -145,7 +148,7 @@ class Login:
             setup = user.__dict__.get("_setupfunc")
         if setup is not None and setup.__module__ != "django.contrib.auth.middleware":
             return setup
-        if setup is not None or (self.user_id and str(user.pk) == self.user_id):
+        if setup is not None or (self.user_id and self._is_user(user)):
             return None
         return reading_again(user)
 
@@ -214,11 +217,14 @@ class Login:
         return self.digest
 
     def _user_key(self) -> str | None:
-        if self.user_id is not None or self._read_user is None:
+        if self._read_user is None:
             return self.user_id
-        user = self._read_user()  # of a middleware: the Django session names none
-        is_saved = getattr(user, "pk", None) is not None
-        return str(user._meta.pk.value_to_string(user)) if is_saved else None
+        # A middleware has the last word, also where the Django session names another user.
+        was_touched = self._request in self._registry.touched
+        user = sessions.key_of(self._read_user())
+        if not was_touched:
+            self._registry.settle(self._request, None)  # no handler: the next one reads anew
+        return user
 
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""
@@ -229,7 +235,7 @@ class Login:
         return self.is_verified and not self.over
 
     def _is_user(self, user: Any) -> bool:
-        return user is not None and str(user.pk) == self.user_id
+        return sessions.key_of(user) == self.user_id
 
     def confirm(self, is_logged_in: bool) -> None:
         """Note whether the user is still logged in; otherwise end the client's sockets."""

@@ -13,7 +13,7 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.contrib.sessions.backends import db, signed_cookies
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -58,6 +58,21 @@ def user_of(data: Data) -> Any:
     return None if id is None else _users(data.get(BACKEND_SESSION_KEY, ""), {id: data}).get(id)
 
 
+def key_of(user: Any) -> str | None:
+    """Return the primary key of a user of the site as a text.
+
+    Returns None for a user that is not saved, and for any object but an ``AUTH_USER_MODEL``: a row
+    of another model may have the primary key of a user.
+    """
+    try:
+        model = get_user_model()
+    except ImproperlyConfigured:
+        return None  # the site has no users
+    if not isinstance(user, model) or user.pk is None:
+        return None
+    return str(user._meta.pk.value_to_string(user))
+
+
 def data_of(user: Any) -> Data:
     """Return the content of a session that logs this user in; no session is begun.
 
@@ -66,7 +81,8 @@ def data_of(user: Any) -> Data:
         PermissionDenied: the user may not log in, for example because ``is_active`` is False.
 
     """
-    if not isinstance(user, get_user_model()) or user.pk is None:
+    key = key_of(user)
+    if key is None:
         raise TypeError(f"socket.login takes a saved {settings.AUTH_USER_MODEL}, not {user!r}")
     path: str = getattr(user, "backend", "")
     if path not in settings.AUTHENTICATION_BACKENDS:
@@ -76,7 +92,7 @@ def data_of(user: Any) -> Data:
         raise PermissionDenied
     has_hash = hasattr(user, "get_session_auth_hash")
     return {
-        SESSION_KEY: str(user._meta.pk.value_to_string(user)),
+        SESSION_KEY: key,
         BACKEND_SESSION_KEY: path,
         HASH_SESSION_KEY: user.get_session_auth_hash() if has_hash else "",
     }

@@ -74,7 +74,7 @@ def _logged_in(request: Any, user: Any, **kwargs: Any) -> None:
     _tell(SESSION_ENDED, sessions.digest(cookie))
     if sessions.are_in_cookies():
         before = sessions.user_id(sessions.store_class()(cookie).load())
-        if before is not None and before != _id(user):
+        if before is not None and before != sessions.key_of(user):
             _tell(USER_LOGGED_OUT, before)
 
 
@@ -82,10 +82,10 @@ def _logged_out(request: Any, user: Any, **kwargs: Any) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
         _tell(SESSION_ENDED, sessions.digest(key))
-    if user is not None and sessions.are_in_cookies():
+    if sessions.are_in_cookies() and (id := sessions.key_of(user)) is not None:
         # No store lists the cookies that hold this session. All sockets of the user end, and the
         # browsers that are still logged in connect again.
-        _tell(USER_LOGGED_OUT, _id(user))
+        _tell(USER_LOGGED_OUT, id)
 
 
 def _user_changed(instance: Any, using: str, **kwargs: Any) -> None:

@@ -1,0 +1,107 @@
+"""The audiences of clients whose user a middleware of the site sets."""
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.auth.signals import user_logged_out
+from django.test import RequestFactory, TestCase, override_settings
+from django.utils.functional import SimpleLazyObject
+
+from django_socketio import emit
+from django_socketio.events import on_event
+from django_socketio.testing import SocketClient
+
+User = get_user_model()
+
+
+class TokenUser:
+    """A user without a row, made from a token that was signed elsewhere."""
+
+    is_authenticated = is_active = True
+    is_anonymous = False
+
+    def __init__(self, pk):
+        self.pk = self.id = pk
+
+
+READERS = {
+    "a user": lambda pk: User.objects.get(pk=pk),
+    "a deferred user": lambda pk: User.objects.only("pk").get(pk=pk),
+    "a lazy user": lambda pk: SimpleLazyObject(lambda: User.objects.get(pk=pk)),
+    "another model": lambda pk: Group.objects.get(pk=pk),
+    "a lazy other model": lambda pk: SimpleLazyObject(lambda: Group.objects.get(pk=pk)),
+    "no row": TokenUser,
+    "no user": lambda pk: None,
+}
+
+
+def setting_users(get_response):
+    def middleware(request):
+        if "X-Kind" in request.headers:
+            request.user = READERS[request.headers["X-Kind"]](int(request.headers["X-Key"]))
+        return get_response(request)
+
+    return middleware
+
+
+def reading_the_session(get_response):
+    def middleware(request):
+        request.user = SimpleLazyObject(lambda: User(pk=7, username=request.session["name"]))
+        return get_response(request)
+
+    return middleware
+
+
+def with_middleware(function):
+    return override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, f"{__name__}.{function.__name__}"])
+
+
+class UsersOfMiddleware(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.ann = User.objects.create_user("ann")
+        cls.bob = User.objects.create_user("bob")
+        Group.objects.create(pk=cls.bob.pk, name="not bob")
+
+    def received(self, client, user):
+        emit("pushed", user=user)
+        count = [received.event for received in client.received].count("pushed")
+        client.received.clear()
+        return count
+
+    @with_middleware(setting_users)
+    def test_a_user_of_the_site_is_the_audience_and_nothing_else_is(self):
+        for kind in READERS:
+            for session_user in (None, self.ann):
+                with self.subTest(kind, session=session_user):
+                    headers = {"X-Kind": kind, "X-Key": str(self.bob.pk)}
+                    client = SocketClient(session_user, headers=headers).connect()
+                    expected = 1 if kind.endswith(" user") and kind != "no user" else 0
+                    assert self.received(client, self.bob) == expected
+                    assert self.received(client, self.ann) == 0
+
+    @with_middleware(reading_the_session)
+    def test_the_session_that_names_the_user_is_read_anew_by_the_first_event(self):
+        @on_event("who")
+        def who(request, socket, context):
+            return request.user.username
+
+        client = SocketClient(session={"name": "ann"}).connect()
+        assert self.received(client, 7) == 1
+        store = client.http.session
+        store["name"] = "bob"
+        store.save()
+        assert client.emit("who") == "bob"
+
+    @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
+    def test_the_logout_of_another_object_ends_no_socket(self):
+        client = SocketClient(self.bob).connect()
+        for other in (Group.objects.get(pk=self.bob.pk), TokenUser(self.bob.pk), self.ann):
+            self.log_out(other)
+            assert client.connected
+        self.log_out(self.bob)
+        assert not client.connected
+
+    def log_out(self, user):
+        with self.captureOnCommitCallbacks(execute=True):
+            user_logged_out.send(type(user), request=RequestFactory().get("/"), user=user)
