@@ -32,6 +32,7 @@ from django_socketio.server import (
     locales,
     message_log,
     relays,
+    view_answers,
 )
 from django_socketio.server.deadlines import Timeouts
 from django_socketio.server.handler_contexts import HandlerContexts
@@ -152,6 +153,12 @@ def _pipeline(logins: LoginRegistry, errors: RepeatedErrors) -> Pipeline:
     layers = Layers(
         messages=message_log.layers(),
         events=(logins.settling, permissions.from_settings(_around_checks(contexts)).layer),
-        handlers=(database.cleaning_up, locales.layer, contexts.layer, forking.leaving),
+        handlers=(
+            database.cleaning_up,
+            locales.layer,
+            contexts.layer,
+            forking.leaving,
+            view_answers.layer,
+        ),
     )
     return Pipeline(errors, layers, Unhandled() if settings.DEBUG else log_for_debugging)
