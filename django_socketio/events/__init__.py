@@ -97,7 +97,7 @@ class Event:
 
         """
         if handler is not None and not callable(handler):
-            raise EventError(f"@{self.name} decorates a function; got {handler!r}")
+            raise EventError(f"@{self.name} decorates a function, not {self._hint(handler)}")
         pattern, namespace = self._pattern(channel), check_namespace(namespace)
 
         def register(handler: Function) -> Function:
@@ -105,6 +105,11 @@ class Event:
             return handler
 
         return register if handler is None else register(handler)
+
+    def _hint(self, handler: object) -> str:
+        if isinstance(handler, str) and self.supports_channels:
+            return f"{handler!r}; a pattern is given as @{self.name}(channel={handler!r})"
+        return repr(handler)
 
     def _pattern(self, channel: str | None) -> re.Pattern[str] | None:
         if channel is None:

@@ -38,8 +38,16 @@ def test_a_bad_pattern_is_told_at_import():
 
 
 def test_a_pattern_given_in_the_place_of_the_handler_is_told():
-    with pytest.raises(EventError, match="decorates a function"):
+    expected = re.escape("""not '^room-'; a pattern is given as @on_message(channel='^room-')""")
+    with pytest.raises(EventError, match=expected):
         on_message("^room-")
+
+
+def test_what_is_no_function_is_told():
+    with pytest.raises(EventError, match=r"@on_connect decorates a function, not 5$"):
+        on_connect(5)
+    with pytest.raises(EventError, match=r"@on_connect decorates a function, not '/admin'$"):
+        on_connect("/admin")
 
 
 @pytest.mark.parametrize("name", ["subscribe", "connect", "disconnecting", "", handler])
