@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils.functional import LazyObject, Promise, empty
 
 from django_socketio.channels.names import check_channel
+from django_socketio.exceptions import ChannelError
 from django_socketio.publishing import keys
 from django_socketio.relay.topics import (
     Topic,
@@ -86,7 +87,16 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _channels(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
-    return (channel_topic(namespace, check_channel(value)) for value in values)
+    return (channel_topic(namespace, _channel(value)) for value in values)
+
+
+def _channel(value: Any) -> str:
+    if value is None:
+        raise ChannelError(
+            "emit(channel=…) takes the name of a channel, not None. socket.event_channel is None "
+            "if the client named no channel, as socket.channel(name).send(message) does"
+        )
+    return check_channel(value)
 
 
 def _sockets(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:

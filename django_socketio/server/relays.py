@@ -67,8 +67,9 @@ def for_publisher() -> Relay:
         return _outbox()
     if conf.get("RELAY_URL") is None:
         raise NoRelay(
-            "This process holds no sockets. Messages from here reach the sockets of other "
-            "processes once SOCKETIO_RELAY_URL is set"
+            "This process holds no sockets, and SOCKETIO_RELAY_URL is not set. With this setting, "
+            "messages from here reach the sockets of other processes. To develop with a single "
+            "process, serve the pages by `manage.py runserver_socketio` instead of runserver"
         )
     key = (os.getpid(), _options())
     relay = _publishers.get(key)

@@ -76,6 +76,14 @@ def test_a_value_that_is_no_audience_is_refused(stored_sessions, name, value):
         emit("saved", **{name: value})
 
 
+@pytest.mark.parametrize("channel", [None, ["room", None]])
+def test_no_channel_is_no_audience_and_the_error_names_the_usual_cause(channel):
+    with pytest.raises(
+        ChannelError, match=r"socket\.event_channel is None .* socket\.channel\(name"
+    ):
+        emit("saved", channel=channel)
+
+
 def test_names_that_cannot_be_are_refused_before_anything_is_sent(server):
     with pytest.raises(ChannelError):
         emit("saved", channel=["room", ""])
@@ -126,6 +134,7 @@ class TestNoRelay:
             emit("saved", channel="a")
         assert isinstance(caught.value, RelayError)
         assert not isinstance(caught.value, NoSocket)
+        assert "runserver_socketio" in str(caught.value)
 
     def test_broadcasts_raise_as_in_0_3(self):
         with pytest.raises(NoSocket, match="SOCKETIO_RELAY_URL"):
