@@ -7,8 +7,10 @@ import types
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.http import HttpResponse
 from django.test import override_settings
@@ -261,6 +263,17 @@ def test_urls_that_are_not_included_are_reported(urls):
         assert warning.id == "django_socketio.W005"
         assert "the URLs are not included" in warning.msg
         assert 'include("django_socketio.urls")' in warning.hint
+
+
+def test_urls_of_an_app_that_is_not_installed_are_an_error(monkeypatch):
+    monkeypatch.delitem(sys.modules, "django_socketio.urls")
+    installed = [app for app in settings.INSTALLED_APPS if app != "django_socketio"]
+    expected = '"django_socketio" is missing from INSTALLED_APPS'
+    with (
+        override_settings(INSTALLED_APPS=installed),
+        pytest.raises(ImproperlyConfigured, match=expected),
+    ):
+        include("django_socketio.urls")
 
 
 def test_urls_in_a_namespace_are_not_found_by_the_tag(urls):
