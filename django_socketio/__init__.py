@@ -34,6 +34,8 @@ __all__ = [
     "Emitted",
     "EventError",
     "Handler",
+    "History",
+    "HistoryMessage",
     "MessageTooBig",
     "NoRelay",
     "NoSocket",
@@ -50,6 +52,7 @@ __all__ = [
     "broadcast",
     "broadcast_channel",
     "emit",
+    "history",
     "in_thread",
     "relay_status",
     "send",
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from django_socketio.concurrency.threads import in_thread
     from django_socketio.events.interfaces import Handler, PublicSession, Socket
     from django_socketio.publishing.emitting import emit
+    from django_socketio.publishing.histories import History, HistoryMessage, history
     from django_socketio.publishing.results import Emitted
     from django_socketio.relay.base import RelayStatus
     from django_socketio.server.relays import relay_status
@@ -69,12 +73,15 @@ else:
     _MODULES = {
         "Emitted": "publishing.results",
         "Handler": "events.interfaces",
+        "History": "publishing.histories",
+        "HistoryMessage": "publishing.histories",
         "PublicSession": "events.interfaces",
         "RelayStatus": "relay.base",
         "Socket": "events.interfaces",
         "broadcast": "channels.publish",
         "broadcast_channel": "channels.publish",
         "emit": "publishing.emitting",
+        "history": "publishing.histories",
         "in_thread": "concurrency.threads",
         "relay_status": "server.relays",
         "send": "channels.publish",

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_socketio.protocol.http.origin import fault as origin_fault
+from django_socketio.relay import history_rules
 from django_socketio.relay.redis.url import SCHEMES, RelayURL
 from django_socketio.transports.limits import Limits, Rates
 
@@ -233,6 +234,16 @@ SETTINGS = {
     "RELAY_LOG": Setting(1000, _is_whole, "a whole number of messages (0 keeps no messages)"),
     "RELAY_LOG_BYTES": _count(1_000_000, "bytes"),
     "RELAY_LOG_SECONDS": _seconds(60.0),
+    "HISTORY": Setting(
+        {},
+        history_rules.is_valid,
+        'a dict such as {"^room-": {"size": 100, "seconds": 3600, "replay": 20}}, with patterns of '
+        'channels and "user=", "session=" or "group=" as keys',
+        history_rules.faults,
+    ),
+    "RECOVERY_SECONDS": Setting(
+        30.0, _is_time, "a number of seconds (0 keeps no messages for clients that are away)"
+    ),
     "RELAY_SIGNING": Setting(False, _is_flag, "True or False"),
     "RELAY_IN_TESTS": Setting(False, _is_flag, "True or False"),
     "MAX_MESSAGE_SIZE": _count(_LIMITS.max_message_size, "bytes"),

@@ -9,21 +9,52 @@ from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
 from django_socketio.exceptions import NoRelay, NoSocket
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
-from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.base import Relay
+from django_socketio.relay.envelope import Envelope, LogRange, StreamPosition
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 Publish = Callable[[Envelope], int]
 
 
+_NOT_SET_UP = "Django is not set up in this process: call django.setup() first"
+
+
 class _WithoutServer:
     publish: Publish | None = None
     """Publishes from a process that runs no server; set once Django is set up."""
 
+    relay: Callable[[], Relay] | None = None
+    """Returns the relay of such a process."""
 
-def publish_without_server(publish: Publish) -> None:
-    """Have messages published by ``publish`` where no server runs in the process."""
-    _WithoutServer.publish = publish
+
+def publish_without_server(publish: Publish, relay: Callable[[], Relay] | None = None) -> None:
+    """Have messages published by ``publish``, and read from ``relay``, where no server runs."""
+    _WithoutServer.publish, _WithoutServer.relay = publish, relay
+
+
+def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
+    """Return the newest messages of a topic's history after a position.
+
+    Raises:
+        NoRelay: this process has no relay.
+        RelayError: the relay cannot be asked.
+
+    """
+    relay = _relay()
+    if running and (call := running.get(get_ident())) is not None:
+        found: LogRange = in_loop(call.loop, relay.history, topic, after, limit)
+        return found
+    return relay.history(topic, after, limit)
+
+
+def _relay() -> Relay:
+    server = current()
+    if server is not None:
+        return server.relay
+    if _WithoutServer.relay is None:
+        raise NoRelay(_NOT_SET_UP)
+    return _WithoutServer.relay()
 
 
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
@@ -88,7 +119,7 @@ def publish(envelope: Envelope) -> int:
     server = current()
     publish = _WithoutServer.publish if server is None else server.publish
     if publish is None:
-        raise NoRelay("Django is not set up in this process: call django.setup() first")
+        raise NoRelay(_NOT_SET_UP)
     if running and (call := running.get(get_ident())) is not None:
         return in_loop(call.loop, publish, envelope)
     return publish(envelope)

@@ -13,6 +13,7 @@ from django_socketio.publishing.audiences import OMITTED, Groups, Names, Session
 from django_socketio.publishing.deferring import publish_later, snapshot
 from django_socketio.publishing.results import Emitted
 from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.history_rules import MAX_KEEP, is_time
 
 
 def emit(
@@ -25,6 +26,7 @@ def emit(
     session_id: Names = OMITTED,
     namespace: str = "/",
     on_commit: bool | str = False,
+    keep: float | None = None,
 ) -> Emitted:
     """Send an event to the sockets of all audiences together, one copy each, in all processes.
 
@@ -35,6 +37,9 @@ def emit(
     ``on_commit=True`` sends the event after the commit of the open transaction, a string after that
     of another database. A failure of the relay is then logged and counted, not raised.
 
+    ``keep`` is a number of seconds for which ``history`` has the event, whether or not an audience
+    has sockets.
+
     Raises:
         RelayError: the relay did not take the event; ``NoRelay`` if this process has none.
         ChannelError, EventError: a name is not allowed.
@@ -42,10 +47,19 @@ def emit(
 
     """
     check_event_name(event)
+    _check_keep(keep)
     given = {"channel": channel, "user": user, "session": session, "group": group}
     given["session_id"] = session_id
     topics = audiences.topics(check_namespace(namespace), given)
-    return _emit(Envelope(topics, namespace, event, args), on_commit)
+    return _emit(Envelope(topics, namespace, event, args, keep=float(keep or 0)), on_commit)
+
+
+def _check_keep(keep: object) -> None:
+    if keep is not None and not is_time(keep):
+        raise ValueError(
+            f"emit(keep=…) takes a number of seconds, more than 0 and at most {MAX_KEEP:.0f} (ten "
+            f"years), not {keep!r:.100}"
+        )
 
 
 def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:

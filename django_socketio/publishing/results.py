@@ -2,6 +2,7 @@
 
 from django_socketio.relay.base import Unit
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.receipt import Receipt
 
 
 class Emitted:
@@ -16,10 +17,12 @@ class Emitted:
             the relay has failed then. A process counts once for each of several audiences.
         position: the place of the message in the log of its audience; None for a message to
             several audiences, to an audience without sockets, or where no log is kept.
+        is_kept: whether nobody received the message now, and it is kept for sockets that may come
+            back, or as a part of the history.
 
     """
 
-    __slots__ = ("position", "received", "unit")
+    __slots__ = ("is_kept", "position", "received", "unit")
 
     def __init__(
         self,
@@ -30,11 +33,13 @@ class Emitted:
         self.unit = unit
         self.received = received
         self.position = position
+        self.is_kept = False
 
     def accept(self, received: int) -> None:
         """Note how many received the message, and its position if the relay has told it."""
         self.received = int(received)
-        self.position = getattr(received, "position", None)
+        receipt = Receipt.of(received)
+        self.position, self.is_kept = receipt.position, receipt.is_kept
 
     def __bool__(self) -> bool:
         return self.received is not None

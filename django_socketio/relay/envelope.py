@@ -50,7 +50,7 @@ class Envelope:
         kind: what it is.
         id: its identity, by which a second copy is known.
         keep: the seconds for which it is kept whether or not there are subscribers; 0 for as long
-            as its topics keep messages anyway. Its publisher knows; it does not travel.
+            as its topics keep messages anyway.
 
     """
 

@@ -45,9 +45,13 @@ class MemoryRelay(Relay):
         self._subscriptions: dict[Topic, Deliver] = {}
         self._retentions = retentions
         self._lazily = lazily
-        has_history = any(rule.retention.is_history for rule in retentions.rules)
-        is_idle = retentions == NOTHING_KEPT or (lazily and not has_history)
-        self._logs = None if is_idle else MemoryLogs(retentions, lazily)
+        self._logs = self._begin_logs()
+
+    def _begin_logs(self) -> "MemoryLogs | None":
+        """Return empty logs; None as long as no topic is known that has one."""
+        has_history = any(rule.retention.is_history for rule in self._retentions.rules)
+        is_idle = self._retentions == NOTHING_KEPT or (self._lazily and not has_history)
+        return None if is_idle else MemoryLogs(self._retentions, self._lazily)
 
     @property
     def _all_logs(self) -> "MemoryLogs":
@@ -130,6 +134,10 @@ class MemoryRelay(Relay):
         if self._logs is None:
             return LogRange((), None, is_complete((), None, after, limit))
         return self._logs.history(topic, after, limit)
+
+    def forget(self) -> None:
+        """Forget all messages."""
+        self._logs = self._begin_logs()
 
     def close(self) -> None:
         """Forget all subscriptions."""

@@ -110,7 +110,8 @@ class MemoryLogs:
             return LogRange((), None, is_complete((), None, after, limit))
         entries = [*log.after(log.begin(after))]
         found = [entry for entry in entries if entry.until > now]
-        found = found[max(len(found) - limit, 0) :] if limit is not None else found
+        limit = self._retention(topic).limit(limit)
+        found = found if limit is None else found[max(len(found) - limit, 0) :]
         is_whole = log.is_whole(entries, found, after)
         return LogRange(_deliveries(found), log.position, is_whole)
 

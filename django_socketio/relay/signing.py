@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retentions, Topic
 
 SIGNED = b"~"
 """The first byte of a signed message; signature, time and message follow, with spaces between."""
@@ -19,24 +20,25 @@ class Signing:
 
     Args:
         keys: those whose signatures are accepted; the first one signs.
-        max_age: seconds that a signature is good for, beside ``SKEW``.
+        retentions: how long a signature is good for, beside ``SKEW``: as long as the log of a topic
+            of the message is kept.
 
     """
 
-    def __init__(self, keys: Sequence[bytes], max_age: float) -> None:
+    def __init__(self, keys: Sequence[bytes], retentions: Retentions = DEFAULT_RETENTIONS) -> None:
         self._keys = keys
-        self._max_age = max_age + SKEW
+        self._retentions = retentions
 
     def sign(self, message: bytes) -> bytes:
         """Return a message with its signature, which covers the time."""
         content = b"%.3f %b" % (time.time(), message)
         return b"%b%b %b" % (SIGNED, _signature(self._keys[0], content), content)
 
-    def checked(self, data: bytes) -> bytes:
-        """Return the message of a signed one.
+    def opened(self, data: bytes) -> tuple[bytes, float]:
+        """Return the message of a signed one, and how many seconds ago it was signed.
 
         Raises:
-            ProtocolError: it is not signed, not by one of the keys, or too long ago.
+            ProtocolError: it is not signed, or not by one of the keys.
 
         """
         signature, space, content = data.removeprefix(SIGNED).partition(b" ")
@@ -45,10 +47,24 @@ class Signing:
         if not any(hmac.compare_digest(_signature(key, content), signature) for key in self._keys):
             raise ProtocolError("a signature by another key (SOCKETIO_RELAY_SIGNING, SECRET_KEY)")
         signed_at, _, message = content.partition(b" ")  # this site has written the time
-        age = time.time() - float(signed_at)
-        if not -SKEW <= age <= self._max_age:
+        return message, time.time() - float(signed_at)
+
+    def check_age(self, age: float, topics: Iterable[Topic] = (), kept: float = 0.0) -> None:
+        """Check that a message was not signed too long ago.
+
+        Args:
+            topics: those of the message.
+            kept: the seconds for which the message itself says that it is kept.
+
+        Raises:
+            ProtocolError: it was.
+
+        """
+        retentions = self._retentions
+        times = (retentions.of(topic).seconds for topic in topics)
+        longest = max([retentions.default.seconds, retentions.away, kept, *times])
+        if not -SKEW <= age <= longest + SKEW:
             raise ProtocolError(f"a signature of {age:.0f} seconds ago (SOCKETIO_RELAY_SIGNING)")
-        return message
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

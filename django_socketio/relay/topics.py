@@ -134,6 +134,7 @@ class Retention(NamedTuple):
         seconds: how long the log outlives the topic's last message. A history ends with each
             message's own age.
         is_history: whether messages are kept that no process hears, and are part of the history.
+        replay: how many of them a new subscriber gets without asking.
 
     """
 
@@ -141,10 +142,19 @@ class Retention(NamedTuple):
     bytes: int = 1_000_000
     seconds: float = 60.0
     is_history: bool = False
+    replay: int = 0
 
     def kept_for(self, seconds: float) -> "Retention":
         """Return the retention of a message that is to be kept for some seconds in any case."""
-        return self._replace(seconds=max(self.seconds, seconds), is_history=True)
+        messages = self.messages or Retention().messages
+        size, longer = self.bytes or Retention().bytes, max(self.seconds, seconds)
+        return Retention(messages, size, longer, is_history=True)
+
+    def limit(self, wanted: int | None) -> int | None:
+        """Return how many messages of a history there are at most, if so many are wanted."""
+        if not self.is_history:
+            return wanted
+        return self.messages if wanted is None else min(wanted, self.messages)
 
 
 NO_LOG = Retention(0, 0, 0.0)
@@ -181,11 +191,6 @@ class Retentions(NamedTuple):
             if rule.kind is topic.kind and rule.pattern.search(topic.name):
                 return rule.retention
         return self.default
-
-    @property
-    def longest(self) -> float:
-        """The most seconds for which any topic outlives its last message."""
-        return max([self.default.seconds, *(rule.retention.seconds for rule in self.rules)])
 
 
 DEFAULT_RETENTIONS = Retentions()

@@ -76,6 +76,8 @@ def _encode_event(envelope: Envelope, default: json.Default | None) -> bytes:
         "packet": socketio.event_header(envelope.namespace, None, len(attachments)) + text,
         "attachments": [b64encode(data).decode() for data in attachments],
     }
+    if envelope.keep:
+        content["keep"] = envelope.keep
     return json.dumps(content).encode()
 
 
@@ -165,7 +167,8 @@ def _event(content: dict[str, Any], topics: tuple[Topic, ...], id: str) -> Envel
     if exclude is not None:
         _check_types((exclude,), str)
     name, *args = packet.data
-    return Envelope(topics, packet.namespace, name, tuple(args), exclude, EnvelopeKind.EVENT, id)
+    keep, event = float(content.get("keep", 0.0)), EnvelopeKind.EVENT
+    return Envelope(topics, packet.namespace, name, tuple(args), exclude, event, id, keep)
 
 
 def _command(

@@ -17,7 +17,8 @@ from django_socketio.publishing.deferring import encode_default, failures
 from django_socketio.relay.base import Relay, RelayState, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import Retention, Retentions, Topic
+from django_socketio.relay.topics import Topic
+from django_socketio.server import retentions
 from django_socketio.server.compat.django import is_running_tests
 
 NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
@@ -37,7 +38,7 @@ def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -
     if stays_in_process():
         return _new_outbox()
     if conf.get("RELAY_URL") is None:
-        return MemoryRelay(encode_default)
+        return MemoryRelay(encode_default, retentions.from_settings(), lazily=True)
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
     relay.listen()
     return cast(Relay, relay)
@@ -91,7 +92,8 @@ def stays_in_process() -> bool:
 
 def _new_outbox() -> Relay:
     # The tools for tests are above this module, and are imported in tests only.
-    relay: Relay = import_string("django_socketio.testing.messages.OutboxRelay")(encode_default)
+    outbox = import_string("django_socketio.testing.messages.OutboxRelay")
+    relay: Relay = outbox(encode_default, retentions.from_settings(), lazily=True)
     return relay
 
 
@@ -144,16 +146,9 @@ def _options() -> Any:
         conf.get("RELAY_URL"),
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),
-        _retentions(
-            conf.get("RELAY_LOG"), conf.get("RELAY_LOG_BYTES"), conf.get("RELAY_LOG_SECONDS")
-        ),
+        retentions.from_settings(),
         _signing_keys() if conf.get("RELAY_SIGNING") else (),
     )
-
-
-@lru_cache(1)  # every message of a script asks for it
-def _retentions(messages: int, size: int, seconds: float) -> Retentions:
-    return Retentions(Retention(messages, size, seconds))
 
 
 def _signing_keys() -> tuple[bytes, ...]:

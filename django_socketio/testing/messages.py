@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from django_socketio.protocol.socketio.names import check_namespace
 from django_socketio.publishing import audiences
@@ -76,10 +77,16 @@ def open_outbox(case: unittest.TestCase | None = None) -> bool:
 def _close() -> None:
     _Outbox.is_open = False
     outbox.clear()
+    for relay in _relays:
+        relay.forget()
 
 
 class OutboxRelay(MemoryRelay):
     """Carries messages within the process, and keeps those of tests in the outbox."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _relays.add(self)
 
     def publish(self, envelope: Envelope) -> int:
         """Keep a message, and hand it to the sockets of this process."""
@@ -95,6 +102,10 @@ class OutboxRelay(MemoryRelay):
 
     def __str__(self) -> str:
         return "in-process (tests: no message leaves this process)"
+
+
+_relays: WeakSet[OutboxRelay] = WeakSet()
+"""The relays of tests, whose histories end with the test."""
 
 
 def assert_emitted(

@@ -19,6 +19,7 @@ from django_socketio.publishing.deferring import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
 from django_socketio.server.bootstrap import build_server
+from django_socketio.server.retentions import from_settings
 from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
 from django_socketio.testing import registrations
@@ -124,7 +125,7 @@ class InlineServer:
         self._clock = Clock()
         self._moved = timedelta()
         self._errors: list[BaseException] = []
-        self.relay: Relay = OutboxRelay(encode_default)
+        self.relay: Relay = OutboxRelay(encode_default, from_settings(), lazily=True)
         self.sockets = build_server(
             relay=self.relay,
             executor=InlineExecutor(),

@@ -10,6 +10,8 @@ from django.test import RequestFactory, override_settings
 
 from django_socketio import conf
 from django_socketio.checks import check_settings
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic
+from django_socketio.server import retentions
 from django_socketio.server.hijack import KEY
 from django_socketio.transports.limits import Limits
 from tests.kit.logs import errors_of
@@ -44,7 +46,52 @@ BAD_VALUES = {
     "CLIENT_MESSAGE_RATE": 0,
     "RATE_BURST": None,
     "COMPRESSION_THRESHOLD": 0,
+    "HISTORY": ["^room-"],
+    "RECOVERY_SECONDS": -1,
 }
+
+
+GOOD_HISTORY = {
+    "^room-": {"size": 100, "seconds": 3600, "replay": 20},
+    "user=": {"size": 1, "seconds": 0.5},
+}
+
+
+def test_a_history_can_be_set():
+    with override_settings(SOCKETIO_HISTORY=GOOD_HISTORY):
+        assert check_settings() == []
+        found = retentions.from_settings()
+    assert found.of(channel_topic("/any", "room-1"))[:3] == (100, 1_000_000, 3600)
+    assert found.of(Topic(TopicKind.USER, "/", "7"))[:3] == (1, 1_000_000, 0.5)
+    assert found.of(channel_topic("/", "user=")) == found.default
+    assert found.away == 30 + 25 + 20
+
+
+RULE = {"size": 100, "seconds": 3600}
+BAD_HISTORIES = [
+    ({"[": RULE}, "'[' is no regular expression"),
+    ({7: RULE}, "7 is no regular expression"),
+    ({"a": 100}, '\'a\' needs a dict with "size" and "seconds", not 100'),
+    ({"a": {"size": 1}}, '\'a\' needs a dict with "size" and "seconds"'),
+    ({"a": RULE | {"lenght": 1}}, "'a' has the unknown key 'lenght'; known are size, seconds"),
+    ({"a": RULE | {"size": 0}}, "'size' of 'a' must be a whole number from 1 to 10000, not 0"),
+    ({"a": RULE | {"size": 1e9}}, "'size' of 'a' must be a whole number from 1 to 10000, not 1"),
+    ({"a": RULE | {"seconds": "x"}}, "'seconds' of 'a' must be a positive number"),
+    ({"a": RULE | {"seconds": float("inf")}}, "'seconds' of 'a' must be a positive number"),
+    (
+        {"a": RULE | {"replay": -1}},
+        "'replay' of 'a' must be a whole number, at most the size, not -1",
+    ),
+    ({"a": RULE | {"replay": 101}}, "'replay' of 'a' must not be more than 'size', 100"),
+]
+
+
+@pytest.mark.parametrize(("value", "fault"), BAD_HISTORIES)
+def test_each_fault_of_a_history_is_named(value, fault):
+    with override_settings(SOCKETIO_HISTORY=value):
+        (error,) = check_settings()
+        assert error.msg.startswith("SOCKETIO_HISTORY must be a dict such as ")
+        assert fault in error.msg
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES.items())

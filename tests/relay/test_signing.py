@@ -44,11 +44,11 @@ def test_a_signed_message_reaches_those_that_accept_its_key(site, new_redis):
 
 WRONG = {
     "unsigned": lambda data: data,
-    "by another key": lambda data: Signing((b"other",), 60).sign(data),
+    "by another key": lambda data: Signing((b"other",)).sign(data),
     "without a signature": lambda data: b"~ 1 " + data,
-    "changed": lambda data: Signing(KEYS, 60).sign(data).replace(b"forged", b"FORGED"),
-    "another time": lambda data: Signing(KEYS, 60).sign(data).replace(b" 1", b" 2", 1),
-    "no time": lambda data: Signing(KEYS, 60).sign(data).replace(b" ", b"", 1),
+    "changed": lambda data: Signing(KEYS).sign(data).replace(b"forged", b"FORGED"),
+    "another time": lambda data: Signing(KEYS).sign(data).replace(b" 1", b" 2", 1),
+    "no time": lambda data: Signing(KEYS).sign(data).replace(b" ", b"", 1),
     "nothing": lambda data: b"~",
 }
 
@@ -82,11 +82,25 @@ def test_a_message_that_is_sent_again_is_not_delivered_again(site, redis_server)
 
 @pytest.mark.parametrize("age", [61 + SKEW, -SKEW - 1])
 def test_a_signature_is_good_for_a_time(monkeypatch, age):
-    signed = Signing(KEYS, 60).sign(b"m")
+    signed = Signing(KEYS).sign(b"m")
     now = time.time()
     monkeypatch.setattr("django_socketio.relay.signing.time.time", lambda: now + age)
     with pytest.raises(ProtocolError, match="seconds ago"):
-        Signing(KEYS, 60).checked(signed)
+        Signing(KEYS).check_age(Signing(KEYS).opened(signed)[1])
+
+
+def test_a_message_that_is_kept_for_long_can_be_read_for_as_long(
+    redis_server, new_redis, monkeypatch
+):
+    relay, _ = new_redis(signing_keys=KEYS)
+    now = time.time()
+    for age, content in [(7200, "an hour"), (1800, "half an hour")]:
+        monkeypatch.setattr("django_socketio.relay.signing.time.time", lambda age=age: now - age)
+        relay.publish(message(content, keep=3600.0))
+    monkeypatch.undo()
+    found = relay.history(A)
+    assert [one.envelope.args for one in found.deliveries] == [("half an hour",)]
+    assert not found.is_complete
 
 
 @each_server

@@ -70,7 +70,6 @@ def test_the_first_rule_that_fits_decides():
     assert retentions.of(channel_topic("/", "other")) == Retention()
     assert retentions.of(socket_topic("/", "room-1")) == Retention()
     assert retentions.of(everyone_topic("/")) == NO_LOG
-    assert retentions.longest == 3600
 
 
 def test_a_kind_without_a_log_keeps_none_whatever_the_rules_say(monkeypatch):

@@ -88,6 +88,15 @@ def test_the_result_counts_processes_and_has_the_position(site, user, tabs):
     assert [run(site[0], code) for _ in range(2)] == ["(2, 'processes', 1)", "(2, 'processes', 2)"]
 
 
+def test_what_is_kept_for_a_user_is_read_by_other_processes(site, user, tabs):
+    name = f"{user}-kept"
+    run(site[0], f"User.objects.create_user('{name}')")
+    emitted = f"(lambda e: (e.received, e.is_kept))(emit('kept', 1, user={named(name)}, keep=60))"
+    assert [run(site[0], emitted) for _ in range(2)] == ["(0, True)"] * 2
+    code = f"(lambda h: ([one.args for one in h], h.is_complete))(history(user={named(name)}))"
+    assert run(site[1], code) == "([(1,), (1,)], True)"
+
+
 def test_audiences_are_no_channels(site, user, tabs):
     assert tabs[0].ask("channels") == [[]]
     pk = run(site[0], f"{named(user)}.pk")

@@ -100,8 +100,8 @@ class MessageDecoder:
 
     def _decode(self, message: bytes) -> Envelope:
         if self._signing is not None:
-            message = self._signing.checked(message)
-        elif message.startswith(SIGNED):
+            return _decode_signed(message, self._signing)
+        if message.startswith(SIGNED):
             raise ProtocolError("it is signed, and SOCKETIO_RELAY_SIGNING is off here")
         return wire.decode(message)
 
@@ -119,3 +119,14 @@ class MessageDecoder:
             if len(self._seen) > SEEN:
                 del self._seen[next(iter(self._seen))]
             return False
+
+
+def _decode_signed(data: bytes, signing: Signing) -> Envelope:
+    message, age = signing.opened(data)
+    try:
+        envelope = wire.decode(message)
+    except wire.UnknownKind:
+        signing.check_age(age)
+        raise
+    signing.check_age(age, envelope.topics, envelope.keep)
+    return envelope

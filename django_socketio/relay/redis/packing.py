@@ -65,7 +65,7 @@ class MessagePacker:
     def _encode(self, retention: Retention) -> tuple[bytes, ...]:
         encoded = self._encoded.get(retention)
         if encoded is None:
-            messages, size, seconds, is_history = retention
+            messages, size, seconds, is_history, _ = retention
             unheard = -1 if is_history else round(self._retentions.away * 1000)
             numbers = (messages, size, round(seconds * 1000), unheard)
             encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])

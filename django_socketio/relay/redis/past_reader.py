@@ -56,11 +56,13 @@ class PastReader:
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return the newest messages of a topic's history after a position."""
-        is_bounded = self._retentions.of(topic).is_history
+        retention = self._retentions.of(topic)
+        limit = retention.limit(limit)
         with asking("for the history"):
-            past = self._log.look(topic, Question(after, limit if is_bounded else None, True))
+            wanted = limit if retention.is_history else None
+            past = self._log.look(topic, Question(after, wanted, newest=True))
             found = [one for one in past.entries if one.until is not None and one.until > past.time]
-            found = found[-limit:] if limit else found if limit is None else []
+            found = found if limit is None else found[max(len(found) - limit, 0) :]
             deliveries, is_readable = self._deliveries(topic, past, found)
         is_whole = is_readable and past.is_proven and _is_whole(past, after, found)
         return LogRange(deliveries, past.position, is_whole)

@@ -101,9 +101,9 @@ class RedisRelay(Relay):
         build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
         self._publisher, self._log, self._subscriber, self._presence = build()
         keys = options.signing_keys
-        self._signing = Signing(keys, options.retentions.longest) if keys else None
-        self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
         retentions = options.retentions
+        self._signing = Signing(keys, retentions) if keys else None
+        self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
         self._past = PastReader(self._log, self._decoder, retentions)
         self._sequencer = Sequencer(self._log, self._decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease)
