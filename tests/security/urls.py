@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpResponse
 from django.urls import include, path
 
-from django_socketio import emit
+from django_socketio import emit, history
 from tests.security.events import gates
 
 
@@ -102,7 +102,8 @@ def open_gate(request):
 
 def run(request):
     """Have the server evaluate an expression of a test."""
-    names = {"User": User, "Group": Group, "emit": emit, "error_of": error_of, "queries": QUERIES}
+    names = {"User": User, "Group": Group, "emit": emit, "history": history}
+    names |= {"error_of": error_of, "queries": QUERIES}
     return eval(request.GET["code"], {**names, "request": request})
 
 
