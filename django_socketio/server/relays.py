@@ -17,7 +17,7 @@ from django_socketio.publishing.deferring import encode_default, failures
 from django_socketio.relay.base import Relay, RelayState, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import Topic
+from django_socketio.relay.topics import Retentions, Topic
 from django_socketio.server import retentions
 from django_socketio.server.compat.django import is_running_tests
 
@@ -36,7 +36,7 @@ def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -
 
     """
     if stays_in_process():
-        return _new_outbox()
+        return _new_outbox(retentions.from_settings())
     if conf.get("RELAY_URL") is None:
         return MemoryRelay(encode_default, retentions.from_settings(), lazily=True)
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
@@ -65,7 +65,7 @@ def for_publisher() -> Relay:
 
     """
     if stays_in_process():
-        return _outbox()
+        return _outbox(retentions.from_settings())
     if conf.get("RELAY_URL") is None:
         raise NoRelay(
             "This process holds no sockets, and SOCKETIO_RELAY_URL is not set. With this setting, "
@@ -90,10 +90,10 @@ def stays_in_process() -> bool:
     return is_running_tests() and not conf.get("RELAY_IN_TESTS")
 
 
-def _new_outbox() -> Relay:
+def _new_outbox(kept: Retentions) -> Relay:
     # The tools for tests are above this module, and are imported in tests only.
     outbox = import_string("django_socketio.testing.messages.OutboxRelay")
-    relay: Relay = outbox(encode_default, retentions.from_settings(), lazily=True)
+    relay: Relay = outbox(encode_default, kept, lazily=True)
     return relay
 
 
