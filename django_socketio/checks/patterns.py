@@ -8,28 +8,44 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning
 
+from django_socketio import conf
 from django_socketio.channels.names import MAX_CHANNEL_LENGTH
 from django_socketio.checks.handlers import registrations
 from django_socketio.events import Event
 from django_socketio.events.handlers import Registration
 from django_socketio.logs import name_of
+from django_socketio.relay.history_rules import AUDIENCES, is_valid
 from django_socketio.security.patterns import name_that_takes_long
 
 
 def check_patterns(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Return warnings about the patterns of handlers.
+    """Return warnings about the patterns of handlers and of ``SOCKETIO_HISTORY``.
 
     ``django_socketio.W003``: a pattern takes exponential time for a channel. ``…W007``: a pattern
     cannot be meant.
     """
     with_pattern = [(event, handler) for event, handler in registrations() if handler.pattern]
-    return [
+    of_handlers = [
         warning
         for event, handler in with_pattern
         for warning in (*_slow(event, handler), *_not_meant(event, handler))
     ]
+    return [*of_handlers, *_slow_histories()]
+
+
+def _slow_histories() -> Iterator[CheckMessage]:
+    setting = conf.raw("HISTORY")
+    patterns = setting.keys() - AUDIENCES if is_valid(setting) else ()
+    for pattern in patterns:
+        if name := name_that_takes_long(re.compile(pattern)):
+            yield Warning(
+                f"The pattern {pattern!r} of SOCKETIO_HISTORY takes exponential time for the "
+                f"channel {name!r}, and clients choose the names of channels.",
+                hint="Change the pattern so that no part of it matches a text in several ways.",
+                id="django_socketio.W003",
+            )
 
 
 def _slow(event: Event, handler: Registration) -> Iterator[CheckMessage]:

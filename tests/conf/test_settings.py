@@ -10,6 +10,7 @@ from django.test import RequestFactory, override_settings
 
 from django_socketio import conf
 from django_socketio.checks import check_settings
+from django_socketio.checks.patterns import check_patterns
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from django_socketio.server import retentions
 from django_socketio.server.hijack import KEY
@@ -68,6 +69,15 @@ def test_a_history_can_be_set():
 
 
 RULE = {"size": 100, "seconds": 3600}
+
+
+def test_a_pattern_of_a_history_that_takes_long_is_reported():
+    with override_settings(SOCKETIO_HISTORY={"^(a+)+$": RULE, "user=": RULE, "^room-": RULE}):
+        (warning,) = check_patterns()
+    assert warning.id == "django_socketio.W003"
+    assert "The pattern '^(a+)+$' of SOCKETIO_HISTORY takes exponential time" in warning.msg
+
+
 BAD_HISTORIES = [
     ({"[": RULE}, "'[' is no regular expression"),
     ({7: RULE}, "7 is no regular expression"),

@@ -218,6 +218,15 @@ def test_a_message_leaves_the_history_when_its_time_is_over(new_relay):
     assert relay.publish(message("last", BRIEF)).position.offset == 3
 
 
+def test_times_to_keep_leave_nothing_in_a_process(redis_server, new_redis):
+    relay, _ = new_redis(listen=False)
+    for number in range(10):
+        relay.publish(message(number, keep=60.0 + number))
+        relay.publish(message("x" * 2000, A, B, keep=60.0 + number))
+    assert len(relay.history(A).deliveries) == 20
+    assert len(relay._publisher._packer._encoded) <= 1
+
+
 def test_a_kept_message_outlives_messages_that_are_not(new_relay):
     brief = Retentions(Retention(seconds=0.2), away=0.2)
     relay, inbox = new_relay(retentions=brief)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
+from itertools import chain
 from os import urandom
 
 from django_socketio.relay.redis.keys import Keyspace
@@ -56,20 +57,21 @@ class MessagePacker:
         if len(topics) == 1 and not keep:
             return self._encode(self._retentions.of(topics[0]))
         retentions = [self._retentions.of(topic) for topic in topics]
-        if keep:
-            retentions = [retention.kept_for(keep) for retention in retentions]
-        if len({*retentions}) == 1:
-            return self._encode(retentions[0])
-        return [number for retention in retentions for number in self._encode(retention)]
+        # The times of keep= may all be different: they are not cached.
+        kept = [self._numbers(one.kept_for(keep)) for one in retentions] if keep else ()
+        encoded = kept or [self._encode(one) for one in retentions]
+        return encoded[0] if len({*encoded}) == 1 else [*chain.from_iterable(encoded)]
 
     def _encode(self, retention: Retention) -> tuple[bytes, ...]:
         encoded = self._encoded.get(retention)
         if encoded is None:
-            messages, size, seconds, is_history, _ = retention
-            unheard = -1 if is_history else round(self._retentions.away * 1000)
-            numbers = (messages, size, round(seconds * 1000), unheard)
-            encoded = self._encoded[retention] = tuple([b"%d" % number for number in numbers])
+            encoded = self._encoded[retention] = self._numbers(retention)
         return encoded
+
+    def _numbers(self, retention: Retention) -> tuple[bytes, ...]:
+        messages, size, seconds, is_history, _ = retention
+        unheard = -1 if is_history else round(self._retentions.away * 1000)
+        return tuple([b"%d" % one for one in (messages, size, round(seconds * 1000), unheard)])
 
 
 def packed(arguments: Iterable[bytes]) -> bytes:
