@@ -48,10 +48,18 @@ def emit(
     """
     check_event_name(event)
     _check_keep(keep)
+    _check_commit(on_commit)
     given = {"channel": channel, "user": user, "session": session, "group": group}
     given["session_id"] = session_id
     topics = audiences.topics(check_namespace(namespace), given)
     return _emit(Envelope(topics, namespace, event, args, keep=float(keep or 0)), on_commit)
+
+
+def _check_commit(on_commit: object) -> None:
+    if not isinstance(on_commit, bool | str):
+        raise TypeError(
+            f"emit(on_commit={on_commit!r:.100}): expected True, False or the alias of a database"
+        )
 
 
 def _check_keep(keep: object) -> None:

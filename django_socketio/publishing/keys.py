@@ -1,5 +1,6 @@
 """The keys of users, Django sessions and groups, as the names of topics have them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -48,10 +49,13 @@ def of_groups(groups: Iterable[Any]) -> list[str]:
 def _named(model: type[Model], names: set[str]) -> list[str]:
     if not names:
         return []
-    found = dict(model._default_manager.filter(name__in=names).values_list("name", "pk"))
-    if missing := sorted(names - found.keys()):
-        raise ValueError(f"emit(group={missing[0]!r}): no group has this name")
-    return [str(pk) for pk in found.values()]
+    rows = list(model._default_manager.filter(name__in=names).values_list("name", "pk"))
+    found = Counter(name for name, pk in rows)
+    for name in sorted(names):
+        if found[name] != 1:
+            number = "several groups have" if found[name] else "no group has"
+            raise ValueError(f"emit(group={name!r}): {number} this name")
+    return [str(pk) for name, pk in rows]
 
 
 def of_session(session: Any) -> str:
@@ -102,7 +106,7 @@ def _of(argument: str, model: type[Model], value: Any) -> str:
 
 
 def _of_key(argument: str, model: type[Model], key: Any) -> str:
-    expected = f"{_expected(argument, model)}, not {key!r:.100}"
+    expected = f"{_expected(argument, model)}, not {_shown(key)}"
     if key is None or key == "" or isinstance(key, (bool, bytes)):
         raise TypeError(expected)
     try:
@@ -113,6 +117,11 @@ def _of_key(argument: str, model: type[Model], key: Any) -> str:
     if str(value) != str(key) and not (isinstance(value, UUID) and isinstance(key, str)):
         raise ValueError(expected)
     return str(value)
+
+
+def _shown(key: Any) -> str:
+    # The rows of QuerySet.values() hold passwords: of other values, the type is shown.
+    return f"{key!r:.100}" if isinstance(key, int | float | str | None) else type(key).__name__
 
 
 def _expected(argument: str, model: type[Model]) -> str:

@@ -1,11 +1,13 @@
 """``emit``: the sockets that it reaches, and what it returns and raises without any."""
 
+import contextlib
 import subprocess
 import sys
 from datetime import date
 
 import pytest
 from django.db import transaction
+from django.db.utils import ConnectionDoesNotExist
 from django.test import override_settings
 
 from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, relay_status
@@ -123,6 +125,24 @@ class TestCommit:
     def test_an_audience_without_sockets_or_topics_is_accepted(self, clients):
         results = [emit("saved", channel=given, on_commit=True) for given in ("nobody", [])]
         assert [(bool(one), one.received) for one in results] == [(True, 0), (True, 0)]
+
+    @pytest.mark.parametrize("value", [None, 0, 1, [], object()])
+    def test_what_is_no_answer_and_no_database_is_refused(self, clients, value):
+        with pytest.raises(TypeError, match=r"emit\(on_commit=.*alias of a database"):
+            emit("saved", channel="b", on_commit=value)
+        with pytest.raises(ConnectionDoesNotExist):
+            emit("saved", channel="b", on_commit="unknown")
+        assert received(clients)[1] == []
+
+    def test_a_savepoint_that_is_rolled_back_takes_its_messages_along(self, clients):
+        with transaction.atomic():
+            emit("saved", 1, channel="b", on_commit=True)
+            with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+                emit("saved", 2, channel="b", on_commit=True)
+                raise ZeroDivisionError
+            with transaction.atomic():
+                emit("saved", 3, channel="b", on_commit=True)
+        assert received(clients)[1] == ['["saved",1]', '["saved",3]']
 
     def test_without_a_transaction_the_event_is_sent_at_once(self, clients):
         assert emit("saved", 1, channel="b", on_commit=True).received == 1

@@ -1,5 +1,7 @@
 """The audiences of clients whose user a middleware of the site sets."""
 
+from unittest import mock
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -105,3 +107,26 @@ class UsersOfMiddleware(TestCase):
     def log_out(self, user):
         with self.captureOnCommitCallbacks(execute=True):
             user_logged_out.send(type(user), request=RequestFactory().get("/"), user=user)
+
+
+class Errors(TestCase):
+    def test_no_error_shows_a_row_of_the_users(self):
+        User.objects.create_user("ann", password="secret")
+        for rows in (
+            User.objects.values(),
+            User.objects.values_list(),
+            list(User.objects.values()),
+        ):
+            with self.assertRaises((TypeError, ValueError)) as caught:
+                emit("pushed", user=rows)
+            assert User.objects.get().password[:20] not in str(caught.exception)
+            assert "primary key" in str(caught.exception)
+
+    def test_a_name_of_several_groups_is_none(self):
+        Group.objects.bulk_create([Group(name="editors"), Group(name="authors")])
+        groups = Group.objects.all().union(Group.objects.all(), all=True)
+        with (
+            mock.patch.object(type(Group.objects), "filter", return_value=groups),
+            self.assertRaisesMessage(ValueError, "several groups have this name"),
+        ):
+            emit("pushed", group="editors")
