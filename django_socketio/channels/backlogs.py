@@ -106,6 +106,12 @@ class Pending(Backlog[EncodedEvent]):
         self.overlap = overlap
         self.packets = [one for one in self.packets if not overlap.has(one.delivery)]
 
+    def discard(self, encoded: EncodedEvent) -> None:
+        """Drop a packet that the subscriber has got by another topic."""
+        if encoded in self.packets:
+            self.packets.remove(encoded)
+            self._size -= len(encoded.frames)
+
 
 class Gate(Pending):
     """The backlog of a subscriber whose right to a topic is examined once a message comes.
@@ -167,6 +173,41 @@ class CaughtUp(Backlog[EncodedEvent]):
         if self._overlap.is_over(encoded.delivery) and self._subscriber in self._members:
             self._members[self._subscriber] = None
         return self._subscriber.deliver(encoded) or True
+
+
+class Copies(Backlog[EncodedEvent]):
+    """The backlogs of a subscriber that is pending on several topics of an event.
+
+    Each of them keeps the event: the subscriber may be admitted on one topic and refused on the
+    others.
+
+    Args:
+        backlogs: those of the topics.
+
+    """
+
+    __slots__ = ("_backlogs",)
+
+    def __init__(self, *backlogs: Backlog[EncodedEvent]) -> None:
+        super().__init__(0)
+        # Gates last: one of them may admit at once, which discards the copies in the others.
+        self._backlogs = sorted(backlogs, key=lambda backlog: isinstance(backlog, Gate))
+
+    def add(self, encoded: EncodedEvent) -> bool:
+        """Add a packet to each backlog; False if that exceeds a limit."""
+        return all([backlog.add(encoded) for backlog in self._backlogs])
+
+
+def combined(
+    one: Backlog[EncodedEvent] | None, other: Backlog[EncodedEvent] | None
+) -> Backlog[EncodedEvent] | None:
+    """Return what an event for two topics of a subscriber is added to; None to deliver it now."""
+    if one is None or other is None:
+        return None
+    for backlog in (one, other):
+        if isinstance(backlog, CaughtUp):
+            return backlog  # delivers it now, unless the subscriber has it
+    return one if one is other else Copies(one, other)
 
 
 Members = dict[Subscriber, Backlog[EncodedEvent] | None]

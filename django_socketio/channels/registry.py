@@ -10,6 +10,7 @@ from django_socketio.channels.backlogs import (
     Overlap,
     Pending,
     Subscriber,
+    combined,
 )
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.concurrency import hub_log
@@ -139,7 +140,16 @@ class Channels:
             overlap = pending.overlap
             members[subscriber] = overlap and CaughtUp(overlap, subscriber, members)
             for encoded in pending.packets:
+                self._discard_copies(encoded, subscriber)
                 subscriber.deliver(encoded)
+
+    def _discard_copies(self, encoded: EncodedEvent, subscriber: Subscriber) -> None:
+        """Have an event delivered once to a subscriber that is pending on several of its topics."""
+        topics = () if encoded.delivery is None else encoded.delivery.envelope.topics
+        for topic in topics if len(topics) > 1 else ():
+            pending = self._members.get(topic, _NOBODY).get(subscriber)
+            if isinstance(pending, Pending):
+                pending.discard(encoded)
 
     def open_gate(self, topic: Topic, subscriber: Subscriber) -> None:
         """Admit a subscriber whose right to a topic was examined."""
@@ -194,9 +204,8 @@ class Channels:
         union: Members = {}
         for topic in topics:
             for subscriber, backlog in self._members.get(topic, _NOBODY).items():
-                # Pending on one channel and admitted on another: it may get the message now.
-                if backlog is None or subscriber not in union:
-                    union[subscriber] = backlog
+                known = subscriber in union
+                union[subscriber] = combined(union[subscriber], backlog) if known else backlog
         return union.items()
 
 

@@ -1,17 +1,19 @@
 """The audiences of clients whose user a middleware of the site sets."""
 
+from contextlib import suppress
 from unittest import mock
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_out
+from django.core.exceptions import PermissionDenied
 from django.test import RequestFactory, TestCase, override_settings
 from django.utils.functional import SimpleLazyObject
 
 from django_socketio import emit
-from django_socketio.events import on_event
-from django_socketio.testing import SocketClient
+from django_socketio.events import on_event, on_subscribe
+from django_socketio.testing import Refused, SocketClient
 
 User = get_user_model()
 
@@ -107,6 +109,22 @@ class UsersOfMiddleware(TestCase):
     def log_out(self, user):
         with self.captureOnCommitCallbacks(execute=True):
             user_logged_out.send(type(user), request=RequestFactory().get("/"), user=user)
+
+    def test_a_message_for_a_user_and_for_a_channel_does_not_depend_on_the_subscription(self):
+        """The socket waits on all of them: its login is not examined, and a handler decides."""
+        self.ann.groups.add(group := Group.objects.get())
+
+        @on_subscribe
+        def decide(request, socket, context, channel):
+            emit("pushed", channel=channel, user=self.ann, group=group)
+            if channel == "refused":
+                raise PermissionDenied
+
+        for channel in ("refused", "allowed"):
+            client = SocketClient(self.ann).connect()
+            with suppress(Refused):
+                client.subscribe(channel)
+            assert [received.event for received in client.received] == ["pushed"]
 
 
 class Errors(TestCase):
