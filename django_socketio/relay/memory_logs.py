@@ -18,6 +18,9 @@ from django_socketio.relay.envelope import (
 )
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
+LOOK_INTERVAL = 60.0
+"""Seconds after which a log that need not end is looked at again: its lease may end earlier."""
+
 
 class MemoryLogs:
     """The logs of topics in one process.
@@ -42,8 +45,12 @@ class MemoryLogs:
         self._clock = clock
         self._logs: dict[Topic, _Log] = {}
         self._ends: list[tuple[float, int, _Log]] = []
-        """A heap with an entry for each log: no log ends before the time of its entry."""
+        """A heap with an entry for each log: when to see whether anything keeps it still."""
         self._numbers = count()
+
+    def __len__(self) -> int:
+        """The number of topics that have a log."""
+        return len(self._logs)
 
     def append(self, delivery: Delivery, is_heard: bool) -> StreamPosition | None:
         """Keep a message, if its topic's log is to have it; return its position."""
@@ -85,7 +92,7 @@ class MemoryLogs:
     def leave(self, topic: Topic) -> None:
         """Let the lease of a topic end that has no subscriber any more."""
         log = self._logs.get(topic)
-        if log is not None and log.lease:
+        if log is not None and log.lease == float("inf"):
             log.lease = self._clock() + self._away
 
     def position(self, topic: Topic) -> StreamPosition | None:
@@ -131,7 +138,8 @@ class MemoryLogs:
             if self._logs.get(log.topic) is not log:
                 continue
             if log.ends > now:
-                heappush(self._ends, (log.ends, next(self._numbers), log))
+                again = min(log.ends, now + LOOK_INTERVAL)
+                heappush(self._ends, (again, next(self._numbers), log))
             else:
                 del self._logs[log.topic]
 

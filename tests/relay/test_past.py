@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 from django_socketio.exceptions import RelayError
-from django_socketio.relay.envelope import LogRange, StreamPosition
+from django_socketio.relay.envelope import Delivery, LogRange, StreamPosition
+from django_socketio.relay.memory_logs import MemoryLogs
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import (
     NO_LOG,
@@ -148,6 +149,20 @@ def test_a_message_for_several_topics_is_kept_where_subscribers_are_away(relay_a
     read = relay.read(A, begin)
     assert (contents(read), read.is_complete) == (["short", "x" * 2000], True)
     assert relay.position(B) is None
+
+
+def test_the_logs_of_a_process_go_when_nothing_needs_them():
+    now = [0.0]
+    logs = MemoryLogs(Retentions(away=30.0), lazily=True, clock=lambda: now[0])
+    for number in range(100):
+        topic = channel_topic("/", f"{number}")
+        logs.keep(topic, float("inf"))
+        now[0] += 100
+        logs.append(Delivery(message(1, topic), topic), is_heard=True)
+        logs.leave(topic)
+    assert len(logs) < 5
+    now[0] += 100
+    assert (logs.position(A), len(logs)) == (None, 0)
 
 
 # Histories
@@ -297,14 +312,28 @@ def test_processes_take_their_leases_again_after_redis_was_emptied(redis_server,
     relay.publish(message("before"))
     redis_server.client.flushall()
     relay.publish(message("after"))
-    (position,) = redis_server.client.keys("*}:position*channel*") or [
-        key for key in redis_server.client.keys("*}:position") if b"channel" in key
-    ]
+    position, _ = relay._keyspace.keys(A)
     wait_until(lambda: redis_server.client.hexists(position, "lease"))
     last = relay.position(A)
     leave(relay, A)
     assert relay.publish(message("kept")).is_kept
     assert contents(relay.read(A, last)) == ["kept"]
+
+
+def test_a_process_renews_its_leases_while_it_has_subscribers(redis_server, new_redis, monkeypatch):
+    monkeypatch.setattr("django_socketio.relay.redis.leases.RENEWAL", 0.05)
+    relay, inbox = new_redis(retentions=AWAY)
+    relay.subscribe(A, inbox.deliver, recoverable=True)
+    position, _ = relay._keyspace.keys(A)
+
+    def lease():
+        return float(redis_server.client.hget(position, "lease"))
+
+    first = lease()
+    wait_until(lambda: lease() > first)
+    relay.unsubscribe(A)
+    relay._leases.renew((A,))
+    assert not relay._leases._topics
 
 
 @each_server
