@@ -16,6 +16,10 @@ class Subscriber(Protocol):
 
     id: str
 
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether the client keeps positions of its topics, and may come back."""
+
     def deliver(self, encoded: EncodedEvent) -> bool:
         """Send an event to the client; False if that is not possible any more."""
 

@@ -96,15 +96,21 @@ class Past(NamedTuple):
         }
 
 
-def past_of(topic: Topic, found: LogRange, is_wanted: Callable[[Delivery], bool]) -> Past:
+def past_of(
+    topic: Topic, found: LogRange, wanted: Wanted, is_for: Callable[[Delivery], bool]
+) -> Past:
     """Return what a range of a log is to a subscriber.
 
+    Every subscriber may read all of a history; what it has missed has none of its own messages.
+
     Args:
-        found: the messages after a position; of at most ``MAX_MESSAGES + 1``.
-        is_wanted: returns whether a message is for the subscriber.
+        found: the messages that were found, one more than ``MAX_MESSAGES`` if there are more.
+        is_for: returns whether a missed message is for the subscriber.
 
     """
+    events = (one for one in found.deliveries if one.envelope.kind is EnvelopeKind.EVENT)
+    if wanted.since is None:
+        return Past(topic, found.position, found.is_complete, tuple(events))
     if not found.is_complete or len(found.deliveries) > MAX_MESSAGES:
         return Past(topic, found.position, False)
-    events = (one for one in found.deliveries if one.envelope.kind is EnvelopeKind.EVENT)
-    return Past(topic, found.position, True, tuple(filter(is_wanted, events)))
+    return Past(topic, found.position, True, tuple(filter(is_for, events)))

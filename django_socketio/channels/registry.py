@@ -13,6 +13,7 @@ from django_socketio.channels.backlogs import (
     combined,
 )
 from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.recovery import MAX_MESSAGES, Wanted
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.failures import failures
 from django_socketio.exceptions import RelayError
@@ -29,6 +30,9 @@ from django_socketio.relay.envelope import (
 from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
+
+KEPT_UNTIL_ADDED = 60.0
+"""Seconds for which messages are kept after a position, until a subscriber is on the topic."""
 
 Encode = Callable[[Delivery], EncodedEvent]
 """Encodes the event of a delivery."""
@@ -73,33 +77,45 @@ class Channels:
     def add(self, topic: Topic, subscriber: Subscriber, pending: bool = False) -> None:
         """Put a subscriber on a topic; while ``pending``, buffer its messages until ``admit``.
 
+        The messages of a subscriber that keeps positions are kept while it is away.
+
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
         backlog = Pending(self.max_buffered_bytes) if pending else None
         self._members.setdefault(topic, {})[subscriber] = backlog
-        self._relay.subscribe(topic, self.deliver)
+        self._relay.subscribe(topic, self.deliver, subscriber.keeps_positions)
 
     def add_all(self, topics: Mapping[Topic, Pending | None], subscriber: Subscriber) -> None:
         """Put a subscriber on topics by one command to the relay, each with its backlog or none."""
         for topic, backlog in topics.items():
             self._members.setdefault(topic, {})[subscriber] = backlog
-        self._relay.subscribe_all(topics, self.deliver)
+        self._relay.subscribe_all(topics, self.deliver, subscriber.keeps_positions)
 
     def position(self, topic: Topic) -> StreamPosition | None:
-        """Return the position of a topic; None if it has none, or the relay cannot be asked."""
+        """Return the position of a topic, after which messages are kept from now on.
+
+        None if none are kept, or if the relay cannot be asked.
+        """
         try:
-            return self._relay.position(topic)
+            return self._relay.keep(topic, KEPT_UNTIL_ADDED)
         except RelayError as error:
             hub_log.say(logger.warning, "The position of %s is not known: %s", topic, error)
             return None
 
-    def read(self, topic: Topic, after: StreamPosition | None, limit: int) -> LogRange:
-        """Return the messages of a topic after a position; nothing if the relay fails."""
+    def past(self, topic: Topic, wanted: Wanted) -> LogRange:
+        """Return what a client wants of the past of a topic; nothing if the relay fails."""
         try:
-            return self._relay.read(topic, after, limit)
+            if wanted.last is not None:
+                return self._relay.history(topic, None, wanted.last)
+            return self._relay.read(topic, wanted.since, MAX_MESSAGES + 1)
         except RelayError as error:
             hub_log.say(logger.warning, "The messages of %s cannot be read: %s", topic, error)
             return LogRange((), None, False)
+
+    def size_of(self, delivery: Delivery) -> int:
+        """Return the number of bytes of a message, as clients receive it."""
+        encoded = self._encode(delivery)
+        return len(encoded.text) + sum(map(len, encoded.attachments))
 
     def skip(self, overlap: Overlap, subscriber: Subscriber) -> None:
         """Have a pending subscriber get no message of an overlap: it has them from the log."""

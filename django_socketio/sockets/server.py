@@ -23,6 +23,7 @@ from django_socketio.relay.topics import Topic
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.loss_reports import LossReports
+from django_socketio.sockets.pasts import Pasts
 from django_socketio.transports import engine
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.limits import Limits
@@ -113,6 +114,7 @@ class SocketServer:
         self.addresses: list[Any] = []
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
         self.calls = calls
+        self.pasts = Pasts(lambda: self.channels, executor, limits.max_unsent_bytes // 2)
         self._loss_reports = LossReports(lambda: self.channels, executor)
         self.relay = open_relay(self._lost)
         self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)

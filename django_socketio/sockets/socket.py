@@ -64,7 +64,8 @@ class Socket:
     ) -> None:
         self.id = id
         self.namespace = namespace
-        self.subscriptions = Subscriptions(self, server.channels, server.limits.max_channels)
+        limit = server.limits.max_channels
+        self.subscriptions = Subscriptions(self, server.channels, limit, server.pasts)
         self.auth = auth
         self.disconnect_reason: str | None = None
         """Why it ended, in Socket.IO's words; None while it lives."""

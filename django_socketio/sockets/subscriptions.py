@@ -6,7 +6,7 @@ from typing import Protocol
 from django_socketio.channels import backlogs
 from django_socketio.channels.backlogs import Gate, Pending
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.recovery import MAX_MESSAGES, Past, Wanted, past_of
+from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.channels.registry import Channels
 from django_socketio.exceptions import ChannelError
 from django_socketio.relay.envelope import Delivery, StreamPosition
@@ -17,6 +17,7 @@ from django_socketio.relay.topics import (
     everyone_topic,
     socket_topic,
 )
+from django_socketio.sockets.pasts import Pasts
 
 _GROUP = TopicKind.GROUP
 _OF_LOGINS = (TopicKind.USER, _GROUP)
@@ -42,6 +43,7 @@ class Subscriptions:
         socket: receives the messages.
         channels: the channels of this process.
         max_channels: how many channels the socket may be on.
+        pasts: reads the past of topics.
 
     Attributes:
         names: the channels, in the order in which the socket joined them.
@@ -49,13 +51,16 @@ class Subscriptions:
 
     """
 
-    __slots__ = ("_channels", "_max_channels", "_socket", "audiences", "names")
+    __slots__ = ("_channels", "_max_channels", "_pasts", "_socket", "audiences", "names")
 
-    def __init__(self, socket: Subscriber, channels: Channels, max_channels: int) -> None:
+    def __init__(
+        self, socket: Subscriber, channels: Channels, max_channels: int, pasts: Pasts
+    ) -> None:
         # The socket refers to its subscriptions: leave_all() breaks the cycle.
         self._socket: Subscriber | None = socket
         self._channels = channels
         self._max_channels = max_channels
+        self._pasts = pasts
         self.names: tuple[str, ...] = ()
         self.audiences: tuple[Topic, ...] = ()
 
@@ -116,8 +121,7 @@ class Subscriptions:
         socket = self._socket
         if socket is None:
             return Past(topic, None, False)
-        found = self._channels.read(topic, wanted.since, MAX_MESSAGES + 1)
-        past = past_of(topic, found, socket.wants)
+        past = self._pasts.read(topic, wanted, socket.wants)
         if past.overlap is not None:
             self._channels.skip(past.overlap, socket)
         return past

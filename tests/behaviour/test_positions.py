@@ -7,8 +7,6 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import emit
 from django_socketio.events import on_connect, on_event, on_subscribe
-from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import Retentions
 from tests.kit.clients import WebSocketClient
 from tests.kit.redis_server import RedisServer
 
@@ -19,18 +17,18 @@ def redis(tmp_path_factory):
         yield redis
 
 
+HISTORY = {"^room": {"size": 5, "seconds": 600}}
+
+
 @pytest.fixture(params=["memory", "redis"])
-def server(request, serve, monkeypatch):
-    """A server whose relay keeps messages, and sets all of them free at its end."""
+def server(request, serve):
+    """A server with a history of its channels "room…"."""
+    url = None
     if request.param == "redis":
         redis = request.getfixturevalue("redis")
         redis.client.flushall()
-        return serve(RELAY_URL=redis.url)
-    monkeypatch.setattr(
-        "django_socketio.server.relays.MemoryRelay",
-        lambda default: MemoryRelay(default, Retentions()),
-    )
-    return serve()
+        url = redis.url
+    return serve(RELAY_URL=url, HISTORY=HISTORY)
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ def open_client(server, connect):
     return start
 
 
-def publish(server, *messages, channel="room", **audiences):
+def publish(server, *messages, channel="hall", **audiences):
     for message in messages:
         server.call(lambda m=message: emit("message", m, **(audiences or {"channel": channel})))
 
@@ -57,7 +55,7 @@ def place(client, message):
     return last["_at"]
 
 
-def subscribe(client, channel="room", **options):
+def subscribe(client, channel="hall", **options):
     """Subscribe; return the second argument of the answer."""
     answer, past = client.ask("subscribe", channel, *([options] if options else []))
     assert answer is True
@@ -68,7 +66,7 @@ def test_a_client_that_does_not_ask_sees_nothing_of_positions(server, connect):
     client = connect(server, join=False)
     answer = client.connect(auth={"token": "x"})
     assert json.loads(answer[2:]) == {"sid": client.id}
-    assert client.ask("subscribe", "room") == [True]
+    assert client.ask("subscribe", "hall") == [True]
     publish(server, "hello")
     assert client.receive() == '42["message","hello"]'
 
@@ -79,11 +77,11 @@ def test_a_client_that_asks_gets_the_place_of_each_message(server, open_client):
     begin = subscribe(client)["position"]
     publish(server, "a", "b")
     places = [place(client, message) for message in "ab"]
-    assert [topic for topic, _ in places] == ["channel,room"] * 2
+    assert [topic for topic, _ in places] == ["channel,hall"] * 2
     first, second = (position for _, position in places)
     assert first.rpartition(".")[0] == second.rpartition(".")[0]
     assert [int(one.rpartition(".")[2]) for one in (first, second)] == [1, 2]
-    assert begin in ("", first.replace(".1", ".0"))
+    assert begin == first.replace(".1", ".0")
 
 
 def test_what_a_client_asks_is_no_data_of_its_auth(server, open_client):
@@ -116,14 +114,14 @@ def test_data_that_looks_like_a_place_is_data(server, open_client):
         socket.emit("echo", value)
 
     client, _ = open_client()
-    looks = {"_at": ["channel,room", "x.1"]}
+    looks = {"_at": ["channel,hall", "x.1"]}
     client.emit("echo", looks)
     assert client.event() == ["echo", looks, {"_at": []}]
     client.emit("echo", 1)
     assert client.event() == ["echo", 1]
     subscribe(client)
     publish(server, looks)
-    assert place(client, looks)[0] == "channel,room"
+    assert place(client, looks)[0] == "channel,hall"
 
 
 def test_binary_has_a_place_as_well(server, open_client):
@@ -131,14 +129,14 @@ def test_binary_has_a_place_as_well(server, open_client):
     subscribe(client)
     publish(server, b"\0\1")
     packet = client.receive()
-    header = '451-["message",{"_placeholder":true,"num":0},{"_at":["channel,room","'
+    header = '451-["message",{"_placeholder":true,"num":0},{"_at":["channel,hall","'
     assert packet.startswith(header)
     assert client.receive() == b"\0\1"
 
 
 @pytest.fixture
 def at_two(server, open_client):
-    """The position of a client that was on "room" and got "a", and then was cut off."""
+    """The position of a client that was on "hall" and got "a", and then was cut off."""
     client, _ = open_client()
     subscribe(client)
     publish(server, "a", "b")
@@ -147,17 +145,7 @@ def at_two(server, open_client):
     return position
 
 
-@pytest.fixture
-def stays(server):
-    """A client that stays on "room", so that its messages are kept."""
-    client = WebSocketClient(server.port)
-    client.connect()
-    client.subscribe("room")
-
-
-def test_a_client_that_comes_back_gets_what_it_missed_and_goes_on(
-    server, open_client, stays, at_two
-):
+def test_a_client_that_comes_back_gets_what_it_missed_and_goes_on(server, open_client, at_two):
     publish(server, "c")
     client, _ = open_client()
     past = subscribe(client, since=at_two)
@@ -168,9 +156,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_and_goes_on(
     assert client.sync() == []
 
 
-def test_the_answer_is_repeated_when_the_ack_of_a_subscribe_was_lost(
-    server, open_client, stays, at_two
-):
+def test_the_answer_is_repeated_when_the_ack_of_a_subscribe_was_lost(server, open_client, at_two):
     first, _ = open_client()
     answer = subscribe(first, since=at_two)
     assert subscribe(first, since=at_two) == answer  # in the same session
@@ -181,7 +167,7 @@ def test_the_answer_is_repeated_when_the_ack_of_a_subscribe_was_lost(
 
 
 def test_messages_that_are_buffered_while_on_subscribe_decides_come_once(
-    server, open_client, stays, at_two
+    server, open_client, at_two
 ):
     @on_subscribe
     def decide(request, socket, context, channel):
@@ -195,7 +181,7 @@ def test_messages_that_are_buffered_while_on_subscribe_decides_come_once(
     assert client.sync() == []
 
 
-def test_a_message_of_on_subscribe_is_after_the_position_of_the_answer(server, open_client, stays):
+def test_a_message_of_on_subscribe_is_after_the_position_of_the_answer(server, open_client):
     @on_subscribe
     def decide(request, socket, context, channel):
         emit("message", "while it decides", channel=channel)
@@ -209,28 +195,26 @@ def test_a_message_of_on_subscribe_is_after_the_position_of_the_answer(server, o
     assert subscribe(client, since=position)["messages"][0] == ["message", "while it decides"]
 
 
-def test_a_client_that_is_refused_when_it_comes_back_gets_nothing(
-    server, open_client, stays, at_two
-):
+def test_a_client_that_is_refused_when_it_comes_back_gets_nothing(server, open_client, at_two):
     @on_subscribe
     def refuse(request, socket, context, channel):
         raise PermissionDenied("kicked")
 
     client, _ = open_client()
-    assert client.ask("subscribe", "room", {"since": at_two}) == [{"error": "kicked"}]
+    assert client.ask("subscribe", "hall", {"since": at_two}) == [{"error": "kicked"}]
     publish(server, "c")
     assert client.sync() == []
 
 
-def test_a_client_is_told_when_it_was_kicked_and_begins_anew(server, open_client, stays):
+def test_a_client_is_told_when_it_was_kicked_and_begins_anew(server, open_client):
     @on_event("kick")
     def kick(request, socket, context):
-        socket.unsubscribe("room")
+        socket.unsubscribe("hall")
 
     client, _ = open_client()
     subscribe(client)
     client.emit("kick")
-    assert client.event() == ["_positions", {"channel,room": None}]
+    assert client.event() == ["_positions", {"channel,hall": None}]
     publish(server, "while it is away")
     begin = subscribe(client)
     publish(server, "back")
@@ -239,30 +223,29 @@ def test_a_client_is_told_when_it_was_kicked_and_begins_anew(server, open_client
 
 
 def test_a_message_for_two_channels_of_a_client_is_delivered_once_and_known_by_its_id(
-    server, open_client, stays
+    server, open_client
 ):
     @on_connect
     def also_there(request, socket, context):
-        socket.subscribe("hall")
+        socket.subscribe("yard")
 
     client, _ = open_client()
     client.event()  # the position of "hall"
     begin = subscribe(client)["position"]
-    publish(server, "both", channel=["room", "hall"])
+    publish(server, "both", channel=["hall", "yard"])
     (id,) = place(client, "both")
     assert client.sync() == []
     client.abandon()
     client, _ = open_client()
     client.event()
-    past = subscribe(client, since=begin or "x.0")
-    if begin:
-        assert past["messages"] == [["message", "both"]]
-        assert past["ids"] == {"0": id}
+    past = subscribe(client, since=begin)
+    assert past["messages"] == [["message", "both"]]
+    assert past["ids"] == {"0": id}
 
 
 @pytest.mark.parametrize("position", ["", "forged.1", "forged.999999999999999", "x.y.0"])
 def test_a_position_that_proves_nothing_is_answered_not_recovered(
-    server, open_client, stays, at_two, position
+    server, open_client, at_two, position
 ):
     client, _ = open_client()
     past = subscribe(client, since=position)
@@ -273,7 +256,7 @@ def test_a_position_that_proves_nothing_is_answered_not_recovered(
     assert client.sync() == []
 
 
-def test_a_position_beyond_the_end_is_answered_not_recovered(server, open_client, stays, at_two):
+def test_a_position_beyond_the_end_is_answered_not_recovered(server, open_client, at_two):
     client, _ = open_client()
     past = subscribe(client, since=at_two.replace(".1", ".7"))
     assert (past["recovered"], past["messages"]) == (False, [])
@@ -289,6 +272,85 @@ def test_a_position_beyond_the_end_is_answered_not_recovered(server, open_client
 )  # fmt: skip
 def test_options_in_no_form_of_ours_are_refused(server, open_client, options):
     client, _ = open_client()
-    (answer,) = client.ask("subscribe", "room", options)
+    (answer,) = client.ask("subscribe", "hall", options)
     assert list(answer) == ["error"]
-    assert client.ask("unsubscribe", "room") == [True]
+    assert client.ask("unsubscribe", "hall") == [True]
+
+
+# History
+
+
+def texts(past):
+    return [message for _, message in past["messages"]]
+
+
+@pytest.fixture
+def kept(server):
+    """Seven messages of a channel with a history of five, published before anybody came."""
+    publish(server, *"abcdefg", channel="room-1")
+
+
+def test_a_client_gets_the_last_messages_in_the_answer_and_then_new_ones(server, connect, kept):
+    client = connect(server)
+    past = subscribe(client, "room-1", last=3)
+    assert texts(past) == ["e", "f", "g"]
+    assert set(past) == {"position", "messages"}
+    publish(server, "h", channel="room-1")
+    assert client.event() == ["message", "h"]
+    assert texts(subscribe(client, "room-1", last=2)) == ["g", "h"]
+    assert client.sync() == []
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [(0, ""), (1, "g"), (2.0, "fg"), (5, "cdefg"), (6, "cdefg"), (1e9, "cdefg"), (10**30, "cdefg")],
+)
+def test_no_client_gets_more_than_there_is(server, connect, kept, last, expected):
+    assert texts(subscribe(connect(server), "room-1", last=last)) == [*expected]
+
+
+def test_a_channel_without_a_history_has_none(server, connect):
+    publish(server, "a")
+    past = subscribe(connect(server), last=5)
+    assert past["messages"] == []
+
+
+def test_a_message_between_the_history_and_the_first_new_one_comes_once(server, connect, kept):
+    @on_subscribe
+    def decide(request, socket, context, channel):
+        publish_here("while it decides")
+
+    def publish_here(text):
+        emit("message", text, channel="room-1")
+
+    client = connect(server)
+    assert texts(subscribe(client, "room-1", last=2)) == ["g", "while it decides"]
+    publish(server, "h", channel="room-1")
+    assert client.event() == ["message", "h"]
+
+
+def test_binary_of_the_past_comes_in_the_answer(server, connect):
+    publish(server, b"\0\1", channel="room-1")
+    client = connect(server)
+    client.emit("subscribe", "room-1", {"last": 1}, id=1)
+    assert client.receive().startswith("461-1[true,")
+    assert client.receive() == b"\0\1"
+
+
+def test_the_position_of_a_history_is_one_to_go_on_from(server, open_client, kept):
+    client, _ = open_client()
+    position = subscribe(client, "room-1", last=1)["position"]
+    client.abandon()
+    publish(server, "h", channel="room-1")
+    client, _ = open_client()
+    past = subscribe(client, "room-1", since=position)
+    assert (past["recovered"], texts(past)) == (True, ["h"])
+
+
+def test_who_may_not_subscribe_may_not_read(server, connect, kept):
+    @on_subscribe
+    def refuse(request, socket, context, channel):
+        raise PermissionDenied("members only")
+
+    answer = connect(server).ask("subscribe", "room-1", {"last": 5})
+    assert answer == [{"error": "members only"}]
