@@ -52,6 +52,11 @@ def who(request, socket, context):
     return request.user.username
 
 
+@on_event("to others")
+def to_others(request, socket, context, text):
+    socket.broadcast(text)
+
+
 @on_event("channels")
 def channels(request, socket, context):
     return socket.channels

@@ -89,7 +89,7 @@ def test_the_audience_of_another_user_cannot_be_read(site, user, ann):
 def test_a_client_that_is_logged_out_when_it_comes_back_gets_nothing_of_its_user(site, user, ann):
     brought = leave(*arrive(site[0], ann))
     push(site[1], user, ann, "missed")
-    run(site[0], "logout(request)", ann)
+    Browser(ann.cookie).get(site[0], "/log-out/")
     socket, _ = arrive(site[1], Browser(ann.cookie), brought)
     assert messages(socket, 1) == (["missed for all"], ["everyone"])
     assert socket.sync() == []
@@ -110,7 +110,7 @@ def test_a_position_of_an_audience_that_proves_nothing(site, user, ann, text):
 
 def test_what_a_client_has_sent_to_others_does_not_come_back(site, user):
     socket, answer = arrive(site[0], Browser())
-    socket.emit("broadcast", "mine")
+    socket.emit("to others", "mine")
     socket.sync()
     brought = leave(socket, answer)
     other, _ = arrive(site[1], Browser(), {**brought, "was": []})
