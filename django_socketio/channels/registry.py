@@ -31,9 +31,6 @@ from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
 
-KEPT_UNTIL_ADDED = 60.0
-"""Seconds for which messages are kept after a position, until a subscriber is on the topic."""
-
 Encode = Callable[[Delivery], EncodedEvent]
 """Encodes the event of a delivery."""
 
@@ -74,33 +71,27 @@ class Channels:
         """
         return self._relay.publish(envelope)
 
-    def add(self, topic: Topic, subscriber: Subscriber, pending: bool = False) -> None:
+    def add(
+        self, topic: Topic, subscriber: Subscriber, pending: bool = False
+    ) -> StreamPosition | None:
         """Put a subscriber on a topic; while ``pending``, buffer its messages until ``admit``.
 
-        The messages of a subscriber that keeps positions are kept while it is away.
+        The messages of a subscriber that keeps positions are kept while it is away; their position
+        is returned, if it is known.
 
         Comes back once the relay brings the topic here, so that nothing is missed from then on.
         """
         backlog = Pending(self.max_buffered_bytes) if pending else None
         self._members.setdefault(topic, {})[subscriber] = backlog
-        self._relay.subscribe(topic, self.deliver, subscriber.keeps_positions)
+        return self._relay.subscribe(topic, self.deliver, subscriber.keeps_positions)
 
-    def add_all(self, topics: Mapping[Topic, Pending | None], subscriber: Subscriber) -> None:
+    def add_all(
+        self, topics: Mapping[Topic, Pending | None], subscriber: Subscriber
+    ) -> dict[Topic, StreamPosition | None]:
         """Put a subscriber on topics by one command to the relay, each with its backlog or none."""
         for topic, backlog in topics.items():
             self._members.setdefault(topic, {})[subscriber] = backlog
-        self._relay.subscribe_all(topics, self.deliver, subscriber.keeps_positions)
-
-    def position(self, topic: Topic) -> StreamPosition | None:
-        """Return the position of a topic, after which messages are kept from now on.
-
-        None if none are kept, or if the relay cannot be asked.
-        """
-        try:
-            return self._relay.keep(topic, KEPT_UNTIL_ADDED)
-        except RelayError as error:
-            hub_log.say(logger.warning, "The position of %s is not known: %s", topic, error)
-            return None
+        return self._relay.subscribe_all(topics, self.deliver, subscriber.keeps_positions)
 
     def past(self, topic: Topic, wanted: Wanted) -> LogRange:
         """Return what a client wants of the past of a topic; nothing if the relay fails."""

@@ -24,14 +24,14 @@ class Subscriptions(Protocol):
 
     names: tuple[str, ...]
 
+    begin: "StreamPosition | None"
+    """The position after which the messages of the channel come that was joined last."""
+
     def join(self, channel: Any, pending: bool) -> bool:
         """Join a channel; its messages are buffered while the subscription is pending."""
 
     def leave(self, channel: Any) -> bool:
         """Leave a channel; return False if the socket was not on it."""
-
-    def position(self, channel: Any) -> "StreamPosition | None":
-        """Return the position of a channel now; None if it is not known."""
 
     def past(self, channel: str, wanted: "Wanted") -> "Past":
         """Return what the client wants of the past of a channel that it is on."""

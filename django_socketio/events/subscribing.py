@@ -18,11 +18,9 @@ def subscribing(on_subscribe: Call) -> Call:
     ) -> Any:
         channel, wanted = _channel(args), parse_wanted(args[1] if len(args) > 1 else None)
         subscriptions = socket.subscriptions
-        is_told = socket.keeps_positions and wanted == NOTHING
-        # Before the channel is joined: a message that comes from now on is after this position.
-        position = subscriptions.position(channel) if is_told else None
         if not subscriptions.join(channel, pending=True):
             return _with_past(subscriptions, channel, wanted)
+        begin = subscriptions.begin
         try:
             on_subscribe(request, socket, context, (channel,))
         except BaseException:
@@ -30,8 +28,8 @@ def subscribing(on_subscribe: Call) -> Call:
             raise
         if channel not in subscriptions.names:
             return {"error": PERMISSION_DENIED}
-        if is_told:
-            return True, {"position": position_text(position)}
+        if socket.keeps_positions and wanted == NOTHING:
+            return True, {"position": position_text(begin)}
         return _with_past(subscriptions, channel, wanted)
 
     return subscribe

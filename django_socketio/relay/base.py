@@ -59,22 +59,24 @@ class Relay(ABC):
         """
 
     @abstractmethod
-    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
+    def subscribe(
+        self, topic: Topic, deliver: Deliver, recoverable: bool = False
+    ) -> StreamPosition | None:
         """Have ``deliver`` called with the messages of a topic, in the order of the topic.
 
         With ``recoverable``, the topic's messages are kept from now on while no process hears
         them, for ``Retentions.away`` seconds: its subscribers may come back to any process.
 
-        Returns once that is so. May be called again for the same topic. A relay that cannot be
-        reached is no error: the topic is subscribed to once the relay is back.
+        Returns once that is so: the position of a recoverable topic, after which each message
+        comes; None if it is not known. May be called again for the same topic. A relay that cannot
+        be reached is no error: the topic is subscribed to once the relay is back.
         """
 
     def subscribe_all(
         self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
-    ) -> None:
+    ) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics as ``subscribe`` does, in one round trip where that is possible."""
-        for topic in topics:
-            self.subscribe(topic, deliver, recoverable)
+        return {topic: self.subscribe(topic, deliver, recoverable) for topic in topics}
 
     @abstractmethod
     def unsubscribe(self, topic: Topic) -> None:

@@ -97,11 +97,14 @@ class MemoryRelay(Relay):
                 deliveries.setdefault(deliver, Delivery(envelope, topic, position, encoded))
         return (deliver(delivery) for deliver, delivery in deliveries.items())
 
-    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
+    def subscribe(
+        self, topic: Topic, deliver: Deliver, recoverable: bool = False
+    ) -> StreamPosition | None:
         """Have ``deliver`` called with the messages of a topic."""
-        if recoverable and self._retentions.away:
-            self._all_logs.keep(topic, float("inf"))
         self._subscriptions[topic] = deliver
+        if recoverable and self._retentions.away and topic.policy.has_past:
+            return self._all_logs.keep(topic, float("inf"))
+        return None
 
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""

@@ -1,10 +1,12 @@
 """The sockets of clients that keep positions, and present them when they come back."""
 
 import secrets
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.names import check_channel
 from django_socketio.channels.positions import Kept, name_of, placed, position_text, take_kept
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
@@ -61,6 +63,10 @@ class KeepingSocket(Socket):
         """Return whether a message of a log is for the client, which may be its sender."""
         return self._kept.wants(delivery) and super().wants(delivery)
 
+    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
+        """Tell the client after which positions the messages of topics come."""
+        self.emit(POSITIONS, _texts(positions))
+
     def deliver(self, encoded: EncodedPacket) -> bool:
         """Send a packet, an event with its place; see ``Socket.deliver``."""
         if isinstance(encoded, EncodedEvent):
@@ -75,9 +81,7 @@ class KeepingSocket(Socket):
         topics = (everyone_topic(self.namespace), *audiences)
         known = {topic: self._kept.position(topic) for topic in topics}
         since = {topic: position for topic, position in known.items() if position is not None}
-        channels = self._server.channels
-        new = {topic: channels.position(topic) for topic in topics if topic not in since}
-        self.subscriptions.join_own(audiences, ask, since)
+        positions = self.subscriptions.join_own(audiences, ask, since)
         pasts = [self.subscriptions.past_of(topic, Wanted(since[topic])) for topic in since]
         # Where nothing is missing, the places of the messages that follow lead to the position.
         begin = {
@@ -86,7 +90,7 @@ class KeepingSocket(Socket):
         self._answer_connect(
             {
                 "sid": self.id,
-                "positions": _texts({**new, **begin}),
+                "positions": _texts({topic: positions.get(topic) for topic in topics} | begin),
                 "missed": [name_of(past.topic) for past in pasts if not past.is_whole],
             }
         )
@@ -97,19 +101,19 @@ class KeepingSocket(Socket):
         """Put this socket on a channel, and send what the client has missed of it."""
         if running:
             forbid("socket.subscribe")
-        position = self.subscriptions.position(channel)
+        check_channel(channel)
         topic = channel_topic(self.namespace, channel)
         since = self._kept.position(topic)
         if not self.subscriptions.join(channel, pending=since is not None):
             return False
         if since is None:
-            self.emit(POSITIONS, _texts({topic: position}))
+            self.began({topic: self.subscriptions.begin})
         else:
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
         return True
 
     def _catch_up(self, past: Past, since: StreamPosition) -> None:
-        self.emit(POSITIONS, _texts({past.topic: since if past.is_whole else past.position}))
+        self.began({past.topic: since if past.is_whole else past.position})
         if not past.is_whole:
             self.emit(MISSED, name_of(past.topic))
         self.subscriptions.replay(past)
@@ -142,5 +146,5 @@ def make_socket(
     return make(id, packet.namespace, auth, server=server, session=session, lifecycle=lifecycle)
 
 
-def _texts(positions: dict[Topic, StreamPosition | None]) -> dict[str, str]:
+def _texts(positions: Mapping[Topic, StreamPosition | None]) -> dict[str, str]:
     return {name_of(topic): position_text(position) for topic, position in positions.items()}

@@ -1,5 +1,6 @@
 """The object that handlers get: one client's connection to one namespace."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gevent.event import AsyncResult
@@ -12,7 +13,7 @@ from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.relay.envelope import Delivery, Envelope
+from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
 from django_socketio.sockets.acks import Acks, Callback
 from django_socketio.sockets.calls import CALL_TIMEOUT
@@ -94,6 +95,9 @@ class Socket:
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client, which may be its sender."""
         return delivery.envelope.exclude != self.id
+
+    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
+        """Note nothing: the client keeps no positions."""
 
     @property
     def connected(self) -> bool:

@@ -1,6 +1,6 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from django_socketio.channels import backlogs
@@ -35,6 +35,9 @@ class Subscriber(backlogs.Subscriber, Protocol):
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
 
+    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
+        """Note that the messages of topics come after these positions."""
+
 
 class Subscriptions:
     """The channels of one socket.
@@ -48,10 +51,12 @@ class Subscriptions:
     Attributes:
         names: the channels, in the order in which the socket joined them.
         audiences: the topics of the socket's user, Django session and groups.
+        begin: the position after which the messages of the channel come that the socket has just
+            joined; None if it is not known.
 
     """
 
-    __slots__ = ("_channels", "_max_channels", "_pasts", "_socket", "audiences", "names")
+    __slots__ = ("_channels", "_max_channels", "_pasts", "_socket", "audiences", "begin", "names")
 
     def __init__(
         self, socket: Subscriber, channels: Channels, max_channels: int, pasts: Pasts
@@ -63,6 +68,7 @@ class Subscriptions:
         self._pasts = pasts
         self.names: tuple[str, ...] = ()
         self.audiences: tuple[Topic, ...] = ()
+        self.begin: StreamPosition | None = None
 
     def join(self, channel: str, pending: bool = False) -> bool:
         """Put the socket on a channel; while ``pending``, buffer its messages until ``admit``.
@@ -81,7 +87,7 @@ class Subscriptions:
         self.names += (channel,)
         try:
             topic = channel_topic(self._socket.namespace, channel)
-            self._channels.add(topic, self._socket, pending)
+            self.begin = self._channels.add(topic, self._socket, pending)
         except BaseException:
             self.leave(channel)
             raise
@@ -98,18 +104,6 @@ class Subscriptions:
         """Deliver the buffered messages of a pending channel, and all later ones."""
         if self._socket is not None:
             self._channels.admit(channel_topic(self._socket.namespace, channel), self._socket)
-
-    def position(self, channel: str) -> StreamPosition | None:
-        """Return the position of a channel now; None if it is not known.
-
-        Raises:
-            ChannelError: the name is not allowed.
-
-        """
-        check_channel(channel)
-        if self._socket is None:
-            return None
-        return self._channels.position(channel_topic(self._socket.namespace, channel))
 
     def past(self, channel: str, wanted: Wanted) -> Past:
         """Return what the client wants of the past of a channel that it is on."""
@@ -139,8 +133,10 @@ class Subscriptions:
         audiences: tuple[Topic, ...] = (),
         ask: Ask | None = None,
         pending: Collection[Topic] = (),
-    ) -> None:
+    ) -> dict[Topic, StreamPosition | None]:
         """Receive messages for the socket's id, for its audiences and for all of its namespace.
+
+        Returns the positions after which messages come, as far as they are known.
 
         Args:
             audiences: the topics of the socket's user, Django session and groups.
@@ -149,15 +145,16 @@ class Subscriptions:
             pending: those of all these topics whose messages are buffered until ``replay``.
 
         """
-        if self._socket is not None:
-            self.audiences = audiences
-            topics: dict[Topic, Pending | None] = dict.fromkeys(_own_topics(self._socket))
-            if audiences:
-                topics.update(self._gated(audiences, ask))
-            if pending:
-                limit = self._channels.max_buffered_bytes
-                topics.update((topic, Pending(limit)) for topic in pending)
-            self._channels.add_all(topics, self._socket)
+        if self._socket is None:
+            return {}
+        self.audiences = audiences
+        topics: dict[Topic, Pending | None] = dict.fromkeys(_own_topics(self._socket))
+        if audiences:
+            topics.update(self._gated(audiences, ask))
+        if pending:
+            limit = self._channels.max_buffered_bytes
+            topics.update((topic, Pending(limit)) for topic in pending)
+        return self._channels.add_all(topics, self._socket)
 
     def replay(self, past: Past, ask: Ask | None = None) -> None:
         """Send what the socket has missed of a pending topic, then what is buffered, and go on.
@@ -195,7 +192,7 @@ class Subscriptions:
         joined = [topic for topic in self.audiences if topic not in before]
         self._channels.remove_from_all(left, self._socket)
         if joined:
-            self._channels.add_all(self._gated(joined, ask), self._socket)
+            self._socket.began(self._channels.add_all(self._gated(joined, ask), self._socket))
 
     def leave_all(self) -> None:
         """Receive no more messages: the last thing that a socket does."""

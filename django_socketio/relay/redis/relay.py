@@ -190,36 +190,46 @@ class RedisRelay(Relay):
         """Begin to receive from Redis; keeps trying where Redis is away."""
         self._subscriber.start()
 
-    def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
+    def subscribe(
+        self, topic: Topic, deliver: Deliver, recoverable: bool = False
+    ) -> StreamPosition | None:
         """Have ``deliver`` called with the messages of a topic; waits for Redis's confirmation."""
-        self.subscribe_all((topic,), deliver, recoverable)
+        return self.subscribe_all((topic,), deliver, recoverable)[topic]
 
     def subscribe_all(
         self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
-    ) -> None:
+    ) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics by one command; waits for Redis's confirmation of each."""
-        topics = tuple(topics)
-        for topic in topics:
-            self._locate(topic, deliver, recoverable)
-        for topic in topics:
+        begin = {topic: self._locate(topic, deliver, recoverable) for topic in topics}
+        for topic in begin:
             self._sequencer.wait_until_located(topic, self._options.timeout)
-        self._subscriber.subscribe(*map(self._keyspace.channel, topics))
+        self._subscriber.subscribe(*map(self._keyspace.channel, begin))
+        return begin
 
-    def _locate(self, topic: Topic, deliver: Deliver, recoverable: bool) -> None:
-        """Learn where a topic is, and take a lease of it, in one round trip."""
+    def _locate(self, topic: Topic, deliver: Deliver, recoverable: bool) -> StreamPosition | None:
+        """Learn where a topic is, and take a lease of it, in one round trip.
+
+        Returns the position if the topic is recoverable, and it is known.
+        """
         is_new = self._sequencer.add(topic, deliver)
-        if not recoverable or not self._can_keep(topic) or not self._leases.add(topic):
+        if not recoverable or not self._can_keep(topic):
             if is_new:
                 self._sequencer.locate(topic)
-        elif is_new:
+            return None
+        known = None if is_new else self._sequencer.position(topic)
+        if not self._leases.add(topic) and known is not None:
+            return known
+        if is_new:
             self._sequencer.locate(topic, self._first_lease)
-        else:
-            with suppress(RedisError):
-                self._first_lease(topic)
+            return self._sequencer.position(topic)
+        with suppress(RedisError):
+            return self._first_lease(topic)
+        return None
 
     def _can_keep(self, topic: Topic) -> bool:
         retentions = self._options.retentions
-        return retentions.away > 0 and retentions.of(topic).messages > 0
+        can_come_back = topic.policy.has_past and retentions.away > 0
+        return can_come_back and retentions.of(topic).messages > 0
 
     def _first_lease(self, topic: Topic) -> StreamPosition | None:
         try:

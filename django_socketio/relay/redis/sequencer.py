@@ -98,6 +98,11 @@ class Sequencer:
         """Return the subscription to a topic, if there is one."""
         return self._subscriptions.get(topic)
 
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position up to which a topic was received; None if it is not known."""
+        subscription = self._subscriptions.get(topic)
+        return None if subscription is None else subscription.cursor.position
+
     def locate(self, topic: Topic, ask: Locate | None = None) -> None:
         """Learn a new topic's position, before Redis is told: what comes between is a hole.
 
