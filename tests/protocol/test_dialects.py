@@ -59,6 +59,8 @@ DIALECTS = {
 class Receiver:
     """Receives events in one dialect."""
 
+    keeps_positions = False
+
     def __init__(self, name, number):
         self.id = f"{name} {number}"
         self.received = []

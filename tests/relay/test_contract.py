@@ -418,6 +418,7 @@ class Receiver:
     """A socket, as the channels of a process know it."""
 
     id = "receiver"
+    keeps_positions = False
 
     def __init__(self):
         self.received = []

@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -54,6 +55,16 @@ def logged_in(server, user):
     browser = Browser()
     browser.get(server, f"/log-in/?user={user}")
     return browser
+
+
+def run(server, code, browser=None):
+    """Have a server evaluate an expression; return its value as a text."""
+    return (browser or Browser()).get(server, f"/run/?code={quote(code)}")
+
+
+def named(name):
+    """Return the expression of a user, for ``run``."""
+    return f"User.objects.get(username='{name}')"
 
 
 def ends_soon(client, within=SOON):

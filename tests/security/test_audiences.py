@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from urllib.parse import quote
 
 import pytest
 import redis as redis_py
@@ -11,15 +10,10 @@ import redis as redis_py
 from tests.kit.clients import PollingClient
 from tests.kit.programs import ROOT, python
 from tests.kit.waiting import wait_until
-from tests.security.conftest import Browser, ends_soon, logged_in
+from tests.security.conftest import Browser, ends_soon, logged_in, named, run
 
 pushes = []
 """The events that mark the end of each push."""
-
-
-def run(server, code, browser=None):
-    """Have a server evaluate an expression; return its value as a text."""
-    return (browser or Browser()).get(server, f"/run/?code={quote(code)}")
 
 
 def push(server, **audiences):
@@ -33,10 +27,6 @@ def received(*sockets):
     """Return how many copies of what was pushed each socket has received up to the last push."""
     end = f'42["{pushes[-1]}"]'
     return [list(iter(socket.receive, end)).count('42["pushed"]') for socket in sockets]
-
-
-def named(name):
-    return f"User.objects.get(username='{name}')"
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from tests.kit.clients import WebSocketClient
-from tests.security.conftest import Browser, logged_in
-from tests.security.test_audiences import named, run
+from tests.security.conftest import Browser, logged_in, named, run
 
 
 def arrive(server, browser, positions=True):
