@@ -6,6 +6,7 @@ import sys
 import threading
 import unittest
 from importlib import import_module
+from unittest.mock import Mock
 
 from django.test import SimpleTestCase, override_settings
 
@@ -152,7 +153,7 @@ def test_a_test_that_has_failed_leaves_nothing_either():
 def test_what_is_left_in_a_channel_is_an_error_of_the_test():
     def subscribe_by_hand(self):
         channels = InlineServer.of_test().sockets.channels
-        channels.add(channel_topic("/", "room-1"), object())
+        channels.add(channel_topic("/", "room-1"), Mock(keeps_positions=False))
 
     result = ran(subscribe_by_hand, find_nothing)
     assert "The test has left" in result.failures[0][1]
