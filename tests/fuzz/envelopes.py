@@ -121,7 +121,7 @@ def sequencer(
     )
     sequencer.log = log
     sequencer.add(TOPIC, deliver)
-    sequencer.locate(TOPIC)
+    sequencer.locate(TOPIC, log.position)
     return sequencer
 
 

@@ -162,6 +162,22 @@ def test_a_newcomer_does_not_wait_for_the_others(redis_server, many, monkeypatch
     assert inbox.lost == []
 
 
+def test_callers_cannot_take_the_connections_that_catching_up_needs(redis_server, new_redis):
+    relay, inbox = new_redis(url=f"{redis_server.url}?max_connections=2", timeout=1)
+    other, others = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    other.subscribe(A, others.deliver)
+    with deaf(relay, 1):
+        other.publish(message("missed"))
+    pool = relay._log._client.connection_pool
+    taken = [pool.get_connection() for _ in range(2)]
+    break_connection(relay)
+    inbox.wait_for("missed")
+    assert relay.status()["reconnects"] == 1
+    for connection in taken:
+        pool.release(connection)
+
+
 def test_topics_are_taken_in_the_order_of_need():
     queue = catching_up.TopicQueue()
     queue.add(TOPICS[:4])

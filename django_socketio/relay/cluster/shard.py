@@ -10,6 +10,7 @@ from redis.exceptions import MovedError
 
 from django_socketio.relay.cluster.topology import Node, slot_of
 from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.observer import SubscriptionObserver
 from django_socketio.relay.redis.subscriber import PubSubCommands, RedisSubscriber
 
@@ -97,9 +98,9 @@ class ShardSubscriber(RedisSubscriber):
         self._leaving.clear()
         super()._connect()
 
-    def _take(self, connection: ConnectionInterface) -> set[str]:
+    def _take(self, reader: IncomingReader) -> set[str]:
         try:
-            return super()._take(connection)
+            return super()._take(reader)
         except MovedError as error:
             return self._drop_slot(error.slot_id)
 

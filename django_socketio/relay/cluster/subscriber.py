@@ -233,7 +233,7 @@ class ClusterSubscriber:
         """Have a subscriber for a node, with a health check in a slot of that node."""
         subscriber = self._subscribers.get(node)
         if subscriber is None:
-            client, health = self._topology.client(node), self._health_at(node)
+            client, health = self._topology.client(node, hears=True), self._health_at(node)
             subscriber = ShardSubscriber(node, client, self, health, self._timeout)
             # The first subscriber says that the cluster is back.
             subscriber.deaf_since, self._unreachable_since = self._unreachable_since, None

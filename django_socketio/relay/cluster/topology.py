@@ -56,7 +56,7 @@ class Topology:
         self._known: set[Node] = set()
         self._owners: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._moved: dict[int, float] = {}
-        self._clients: dict[Node, redis.Redis] = {}
+        self._clients: dict[tuple[Node, bool], redis.Redis] = {}
         self._refreshing = threading.Lock()
         self._version = 0
 
@@ -85,11 +85,17 @@ class Topology:
         """Return whether subscribers of a slot may still be on their way to its new owner."""
         return time.monotonic() - self._moved.get(slot, float("-inf")) < SETTLING
 
-    def client(self, node: Node) -> "redis.Redis":
-        """Return the client of a node; it connects on first use."""
-        if node not in self._clients:
-            self._clients[node] = connect(self._url.of_node(*node), self._timeout, CLUSTER)
-        return self._clients[node]
+    def client(self, node: Node, hears: bool = False) -> "redis.Redis":
+        """Return the client of a node; it connects on first use.
+
+        Args:
+            hears: whether it is for the connection that subscribes, and for catching up.
+
+        """
+        key = node, hears
+        if key not in self._clients:
+            self._clients[key] = connect(self._url.of_node(*node), self._timeout, CLUSTER)
+        return self._clients[key]
 
     def refresh(self, first: Node | None = None, until: float = float("inf")) -> None:
         """Ask the cluster which node serves which slot; the first answer is believed.

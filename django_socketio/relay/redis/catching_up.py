@@ -183,7 +183,7 @@ class CatchUp:
         with subscription.taking:
             if subscription.behind is not self:
                 return
-            is_current = self._ask(topic) == [question]
+            is_current = subscription.is_at(*question)
             if is_current and self._catch_up(question, subscription, missed):
                 self._finish(topic, subscription)
             else:

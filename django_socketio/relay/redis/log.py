@@ -275,13 +275,14 @@ def _has_id(entry: bytes, id: str | None) -> bool:
     return id is not None and id.encode() in entry
 
 
+_NOTHING = Missed()
 _IS_SAME = {b"=": True, b"!": False}
 
 
 def _missed(text: bytes | None, entries: Sequence[Entry]) -> Missed | None:
     """Return what the script tells of a topic; None if the topic cannot be read by it."""
     if text is None:
-        return Missed()
+        return _NOTHING
     flags, _, place = text.partition(b" ")
     offset, _, epoch = place.partition(b" ")
     if not epoch:

@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -44,7 +45,25 @@ from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retentions, Topic, TopicKind
 
-Parts = tuple[MessagePublisher, MessageLog, RedisSubscriber | ClusterSubscriber, Presence]
+
+class Parts(NamedTuple):
+    """The parts of a relay that differ between one Redis and a cluster.
+
+    Attributes:
+        publisher: publishes.
+        log: is read by the callers of the relay.
+        presence: the processes that listen.
+        subscriber: receives.
+        heard_log: is read by the subscriber, on connections that nothing else can occupy.
+
+    """
+
+    publisher: MessagePublisher
+    log: MessageLog
+    presence: Presence
+    subscriber: RedisSubscriber | ClusterSubscriber
+    heard_log: MessageLog
+
 
 ATTEMPTS = 5
 """Publishings of one message that reaches nobody while connections come and go."""
@@ -99,37 +118,43 @@ class RedisRelay(Relay):
         self._url = RelayURL.parse(options.url)
         self._keyspace = Keyspace(options.prefix, self._url.database)
         build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
-        self._publisher, self._log, self._subscriber, self._presence = build()
+        self._publisher, self._log, self._presence, self._subscriber, self._heard_log = build()
+        self._topics: dict[str, Topic] = {}
         keys = options.signing_keys
         retentions = options.retentions
         self._signing = Signing(keys, retentions) if keys else None
-        self._decoder = MessageDecoder(self._log.shared, self._keyspace, self._signing)
-        self._past = PastReader(self._log, self._decoder, retentions)
-        self._sequencer = Sequencer(self._log, self._decoder, retentions, schedule, lost)
+        self._past = PastReader(self._log, self._decoder(self._log), retentions)
+        decoder = self._decoder(self._heard_log)
+        self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease)
         self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
 
+    def _decoder(self, log: MessageLog) -> MessageDecoder:
+        return MessageDecoder(log.shared, self._keyspace, self._signing)
+
     def _parts_of_one(self) -> Parts:
         timeout = self._options.timeout
-        client = connect(self._url, timeout)
+        client, hearing = connect(self._url, timeout), connect(self._url, timeout)
         log = RedisLog(client, self._keyspace)
         publisher = self._publisher_by(client, log, timeout / 2)
         topic = Topic(TopicKind.HEALTH, "", secrets.token_hex(8))
         presence = RedisPresence(publisher, self._keyspace)
         health = HealthCheck(publisher, self._keyspace, presence, topic, timeout)
-        return publisher, log, RedisSubscriber(client, self, health, timeout), presence
+        subscriber = RedisSubscriber(hearing, self, health, timeout)
+        return Parts(publisher, log, presence, subscriber, RedisLog(hearing, self._keyspace))
 
     def _parts_of_cluster(self) -> Parts:
         timeout = self._options.timeout
         topology = Topology(self._url, timeout / 2)
 
-        def access(node: Node) -> NodeAccess:
-            client = topology.client(node)
+        def access(node: Node, hears: bool = False) -> NodeAccess:
+            client = topology.client(node, hears)
             log = RedisLog(client, self._keyspace, is_node=True)
             publisher = self._publisher_by(client, log, timeout / 4, "SPUBLISH")
             return NodeAccess(publisher, log)
 
         router = Router(topology, access, timeout / 2)
+        hearing = Router(topology, partial(access, hears=True), timeout / 2)
         publisher = ClusterPublisher(router, self._keyspace)
         presence = ClusterPresence(router, self._keyspace)
 
@@ -137,7 +162,8 @@ class RedisRelay(Relay):
             return HealthCheck(publisher, self._keyspace, presence, topic, timeout)
 
         subscriber = ClusterSubscriber(topology, self, health, timeout)
-        return publisher, ClusterLog(router, self._keyspace), subscriber, presence
+        logs = [ClusterLog(one, self._keyspace) for one in (router, hearing)]
+        return Parts(publisher, logs[0], presence, subscriber, logs[1])
 
     def _publisher_by(
         self, client: Any, log: RedisLog, timeout: float, command: str = "PUBLISH"
@@ -203,7 +229,9 @@ class RedisRelay(Relay):
         begin = {topic: self._locate(topic, deliver, recoverable) for topic in topics}
         for topic in begin:
             self._sequencer.wait_until_located(topic, self._options.timeout)
-        self._subscriber.subscribe(*map(self._keyspace.channel, begin))
+        channels = {self._keyspace.channel(topic): topic for topic in begin}
+        self._topics.update(channels)
+        self._subscriber.subscribe(*channels)
         return begin
 
     def _locate(self, topic: Topic, deliver: Deliver, recoverable: bool) -> StreamPosition | None:
@@ -214,7 +242,8 @@ class RedisRelay(Relay):
         is_new = self._sequencer.add(topic, deliver)
         if not recoverable or not self._can_keep(topic):
             if is_new:
-                self._sequencer.locate(topic)
+                asks = topic.policy.asks_position
+                self._sequencer.locate(topic, self._log.position if asks else None)
             return None
         known = None if is_new else self._sequencer.position(topic)
         if not self._leases.add(topic) and known is not None:
@@ -251,8 +280,10 @@ class RedisRelay(Relay):
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
         self._leases.remove(topic)
+        channel = self._keyspace.channel(topic)
         self._sequencer.remove(topic)
-        self._subscriber.unsubscribe(self._keyspace.channel(topic))
+        self._topics.pop(channel, None)
+        self._subscriber.unsubscribe(channel)
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""
@@ -293,20 +324,23 @@ class RedisRelay(Relay):
         self._publisher.close()
         self._sequencer.losses.write()
 
+    def _topic(self, channel: str) -> Topic | None:
+        return self._topics.get(channel) or self._keyspace.topic(channel)
+
     # The observer of the subscriber, in the subscriber's thread
 
     def message_received(self, channel: str, data: bytes) -> None:
         """Take a message."""
-        if (topic := self._keyspace.topic(channel)) is not None:
+        if (topic := self._topic(channel)) is not None:
             self._sequencer.receive(topic, data)
 
     def missed(self, channels: list[str], silence: Silence) -> None:
         """Note that messages of channels may not have come."""
-        topics = [*filter(None, map(self._keyspace.topic, channels))]
+        topics = [*filter(None, map(self._topic, channels))]
         self._sequencer.missed(topics, silence)
         if not silence.is_same_data or silence.has_evicted:
             self._leases.renew(topics)
 
     def catch_up(self) -> CatchUp:
         """Return the catching up of a new connection."""
-        return CatchUp(self._sequencer, self._log, self._keyspace.topic)
+        return CatchUp(self._sequencer, self._heard_log, self._topic)

@@ -103,19 +103,19 @@ class Sequencer:
         subscription = self._subscriptions.get(topic)
         return None if subscription is None else subscription.cursor.position
 
-    def locate(self, topic: Topic, ask: Locate | None = None) -> None:
+    def locate(self, topic: Topic, ask: Locate | None) -> None:
         """Learn a new topic's position, before Redis is told: what comes between is a hole.
 
         Args:
-            ask: returns the position; None: the log is asked, if the topic's policy says so.
+            ask: returns the position; None: the first message tells it.
 
         """
         subscription = self._subscriptions[topic]
-        if ask is None and not topic.policy.asks_position:
+        if ask is None:
             return subscription.tried.set()
         try:
             if topic.policy.has_past:
-                subscription.cursor.position = (ask or self._log.position)(topic)
+                subscription.cursor.position = ask(topic)
             subscription.is_located = True
         except RedisError:
             if self._unlocated.is_due():  # clients choose how many topics there are

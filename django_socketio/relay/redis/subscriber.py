@@ -13,6 +13,7 @@ from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import descriptors, listening_connection
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.identity import Identity, identity
+from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.observer import CatchingUp, SubscriptionObserver
 from django_socketio.relay.redis.silence import Silence
@@ -54,7 +55,7 @@ class RedisSubscriber:
     again, with growing pauses, and all channels are subscribed to again.
 
     Args:
-        client: whose connections it uses.
+        client: makes the connection, and has others to catch up by.
         observer: is told what happens.
         health: finds out whether the connection works.
         timeout: seconds that Redis has to confirm a subscription.
@@ -79,8 +80,9 @@ class RedisSubscriber:
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
         self._made: ConnectionInterface | None = None
+        self._reader: IncomingReader | None = None
         self._catching_up: CatchingUp | None = None
-        self._heard_at = 0.0
+        self._heard_at, self._taken = 0.0, 0
         self._identity: Identity | None = None
         self._has_connected = False
         self._failure: BaseException | None = None
@@ -104,6 +106,7 @@ class RedisSubscriber:
         self._stopped = True
         self._health.stop()
         self._disconnect()
+        self._client.connection_pool.disconnect()
 
     @property
     def health_channels(self) -> list[str]:
@@ -196,9 +199,10 @@ class RedisSubscriber:
                 self._identity = None  # the same run, but it was emptied
             begun = time.monotonic()
             self._failure, self._connection = None, connection
+            self._reader = IncomingReader(connection)
             if not self._stopped:
                 self._begin(found, begun)
-                self._subscribe_all(connection)
+                self._subscribe_all(self._reader)
         except BaseException:
             connection.disconnect()
             raise
@@ -215,24 +219,21 @@ class RedisSubscriber:
             before.end()
         self.is_receiving = True
 
-    def _subscribe_all(self, connection: ConnectionInterface) -> None:
+    def _subscribe_all(self, reader: IncomingReader) -> None:
         """Subscribe to all channels, and have what they have missed caught up with.
 
         The channels are in several commands, so that those of newcomers come in between.
         """
-        waiting, missing, taken = [*self._channels, self._health.channel], set[str](), 0
+        waiting, missing = [*self._channels, self._health.channel], set[str]()
         while waiting or missing:
             if waiting and len(missing) < SUBSCRIBED_AT_ONCE:
                 chunk = waiting[:SUBSCRIBED_AT_ONCE]
                 del waiting[:SUBSCRIBED_AT_ONCE]
                 missing.update(chunk)
                 self._send(self.commands.subscribe, *chunk)
-            missing -= self._take(connection)
-            taken += 1
-            if taken % UNINTERRUPTED == 0:
-                give_way()
+            missing -= self._take(reader)
         if self._catching_up is not None and self._catching_up.is_done:
-            self._end_catching_up(connection, self._catching_up)
+            self._end_catching_up(reader, self._catching_up)
 
     def _silence(self, found: Identity | None) -> Silence:
         """Return the time in which messages may not have come: until this connection.
@@ -272,54 +273,50 @@ class RedisSubscriber:
             logger.error("%s is lost: %s; trying to connect again", self.name, error)
 
     def _read(self) -> None:
-        connection, taken = self._connection, 0
+        reader = self._reader
         while not self._stopped:
-            if connection is None:
+            if self._connection is None or reader is None:
                 raise redis.ConnectionError("the connection to Redis was closed")
             catching_up = self._catching_up
             if catching_up is not None and not catching_up.is_done:
-                self._go_on(connection, catching_up)
-            elif connection.can_read(timeout=POLL):
-                self._take(connection)
-                taken += 1
-                if taken % UNINTERRUPTED == 0:  # a greenlet that has something to read never waits
-                    give_way()
+                self._go_on(reader, catching_up)
+            elif reader.can_read(POLL):
+                self._take(reader)
             if not self._health.check():
                 raise redis.ConnectionError("no answer to the health check came from Redis in time")
 
-    def _go_on(self, connection: ConnectionInterface, catching_up: CatchingUp) -> None:
+    def _go_on(self, reader: IncomingReader, catching_up: CatchingUp) -> None:
         """Catch up a little, then take what has come meanwhile."""
         if catching_up.step():
-            self._receive_all(connection)
+            self._receive_all(reader)
             catching_up.conclude()
         for _ in range(UNINTERRUPTED):
-            if not connection.can_read(timeout=0):
+            if not reader.can_read(0):
                 break
-            self._take(connection)
+            self._take(reader)
         if catching_up.is_done:
-            self._end_catching_up(connection, catching_up)
+            self._end_catching_up(reader, catching_up)
 
-    def _end_catching_up(self, connection: ConnectionInterface, catching_up: CatchingUp) -> None:
+    def _end_catching_up(self, reader: IncomingReader, catching_up: CatchingUp) -> None:
         if catching_up.is_waiting:
-            self._receive_all(connection)
+            self._receive_all(reader)
         catching_up.end()
         self._note_back()
 
-    def _receive_all(self, connection: ConnectionInterface) -> None:
+    def _receive_all(self, reader: IncomingReader) -> None:
         """Take all that was published until now: the answer to a command comes behind it."""
         channel = self._health.channel
         self._send(self.commands.subscribe, channel)
-        taken = 1
-        while channel not in self._take(connection):
-            if taken % UNINTERRUPTED == 0:
-                give_way()
-            taken += 1
+        while channel not in self._take(reader):
+            pass
 
-    def _take(self, connection: ConnectionInterface) -> set[str]:
+    def _take(self, reader: IncomingReader) -> set[str]:
         """Take a message of Redis; return the channels whose subscription it confirms or ends."""
-        kind, name, data = connection.read_response()
+        self._taken += 1
+        if self._taken % UNINTERRUPTED == 0:
+            give_way()  # a greenlet that has something to read never waits
+        kind, channel, data = reader.read()
         self._heard_at = time.monotonic()
-        channel = name.decode(errors="replace")
         if kind == self.commands.message:
             self._receive(channel, data)
         elif kind == self.commands.confirmed:

@@ -82,6 +82,15 @@ class Subscription:
         if position != self.cursor.position:
             self.cursor.position, self.last = position, None
 
+    def is_at(self, place: Place, silence: Silence | None) -> bool:
+        """Return whether it is where it was when Redis was asked about a place."""
+        return (
+            self.silence is silence
+            and self.last == place.id
+            and self.is_located == place.wants_messages
+            and self.cursor.position == place.after
+        )
+
     def place_in(self, topic: Topic) -> Place:
         """Return the place up to which it has been delivered."""
         return Place(topic, self.cursor.position, self.last, self.is_located)
