@@ -237,7 +237,10 @@ class SocketLifecycle:
 
     def follow_groups(self, groups: Iterable[Topic]) -> None:
         """Have the socket on the topics of the groups that its user is in now."""
-        self.socket.subscriptions.follow_groups(groups, self._ask_of(self._client.login))
+        subscriptions, login = self.socket.subscriptions, self._client.login
+        subscriptions.follow_groups(groups, self._ask_of(login))
+        if login.is_verified:
+            subscriptions.admit_audiences()  # with messages that came while it was not to be read
 
     def _refuse(self, message: str) -> None:
         if self._client.awaits(self):

@@ -8,11 +8,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.test import RequestFactory, TestCase, override_settings
 from django.utils.functional import SimpleLazyObject
 
-from django_socketio import emit
+from django_socketio import conf, emit
 from django_socketio.events import on_event, on_subscribe
+from django_socketio.security import sessions
 from django_socketio.testing import Refused, SocketClient
 
 User = get_user_model()
@@ -125,6 +127,14 @@ class UsersOfMiddleware(TestCase):
             with suppress(Refused):
                 client.subscribe(channel)
             assert [received.event for received in client.received] == ["pushed"]
+
+    def test_a_message_that_waits_for_a_database_is_delivered_by_the_check_of_the_logins(self):
+        client = SocketClient(self.ann, raise_exceptions=False).connect()
+        with mock.patch.object(sessions, "load", side_effect=OperationalError("gone away")):
+            assert self.received(client, self.ann) == 0
+        client.advance(2 * conf.get("LOGIN_CHECK_INTERVAL"))
+        assert client.connected
+        client.assert_received("pushed")
 
 
 class Errors(TestCase):
