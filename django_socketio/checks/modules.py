@@ -57,6 +57,9 @@ def _folders() -> set[Path]:
 
 
 def _folder_of(module: str) -> Path | None:
+    if module == "__main__":  # a site in a single file
+        file = getattr(sys.modules[module], "__file__", None)
+        return None if file is None else Path(file).resolve().parent
     spec = find_spec(module)
     if spec is None or not (spec.origin or spec.submodule_search_locations):
         return None

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import subprocess
 import sys
 import types
 
@@ -28,6 +29,7 @@ from django_socketio.checks import (
 )
 from django_socketio.checks.deployment import _blocking_databases
 from django_socketio.checks.patterns import fault_of
+from tests.kit.programs import ROOT
 
 
 def ids(messages):
@@ -217,6 +219,35 @@ def test_modules_that_the_site_imports_itself_are_not_reported(project, monkeypa
         module.write(HANDLERS)
     with override_settings(ROOT_URLCONF="site_of_checks", SETTINGS_MODULE=None):
         assert check_modules() == []
+
+
+def test_a_site_in_a_single_file_is_checked_as_well(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "events.py").write_text(HANDLERS)
+    (tmp_path / "site.py").write_text(SINGLE_FILE)
+    done = subprocess.run(
+        [sys.executable, "site.py", "check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert "W004" in done.stderr and done.stderr.count("(django_socketio.") == 2, done.stderr
+
+
+SINGLE_FILE = """
+import sys
+import django
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.urls import include, path
+settings.configure(SECRET_KEY="x", ROOT_URLCONF=__name__, INSTALLED_APPS=["django_socketio"])
+django.setup()
+urlpatterns = [path("", include("django_socketio.urls"))]
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
+"""
 
 
 # URLs
