@@ -223,12 +223,23 @@ _EVENT = EnvelopeKind.EVENT
 def _send(encoded: EncodedEvent, receivers: Receivers, exclude: str | None) -> int:
     """Send an event to its receivers, without the socket of a certain id; return their number."""
     received = 0
+    pending: list[tuple[Subscriber, Backlog[EncodedEvent]]] | None = None
     for subscriber, backlog in receivers:
         if exclude is not None and subscriber.id == exclude:
             continue
         if backlog is None:
             received += subscriber.deliver(encoded)
-        elif backlog.add(encoded):
+        else:
+            pending = pending or []
+            pending.append((subscriber, backlog))
+    return received if pending is None else received + _add(encoded, pending)
+
+
+def _add(encoded: EncodedEvent, pending: list[tuple[Subscriber, Backlog[EncodedEvent]]]) -> int:
+    """Add an event to backlogs, which may admit or end its subscribers at once."""
+    received = 0
+    for subscriber, backlog in pending:
+        if backlog.add(encoded):
             received += 1
         else:
             subscriber.overflow()

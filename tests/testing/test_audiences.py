@@ -13,7 +13,7 @@ from django.test import RequestFactory, TestCase, override_settings
 from django.utils.functional import SimpleLazyObject
 
 from django_socketio import conf, emit
-from django_socketio.events import on_event, on_subscribe
+from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.security import sessions
 from django_socketio.testing import Refused, SocketClient
 
@@ -127,6 +127,26 @@ class UsersOfMiddleware(TestCase):
             with suppress(Refused):
                 client.subscribe(channel)
             assert [received.event for received in client.received] == ["pushed"]
+
+    def test_a_login_that_has_ended_silently_gets_nothing(self):
+        clients = [SocketClient(user).connect() for user in (self.ann, self.ann, self.bob)]
+        User.objects.filter(pk=self.ann.pk).update(password="changed")
+        emit("pushed", user=self.ann)
+        emit("pushed", user=[self.ann, self.bob])
+        assert [one.disconnect_reason for one in clients] == ["session ended"] * 2 + [None]
+        assert [len(one.received) for one in clients] == [0, 0, 1]
+
+    def test_on_connect_is_before_the_audiences(self):
+        @on_connect
+        def welcome(request, socket, context):
+            socket.emit("welcome")
+            emit("joined", user=request.user)
+
+        tabs = [SocketClient(self.ann).connect() for _ in range(2)]
+        assert [[one.event for one in tab.received] for tab in tabs] == [
+            ["welcome", "joined"],
+            ["welcome"],
+        ]
 
     def test_a_message_that_waits_for_a_database_is_delivered_by_the_check_of_the_logins(self):
         client = SocketClient(self.ann, raise_exceptions=False).connect()
