@@ -17,6 +17,7 @@ from django_socketio.relay.topics import (
     Retention,
     RetentionRule,
     Retentions,
+    Topic,
     TopicKind,
     channel_topic,
 )
@@ -136,6 +137,21 @@ def test_a_topic_can_become_recoverable_while_it_is_subscribed_to(relay_away):
     relay.publish(message("kept"))
     read = relay.read(A, begin)
     assert (contents(read), read.is_complete) == (["kept"], True)
+
+
+def test_many_topics_are_made_recoverable_at_once(relay_away):
+    relay, inbox = relay_away
+    kinds = (TopicKind.CHANNEL, TopicKind.USER, TopicKind.SESSION, TopicKind.GROUP)
+    topics = [Topic(kind, "/", "7") for kind in kinds]
+    relay.subscribe_all(topics, inbox.deliver, recoverable=True)
+    begins = [relay.position(topic) for topic in topics]
+    assert relay.publish(message("heard", *topics)) >= 1
+    inbox.wait_for("heard")
+    for topic, begin in zip(topics, begins, strict=True):
+        leave(relay, topic)
+        assert relay.publish(message("kept", topic)).is_kept
+        read = relay.read(topic, begin)
+        assert (contents(read), read.is_complete) == (["heard", "kept"], True)
 
 
 def test_a_message_for_several_topics_is_kept_where_subscribers_are_away(relay_away):
@@ -377,6 +393,17 @@ def test_a_lease_and_what_it_keeps_leave_nothing_behind(redis_server, new_redis)
     relay.keep(A, 0.2)
     assert relay.publish(message("x" * 2000, A, B)).is_kept
     wait_until(lambda: redis_server.client.keys() == [])
+
+
+def test_leases_of_many_topics_take_one_round_trip(redis_server, new_redis):
+    relay, inbox = new_redis(retentions=AWAY)
+    relay.keep(B, 1)  # this brings the script
+    topics = [channel_topic("/", f"{number}") for number in range(50)]
+    before = redis_server.client.info("stats")["total_reads_processed"]
+    relay.subscribe_all(topics, inbox.deliver, recoverable=True)
+    reads = redis_server.client.info("stats")["total_reads_processed"] - before
+    assert reads < 10  # for the leases, the subscriptions, the question, and a health check
+    assert relay.publish(message("heard", topics[-1])) == 1
 
 
 def test_a_plain_topic_costs_the_commands_of_before(redis_server, new_redis):

@@ -43,6 +43,10 @@ class ClusterLog:
             past = self._look(topic, question, same)
         return past
 
+    def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
+        """Ask the same question about several topics, each at its node."""
+        return [self.look(topic, question) for topic in topics]
+
     def _look(self, topic: Topic, question: Question, same: bytes) -> Past | OtherData:
         return self._read(topic, lambda log, asking: log.look_once(topic, question, same, asking))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import redis
 from redis.commands.core import Script
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.protocol import json
 from django_socketio.relay.envelope import StreamPosition
@@ -85,6 +85,9 @@ class MessageLog(Protocol):
 
     def look(self, topic: Topic, question: Question) -> Past:
         """Return a part of a topic's past, and how far it can be relied on."""
+
+    def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
+        """Ask the same question about several topics."""
 
     def shared(self, key: str) -> bytes | None:
         """Return a message that several topics share; None if it is not kept."""
@@ -180,6 +183,27 @@ class RedisLog:
         while isinstance(past, OtherData):
             past = self.look_once(topic, question, DATA_GONE)
         return past
+
+    def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
+        """Ask the same question about several topics, in one round trip.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        if len(topics) < 2:
+            return [self.look(topic, question) for topic in topics]
+        with self._client.pipeline(transaction=False) as pipeline:
+            for topic in topics:
+                keys, args = self._keyspace.keys(topic), question.args(urandom(6).hex(), b"")
+                pipeline.evalsha(self._look.sha, len(keys), *keys, *args)
+            found = pipeline.execute(raise_on_error=False)
+        return [self._past(topic, question, one) for topic, one in zip(topics, found, strict=True)]
+
+    def _past(self, topic: Topic, question: Question, answer: Any) -> Past:
+        """Return what was answered about a topic, or the answer to asking again."""
+        past = None if isinstance(answer, RedisError) else read_past(answer)
+        return past if isinstance(past, Past) else self.look(topic, question)
 
     def look_once(
         self, topic: Topic, question: Question, same: bytes = b"", asking: bool = False

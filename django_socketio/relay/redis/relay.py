@@ -226,46 +226,34 @@ class RedisRelay(Relay):
         self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
     ) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics by one command; waits for Redis's confirmation of each."""
-        begin = {topic: self._locate(topic, deliver, recoverable) for topic in topics}
-        for topic in begin:
+        topics = tuple(dict.fromkeys(topics))
+        begin = self._take_leases(topics) if recoverable else {}
+        for topic in topics:
+            if self._sequencer.add(topic, deliver):
+                asks = self._log.position if topic.policy.asks_position else None
+                self._sequencer.locate(topic, begin.get if begin.get(topic) else asks)
+        for topic in topics:
             self._sequencer.wait_until_located(topic, self._options.timeout)
-        channels = {self._keyspace.channel(topic): topic for topic in begin}
+        channels = {self._keyspace.channel(topic): topic for topic in topics}
         self._topics.update(channels)
         self._subscriber.subscribe(*channels)
-        return begin
+        return {topic: begin.get(topic) for topic in topics}
 
-    def _locate(self, topic: Topic, deliver: Deliver, recoverable: bool) -> StreamPosition | None:
-        """Learn where a topic is, and take a lease of it, in one round trip.
-
-        Returns the position if the topic is recoverable, and it is known.
-        """
-        is_new = self._sequencer.add(topic, deliver)
-        if not recoverable or not self._can_keep(topic):
-            if is_new:
-                asks = topic.policy.asks_position
-                self._sequencer.locate(topic, self._log.position if asks else None)
-            return None
-        known = None if is_new else self._sequencer.position(topic)
-        if not self._leases.add(topic) and known is not None:
-            return known
-        if is_new:
-            self._sequencer.locate(topic, self._first_lease)
-            return self._sequencer.position(topic)
-        with suppress(RedisError):
-            return self._first_lease(topic)
-        return None
+    def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
+        """Return where recoverable topics begin; take leases that are new, in one round trip."""
+        begin = {one: self._sequencer.position(one) for one in topics if self._can_keep(one)}
+        wanted = [one for one, at in begin.items() if self._leases.add(one) or at is None]
+        try:
+            pasts = self._log.look_at_all(wanted, Question(limit=0, lease=LEASE))
+        except RedisError:
+            self._leases.renew(wanted)
+            return begin
+        return begin | {one: past.position for one, past in zip(wanted, pasts, strict=True)}
 
     def _can_keep(self, topic: Topic) -> bool:
         retentions = self._options.retentions
         can_come_back = topic.policy.has_past and retentions.away > 0
         return can_come_back and retentions.of(topic).messages > 0
-
-    def _first_lease(self, topic: Topic) -> StreamPosition | None:
-        try:
-            return self._lease(topic)
-        except RedisError:
-            self._leases.renew((topic,))
-            raise
 
     def _lease(self, topic: Topic, seconds: float = LEASE) -> StreamPosition | None:
         return self._log.look(topic, Question(limit=0, lease=seconds)).position
