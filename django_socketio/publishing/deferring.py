@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 
-from django.core.serializers.json import DjangoJSONEncoder
-
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
+from django_socketio.publishing.values import encode_default
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope
 
 logger = get_logger("django_socketio.publishing")
-
-encode_default = DjangoJSONEncoder().default
-"""Turns values into ones that JSON knows, as Django does."""
 
 
 class _Counted:

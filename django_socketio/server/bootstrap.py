@@ -20,7 +20,7 @@ from django_socketio.events import all_handlers
 from django_socketio.events.handlers import Call
 from django_socketio.events.pipeline import Layers, Pipeline
 from django_socketio.events.unhandled import Unhandled, log_for_debugging
-from django_socketio.publishing.deferring import encode_default
+from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.security import permissions
 from django_socketio.security.login_registry import LoginRegistry

@@ -13,7 +13,8 @@ from django.utils.module_loading import import_string
 from django_socketio import conf
 from django_socketio.channels.current import current
 from django_socketio.exceptions import NoRelay
-from django_socketio.publishing.deferring import encode_default, failures
+from django_socketio.publishing.deferring import failures
+from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay, RelayState, RelayStatus
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay

@@ -15,7 +15,7 @@ from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import CallTimeout
-from django_socketio.publishing.deferring import encode_default
+from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
 from django_socketio.server.bootstrap import build_server

@@ -6,6 +6,7 @@ import sys
 from datetime import date
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.utils import ConnectionDoesNotExist
 from django.test import override_settings
@@ -76,6 +77,20 @@ def test_an_event_has_any_number_of_arguments(clients):
 def test_a_value_that_is_no_audience_is_refused(stored_sessions, name, value):
     with pytest.raises((TypeError, ValueError)):
         emit("saved", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (User(pk=3), "User is not JSON serializable: send a dictionary of its fields"),
+        ({"users": [User.objects.all()]}, r"QuerySet is not JSON serializable: send list\(queryset\.values"),
+        (User.objects, "UserManager is not JSON serializable$"),
+        ({1}, "set is not JSON serializable$"),
+    ],
+)
+def test_an_object_of_a_model_is_refused_by_an_error_that_says_what_to_send(server, value, advice):
+    with pytest.raises(TypeError, match=advice):
+        emit("saved", value, channel="room")
 
 
 @pytest.mark.parametrize("channel", [None, ["room", None]])
