@@ -1,9 +1,11 @@
 """The pages of the recipes in a browser, as their documentation shows them."""
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.kit.programs import Runserver, python
+from tests.kit.programs import TIMEOUT, Runserver, python
 from tests.kit.recipes import files_of_recipes, write_project
 
 STEPS = """
@@ -85,12 +87,14 @@ def tab(browser, url, answer="40"):
 
     page.on("websocket", lambda opened: opened.on("framereceived", note))
     page.goto(url)
+    deadline = time.monotonic() + TIMEOUT
     while not any(frame.startswith(answer) for frame in frames):
+        assert time.monotonic() < deadline, frames
         page.wait_for_timeout(10)
     return page
 
 
-SUBSCRIBED = "430[true]"
+SUBSCRIBED = "430[true"
 
 
 def test_users_chat(site, log_in):
