@@ -80,7 +80,7 @@ class SocketClient(Inbox):
         browser.prepare(self.http, user, session)
 
     def __repr__(self) -> str:
-        state = self.id if self.connected else self._end
+        state = self.id if self.connected else self.disconnect_reason
         return f"<SocketClient {self.namespace} {state}>"
 
     def of(self, namespace: str) -> "SocketClient":

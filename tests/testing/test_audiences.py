@@ -135,6 +135,7 @@ class UsersOfMiddleware(TestCase):
         emit("pushed", user=[self.ann, self.bob])
         assert [one.disconnect_reason for one in clients] == ["session ended"] * 2 + [None]
         assert [len(one.received) for one in clients] == [0, 0, 1]
+        assert "session ended" in repr(clients[0])
 
     def test_on_connect_is_before_the_audiences(self):
         @on_connect
