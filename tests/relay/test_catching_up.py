@@ -180,12 +180,41 @@ def test_callers_cannot_take_the_connections_that_catching_up_needs(redis_server
 
 def test_topics_are_taken_in_the_order_of_need():
     queue = catching_up.TopicQueue()
-    queue.add(TOPICS[:4])
+    for topic in TOPICS[:3]:
+        queue.add(topic, is_active=False)
+    queue.add(TOPICS[3], is_active=True)
     queue.hurry(TOPICS[2])
     queue.hurry(A)
-    assert queue.take(3) == [TOPICS[2], A, TOPICS[0]]
-    assert queue.take(3) == TOPICS[1:4]
+    assert queue.take(3) == [TOPICS[2], A, TOPICS[3]]
+    assert queue.take(3) == TOPICS[:3]
     assert not queue
+
+
+def test_nothing_is_held_up_by_many_topics(redis_server, many, monkeypatch):
+    relay, _ = many
+    worked, done = [], [0]
+
+    def count(owner, name):
+        function = getattr(owner, name)
+
+        def counted(*args):
+            done[0] += 1
+            return function(*args)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    def give_way():
+        worked.append(done[0])
+        done[0] = 0
+
+    count(catching_up.CatchUp, "_expect")
+    count(catching_up.CatchUp, "_settle")
+    count(subscriber.RedisSubscriber, "_take")
+    for module in (catching_up, subscriber):
+        monkeypatch.setattr(module, "give_way", give_way)
+    break_connection(relay)
+    assert sum(worked) >= 3 * MANY - 500
+    assert max(worked) <= 2 * subscriber.UNINTERRUPTED
 
 
 def test_a_loss_on_many_channels_is_one_line_with_examples(redis_server, many, caplog):

@@ -28,18 +28,19 @@ Answer = tuple[Question, Missed]
 
 
 class TopicQueue:
-    """Topics in the order of need: those that are hurried, then the others as they were added."""
+    """Topics in the order of need: hurried ones, those that had messages, then the others."""
 
     def __init__(self) -> None:
         self._hurried: dict[Topic, None] = {}
-        self._others: deque[Topic] = deque()
+        self._active: deque[Topic] = deque()
+        self._idle: deque[Topic] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._hurried or self._others)
+        return bool(self._hurried or self._active or self._idle)
 
-    def add(self, topics: Iterable[Topic]) -> None:
-        """Add topics."""
-        self._others.extend(topics)
+    def add(self, topic: Topic, is_active: bool) -> None:
+        """Add a topic, which had messages of late and is likely to have more, or had none."""
+        (self._active if is_active else self._idle).append(topic)
 
     def hurry(self, topic: Topic) -> None:
         """Have a topic come first; one that was added before comes again in its turn."""
@@ -50,8 +51,9 @@ class TopicQueue:
         taken = dict.fromkeys([*self._hurried][:count])
         for topic in taken:
             del self._hurried[topic]
-        while self._others and len(taken) < count:
-            taken[self._others.popleft()] = None
+        for others in (self._active, self._idle):
+            while others and len(taken) < count:
+                taken[others.popleft()] = None
         return [*taken]
 
 
@@ -87,20 +89,17 @@ class CatchUp:
     def expect(self, channels: Iterable[str]) -> None:
         """Hold what comes for channels from now on, until a step has caught up with them."""
         self._sequencer.order.begin(self)
-        topics = filter(None, map(self._topic_of, channels))
-        found = [(topic, self._sequencer.subscription(topic)) for topic in topics]
-        wanted = [(topic, one) for topic, one in found if one and self._fall_behind(topic, one)]
-        # Topics that had messages of late are the likelier ones to have more.
-        wanted.sort(key=lambda item: item[1].cursor.position is None)
-        self._queue.add(topic for topic, _ in wanted)
+        for topic in filter(None, map(self._topic_of, channels)):
+            if (subscription := self._sequencer.subscription(topic)) is not None:
+                self._expect(topic, subscription)
 
-    def _fall_behind(self, topic: Topic, subscription: Subscription) -> bool:
+    def _expect(self, topic: Topic, subscription: Subscription) -> None:
         with subscription.taking:
             if self._sequencer.subscription(topic) is not subscription:
-                return False  # the last subscriber has left meanwhile
+                return  # the last subscriber has left meanwhile
             subscription.behind = self
             self._held += subscription.held_bytes
-            return True
+            self._queue.add(topic, subscription.cursor.position is not None)
 
     def hurry(self, topic: Topic) -> None:
         """Catch up with a topic before others: a subscriber waits for it."""

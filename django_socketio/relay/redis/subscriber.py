@@ -26,12 +26,11 @@ POLL = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between attempts to connect."""
 
-
 SUBSCRIBED_AT_ONCE = 1000
 """Channels in a command that subscribes."""
 
 UNINTERRUPTED = 100
-"""Messages of Redis that are taken before other threads and greenlets have their turn."""
+"""Messages or channels that are handled before other threads and greenlets have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +208,18 @@ class RedisSubscriber:
 
     def _begin(self, found: Identity | None, begun: float) -> None:
         """Note what may be missing, before anything is asked, and hold what comes from now on."""
-        channels = list(self._channels)
-        self._observer.missed(channels, self._silence(found))
+        channels, silence = list(self._channels), self._silence(found)
         self._identity, self._has_connected = found, True
-        self._health.begin(begun)
         before, self._catching_up = self._catching_up, self._observer.catch_up()
-        self._catching_up.expect(channels)
+        self.is_receiving = True
+        for begin in range(0, len(channels), UNINTERRUPTED):
+            chunk = channels[begin : begin + UNINTERRUPTED]
+            self._observer.missed(chunk, silence)
+            self._catching_up.expect(chunk)
+            give_way()
         if before is not None:
             before.end()
-        self.is_receiving = True
+        self._health.begin(begun)
 
     def _subscribe_all(self, reader: IncomingReader) -> None:
         """Subscribe to all channels, and have what they have missed caught up with.
