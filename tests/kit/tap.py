@@ -10,7 +10,8 @@ CHUNK = 65_536
 class Link:
     """The way of all connections that were made until it died."""
 
-    is_dead = False
+    dead = frozenset()
+    """The directions in which nothing passes any more."""
 
 
 class Tap:
@@ -54,19 +55,24 @@ class Tap:
 
     def _pass(self, link, source, sink, direction):
         with suppress(OSError):
-            while (data := source.recv(CHUNK)) and not link.is_dead:
+            while (data := source.recv(CHUNK)) and direction not in link.dead:
                 sink.sendall(data)
                 with self._counting:
                     setattr(self, direction, getattr(self, direction) + len(data))
-        if link.is_dead:
+        if link.dead:
             return
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def mute(self):
-        """Have the connections of now stay open and pass nothing, not even their end."""
-        self._link.is_dead = True
+    def mute(self, *directions):
+        """Have the connections of now stay open and pass nothing, not even their end.
+
+        Args:
+            directions: "up" or "down", if only one of them is to die.
+
+        """
+        self._link.dead = frozenset(directions or ("up", "down"))
         self._link = Link()
 
     def close(self):

@@ -9,7 +9,7 @@ import redis
 
 from django_socketio.events import on_finish
 from django_socketio.relay.redis import subscriber
-from django_socketio.relay.redis.client import listening_connection
+from django_socketio.relay.redis.client import separate_connection
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient, join
 from tests.kit.http import get
@@ -166,7 +166,7 @@ def test_a_health_check_that_is_under_way_at_the_end_fails_without_a_traceback(
 
 def test_a_listening_connection_never_connects_again_by_itself(redis_server, new_redis):
     relay, _ = new_redis(listen=False)
-    connection = listening_connection(relay._publisher._client)
+    connection = separate_connection(relay._publisher._client)
     connection.connect()
     connection.disconnect()
     with pytest.raises(redis.ConnectionError, match="closed"):

@@ -201,11 +201,11 @@ def publish_from_threads(relay):
 
 def test_a_long_outage_uses_up_no_connections(guarded, new_redis, monkeypatch):
     attempts = []
-    connection = subscriber.listening_connection
+    connection = subscriber.separate_connection
     monkeypatch.setattr(subscriber, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(subscriber, "LONGEST_PAUSE", 0.001)
     monkeypatch.setattr(
-        subscriber, "listening_connection", lambda client: attempts.append(1) or connection(client)
+        subscriber, "separate_connection", lambda client: attempts.append(1) or connection(client)
     )
     relay, inbox = new_redis(url=f"redis+sentinel://127.0.0.1:{guarded.port}/site?{LOGIN}")
     relay.subscribe(A, inbox.deliver)

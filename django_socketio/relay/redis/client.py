@@ -74,12 +74,12 @@ def _place(url: RelayURL) -> dict[str, Any]:
     return {"host": host, "port": port}
 
 
-def listening_connection(client: "redis.Redis") -> ConnectionInterface:
-    """Return a connection beside the client's pool, for subscriptions.
+def separate_connection(client: "redis.Redis") -> ConnectionInterface:
+    """Return a connection beside the client's pool, which is closed by its user.
 
-    A dead one is found by the relay's own messages, not by ``PING``, whose answer would come among
-    the messages. Once closed, it stays closed: redis-py would otherwise connect again by itself,
-    without the subscriptions.
+    A dead one that receives messages is found by the relay's own ones, not by ``PING``, whose
+    answer would come among them. Once closed, it stays closed: redis-py would otherwise connect
+    again by itself, without the subscriptions.
     """
     pool = client.connection_pool
     once = _Once(pool.connection_kwargs["redis_connect_func"])

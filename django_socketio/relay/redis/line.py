@@ -10,7 +10,7 @@ from redis.connection import ConnectionInterface
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from django_socketio.relay.redis.clock import RedisClock
-from django_socketio.relay.redis.lost_answers import AnswerLost, Break
+from django_socketio.relay.redis.lost_answers import AnswerLate, AnswerLost, Break
 from django_socketio.relay.redis.reading import is_idle, read_answer
 
 LATE = 1.1
@@ -179,7 +179,7 @@ class Line:
     def _fail(self, error: RedisError) -> None:
         """Settle by an error all commands that have no answer."""
         self.disconnect()
-        at = Break()
+        at = Break(is_late=isinstance(error, TimeoutError))
         while self.commands:
             self.commands.popleft().settle(None, _failure(error, at))
 
@@ -216,5 +216,5 @@ def _failure(error: RedisError, at: Break) -> RedisError:
     if isinstance(error, NotSent):
         return NotSent(error.reason)
     if isinstance(error, TimeoutError):
-        return TimeoutError(*error.args)
+        return AnswerLate(error, at)
     return AnswerLost(error, at)

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from django_socketio.protocol import json
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.client import separate_connection
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.past import GONE as DATA_GONE
 from django_socketio.relay.redis.past import OtherData, Past, Question, read_past
@@ -144,13 +145,20 @@ class RedisLog:
     def newest(self, topic: Topic, count: int) -> list[bytes]:
         """Return the newest messages and references of a topic's log, the newest one first.
 
+        The connection is a new one: those that are open may be dead.
+
         Raises:
             RedisError: Redis cannot be asked.
 
         """
         _, key = self._keyspace.keys(topic)
-        found = self._read(False, "XREVRANGE", key, "+", "-", "COUNT", count)
-        return [message for _, message in _entries(found)]
+        connection = separate_connection(self._client)
+        try:
+            connection.connect()
+            connection.send_command("XREVRANGE", key, "+", "-", "COUNT", count)
+            return [message for _, message in _entries(connection.read_response())]
+        finally:
+            connection.disconnect()
 
     def part(
         self,

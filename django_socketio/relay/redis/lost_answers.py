@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from django_socketio.relay.redis.log import RedisLog
 from django_socketio.relay.topics import Topic
@@ -19,13 +19,17 @@ FIRST_PAUSE = 0.05
 class Break:
     """The end of a connection on which answers were awaited.
 
+    Args:
+        is_late: whether Redis has had its time, so that it refuses what it has not run by now.
+
     Attributes:
         since: when it was noticed (``time.monotonic``).
         found: what was read since then of each topic's log, by topic and look.
 
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_late: bool = False) -> None:
+        self.is_late = is_late
         self.since = time.monotonic()
         self.reading = threading.Lock()
         self.found: dict[tuple[Topic, int], Collection[bytes]] = {}
@@ -36,6 +40,19 @@ class AnswerLost(ConnectionError):
 
     Args:
         at: the same for all commands that had no answer when the connection broke.
+
+    """
+
+    def __init__(self, text: object, at: Break) -> None:
+        super().__init__(text)
+        self.at = at
+
+
+class AnswerLate(TimeoutError):
+    """No answer came in time: Redis may have run the command, and the connection may be dead.
+
+    Args:
+        at: the same for all commands that had no answer in time.
 
     """
 
@@ -63,14 +80,17 @@ class LogSearch:
         A message may still be on its way when its connection breaks: 0 is returned only once Redis
         would refuse it.
         """
-        for look, when in enumerate(self._looks(at.since)):
+        for look, when in enumerate(self._looks(at)):
             time.sleep(max(0.0, when - time.monotonic()))
             if count := sum(kept in self._newest(topic, at, look) for topic in topics):
                 return count
         return 0
 
-    def _looks(self, since: float) -> Iterator[float]:
-        pause, passed = FIRST_PAUSE, 0.0
+    def _looks(self, at: Break) -> Iterator[float]:
+        since, pause, passed = at.since, FIRST_PAUSE, 0.0
+        if at.is_late:
+            yield since
+            return
         while passed < self._timeout:
             yield since + passed
             passed += pause

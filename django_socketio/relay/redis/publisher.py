@@ -16,7 +16,7 @@ from django_socketio.relay.redis.client import descriptors
 from django_socketio.relay.redis.cursor import NO_LOG
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
-from django_socketio.relay.redis.lost_answers import AnswerLost, Break, LogSearch
+from django_socketio.relay.redis.lost_answers import AnswerLate, AnswerLost, Break, LogSearch
 from django_socketio.relay.redis.packing import SCRIPT_LOAD, MessagePacker, packed
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.topics import Retentions, Topic
@@ -109,7 +109,7 @@ class RedisPublisher:
         parts = self._packer.one(topics, message, shared, keep)
         try:
             return read_receipt(self._run(parts), len(topics))
-        except AnswerLost as lost:
+        except (AnswerLost, AnswerLate) as lost:
             if taken := self._taken(topics, message, shared, lost.at):
                 return Receipt(taken)
             raise
@@ -153,7 +153,7 @@ class RedisPublisher:
         return self._trips.ask(*parts)
 
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
-        """Return how many topics' logs have a message whose answer was lost with the connection.
+        """Return how many topics' logs have a message whose answer did not come.
 
         A log has only messages that had subscribers.
         """

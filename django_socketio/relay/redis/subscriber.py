@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.concurrency.turns import give_way
 from django_socketio.logs import get_logger
-from django_socketio.relay.redis.client import descriptors, listening_connection
+from django_socketio.relay.redis.client import descriptors, separate_connection
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.incoming import IncomingReader
@@ -190,7 +190,7 @@ class RedisSubscriber:
 
     def _connect(self) -> None:
         """Connect and subscribe to all channels; leave no connection open if any of it fails."""
-        connection = self._made = listening_connection(self._client)
+        connection = self._made = separate_connection(self._client)
         try:
             connection.connect()
             found = identity(connection)
