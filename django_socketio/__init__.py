@@ -31,6 +31,7 @@ __version__ = "1.0.0"
 __all__ = [
     "CallTimeout",
     "ChannelError",
+    "EmitBatch",
     "Emitted",
     "EventError",
     "Handler",
@@ -52,6 +53,7 @@ __all__ = [
     "broadcast",
     "broadcast_channel",
     "emit",
+    "emit_batch",
     "history",
     "in_thread",
     "relay_status",
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from django_socketio.channels.publish import broadcast, broadcast_channel, send
     from django_socketio.concurrency.threads import in_thread
     from django_socketio.events.interfaces import Handler, PublicSession, Socket
+    from django_socketio.publishing.batches import EmitBatch, emit_batch
     from django_socketio.publishing.emitting import emit
     from django_socketio.publishing.histories import History, HistoryMessage, history
     from django_socketio.publishing.results import Emitted
@@ -80,7 +83,9 @@ else:
         "Socket": "events.interfaces",
         "broadcast": "channels.publish",
         "broadcast_channel": "channels.publish",
+        "EmitBatch": "publishing.batches",
         "emit": "publishing.emitting",
+        "emit_batch": "publishing.batches",
         "history": "publishing.histories",
         "in_thread": "concurrency.threads",
         "relay_status": "server.relays",

@@ -23,7 +23,8 @@ from django.http import HttpRequest
 
 import django_socketio
 from django_socketio import Handler, PublicSession, Socket, SocketIOError
-from django_socketio import broadcast, broadcast_channel, emit, in_thread, relay_status, send
+from django_socketio import broadcast, broadcast_channel, emit, emit_batch, in_thread
+from django_socketio import relay_status, send
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_finish
 from django_socketio.events import on_message, on_subscribe, on_unsubscribe
 from django_socketio.sockets.socket import Socket as InternalSocket
@@ -93,6 +94,11 @@ reveal_type(broadcast_channel({"text": "hello"}, "room-1", event="said"))  # int
 reveal_type(send("id", b"", namespace="/admin"))  # int
 reveal_type(emit("saved", {"id": 1}, b"", channel=["a", "b"], on_commit=True))  # Emitted
 reveal_type(emit("notice", group="editors", user=[1, "2"], session_id="x").received)  # int | None
+reveal_type(emit("paid", 1, channel="a", idempotency_key="order-7").is_repeat)  # bool
+with emit_batch() as batch:
+    reveal_type(batch)  # EmitBatch
+    reveal_type(batch.emit("saved", 1, user=1, keep=60, idempotency_key="order-7"))  # Emitted
+    batch.emit("saved", on_commit=True)  # error: call-arg
 reveal_type(in_thread(half, 3))  # float
 reveal_type(relay_status())  # RelayStatus
 reveal_type(relay_status()["deaf_since"])  # float | None
@@ -126,6 +132,7 @@ django_socketio.brodcast_channel("hello", "room-1")  # error: attr-defined
 broadcast_channel("hello")  # error: call-arg
 emit("saved", chanel="room-1")  # error: call-arg
 emit("saved", channel=7)  # error: arg-type
+emit("saved", idempotency_key=7)  # error: arg-type
 on_message(channel=7)  # error: call-overload
 on_event(7)  # error: arg-type
 

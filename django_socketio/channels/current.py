@@ -1,7 +1,9 @@
 """The server that runs in this process, if there is one."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
 
@@ -13,6 +15,9 @@ class Server(Protocol):
 
     def publish(self, envelope: Envelope) -> int:
         """Publish an envelope; return how many received it."""
+
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Publish envelopes in their order; return how many received each, or its error."""
 
 
 _servers: list[Server] = []

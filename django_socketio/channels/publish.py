@@ -1,13 +1,13 @@
 """Out-of-band messages: from a view, a task, a shell, from any process with Django."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django_socketio.channels.current import current
 from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
-from django_socketio.exceptions import NoRelay, NoSocket
+from django_socketio.exceptions import NoRelay, NoSocket, RelayError
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope, LogRange, StreamPosition
@@ -123,6 +123,24 @@ def publish(envelope: Envelope) -> int:
     if running and (call := running.get(get_ident())) is not None:
         return in_loop(call.loop, publish, envelope)
     return publish(envelope)
+
+
+def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+    """Publish envelopes as this process does, in their order and in few round trips.
+
+    Returns how many received each, or its error. The first error ends it: the envelopes after it
+    are not published, and have the same error.
+
+    Raises:
+        NoRelay: nothing can leave this process.
+
+    """
+    server = current()
+    publish = _relay().publish_all if server is None else server.publish_all
+    if running and (call := running.get(get_ident())) is not None:
+        results: list[int | RelayError] = in_loop(call.loop, publish, envelopes)
+        return results
+    return publish(envelopes)
 
 
 def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:

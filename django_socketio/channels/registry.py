@@ -1,6 +1,6 @@
 """The subscribers of this process by topic, and the delivery of messages to them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from django_socketio.channels.backlogs import (
     Backlog,
@@ -70,6 +70,10 @@ class Channels:
 
         """
         return self._relay.publish(envelope)
+
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Send envelopes in their order; return how many received each, or its error."""
+        return self._relay.publish_all(envelopes)
 
     def add(
         self, topic: Topic, subscriber: Subscriber, pending: bool = False

@@ -1,9 +1,15 @@
 """Publishing after a commit, where no exception can reach the caller any more."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from django_socketio.channels.publish import publish_all
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
+from django_socketio.publishing.results import Emitted
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope
@@ -27,14 +33,71 @@ def snapshot(envelope: Envelope) -> Envelope:
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    return wire.decode(wire.encode(envelope, encode_default))
+    envelope.encoded = wire.encode(envelope, encode_default)
+    return envelope
 
 
-def publish_later(publish: Callable[[], None], envelope: Envelope) -> None:
-    """Publish an envelope after the commit; log and count the relay's failure."""
+def publish_later(envelope: Envelope, emitted: Emitted, on_commit: bool | str) -> None:
+    """Publish an envelope after the commit of a database; log and count the relay's failure.
+
+    Args:
+        on_commit: the alias of the database; True for the default one.
+
+    """
+    using = DEFAULT_DB_ALIAS if on_commit is True else on_commit
+    later = _Later(envelope, emitted, transaction.get_connection(str(using)))
+    transaction.on_commit(later, using=str(using), robust=True)
+
+
+class _Later:
+    """A message that waits for a commit.
+
+    Messages that follow each other in one transaction share a round trip: the first that is called
+    takes along those that are to be called next. Functions of others keep their place between
+    messages. Django takes the functions from the front of the connection's list, one by one, so the
+    list shows which ones are next. A rollback to a savepoint replaces the list. Then the function
+    of this message is still in the old list, which tells nothing, and the message goes alone.
+    """
+
+    def __init__(self, envelope: Envelope, emitted: Emitted, connection: Any) -> None:
+        self.envelope = envelope
+        self.emitted = emitted
+        self._functions = connection.run_on_commit
+        self._is_sent = False
+
+    def __call__(self) -> None:
+        if self._is_sent:
+            return
+        messages = [self, *self._rest()]
+        for one in messages:
+            one._is_sent = True
+        _publish(messages)
+
+    def _rest(self) -> list["_Later"]:
+        functions = [function for _, function, _ in self._functions]
+        if self in functions:
+            return []
+        return [*takewhile(lambda one: isinstance(one, _Later), functions)]
+
+
+def _publish(messages: Sequence[_Later]) -> None:
+    """Publish messages in order; log and count those that the relay did not take."""
+    published = [one for one in messages if one.envelope.topics]
     try:
-        publish()
+        results = publish_all([one.envelope for one in published]) if published else []
     except RelayError as error:
-        _Counted.failures += 1
-        topics = ", ".join(map(str, envelope.topics[:5]))
-        logger.error("%r for %s was not sent after the commit: %s", envelope.name, topics, error)
+        results = [error] * len(published)
+    for one in messages:
+        if not one.envelope.topics:
+            one.emitted.accept(0)
+    for one, result in zip(published, results, strict=True):
+        if isinstance(result, RelayError):
+            _note_failure(one.envelope, result)
+        else:
+            one.emitted.accept(result)
+
+
+def _note_failure(envelope: Envelope, error: RelayError) -> None:
+    _Counted.failures += 1
+    topics = ", ".join(map(str, envelope.topics[:5]))
+    logger.error("%r for %s was not sent after the commit: %s", envelope.name, topics, error)

@@ -1,14 +1,11 @@
 """``emit``: one function that sends an event to sockets, from any process of the site."""
 
-from functools import partial
 from typing import Any
-
-from django.db import DEFAULT_DB_ALIAS, transaction
 
 from django_socketio.channels.current import current
 from django_socketio.channels.publish import publish
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
-from django_socketio.publishing import audiences
+from django_socketio.publishing import audiences, idempotency
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
 from django_socketio.publishing.deferring import publish_later, snapshot
 from django_socketio.publishing.results import Emitted
@@ -27,6 +24,7 @@ def emit(
     namespace: str = "/",
     on_commit: bool | str = False,
     keep: float | None = None,
+    idempotency_key: str | None = None,
 ) -> Emitted:
     """Send an event to the sockets of all audiences together, one copy each, in all processes.
 
@@ -39,20 +37,56 @@ def emit(
 
     ``keep`` is a number of seconds for which ``history`` has the event, whether or not an audience
     has sockets.
+    With ``idempotency_key``, the event is sent once to these audiences within five minutes: later
+    calls with the same key send nothing, and return the result of the first.
 
     Raises:
         RelayError: the relay did not take the event; ``NoRelay`` if this process has none.
         ChannelError, EventError: a name is not allowed.
-        TypeError, ValueError: an audience or an argument cannot be used.
+        TypeError, ValueError: an audience, an argument or the key cannot be used.
+
+    """
+    _check_commit(on_commit)
+    given = {"channel": channel, "user": user, "session": session, "group": group}
+    given["session_id"] = session_id
+    return _emit(new_envelope(event, args, given, namespace, keep, idempotency_key), on_commit)
+
+
+def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:
+    emitted = new_result()
+    if on_commit is False:
+        emitted.accept(publish(envelope) if envelope.topics else 0)
+    else:
+        publish_later(snapshot(envelope), emitted, on_commit)
+    return emitted
+
+
+def new_envelope(
+    event: str,
+    args: tuple[Any, ...],
+    given: dict[str, Any],
+    namespace: str,
+    keep: float | None,
+    idempotency_key: str | None,
+) -> Envelope:
+    """Return the envelope of an event for audiences, as ``emit`` takes them.
+
+    Raises:
+        ChannelError, EventError: a name is not allowed.
+        TypeError, ValueError: an audience, ``keep`` or the key cannot be used.
 
     """
     check_event_name(event)
     _check_keep(keep)
-    _check_commit(on_commit)
-    given = {"channel": channel, "user": user, "session": session, "group": group}
-    given["session_id"] = session_id
     topics = audiences.topics(check_namespace(namespace), given)
-    return _emit(Envelope(topics, namespace, event, args, keep=float(keep or 0)), on_commit)
+    once = idempotency.digest(idempotency_key, event, topics) if idempotency_key is not None else ""
+    return Envelope(topics, namespace, event, args, keep=float(keep or 0), once=once)
+
+
+def new_result() -> Emitted:
+    """Return the result of a message that is not published yet."""
+    server = current()
+    return Emitted("processes" if server is None else server.relay.unit)
 
 
 def _check_commit(on_commit: object) -> None:
@@ -68,19 +102,3 @@ def _check_keep(keep: object) -> None:
             f"emit(keep=…) takes a number of seconds, more than 0 and at most {MAX_KEEP:.0f} (ten "
             f"years), not {keep!r:.100}"
         )
-
-
-def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:
-    server = current()
-    emitted = Emitted("processes" if server is None else server.relay.unit)
-    if on_commit is False:
-        _publish(envelope, emitted)
-        return emitted
-    using = DEFAULT_DB_ALIAS if on_commit is True else on_commit
-    send = partial(_publish, snapshot(envelope), emitted)
-    transaction.on_commit(partial(publish_later, send, envelope), using=using, robust=True)
-    return emitted
-
-
-def _publish(envelope: Envelope, emitted: Emitted) -> None:
-    emitted.accept(publish(envelope) if envelope.topics else 0)

@@ -18,11 +18,14 @@ class Emitted:
         position: the place of the message in the log of its audience; None for a message to
             several audiences, to an audience without sockets, or where no log is kept.
         is_kept: whether nobody received the message now, and it is kept for sockets that may come
-            back, or as a part of the history.
+            back, or as a part of the history. A message with neither ``received`` nor ``is_kept``
+            never arrives.
+        is_repeat: whether a message with the same idempotency key was sent before. This one was
+            not sent; ``received``, ``position`` and ``is_kept`` are those of the earlier one.
 
     """
 
-    __slots__ = ("is_kept", "position", "received", "unit")
+    __slots__ = ("is_kept", "is_repeat", "position", "received", "unit")
 
     def __init__(
         self,
@@ -33,13 +36,14 @@ class Emitted:
         self.unit = unit
         self.received = received
         self.position = position
-        self.is_kept = False
+        self.is_kept = self.is_repeat = False
 
     def accept(self, received: int) -> None:
-        """Note how many received the message, and its position if the relay has told it."""
+        """Note how many received the message, and what else the relay has told of it."""
         self.received = int(received)
         receipt = Receipt.of(received)
         self.position, self.is_kept = receipt.position, receipt.is_kept
+        self.is_repeat = receipt.is_repeat
 
     def __bool__(self) -> bool:
         return self.received is not None

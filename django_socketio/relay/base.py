@@ -1,9 +1,10 @@
 """The interface of relays: a relay takes envelopes in one process and delivers them in many."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
+from django_socketio.exceptions import RelayError
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import Topic
 
@@ -57,6 +58,23 @@ class Relay(ABC):
                 topics are on several nodes of a cluster, not everybody: the error then says so.
 
         """
+
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Hand envelopes on in their order; return for each what ``publish`` would, or its error.
+
+        The first error ends it: no later envelope is handed on, and each of them has that error.
+
+        Raises:
+            EventError, TypeError, ValueError: as ``publish``; earlier envelopes are handed on.
+
+        """
+        results: list[int | RelayError] = []
+        for envelope in envelopes:
+            try:
+                results.append(self.publish(envelope))
+            except RelayError as error:
+                return [*results, *[error] * (len(envelopes) - len(results))]
+        return results
 
     @abstractmethod
     def subscribe(

@@ -51,6 +51,10 @@ class Envelope:
         id: its identity, by which a second copy is known.
         keep: the seconds for which it is kept whether or not there are subscribers; 0 for as long
             as its topics keep messages anyway.
+        once: a digest of its idempotency key, under which the relay publishes a single message;
+            "" for a message without a key. It does not travel.
+        encoded: its form between processes, where that was made before it is published: the values
+            of ``args`` may have changed since then. b"" for most. It does not travel.
 
     """
 
@@ -62,6 +66,8 @@ class Envelope:
     kind: EnvelopeKind = EnvelopeKind.EVENT
     id: str = field(default_factory=new_id)
     keep: float = field(default=0.0, compare=False)
+    once: str = field(default="", compare=False)
+    encoded: bytes = field(default=b"", compare=False, repr=False)
 
 
 class StreamPosition(NamedTuple):

@@ -16,6 +16,7 @@ from django_socketio.relay.envelope import (
 )
 from django_socketio.relay.memory_logs import MemoryLogs
 from django_socketio.relay.receipt import Receipt
+from django_socketio.relay.repeats import Repeats
 from django_socketio.relay.topics import NO_LOG, Retentions, Topic
 
 NOTHING_KEPT = Retentions(NO_LOG)
@@ -46,6 +47,7 @@ class MemoryRelay(Relay):
         self._retentions = retentions
         self._lazily = lazily
         self._logs = self._begin_logs()
+        self._repeats = Repeats()
 
     def _begin_logs(self) -> "MemoryLogs | None":
         """Return empty logs; None as long as no topic is known that has one."""
@@ -62,6 +64,21 @@ class MemoryRelay(Relay):
 
     def publish(self, envelope: Envelope) -> int:
         """Hand the envelope to the sockets of this process; return how many received it."""
+        if envelope.encoded:
+            envelope = wire.decode_own(envelope)
+        if envelope.once:
+            return self._publish_once(envelope)
+        return self._publish(envelope)
+
+    def _publish_once(self, envelope: Envelope) -> Receipt:
+        with self._repeats.lock:
+            receipt = self._repeats.find(envelope.once)
+            if receipt is None:
+                receipt = Receipt.of(self._publish(envelope))
+                self._repeats.add(envelope.once, receipt)
+            return receipt
+
+    def _publish(self, envelope: Envelope) -> int:
         # Encoded here, once for all, because what other relays refuse must be refused here as well.
         encoded = wire.encode_data(envelope, self._default)
         if self._logs is not None or envelope.keep:

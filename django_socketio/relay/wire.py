@@ -142,6 +142,13 @@ def decode(data: bytes) -> Envelope:
         raise ProtocolError(f"no envelope of django-socketio: {error!r:.100}") from None
 
 
+def decode_own(envelope: Envelope) -> Envelope:
+    """Return an envelope that was encoded before, with the arguments that it had then."""
+    decoded = decode(envelope.encoded)
+    decoded.keep, decoded.once = envelope.keep, envelope.once
+    return decoded
+
+
 def _other_version(version: Any) -> str:
     """Return the text of an error that names the processes which write another version."""
     publisher = "django-socketio before 1.0" if version == 1 else "another django-socketio"

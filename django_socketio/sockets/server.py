@@ -16,6 +16,7 @@ from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.wait_set import WaitSet
 from django_socketio.concurrency.workers import Workers
 from django_socketio.events.pipeline import Pipeline
+from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
@@ -133,6 +134,12 @@ class SocketServer:
         if get_ident() == self._thread_id:
             return self.channels.publish(envelope)
         return in_loop(self.hub.loop, self.channels.publish, envelope)
+
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Publish envelopes in the event loop, for whichever native thread calls this."""
+        if get_ident() == self._thread_id:
+            return self.channels.publish_all(envelopes)
+        return in_loop(self.hub.loop, self.channels.publish_all, envelopes)
 
     def add_listener(self, address: Any, *pools: Workers) -> None:
         """Note an address on which connections are accepted, and the greenlets that serve them."""

@@ -1,7 +1,7 @@
 """A whole server within the thread of a test: no port, no event loop, and a clock of its own."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from django_socketio.channels import current
 from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Timers
-from django_socketio.exceptions import CallTimeout
+from django_socketio.exceptions import CallTimeout, RelayError
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
@@ -189,6 +189,10 @@ class InlineServer:
     def publish(self, envelope: Envelope) -> int:
         """Publish an envelope at once, in whichever thread."""
         return self.sockets.channels.publish(envelope)
+
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Publish envelopes at once, in whichever thread."""
+        return self.sockets.channels.publish_all(envelopes)
 
     def raise_failure(self) -> None:
         """Raise the first error that handlers have raised since the last call."""

@@ -1,6 +1,7 @@
 """``emit``: the sockets that it reaches, and what it returns and raises without any."""
 
 import contextlib
+import re
 import subprocess
 import sys
 from datetime import date
@@ -10,9 +11,11 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.utils import ConnectionDoesNotExist
 from django.test import override_settings
+from gevent import get_hub
 
-from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, relay_status
+from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, emit_batch, relay_status
 from django_socketio.exceptions import ChannelError, EventError
+from django_socketio.publishing.emitting import new_envelope
 from tests.kit.clients import join
 from tests.kit.programs import ROOT
 
@@ -190,3 +193,94 @@ def test_models_can_import_it_while_django_is_set_up():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert "django.setup()" in run.stdout, run.stderr
+
+
+class TestIdempotencyKey:
+    def test_a_repeat_is_not_sent_and_gets_the_result_of_the_first(self, clients):
+        first, repeat = (emit("saved", 1, channel="a", idempotency_key="order-7") for _ in "12")
+        assert (first.received, first.is_repeat) == (2, False)
+        assert (repeat.received, repeat.is_repeat, bool(repeat)) == (2, True, True)
+        assert received(clients) == [[SAVED], [SAVED], []]
+
+    def test_a_key_counts_for_an_event_and_its_audiences(self, clients):
+        for event, to in [
+            ("saved", "a"),
+            ("sent", "a"),
+            ("saved", "b"),
+            ("saved", ["b", "a"]),
+        ]:
+            assert not emit(event, channel=to, idempotency_key="order-8").is_repeat
+        assert emit("saved", channel=["a", "b"], idempotency_key="order-8").is_repeat
+
+    def test_a_message_without_a_key_is_sent_again(self, clients):
+        assert not any(emit("saved", 1, channel="b").is_repeat for _ in "12")
+        assert received(clients)[1] == [SAVED, SAVED]
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, b"order", 7, ["order"]])
+    def test_a_value_that_is_no_key_is_refused(self, clients, key):
+        with pytest.raises((TypeError, ValueError), match="idempotency_key"):
+            emit("saved", 1, channel="b", idempotency_key=key)
+        assert received(clients)[1] == []
+
+    def test_any_text_is_a_key(self, clients):
+        for key in ("x" * 255, "\x00", "\ud800", "ü" * 255, " "):
+            assert not emit("saved", 1, channel="b", idempotency_key=key).is_repeat
+            assert emit("saved", 1, channel="b", idempotency_key=key).is_repeat
+
+    def test_the_relay_does_not_show_a_key(self):
+        envelope = new_envelope("paid", (), {"channel": "a"}, "/", None, "order-7 of Ann")
+        assert re.fullmatch("[0-9a-f]{32}", envelope.once)
+        with override_settings(SECRET_KEY="another"):
+            other = new_envelope("paid", (), {"channel": "a"}, "/", None, "order-7 of Ann")
+        assert other.once != envelope.once
+
+
+class TestBatch:
+    def test_events_are_sent_at_the_end_in_order_with_the_values_of_the_calls(self, clients):
+        value = {"number": 1}
+        with emit_batch() as batch:
+            results = [
+                batch.emit("saved", value, channel="b"),
+                batch.emit("sent", channel="nobody"),
+            ]
+            results += [batch.emit("saved", 2, channel=["a", "b"]), batch.emit("saved", channel=[])]
+            value["number"] = 3
+            assert (len(batch), any(results)) == (4, False)
+            assert received(clients)[1] == []
+        assert [result.received for result in results] == [1, 0, 2, 0]
+        assert all(results)
+        expected = ['["saved",{"number":1}]', '["saved",2]']
+        assert received(clients) == [expected[1:], expected, []]
+
+    def test_an_error_in_the_block_leaves_all_unsent(self, clients):
+        with pytest.raises(TypeError, match="set"), emit_batch() as batch:
+            sent = batch.emit("saved", 1, channel="b")
+            batch.emit("saved", {1}, channel="b")
+        assert not sent
+        assert received(clients)[1] == []
+
+    def test_the_events_of_a_batch_can_have_keys(self, clients):
+        with emit_batch() as batch:
+            results = [
+                batch.emit("n", n, channel="b", idempotency_key=f"n{n % 2}") for n in range(4)
+            ]
+        assert [result.is_repeat for result in results] == [False, False, True, True]
+        assert received(clients)[1] == ['["n",0]', '["n",1]']
+
+    def test_nothing_is_no_error(self, clients):
+        with emit_batch():
+            pass
+
+    def test_events_of_a_native_thread_are_sent_by_the_event_loop(self, clients):
+        def push():
+            with emit_batch() as batch:
+                results.append(batch.emit("saved", 1, channel="b"))
+
+        results = []
+        get_hub().threadpool.apply(push)
+        assert results[0].received == 1
+        assert received(clients)[1] == [SAVED]
+
+    def test_without_a_relay_the_error_names_the_setting(self):
+        with pytest.raises(NoRelay, match="SOCKETIO_RELAY_URL"), emit_batch() as batch:
+            batch.emit("saved", channel="a")

@@ -1,4 +1,4 @@
-"""A proxy in threads, which counts the bytes that go through it, or stops passing any."""
+"""A proxy in threads, which counts the bytes that go through it, loses some, or passes no more."""
 
 import socket
 import threading
@@ -21,6 +21,8 @@ class Tap:
         self._target = port
         self.up = self.down = 0
         """Bytes that clients have sent, and the server."""
+        self.answers_to_lose = 0
+        """How many of the server's next answers are lost, each with its connection."""
         self._counting = threading.Lock()
         self._ends = []
         self._threads = []
@@ -56,6 +58,9 @@ class Tap:
     def _pass(self, link, source, sink, direction):
         with suppress(OSError):
             while (data := source.recv(CHUNK)) and direction not in link.dead:
+                if direction == "down" and self.answers_to_lose:
+                    self.answers_to_lose -= 1
+                    break
                 sink.sendall(data)
                 with self._counting:
                     setattr(self, direction, getattr(self, direction) + len(data))

@@ -1,10 +1,11 @@
 """The outbox of a test, and the messages that stay in the process while tests run."""
 
+import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import SimpleTestCase, TestCase, override_settings
 
-from django_socketio import NoSocket, RelayError, broadcast, broadcast_channel, emit
+from django_socketio import NoSocket, RelayError, broadcast, broadcast_channel, emit, emit_batch
 from django_socketio.events import on_message
 from django_socketio.testing import SocketClient, assert_emitted, assert_nothing_emitted, outbox
 
@@ -100,3 +101,27 @@ class InOrder(SimpleTestCase):
         emit("saved", 2)
 
     test_1 = test_2 = _send
+
+
+class TestRepeats:
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_a_key_counts_within_a_test(self, number):
+        results = [emit("saved", n, channel="orders", idempotency_key="order-7") for n in range(3)]
+        assert [result.is_repeat for result in results] == [False, True, True]
+        assert [message.args for message in outbox] == [(0,)]
+
+    def test_a_key_counts_with_a_client_as_without(self):
+        emit("saved", channel="orders", idempotency_key="order-7")
+        client = SocketClient()
+        client.connect()
+        assert emit("saved", channel="orders", idempotency_key="order-7").is_repeat
+        assert [message.event for message in outbox] == ["saved"]
+
+    def test_a_batch_is_in_the_outbox_with_the_values_of_its_calls(self):
+        value = [1]
+        with emit_batch() as batch:
+            batch.emit("saved", value, channel="orders")
+            batch.emit("saved", 2)
+            value.append(2)
+            assert_nothing_emitted()
+        assert [message.args for message in outbox] == [([1],), (2,)]

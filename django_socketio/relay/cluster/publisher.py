@@ -11,6 +11,9 @@ from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
+from django_socketio.relay.redis.lost_answers import AnswerLate, AnswerLost
+from django_socketio.relay.redis.packing import Outgoing, batches, runs
+from django_socketio.relay.redis.publisher import refusing
 from django_socketio.relay.topics import Topic
 
 
@@ -54,6 +57,94 @@ class ClusterPublisher:
                 raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
         return _together(receipts)
 
+    def publish_once(self, message: Outgoing) -> Receipt:
+        """Hand a message with an idempotency key on, unless one with the same key was before.
+
+        Each slot knows what it has published: if one fails, the others do not repeat it.
+
+        Raises:
+            RelayError: the cluster did not take it in time, or refused it.
+
+        """
+        until = self._router.deadline()
+        parts = self._parts(message)
+        with refusing():
+            receipts = [self._send(slot, (part,), until)[0] for slot, part in parts]
+            is_accepted = any(one.is_accepted for one in receipts)
+            for (slot, part), receipt in zip(parts, receipts, strict=True):
+                if is_accepted and not (receipt.is_accepted or receipt.is_repeat):
+                    self._note(slot, part)
+        return _together(receipts)
+
+    def note_unheard(self, message: Outgoing) -> None:
+        """Note under the idempotency key of a message that the message has reached nobody.
+
+        Raises:
+            RelayError: the cluster did not take the note in time, or refused it.
+
+        """
+        with refusing():
+            for slot, part in self._parts(message):
+                self._note(slot, part)
+
+    def _parts(self, message: Outgoing) -> list[tuple[int, Outgoing]]:
+        slots = self._by_slot(message.topics)
+        return [(slot, message._replace(topics=tuple(group))) for slot, group in slots.items()]
+
+    def _note(self, slot: int, message: Outgoing) -> None:
+        self._router.reach(slot, lambda access: access.publisher.write_note(message))
+
+    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+        """Hand messages on in their order; return for each its receipt, or why it failed.
+
+        A node takes messages that follow each other on one topic in one step. The first error ends
+        it: the messages after it are not handed on, and have the same error.
+        """
+        results: list[Receipt | RelayError] = []
+        for batch in (batch for run in runs(messages) for batch in batches(run)):
+            results += self._publish_batch(batch)
+            if isinstance(results[-1], RelayError):
+                break
+        return results + results[-1:] * (len(messages) - len(results))
+
+    def _publish_batch(self, batch: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+        first = batch[0]
+        try:
+            if first.once:
+                return [self.publish_once(first)]
+            if len(batch) == 1:
+                return [self.publish(first.topics, first.message, first.id, first.keep)]
+            slot = slot_of(self._keyspace.channel(first.topics[0]))
+            with refusing():
+                return [*self._send(slot, batch, self._router.deadline())]
+        except RelayError as error:
+            return [error] * len(batch)
+
+    def _send(self, slot: int, batch: Sequence[Outgoing], until: float) -> list[Receipt]:
+        """Hand messages on that have the same topics, all in one slot.
+
+        Raises:
+            RedisError: the cluster did not take them in time, or refused them.
+
+        """
+        retried = (NotSent, AnswerLost, AnswerLate) if batch[0].once else NotSent
+
+        def attempt(access: NodeAccess) -> list[Receipt]:
+            try:
+                results = access.publisher.send_batch(batch)
+            except retried as error:
+                raise unreachable(getattr(error, "reason", error)) from error
+            receipts = [*map(accepted, results)]
+            is_heard = any(one.is_accepted or one.is_repeat for one in receipts)
+            if not is_heard and self._router.moved_lately(slot):
+                raise NotFollowed
+            return receipts
+
+        try:
+            return self._router.run(slot, attempt, until)
+        except NotFollowed:
+            return [NOBODY] * len(batch)
+
     def _by_slot(self, topics: Sequence[Topic]) -> dict[int, list[Topic]]:
         slots: dict[int, list[Topic]] = {}
         for topic in topics:
@@ -93,4 +184,12 @@ def _together(receipts: list[Receipt]) -> Receipt:
     """Return one receipt for the slots of a message."""
     if len(receipts) == 1:
         return receipts[0]
-    return Receipt(sum(receipts), is_kept=any(one.is_kept for one in receipts))
+    receipt = Receipt(sum(receipts), is_kept=any(one.is_kept for one in receipts))
+    return receipt.repeated() if all(one.is_repeat for one in receipts) else receipt
+
+
+def accepted(result: Receipt | RedisError) -> Receipt:
+    """Return a receipt, or raise the error with which Redis has refused a batch."""
+    if isinstance(result, RedisError):
+        raise result
+    return result

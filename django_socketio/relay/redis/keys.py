@@ -1,5 +1,7 @@
 """The names of a site's keys and channels in Redis."""
 
+from collections.abc import Iterable
+
 from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
 
 
@@ -55,6 +57,10 @@ class Keyspace:
     def shared(self, topic: Topic, id: str) -> str:
         """Return the key of a message that several topics share, in the slot of one of them."""
         return f"{self._before}{topic}}}:message:{id}"
+
+    def record(self, topics: Iterable[Topic], once: str) -> str:
+        """Return the key of the record of an idempotency key, in the slot of one of the topics."""
+        return f"{self.tag(min(topics))}}}:once:{once}"
 
     def id_of_shared(self, key: str) -> str | None:
         """Return the id of a shared message by its key; None if it is no such key of this site."""

@@ -1,7 +1,8 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any, Protocol, cast
 
@@ -10,14 +11,29 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
-from django_socketio.relay.envelope import StreamPosition
-from django_socketio.relay.receipt import NOBODY, Receipt
+from django_socketio.relay.receipt import Receipt
+from django_socketio.relay.redis.answers import read_receipt, read_receipts
+from django_socketio.relay.redis.batch_script import NOTE
 from django_socketio.relay.redis.client import descriptors
-from django_socketio.relay.redis.cursor import NO_LOG
 from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.line import NotSent
 from django_socketio.relay.redis.log import REFERENCE, RedisLog
-from django_socketio.relay.redis.lost_answers import AnswerLate, AnswerLost, Break, LogSearch
-from django_socketio.relay.redis.packing import SCRIPT_LOAD, MessagePacker, packed
+from django_socketio.relay.redis.lost_answers import (
+    FIRST_PAUSE,
+    AnswerLate,
+    AnswerLost,
+    Break,
+    LogSearch,
+)
+from django_socketio.relay.redis.packing import (
+    LOAD_MANY,
+    RECORDS_STAY,
+    SCRIPT_LOAD,
+    MessagePacker,
+    Outgoing,
+    batches,
+    packed,
+)
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.topics import Retentions, Topic
 
@@ -39,6 +55,28 @@ class MessagePublisher(Protocol):
         Raises:
             RelayError: Redis did not take it in time, or refused it.
 
+        """
+
+    def publish_once(self, message: Outgoing) -> Receipt:
+        """Hand a message with an idempotency key on, unless one with the same key was before.
+
+        Raises:
+            RelayError: Redis did not take it in time, or refused it.
+
+        """
+
+    def note_unheard(self, message: Outgoing) -> None:
+        """Note under the idempotency key of a message that the message has reached nobody.
+
+        Raises:
+            RelayError: Redis did not take the note in time, or refused it.
+
+        """
+
+    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+        """Hand messages on in their order; return for each its receipt, or why it failed.
+
+        The first error ends it: the messages after it are not handed on, and have the same error.
         """
 
     def descriptors(self) -> list[int]:
@@ -71,6 +109,7 @@ class RedisPublisher:
         command: str = "PUBLISH",
     ) -> None:
         self._client = client
+        self._keyspace = keyspace
         self._search = LogSearch(log, timeout)
         self._retentions = retentions
         self._packer = MessagePacker(keyspace, retentions, command.encode())
@@ -110,9 +149,104 @@ class RedisPublisher:
         try:
             return read_receipt(self._run(parts), len(topics))
         except (AnswerLost, AnswerLate) as lost:
-            if taken := self._taken(topics, message, shared, lost.at):
-                return Receipt(taken)
-            raise
+            return self._receipt_of(Outgoing(tuple(topics), message, id), lost)
+
+    def publish_once(self, message: Outgoing) -> Receipt:
+        """Hand a message with an idempotency key on, unless one with the same key was before.
+
+        Raises:
+            RelayError: Redis did not take it in time, or refused it.
+
+        """
+        with refusing():
+            return self.send_once(message)
+
+    def send_once(self, message: Outgoing) -> Receipt:
+        """Hand a message with an idempotency key on, unless one with the same key was before.
+
+        After a lost answer, the message is sent again: if Redis has run the first one, it knows.
+
+        Raises:
+            NotSent: Redis is not reached; nothing was handed on.
+            AnswerLost, AnswerLate: Redis could not be asked again in time.
+            RedisError: Redis did not take it in time, or refused it.
+
+        """
+        parts = self._packer.many((message,))
+        try:
+            answers = self._run(parts, LOAD_MANY)
+        except (AnswerLost, AnswerLate) as lost:
+            answers = self._run_again(parts, lost)
+        (receipt,) = read_receipts(answers, (message,))
+        if isinstance(receipt, RedisError):
+            raise receipt
+        return receipt
+
+    def _run_again(self, parts: tuple[bytes, bytes], lost: AnswerLost | AnswerLate) -> Any:
+        pause = FIRST_PAUSE
+        while time.monotonic() - lost.at.since < self._timeout:
+            try:
+                return self._run(parts, LOAD_MANY)
+            except (NotSent, AnswerLost):
+                time.sleep(pause)
+                pause *= 2
+        raise lost
+
+    def note_unheard(self, message: Outgoing) -> None:
+        """Note under the idempotency key of a message that the message has reached nobody.
+
+        Raises:
+            RelayError: Redis did not take the note in time, or refused it.
+
+        """
+        with refusing():
+            self.write_note(message)
+
+    def write_note(self, message: Outgoing) -> None:
+        """Do the same, but raise RedisError."""
+        record = self._keyspace.record(message.topics, message.once)
+        self.evaluate(NOTE, record, message.id, RECORDS_STAY.decode())
+
+    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+        """Hand messages on in their order; return for each its receipt, or why it failed.
+
+        A batch of messages is one step in Redis: all are handed on, or none. The first error ends
+        it: the batches after it are not sent, and their messages have the same error.
+        """
+        results: list[Receipt | RelayError] = []
+        for batch in batches(messages):
+            results += self._publish_batch(batch)
+            if isinstance(results[-1], RelayError):
+                break
+        return results + results[-1:] * (len(messages) - len(results))
+
+    def _publish_batch(self, batch: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+        try:
+            return [told(one) for one in self.send_batch(batch)]
+        except RedisError as error:
+            return [told(error)] * len(batch)
+
+    def send_batch(self, batch: Sequence[Outgoing]) -> Sequence[Receipt | RedisError]:
+        """Hand the messages of a batch on in one step; return for each its receipt, or its error.
+
+        Raises:
+            NotSent: Redis is not reached; nothing was handed on.
+            RedisError: Redis did not take them in time, or refused them.
+
+        """
+        if batch[0].once:
+            return [self.send_once(batch[0])]
+        try:
+            answers = self._run(self._packer.many(batch), LOAD_MANY)
+        except (AnswerLost, AnswerLate) as lost:
+            return [self._receipt_of(message, lost) for message in batch]
+        return read_receipts(answers, batch)
+
+    def _receipt_of(self, message: Outgoing, lost: AnswerLost | AnswerLate) -> Receipt:
+        shared = self._packer.shared(message.topics, message.message, message.id)
+        if taken := self._taken(message.topics, message.message, shared, lost.at):
+            return Receipt(taken)
+        raise lost
 
     def ask(self, *command: str) -> Any:
         """Return Redis's answer to another command than publishing, in a shared round trip.
@@ -137,14 +271,14 @@ class RedisPublisher:
             self.ask("SCRIPT", "LOAD", script)
         return self.ask("EVALSHA", digest, "1", key, *args)
 
-    def _run(self, parts: tuple[bytes, bytes]) -> Any:
+    def _run(self, parts: tuple[bytes, bytes], load: bytes = SCRIPT_LOAD) -> Any:
         """Run the script; again, if Redis did not have it, or if the clocks have changed."""
         asked = time.monotonic()
         for _ in range(TRIES):
             try:
                 return self._trips.ask(*parts)
             except NoScriptError:
-                self._trips.ask(SCRIPT_LOAD)
+                self._trips.ask(load)
             except ResponseError as error:
                 late = time.monotonic() - asked > LATE * self._timeout
                 if late or not str(error).startswith("TOOLATE"):
@@ -171,11 +305,17 @@ class RedisPublisher:
         self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not
 
 
-def read_receipt(answer: bytes | int, topics: int) -> Receipt:
-    """Return the receipt that the script answers, for a number of topics."""
-    if isinstance(answer, int):
-        return NOBODY
-    received, epoch, offset = answer.decode().split()
-    is_placed = topics == 1 and epoch != NO_LOG
-    position = StreamPosition(epoch, int(offset)) if is_placed else None
-    return Receipt(int(received), position, is_kept=received == "0")
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise RelayError for an error of Redis."""
+    try:
+        yield
+    except RedisError as error:
+        raise RelayError(f"{NOT_TAKEN}: {error}") from error
+
+
+def told(result: Receipt | RedisError) -> Receipt | RelayError:
+    """Return a receipt, or an error of Redis as publishers are told it."""
+    if isinstance(result, RedisError):
+        return RelayError(f"{NOT_TAKEN}: {result}")
+    return result

@@ -1,7 +1,7 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,8 +11,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
-from django_socketio.relay import wire
-from django_socketio.relay.base import NOT_TAKEN, Relay, RelayState
+from django_socketio.relay.base import Relay, RelayState
 from django_socketio.relay.cluster.log import ClusterLog
 from django_socketio.relay.cluster.presence import ClusterPresence
 from django_socketio.relay.cluster.publisher import ClusterPublisher
@@ -26,7 +25,7 @@ from django_socketio.relay.envelope import (
     StreamPosition,
     call_at_once,
 )
-from django_socketio.relay.receipt import NOBODY, Receipt
+from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.redis.client import connect
 from django_socketio.relay.redis.decoder import MessageDecoder
@@ -36,8 +35,9 @@ from django_socketio.relay.redis.leases import LEASE, Leases
 from django_socketio.relay.redis.log import MessageLog, RedisLog
 from django_socketio.relay.redis.past import Question
 from django_socketio.relay.redis.past_reader import PastReader, asking
-from django_socketio.relay.redis.presence import Presence, RedisPresence, Unsettled
+from django_socketio.relay.redis.presence import Presence, RedisPresence
 from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
+from django_socketio.relay.redis.sender import Sender
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscriber import RedisSubscriber
@@ -63,10 +63,6 @@ class Parts(NamedTuple):
     presence: Presence
     subscriber: RedisSubscriber | ClusterSubscriber
     heard_log: MessageLog
-
-
-ATTEMPTS = 5
-"""Publishings of one message that reaches nobody while connections come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +110,6 @@ class RedisRelay(Relay):
         lost: LossHandler = _ignore_loss,
     ) -> None:
         self._options = options
-        self._default = default
         self._url = RelayURL.parse(options.url)
         self._keyspace = Keyspace(options.prefix, self._url.database)
         build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
@@ -123,6 +118,7 @@ class RedisRelay(Relay):
         keys = options.signing_keys
         retentions = options.retentions
         self._signing = Signing(keys, retentions) if keys else None
+        self._sender = Sender(self._publisher, self._presence, self._hears, default, self._signing)
         self._past = PastReader(self._log, self._decoder(self._log), retentions)
         decoder = self._decoder(self._heard_log)
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
@@ -176,41 +172,14 @@ class RedisRelay(Relay):
 
     def publish(self, envelope: Envelope) -> Receipt:
         """Hand the envelope on; return how many processes received it, for each topic."""
-        message = wire.encode(envelope, self._default)
-        if self._signing is not None:
-            message = self._signing.sign(message)
-        token = self._presence.token
-        receipt = self._hand_on(envelope, message)
-        return receipt if receipt.is_accepted else self._settle(envelope, message, token)
+        return self._sender.send(envelope)
 
-    def _hand_on(self, envelope: Envelope, message: bytes) -> Receipt:
-        return self._publisher.publish(envelope.topics, message, envelope.id, envelope.keep)
+    def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
+        """Hand envelopes on in their order, many in a round trip."""
+        return self._sender.send_all(envelopes)
 
-    def _settle(self, envelope: Envelope, message: bytes, token: str | None) -> Receipt:
-        """Make certain that nobody listens to a message; return 0, or how many received it now.
-
-        A message that nobody received has left no trace, and can be published again.
-
-        Raises:
-            RelayError: a process may have sockets that did not get it.
-
-        """
-        try:
-            for _ in range(ATTEMPTS):
-                self._check_own(envelope.topics)
-                if self._presence.is_settled(envelope.topics, token):
-                    return NOBODY
-                token = self._presence.token
-                if (receipt := self._hand_on(envelope, message)).is_accepted:
-                    return receipt
-        except Unsettled as error:
-            raise RelayError(f"{NOT_TAKEN}: {error}") from error
-        raise RelayError(f"{NOT_TAKEN}: processes come and go too fast")
-
-    def _check_own(self, topics: Iterable[Topic]) -> None:
-        # No process received what sockets here should have: the subscribing connection is broken.
-        if any(self._subscriber.misses(self._keyspace.channel(one)) for one in topics):
-            raise Unsettled("this process does not hear it")
+    def _hears(self, topics: Iterable[Topic]) -> bool:
+        return not any(self._subscriber.misses(self._keyspace.channel(one)) for one in topics)
 
     def listen(self) -> None:
         """Begin to receive from Redis; keeps trying where Redis is away."""

@@ -1,0 +1,101 @@
+"""``emit_batch``: many events in few round trips."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django_socketio.channels.publish import publish_all
+from django_socketio.exceptions import RelayError
+from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
+from django_socketio.publishing.deferring import snapshot
+from django_socketio.publishing.emitting import new_envelope, new_result
+from django_socketio.publishing.results import Emitted
+from django_socketio.relay.envelope import Envelope
+
+
+@contextmanager
+def emit_batch() -> Iterator["EmitBatch"]:
+    """Collect events in a ``with`` block, and send them at its end, in order.
+
+    An exception in the block leaves all of them unsent.
+
+    Raises:
+        RelayError: the relay did not take all events; ``NoRelay`` if this process has none. The
+            result of each event that it took is true.
+
+    """
+    batch = EmitBatch()
+    yield batch
+    batch.send()
+
+
+class EmitBatch:
+    """The events of an ``emit_batch`` block."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[Envelope, Emitted]] = []
+
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        channel: Names = OMITTED,
+        user: Users = OMITTED,
+        session: Sessions = OMITTED,
+        group: Groups = OMITTED,
+        session_id: Names = OMITTED,
+        namespace: str = "/",
+        keep: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Emitted:
+        """Add an event, with the values that its arguments have now.
+
+        The arguments are those of ``emit``. The result becomes true when the relay takes the event.
+
+        Raises:
+            ChannelError, EventError: a name is not allowed.
+            TypeError, ValueError: an audience or an argument cannot be used.
+
+        """
+        given = {"channel": channel, "user": user, "session": session, "group": group}
+        given["session_id"] = session_id
+        envelope = new_envelope(event, args, given, namespace, keep, idempotency_key)
+        emitted = new_result()
+        self._messages.append((snapshot(envelope), emitted))
+        return emitted
+
+    def __len__(self) -> int:
+        """Return how many events wait to be sent."""
+        return len(self._messages)
+
+    def send(self) -> None:
+        """Send the events that wait: the end of the block does so.
+
+        Raises:
+            RelayError: the relay did not take all events; ``NoRelay`` if this process has none.
+
+        """
+        messages, self._messages = self._messages, []
+        errors = send_all(messages)
+        if errors:
+            taken = len(messages) - len(errors)
+            text = f"{errors[0]} ({taken} of {len(messages)} events of the batch were sent)"
+            raise type(errors[0])(text) from errors[0]
+
+
+def send_all(messages: list[tuple[Envelope, Emitted]]) -> list[RelayError]:
+    """Send events in order, and note the results; return the errors of those that failed.
+
+    Raises:
+        NoRelay: nothing can leave this process.
+
+    """
+    errors = []
+    results = iter(publish_all([envelope for envelope, _ in messages if envelope.topics]))
+    for envelope, emitted in messages:
+        result = next(results) if envelope.topics else 0
+        if isinstance(result, RelayError):
+            errors.append(result)
+        else:
+            emitted.accept(result)
+    return errors

@@ -1,0 +1,43 @@
+"""The answers of the scripts that publish."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.receipt import NOBODY, Receipt
+from django_socketio.relay.redis.cursor import NO_LOG
+from django_socketio.relay.redis.packing import Outgoing
+
+
+def read_receipt(answer: bytes | int, topics: int) -> Receipt:
+    """Return the receipt that the script answers, for a number of topics."""
+    if isinstance(answer, int):
+        return NOBODY
+    received, epoch, offset = answer.decode().split()
+    is_placed = topics == 1 and epoch != NO_LOG
+    position = StreamPosition(epoch, int(offset)) if is_placed else None
+    return Receipt(int(received), position, is_kept=received == "0")
+
+
+def read_receipts(
+    answers: Sequence[Any], messages: Sequence[Outgoing]
+) -> list[Receipt | ResponseError]:
+    """Return the receipts that the script answers for a batch.
+
+    If Redis has refused a message, that message and all after it have the error.
+    """
+    found: list[Receipt | ResponseError] = []
+    for answer, message in zip(answers, messages, strict=False):
+        if isinstance(answer, bytes) and answer.startswith(b"E"):
+            refused = ResponseError(answer[1:].decode(errors="replace"))
+            return [*found, *[refused] * (len(messages) - len(found))]
+        found.append(_read(answer, len(message.topics)))
+    return found
+
+
+def _read(answer: Any, topics: int) -> Receipt:
+    if isinstance(answer, list):  # it was told to an earlier message
+        return read_receipt(answer[0], topics).repeated()
+    return read_receipt(answer, topics)

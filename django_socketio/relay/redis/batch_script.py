@@ -1,0 +1,131 @@
+"""The step that publishes many messages at once, or messages with an idempotency key."""
+
+from django_socketio.relay.redis.script import PUBLISH
+
+# PUBLISH_MANY does what PUBLISH does, for one message after the other.
+#
+# KEYS: those of PUBLISH, of one run of messages after the other. A run is a number of messages with
+# the same topics. A message with an idempotency key is a run of its own, with one key more: the
+# record of the idempotency key (a hash).
+# ARGV: an epoch should new ones begin, until when the publisher waits, the command that publishes,
+# and the milliseconds for which records are kept. Then of each run: the number of its keys, of its
+# messages, and of its further arguments; the message's id, if there is a record; the arguments of
+# PUBLISH from the first channel on; the messages.
+#
+# A record has the field "by", the id of the message that was published, and "told", the answer for
+# it. It is written first, as Redis may refuse to write, and deleted where the message left no
+# trace. A message that is sent again, because its answer was lost, finds its own id.
+#
+# All messages of a run after the first one find the same listeners. If the log has nothing unusual
+# about it, they need neither the questions nor the times of expiry that PUBLISH begins and ends
+# with: that takes two commands for a message instead of eight.
+#
+# The answer is a list with the answer of PUBLISH for each message: in a list of its own if it was
+# told to an earlier message with the same key. A text that begins with "E" is the error with which
+# Redis refused a message, and all that would have come after it.
+PUBLISH_MANY = (
+    """
+local function publish(KEYS, ARGV)
+"""
+    + PUBLISH
+    + """
+end
+
+local call = redis.call
+local new_epoch, deadline, command, milliseconds = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local now = call('TIME')
+if now[1] + now[2] / 1000000 > tonumber(deadline) then
+  return redis.error_reply('TOOLATE the publisher waits no longer')
+end
+
+local function publish_once(keys, arguments, id)
+  local record = table.remove(keys)
+  local at = call('HMGET', record, 'by', 'told')
+  if at[2] then
+    local told = at[2] ~= '0' and at[2] or 0
+    return at[1] == id and told or {told}
+  end
+  call('HSET', record, 'by', id)
+  call('PEXPIRE', record, milliseconds)
+  local answer = publish(keys, arguments)
+  if type(answer) == 'string' then
+    call('HSET', record, 'told', answer)
+  else
+    call('DEL', record)
+  end
+  return answer
+end
+
+local answers = {}
+
+local function publish_rest(keys, arguments, first, last)
+  local position, log, channel, log_size = keys[1], keys[2], arguments[5], arguments[6]
+  local received = string.match(answers[#answers] or '', '^(%d+) ')
+  local at = call('HMGET', position, 'epoch', 'number', 'bytes', 'kept')
+  local size = 0
+  for i = first, last do
+    size = size + #ARGV[i]
+  end
+  local is_plain = #keys == 2 and log_size ~= '0' and arguments[9] ~= '-1' and at[1] and not at[4]
+  if not (is_plain and received and received ~= '0') or at[3] + size > tonumber(arguments[7]) then
+    for i = first, last do
+      arguments[1] = ARGV[i]
+      answers[#answers + 1] = publish(keys, arguments)
+    end
+    return
+  end
+  local epoch, number = at[1], at[2] + 0
+  call('HSET', position, 'number', number + last - first + 1, 'bytes', at[3] + size)
+  for i = first, last do
+    number = number + 1
+    local place = epoch .. ' ' .. number .. ' '
+    call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', ARGV[i])
+    call(command, channel, place .. ARGV[i])
+    answers[#answers + 1] = received .. ' ' .. place
+  end
+end
+
+local function publish_all()
+  local key, argument = 0, 4
+  while argument < #ARGV do
+    local key_count, count, more, id = unpack(ARGV, argument + 1, argument + 4)
+    argument = argument + 4
+    local keys, arguments = {}, {false, new_epoch, '1e300', command}
+    for i = 1, key_count do
+      keys[i] = KEYS[key + i]
+    end
+    for i = 1, more do
+      arguments[4 + i] = ARGV[argument + i]
+    end
+    key, argument = key + key_count, argument + more + 1
+    arguments[1] = ARGV[argument]
+    if id ~= '' then
+      answers[#answers + 1] = publish_once(keys, arguments, id)
+    else
+      answers[#answers + 1] = publish(keys, arguments)
+    end
+    if tonumber(count) > 1 then
+      publish_rest(keys, arguments, argument + 1, argument + count - 1)
+    end
+    argument = argument + count - 1
+  end
+end
+
+local done, error = pcall(publish_all)
+if not done then
+  answers[#answers + 1] = 'E' .. (type(error) == 'table' and error.err or tostring(error))
+end
+return answers
+"""
+)
+
+# NOTE notes under an idempotency key that a message has reached nobody, for certain.
+#
+# KEYS: the record. ARGV: the message's id, and the milliseconds for which records are kept.
+NOTE = """
+if not redis.call('HGET', KEYS[1], 'by') then
+  redis.call('HSET', KEYS[1], 'by', ARGV[1], 'told', '0')
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+"""
