@@ -38,20 +38,28 @@ def check_handlers(
 ) -> list[CheckMessage]:
     """Return an error for each handler that cannot be called; a note if there are no handlers.
 
-    ``django_socketio.E004``: the number of parameters. ``…I001``: no handlers.
+    ``django_socketio.E004``: the number or the order of parameters. ``…I001``: no handlers.
     """
     if not any(True for _ in registrations()):
         return [NO_HANDLERS]
-    return [
-        Error(
-            f"{name_of(handler.function)} is called with the arguments ({arguments}), which it "
-            f"does not take: its parameters are {inspect.signature(handler.function)}.",
-            obj=f"@{event.name}",
-            id="django_socketio.E004",
-        )
-        for event, handler in registrations()
-        if not _takes(handler, arguments := _arguments(event, handler))
-    ]
+    faults = ((event, handler, _fault(event, handler)) for event, handler in registrations())
+    return [_error(event, handler, fault) for event, handler, fault in faults if fault]
+
+
+def _error(event: Event, handler: Registration, fault: str) -> CheckMessage:
+    return Error(
+        f"{name_of(handler.function)} is called with the arguments ({_arguments(event, handler)})"
+        f"{fault}: its parameters are {inspect.signature(handler.function)}.",
+        obj=f"@{event.name}",
+        id="django_socketio.E004",
+    )
+
+
+def _fault(event: Event, handler: Registration) -> str | None:
+    """Return what is wrong with the parameters of a handler, None if nothing is."""
+    if not _takes(handler, _arguments(event, handler)):
+        return ", which it does not take"
+    return None if _is_in_order(handler) else " in this order"
 
 
 NO_HANDLERS = Info(
@@ -75,6 +83,15 @@ def _takes(handler: Registration, arguments: str) -> bool:
     except ValueError:
         return True  # a built-in function without a signature
     return any(_binds(signature, count) for count in counts)
+
+
+def _is_in_order(handler: Registration) -> bool:
+    """Return whether no parameter of a function has the name of an argument of another place."""
+    if not inspect.isfunction(handler.function):
+        return True  # such as a partial, whose first arguments may have any meaning
+    names = [*inspect.signature(handler.function, follow_wrapped=False).parameters]
+    common = COMMON.split(", ")
+    return all(name not in common or name == common[i] for i, name in enumerate(names[:3]))
 
 
 def _binds(signature: inspect.Signature, count: int) -> bool:

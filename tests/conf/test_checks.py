@@ -103,6 +103,38 @@ def test_the_error_names_the_handler_its_parameters_and_the_arguments():
     )
 
 
+def swapped(socket, request, context, message):
+    """Take the first arguments in another order."""
+
+
+def swapped_at_the_end(request, context, socket, *args):
+    """Take the second and third arguments in another order."""
+
+
+def method(self, request, socket, *rest):
+    """Have been a method once."""
+
+
+def renamed(req, sock, ctx, message):
+    """Call the arguments by names of its own."""
+
+
+@pytest.mark.parametrize("function", [swapped, swapped_at_the_end, method])
+def test_handlers_that_mistake_the_order_of_the_arguments_are_errors(function):
+    events.on_message(function)
+    (error,) = check_handlers()
+    assert error.id == "django_socketio.E004"
+    assert error.msg.startswith(
+        f"{__name__}.{function.__name__} is called with the arguments (request, socket, context, "
+        "message) in this order: its parameters are ("
+    )
+
+
+def test_parameters_may_have_other_names():
+    events.on_message(renamed)
+    assert check_handlers() == []
+
+
 def test_banners_name_the_modules_of_the_handlers():
     assert events.summary() == "No handlers"
     events.on_message(four)
