@@ -14,14 +14,14 @@ CTRL_C = "\x03"
 
 
 class Terminal:
-    """``manage.py`` on a pseudo-terminal, whose output can be waited for."""
+    """``manage.py`` on a pseudo-terminal, or another program, whose output can be waited for."""
 
-    def __init__(self, *arguments, **environ):
+    def __init__(self, *arguments, program=(sys.executable, MANAGE), **environ):
         self.output = ""
         self._more = threading.Condition()
         self._master, slave = os.openpty()
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, MANAGE, *arguments],
+            ["setsid", "--ctty", *program, *arguments],
             env={**ENVIRON, "PYTHONUNBUFFERED": "1", "TERM": "dumb", **environ},
             cwd=ROOT,
             stdin=slave,
@@ -52,7 +52,7 @@ class Terminal:
 
     @property
     def port(self):
-        return int(self.wait_for(r"django-socketio .* at http://.*:(\d+)/")[-1][1])
+        return int(self.wait_for(r" at:? http://.*:(\d+)")[-1][1])
 
     def wait(self, timeout=TIMEOUT):
         """Wait for the end; return the exit status."""

@@ -1,4 +1,4 @@
-"""``breakpoint()`` under ``runserver_socketio``, on a terminal."""
+"""``breakpoint()`` under ``runserver_socketio`` and under gunicorn, on a terminal."""
 
 import http.client
 import threading
@@ -8,6 +8,7 @@ import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.programs import in_project
+from tests.kit.servers import GUNICORN, HAS_CONTROL_SOCKET
 from tests.kit.terminal import CTRL_C, Terminal
 
 EVENTS = """
@@ -32,14 +33,28 @@ urlpatterns = [path("", include("django_socketio.urls")), path("view/", view)]
 """
 
 
-@pytest.fixture
-def terminal(loud):
+GUNICORN_OPTIONS = [
+    *("-k", "django_socketio.gunicorn.Worker", "--bind", "127.0.0.1:0"),
+    *(["--no-control-socket"] if HAS_CONTROL_SOCKET else []),
+    "tests.system.production.wsgi",
+]
+
+SERVERS = {
+    "runserver_socketio": (["runserver_socketio", "0"], {}),
+    "gunicorn": (GUNICORN_OPTIONS, {"program": [GUNICORN]}),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def terminal(request, loud):
     loud.write_text(EVENTS)
     settings = loud.parent.parent / "loud_settings.py"
     settings.write_text(
         settings.read_text() + "ROOT_URLCONF = 'loud.events'\nSOCKETIO_BLOCKED_AFTER = 0.2\n"
     )
-    terminal = Terminal("runserver_socketio", "0", **in_project(loud))
+    arguments, program = SERVERS[request.param]
+    terminal = Terminal(*arguments, **program, **in_project(loud))
+    terminal.wait_for("2 handlers in")
     yield terminal
     terminal.end()
 

@@ -20,7 +20,7 @@ from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import escape
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.server import garbage
+from django_socketio.server import debuggers, garbage
 from django_socketio.server.compat.gunicorn import base_environ, config_of_setup, ssl_context
 from django_socketio.server.gunicorn import settings as gunicorn_settings
 from django_socketio.server.gunicorn.forwarding import Forwarding
@@ -121,6 +121,8 @@ class Worker(base.Worker):
         # where no arbiter is: it would wait for this worker until it kills it.
         signal.signal(signal.SIGTERM, self.handle_exit)
         self._patch()
+        if os.isatty(0):  # no terminal, no breakpoint: in production, pdb is not imported
+            debuggers.leave_interrupts_to_server()
         reinit()
         super().init_process()
 
