@@ -8,6 +8,7 @@ whose own arguments could be taken for one, ends with ``{"_at": []}``.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django_socketio.channels.encoded_event import EncodedEvent
@@ -65,24 +66,30 @@ def name_of(topic: Topic) -> str:
     return f"{topic.kind},{topic.name}" if topic.name else topic.kind.value
 
 
-def placed(event: EncodedEvent) -> EncodedEvent:
-    """Return the form of an event for clients that keep positions."""
-    place = _place(event.delivery)
-    if place is None:
-        if _LOOKS_LIKE_PLACE not in event.text:
-            return event
-        place = NO_PLACE
-    text = f"{event.text[:-1]},{place}]"
-    return EncodedEvent(event.namespace, event.data, event.id, text, event.attachments)
+def place(event: EncodedEvent) -> EncodedEvent:
+    """Make the form of an event for clients that keep positions, ``event.placed``; return it."""
+    where = _place(event.delivery) or (NO_PLACE if _LOOKS_LIKE_PLACE in event.text else None)
+    placed = event
+    if where is not None:
+        text = f"{event.text[:-1]},{where}]"
+        placed = EncodedEvent(event.namespace, event.data, event.id, text, event.attachments)
+    event.placed = placed
+    return placed
 
 
 def _place(delivery: Delivery | None) -> str | None:
-    if delivery is None or delivery.position is None or delivery.topic.kind is _SOCKET:
+    if delivery is None or (position := delivery.position) is None:
         return None
     if len(delivery.envelope.topics) > 1:
         return f'{{"{AT}":["{delivery.envelope.id}"]}}'
-    name = json.dumps(name_of(delivery.topic))
-    return f'{{"{AT}":[{name},"{position_text(delivery.position)}"]}}'
+    begin = _begin_of_place(delivery.topic)
+    return begin and f'{begin}"{position.epoch}.{position.offset}"]}}'
+
+
+@lru_cache(1024)
+def _begin_of_place(topic: Topic) -> str | None:
+    """Return the place of a message before its position; None for one of a single socket."""
+    return None if topic.kind is _SOCKET else f'{{"{AT}":[{json.dumps(name_of(topic))},'
 
 
 class Kept(NamedTuple):

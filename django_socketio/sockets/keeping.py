@@ -7,7 +7,7 @@ from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.channels.names import check_channel
-from django_socketio.channels.positions import Kept, name_of, placed, position_text, take_kept
+from django_socketio.channels.positions import Kept, name_of, place, position_text, take_kept
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.protocol.socketio.packets import Packet
@@ -69,9 +69,11 @@ class KeepingSocket(Socket):
 
     def deliver(self, encoded: EncodedPacket) -> bool:
         """Send a packet, an event with its place; see ``Socket.deliver``."""
-        if isinstance(encoded, EncodedEvent):
-            encoded = encoded.render(placed)
-        return Socket.deliver(self, encoded)
+        if encoded.__class__ is EncodedEvent:
+            encoded = encoded.placed or place(encoded)
+        if self._backlog is None and self.disconnect_reason is None:  # as for most
+            return self._session.transport.send(encoded)
+        return super().deliver(encoded)
 
     def open(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
         """Tell the client that it is connected, with the positions of its topics; send the missed.
