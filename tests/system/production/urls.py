@@ -37,7 +37,8 @@ def page(request):
 
 
 def push(request):
-    emitted = emit("pushed", request.path, channel=request.GET["channel"])
+    text = request.GET.get("text", request.path)
+    emitted = emit("pushed", text, channel=request.GET["channel"])
     return HttpResponse(f"Emitted({emitted.received} {emitted.unit})")
 
 
