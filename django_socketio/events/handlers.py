@@ -30,6 +30,9 @@ class Subscriptions(Protocol):
     def join(self, channel: Any, pending: bool) -> bool:
         """Join a channel; its messages are buffered while the subscription is pending."""
 
+    def read_replay(self, channel: str) -> None:
+        """Read what a new subscriber gets unasked, before it is admitted."""
+
     def leave(self, channel: Any) -> bool:
         """Leave a channel; return False if the socket was not on it."""
 

@@ -28,9 +28,10 @@ def subscribing(on_subscribe: Call) -> Call:
             raise
         if channel not in subscriptions.names:
             return {"error": PERMISSION_DENIED}
-        if socket.keeps_positions and wanted == NOTHING:
-            return True, {"position": position_text(begin)}
-        return _with_past(subscriptions, channel, wanted)
+        if wanted != NOTHING:
+            return _with_past(subscriptions, channel, wanted)
+        subscriptions.read_replay(channel)
+        return (True, {"position": position_text(begin)}) if socket.keeps_positions else True
 
     return subscribe
 

@@ -32,6 +32,7 @@ from django_socketio.server import (
     locales,
     message_log,
     relays,
+    retentions,
     view_answers,
 )
 from django_socketio.server.deadlines import Timeouts
@@ -83,6 +84,7 @@ def build_server(
         connect=_connecting(logins, throttle),
         open_relay=_open_relay if relay is None else lambda lost: relay,
         open_engine=partial(_engine, limits, deadlines, throttle, worker_id, can_upgrade),
+        replay=retentions.replay(),
         services=(logins, *_services_of(executor)),
         signal_receiver=signal_receiver,
     )

@@ -1,10 +1,11 @@
 """What the relay keeps of each topic, as the settings say."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django_socketio import conf
 from django_socketio.relay.history_rules import retention_rules
-from django_socketio.relay.topics import Retention, Retentions
+from django_socketio.relay.topics import Retention, Retentions, Topic
 
 
 def from_settings() -> Retentions:
@@ -21,6 +22,13 @@ def from_settings() -> Retentions:
         rules = tuple(retention_rules(default, key[3]))
         _Last.key, _Last.retentions = key, Retentions(default, rules, key[4])
     return _Last.retentions
+
+
+def replay() -> Callable[[Topic], int] | None:
+    """Return how many messages new subscribers of a topic get unasked; None if no topic has any."""
+    if not any(rule.retention.replay for rule in from_settings().rules):
+        return None
+    return lambda topic: from_settings().of(topic).replay
 
 
 class _Last:

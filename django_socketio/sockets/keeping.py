@@ -81,20 +81,19 @@ class KeepingSocket(Socket):
         See ``Subscriptions.join_own`` for the arguments.
         """
         topics = (everyone_topic(self.namespace), *audiences)
-        known = {topic: self._kept.position(topic) for topic in topics}
-        since = {topic: position for topic, position in known.items() if position is not None}
-        positions = self.subscriptions.join_own(audiences, ask, since)
-        pasts = [self.subscriptions.past_of(topic, Wanted(since[topic])) for topic in since]
-        # Where nothing is missing, the places of the messages that follow lead to the position.
-        begin = {
-            past.topic: since[past.topic] if past.is_whole else past.position for past in pasts
-        }
+        since = {topic: at for topic in topics if (at := self._kept.position(topic)) is not None}
+        wanted = self.subscriptions.unasked(topic for topic in audiences if topic not in since)
+        wanted.update((topic, Wanted(since[topic])) for topic in since)
+        begin = self.subscriptions.join_own(audiences, ask, wanted)
+        pasts = [self.subscriptions.past_of(*one) for one in wanted.items()]
+        for past in pasts:
+            # Where nothing is missing, the places of the messages that follow lead to the position.
+            at = since.get(past.topic, begin.get(past.topic))
+            begin[past.topic] = at if past.is_whole else past.position
+        missed = [one.topic for one in pasts if one.topic in since and not one.is_whole]
+        positions = _texts({topic: begin.get(topic) for topic in topics})
         self._answer_connect(
-            {
-                "sid": self.id,
-                "positions": _texts({topic: positions.get(topic) for topic in topics} | begin),
-                "missed": [name_of(past.topic) for past in pasts if not past.is_whole],
-            }
+            {"sid": self.id, "positions": positions, "missed": [*map(name_of, missed)]}
         )
         for past in pasts:
             self.subscriptions.replay(past, ask)
@@ -106,12 +105,14 @@ class KeepingSocket(Socket):
         check_channel(channel)
         topic = channel_topic(self.namespace, channel)
         since = self._kept.position(topic)
-        if not self.subscriptions.join(channel, pending=since is not None):
+        if not self.subscriptions.join(channel, pending=True):
             return False
-        if since is None:
-            self.began({topic: self.subscriptions.begin})
-        else:
+        if since is not None:
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
+            return True
+        self.began({topic: self.subscriptions.begin})
+        self.subscriptions.read_replay(channel)
+        self.subscriptions.admit(channel)
         return True
 
     def _catch_up(self, past: Past, since: StreamPosition) -> None:

@@ -14,6 +14,9 @@ AT_ONCE = 4
 """Readings at the same time: each decodes up to a thousand messages, while other sockets wait."""
 
 
+Replay = Callable[[Topic], int]
+
+
 class Pasts:
     """Reads what sockets ask for of the past of their topics.
 
@@ -24,16 +27,35 @@ class Pasts:
         channels: reads from the relay.
         executor: runs the handlers.
         max_bytes: bytes of messages that a socket gets of the past of one topic.
+        replay: returns how many messages of a topic's history a new subscriber gets without asking;
+            None if no topic has any.
 
     """
 
     def __init__(
-        self, channels: Callable[[], Channels], executor: Executor, max_bytes: int
+        self,
+        channels: Callable[[], Channels],
+        executor: Executor,
+        max_bytes: int,
+        replay: Replay | None = None,
     ) -> None:
         self._channels = channels
         self._executor = executor
         self._max_bytes = max_bytes
         self._places = BoundedSemaphore(AT_ONCE)
+        self._replay = replay
+
+    @property
+    def has_replays(self) -> bool:
+        """Whether new subscribers of any topic get messages without asking."""
+        return self._replay is not None
+
+    def unasked(self, topics: Iterable[Topic]) -> dict[Topic, Wanted]:
+        """Return those topics of which a new subscriber gets messages without asking."""
+        if self._replay is None:
+            return {}
+        numbers = {topic: self._replay(topic) for topic in topics}
+        return {topic: Wanted(last=number) for topic, number in numbers.items() if number}
 
     def read(self, topic: Topic, wanted: Wanted, is_for: Callable[[Delivery], bool]) -> Past:
         """Return what a socket gets of the past of a topic.

@@ -24,7 +24,7 @@ from django_socketio.relay.topics import Topic
 from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.loss_reports import LossReports
-from django_socketio.sockets.pasts import Pasts
+from django_socketio.sockets.pasts import Pasts, Replay
 from django_socketio.transports import engine
 from django_socketio.transports.engine import Engine
 from django_socketio.transports.limits import Limits
@@ -72,6 +72,7 @@ class SocketServer:
         calls: the handlers that wait for answers of clients.
         refusals: the exception by which handlers refuse; the client is told its text.
         connect: returns the client of a new session.
+        replay: see ``Pasts``.
         services: what starts and stops with the server.
         signal_receiver: the object whose methods handle signals for the server, if there is one.
 
@@ -96,6 +97,7 @@ class SocketServer:
         calls: Calls,
         refusals: type[Exception],
         connect: Connect,
+        replay: Replay | None = None,
         services: Sequence[Service] = (),
         signal_receiver: object = None,
     ) -> None:
@@ -115,7 +117,7 @@ class SocketServer:
         self.addresses: list[Any] = []
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
         self.calls = calls
-        self.pasts = Pasts(lambda: self.channels, executor, limits.max_unsent_bytes // 2)
+        self.pasts = Pasts(lambda: self.channels, executor, limits.max_unsent_bytes // 2, replay)
         self._loss_reports = LossReports(lambda: self.channels, executor)
         self.relay = open_relay(self._lost)
         self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)

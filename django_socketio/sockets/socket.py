@@ -206,7 +206,7 @@ class Socket:
         """
         if running:
             forbid("socket.subscribe")
-        return self.subscriptions.join(channel)
+        return self.subscriptions.join_at_once(channel)
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; return False if it was not on it. Runs no handlers."""
@@ -301,8 +301,12 @@ class Socket:
 
         See ``Subscriptions.join_own`` for the arguments.
         """
-        self.subscriptions.join_own(audiences, ask)
+        wanted = self.subscriptions.unasked(audiences)
+        self.subscriptions.join_own(audiences, ask, wanted)
+        pasts = [self.subscriptions.past_of(*one) for one in wanted.items()]
         self._answer_connect({"sid": self.id})
+        for past in pasts:
+            self.subscriptions.replay(past, ask)
 
     def _answer_connect(self, data: dict[str, Any]) -> None:
         queued = [] if self._backlog is None else self._backlog.packets

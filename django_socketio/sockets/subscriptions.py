@@ -19,6 +19,8 @@ from django_socketio.relay.topics import (
 )
 from django_socketio.sockets.pasts import Pasts
 
+_NO_REPLAYS: dict[str, Past] = {}
+
 _GROUP = TopicKind.GROUP
 _OF_LOGINS = (TopicKind.USER, _GROUP)
 """Topics whose messages are for those only who are still logged in."""
@@ -56,7 +58,16 @@ class Subscriptions:
 
     """
 
-    __slots__ = ("_channels", "_max_channels", "_pasts", "_socket", "audiences", "begin", "names")
+    __slots__ = (
+        "_channels",
+        "_max_channels",
+        "_pasts",
+        "_replays",
+        "_socket",
+        "audiences",
+        "begin",
+        "names",
+    )
 
     def __init__(
         self, socket: Subscriber, channels: Channels, max_channels: int, pasts: Pasts
@@ -68,6 +79,7 @@ class Subscriptions:
         self._pasts = pasts
         self.names: tuple[str, ...] = ()
         self.audiences: tuple[Topic, ...] = ()
+        self._replays: dict[str, Past] = _NO_REPLAYS
         self.begin: StreamPosition | None = None
 
     def join(self, channel: str, pending: bool = False) -> bool:
@@ -102,8 +114,32 @@ class Subscriptions:
 
     def admit(self, channel: str) -> None:
         """Deliver the buffered messages of a pending channel, and all later ones."""
-        if self._socket is not None:
+        if self._socket is None:
+            return
+        if channel in self._replays:
+            self.replay(self._replays.pop(channel))
+        else:
             self._channels.admit(channel_topic(self._socket.namespace, channel), self._socket)
+
+    def read_replay(self, channel: str) -> None:
+        """Read what a new subscriber of a pending channel gets unasked, before it is admitted."""
+        namespace = "/" if self._socket is None else self._socket.namespace
+        for topic, wanted in self._pasts.unasked([channel_topic(namespace, channel)]).items():
+            self._replays = {**self._replays, channel: self.past_of(topic, wanted)}
+
+    def join_at_once(self, channel: str) -> bool:
+        """Put the socket on a channel, after the messages that it gets unasked; see ``join``."""
+        if not self._pasts.has_replays:
+            return self.join(channel)
+        if not self.join(channel, pending=True):
+            return False
+        self.read_replay(channel)
+        self.admit(channel)
+        return True
+
+    def unasked(self, audiences: Iterable[Topic]) -> dict[Topic, Wanted]:
+        """Return those audiences of which the socket gets messages without asking."""
+        return self._pasts.unasked(audiences)
 
     def past(self, channel: str, wanted: Wanted) -> Past:
         """Return what the client wants of the past of a channel that it is on."""

@@ -1,5 +1,6 @@
 """Positions of clients: nothing missed between two connections, over each transport and relay."""
 
+import itertools
 import json
 
 import pytest
@@ -17,18 +18,22 @@ def redis(tmp_path_factory):
         yield redis
 
 
-HISTORY = {"^room": {"size": 5, "seconds": 600}}
+numbers = itertools.count()
+
+HISTORY = {
+    "^room": {"size": 5, "seconds": 600},
+    "^replay": {"size": 5, "seconds": 600, "replay": 2},
+}
 
 
 @pytest.fixture(params=["memory", "redis"])
 def server(request, serve):
     """A server with a history of its channels "room…"."""
-    url = None
-    if request.param == "redis":
-        redis = request.getfixturevalue("redis")
-        redis.client.flushall()
-        url = redis.url
-    return serve(RELAY_URL=url, HISTORY=HISTORY)
+    if request.param == "memory":
+        return serve(HISTORY=HISTORY)
+    redis = request.getfixturevalue("redis")
+    prefix = f"test-{next(numbers)}"  # so that no test sees the channels of another
+    return serve(RELAY_URL=redis.url, RELAY_PREFIX=prefix, HISTORY=HISTORY)
 
 
 @pytest.fixture
@@ -358,3 +363,65 @@ def test_who_may_not_subscribe_may_not_read(server, connect, kept):
 
     answer = connect(server).ask("subscribe", "room-1", {"last": 5})
     assert answer == [{"error": "members only"}]
+
+
+@pytest.fixture
+def replayed(server):
+    """Three messages of a channel of which a new subscriber gets two."""
+    publish(server, *"abc", channel="replay-1")
+
+
+def test_a_replay_comes_after_the_answer_and_before_new_messages(server, connect, replayed):
+    @on_subscribe
+    def decide(request, socket, context, channel):
+        assert socket.channels == ["replay-1"]
+
+    client = connect(server)
+    assert client.subscribe("replay-1") is True
+    publish(server, "d", channel="replay-1")
+    assert [client.event() for _ in range(3)] == [["message", text] for text in "bcd"]
+    assert client.subscribe("replay-1") is True  # no new subscription, and no replay
+    assert client.sync() == []
+
+
+def test_a_replay_comes_to_a_socket_that_a_handler_subscribes(server, connect, replayed):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("replay-1")
+
+    client = connect(server)
+    publish(server, "d", channel="replay-1")
+    assert [client.event() for _ in range(3)] == [["message", text] for text in "bcd"]
+    assert client.sync() == []
+
+
+def test_a_client_that_comes_back_gets_what_it_missed_and_no_replay(server, open_client, replayed):
+    client, _ = open_client()
+    subscribe(client, "replay-1")
+    positions = [place(client, text)[1] for text in "bc"]
+    client.abandon()
+    publish(server, "d", channel="replay-1")
+    client, _ = open_client()
+    assert texts(subscribe(client, "replay-1", since=positions[1])) == ["d"]
+    assert client.sync() == []
+
+
+def test_a_handler_that_subscribes_a_client_again_gives_it_what_it_missed(server, open_client):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    client, _ = open_client()
+    _, at = client.event()
+    client.abandon()
+    publish(server, "missed")
+    client, _ = open_client({"at": at})
+    assert client.event() == ["_positions", at]
+    assert place(client, "missed") == ["channel,hall", after(at["channel,hall"])]
+    assert client.sync() == []
+    client.abandon()
+    client, _ = open_client({"at": {"channel,hall": "forged.1"}})
+    assert client.event()[0] == "_positions"
+    assert client.event() == ["_missed", "channel,hall"]
+    publish(server, "live")
+    assert place(client, "live")
