@@ -56,6 +56,7 @@ __all__ = [
     "emit_batch",
     "history",
     "in_thread",
+    "page_position",
     "relay_status",
     "send",
 ]
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from django_socketio.publishing.batches import EmitBatch, emit_batch
     from django_socketio.publishing.emitting import emit
     from django_socketio.publishing.histories import History, HistoryMessage, history
+    from django_socketio.publishing.page_positions import page_position
     from django_socketio.publishing.results import Emitted
     from django_socketio.relay.base import RelayStatus
     from django_socketio.server.relays import relay_status
@@ -88,6 +90,7 @@ else:
         "emit_batch": "publishing.batches",
         "history": "publishing.histories",
         "in_thread": "concurrency.threads",
+        "page_position": "publishing.page_positions",
         "relay_status": "server.relays",
         "send": "channels.publish",
     }

@@ -1,7 +1,7 @@
 """Out-of-band messages: from a view, a task, a shell, from any process with Django."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django_socketio.channels.current import current
 from django_socketio.channels.names import check_channel
@@ -15,6 +15,8 @@ from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 Publish = Callable[[Envelope], int]
+
+Answer = TypeVar("Answer")
 
 
 _NOT_SET_UP = "Django is not set up in this process: call django.setup() first"
@@ -41,11 +43,25 @@ def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) 
         RelayError: the relay cannot be asked.
 
     """
-    relay = _relay()
+    return _ask(_relay().history, topic, after, limit)
+
+
+def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
+    """Have a topic's messages kept for some seconds; return its position, None if none are kept.
+
+    Raises:
+        NoRelay: this process has no relay.
+        RelayError: the relay cannot be asked.
+
+    """
+    return _ask(_relay().keep, topic, seconds)
+
+
+def _ask(question: Callable[..., Answer], *args: Any) -> Answer:
     if running and (call := running.get(get_ident())) is not None:
-        found: LogRange = in_loop(call.loop, relay.history, topic, after, limit)
-        return found
-    return relay.history(topic, after, limit)
+        answer: Answer = in_loop(call.loop, question, *args)
+        return answer
+    return question(*args)
 
 
 def _relay() -> Relay:

@@ -3,10 +3,11 @@
 import itertools
 import json
 
+import gevent
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from django_socketio import emit
+from django_socketio import ChannelError, emit, page_position
 from django_socketio.events import on_connect, on_event, on_subscribe
 from tests.kit.clients import WebSocketClient
 from tests.kit.redis_server import RedisServer
@@ -425,3 +426,33 @@ def test_a_handler_that_subscribes_a_client_again_gives_it_what_it_missed(server
     assert client.event() == ["_missed", "channel,hall"]
     publish(server, "live")
     assert place(client, "live")
+
+
+# Pages
+
+
+def test_a_page_gets_what_was_published_between_rendering_and_subscribing(server, connect):
+    position = server.call(page_position, "hall")  # by the view, before the data
+    publish(server, "while the page is on its way")  # nobody is on the channel
+    past = subscribe(connect(server), since=position)
+    assert past["recovered"] is True
+    assert texts(past) == ["while the page is on its way"]
+
+
+def test_a_page_that_was_too_long_on_its_way_is_told(server, connect):
+    position = server.call(lambda: page_position("hall", seconds=0.01))
+    gevent.sleep(0.1)
+    publish(server, "while the page is on its way")
+    past = subscribe(connect(server), since=position)
+    assert (past["recovered"], past["messages"]) == (False, [])
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "60", None, float("nan"), float("inf"), 1e9])
+def test_seconds_of_a_page_that_cannot_be(seconds):
+    with pytest.raises(ValueError, match=r"page_position\(seconds=…\) takes"):
+        page_position("hall", seconds=seconds)
+
+
+def test_a_channel_of_a_page_that_cannot_be():
+    with pytest.raises(ChannelError):
+        page_position("")

@@ -12,7 +12,9 @@ from django_socketio.events.pipeline import UNHANDLED, Layers, Pipeline
 
 
 def socket_on(*channels):
-    subscriptions = SimpleNamespace(names=channels, join=lambda channel, pending: True)
+    subscriptions = SimpleNamespace(names=channels, begin=None)
+    subscriptions.join = lambda channel, pending: True
+    subscriptions.read_replay = lambda channel: None
     socket = SimpleNamespace(namespace="/", event_channel=None, subscriptions=subscriptions)
     socket.keeps_positions = False
     return socket

@@ -2,10 +2,10 @@
 
 import pytest
 
-from django_socketio import emit
+from django_socketio import emit, page_position
 from django_socketio.events import on_connect
+from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
-from tests.kit.clients import WebSocketClient
 from tests.kit.redis_server import RedisServer
 
 
@@ -17,17 +17,13 @@ def redis(tmp_path_factory):
 
 @pytest.fixture
 def server(serve, redis):
-    """A server with a client that stays on the channels, so that their messages are kept."""
+    """A server that subscribes each socket to a channel of its own choice."""
 
     @on_connect
     def join_hall(request, socket, context):
-        socket.subscribe("hall")  # by the server: the page knows nothing of it
+        socket.subscribe("hall")  # of which the page knows nothing
 
-    server = serve(RELAY_URL=redis.url)
-    client = WebSocketClient(server.port)
-    client.connect()
-    client.subscribe("room")
-    return server
+    return serve(RELAY_URL=redis.url, HISTORY={"^history": {"size": 9, "seconds": 600}})
 
 
 ARRIVE = """
@@ -100,9 +96,9 @@ def test_the_page_is_told_when_something_was_missed(server, visit, redis):
     js(page, "await until(() => !socket.connected)")
     redis.client.flushall()
     page.context.set_offline(False)
-    js(page, "await until(() => count('missed') === 2)")
+    js(page, "await until(() => count('missed') === 3)")
     missed = js(page, "return seen.filter(([name]) => name === 'missed').map(([, topic]) => topic)")
-    assert {*missed} >= {None, "room"}
+    assert {*missed} == {None, "hall", "room"}
 
 
 def test_a_page_without_positions_gets_messages_as_they_are(server, visit):
@@ -110,3 +106,47 @@ def test_a_page_without_positions_gets_messages_as_they_are(server, visit):
     js(page, ARRIVE, {"transport": "websocket", "positions": False})
     publish(server, 1, channel="room")
     wait_for(page, 1)
+
+
+def test_a_page_goes_on_from_the_position_that_it_was_rendered_with(server, visit):
+    position = server.call(page_position, "yard")
+    page = visit(server)
+    publish(server, 1, channel="yard")
+    code = """
+      window.got = [];
+      make().on("message", (...args) => got.push(args)).connect();
+      const past = await new Promise((done) =>
+        socket.subscribe("yard", {since: arg}, (error, past) => done([error, past])));
+      return past"""
+    error, past = js(page, code, position)
+    assert (error, past["recovered"]) == (None, True)
+    publish(server, 2, channel="yard")
+    wait_for(page, 1, 2)
+
+
+def test_a_page_gets_the_last_messages_and_then_new_ones(server, visit):
+    publish(server, 1, 2, 3, channel="history")
+    page = visit(server)
+    code = """
+      window.got = [];
+      make().on("message", (...args) => got.push(args)).connect();
+      await new Promise((done) => socket.subscribe("history", {last: 2}, done));"""
+    js(page, code)
+    publish(server, 4, channel="history")
+    wait_for(page, 2, 3, 4)
+
+
+def test_nothing_is_missed_while_the_server_is_started_again(server, visit, restart, transport):
+    page = visit(server)
+    js(page, ARRIVE, {"transport": transport})
+    publish(server, 1, channel="room")
+    wait_for(page, 1)
+    page.context.set_offline(True)
+    stop(server)
+    again = restart(server)
+    publish(again, 2, channel="room")  # nobody is on the channel
+    publish(again, 3)
+    page.context.set_offline(False)
+    js(page, "await until(() => got.length === 3)")
+    publish(again, 4, channel="room")
+    wait_for(page, 1, 2, 3, 4)
