@@ -87,6 +87,7 @@
   class Listeners {
     #lists = new Map();
     #list(event) { return this.#lists.get(event) ?? []; }
+    has(event) { return this.#list(event).length > 0; }
     add(event, fn, once) { this.#lists.set(event, [...this.#list(event), { fn, once }]); }
 
     remove(event, fn) {
@@ -640,6 +641,8 @@
 
     #refused({ message, data }) {
       this.#quit();
+      if (!this.#listeners.has("connect_error"))
+        console.warn(`socket.io: the server has refused the connection: ${message}`);
       this.#fire("connect_error", Object.assign(new Error(message), { data }));
     }
 

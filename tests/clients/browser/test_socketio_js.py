@@ -658,6 +658,22 @@ def test_channels_are_subscribed_before_messages_that_waited(page, transport, lo
     assert log.entries == [*subscribed, ("message", "first"), ("message", "second")]
 
 
+def test_a_refusal_that_no_listener_takes_is_on_the_console(page):
+    @on_connect
+    def refuse(request, socket, context):
+        raise PermissionDenied("not for you")
+
+    code = """
+      console.warn = noted("warning");
+      const heard = io().on("connect_error", noted("heard"));
+      await until(() => !heard.active);
+      const unheard = io();
+      await until(() => !unheard.active);
+      return seen"""
+    warning = "socket.io: the server has refused the connection: not for you"
+    assert js(page, code) == [["heard", "not for you"], ["warning", warning]]
+
+
 @pytest.mark.usefixtures("channels")
 def test_refusals_are_told(page, transport):
     code = """
