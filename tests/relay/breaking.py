@@ -2,8 +2,10 @@
 
 import socket
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
+from django_socketio.relay.cluster.subscriber import ClusterSubscriber
 from django_socketio.relay.redis import catching_up
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import Deafened
@@ -14,14 +16,24 @@ def subscribe_to_all(relay, inbox, topics):
     for topic in topics:
         relay._sequencer.add(topic, inbox.deliver)
         relay._sequencer.subscription(topic).is_located = True
-        relay._subscriber._channels[relay._keyspace.channel(topic)] = threading.Event()
+        confirmed = (
+            relay._subscriber._confirmed if is_cluster(relay) else relay._subscriber._channels
+        )
+        confirmed[relay._keyspace.channel(topic)] = threading.Event()
+
+
+def is_cluster(relay):
+    return isinstance(relay._subscriber, ClusterSubscriber)
 
 
 def break_connection(relay):
-    """Break the connection of one relay only; wait until it has caught up."""
-    count = relay.status()["reconnects"]
-    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
-    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
+    """Break the connections of one relay only; wait until it has caught up."""
+    subscriber = relay._subscriber
+    broken = [*subscriber._subscribers.values()] if is_cluster(relay) else [subscriber]
+    count = relay.status()["reconnects"] + len(broken)
+    for one in broken:
+        one._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: relay.status()["reconnects"] >= count and relay.status()["alive"])
 
 
 @contextmanager
@@ -33,10 +45,13 @@ def deaf(relay, count):
     relay._subscriber._observer = relay
 
 
-def commands(redis_server):
-    """Return how often Redis was sent each command."""
-    found = redis_server.client.info("commandstats")
-    return {name.removeprefix("cmdstat_"): values["calls"] for name, values in found.items()}
+def commands(*servers):
+    """Return how often Redis, or the nodes of a cluster, were sent each command."""
+    found = Counter()
+    for server in servers:
+        for name, values in server.client.info("commandstats").items():
+            found[name.removeprefix("cmdstat_")] += values["calls"]
+    return found
 
 
 def step_after(function, after=0):

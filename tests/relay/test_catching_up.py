@@ -1,6 +1,7 @@
 """Catching up after a broken connection: many topics at once, and nothing waits for it."""
 
 import logging
+import socket
 import threading
 
 import gevent
@@ -12,7 +13,7 @@ from django_socketio.relay.topics import channel_topic, socket_topic
 from tests.kit.clients import join
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import break_connection, commands, deaf, step_after, subscribe_to_all
-from tests.relay.conftest import A, message
+from tests.relay.conftest import A, Inbox, message
 
 MANY = 3_000
 TOPICS = [channel_topic("/", f"room-{number}") for number in range(MANY)]
@@ -150,8 +151,9 @@ def test_a_newcomer_does_not_wait_for_the_others(redis_server, many, monkeypatch
     monkeypatch.setattr(catching_up.CatchUp, "step", slow)
     redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     assert begun.wait(10)
-    for topic in (A, socket_topic("/", "new")):
-        relay.subscribe(topic, inbox.deliver)
+    newcomers = (A, socket_topic("/", "new"))
+    relay.subscribe_all(newcomers, inbox.deliver)
+    for topic in newcomers:
         assert relay._subscriber._channels[relay._keyspace.channel(topic)].is_set()
         assert relay.publish(message(f"to {topic}", topic)) == 1
         inbox.wait_for(f"to {topic}")
@@ -176,6 +178,54 @@ def test_callers_cannot_take_the_connections_that_catching_up_needs(redis_server
     assert relay.status()["reconnects"] == 1
     for connection in taken:
         pool.release(connection)
+
+
+@pytest.fixture
+def many_in_cluster(new_cluster):
+    """The same in a cluster."""
+    relay, inbox = new_cluster(listen=False)
+    subscribe_to_all(relay, inbox, TOPICS)
+    relay.listen()
+    wait_until(lambda: relay.status()["alive"])
+    return relay, inbox
+
+
+def test_round_trips_do_not_grow_with_the_topics_of_a_cluster(cluster, many_in_cluster):
+    relay, inbox = many_in_cluster
+    cluster.run("CONFIG", "RESETSTAT")
+    break_connection(relay)
+    sent = commands(*cluster.nodes)
+    asked = sent["evalsha"] + sent["eval"]
+    assert asked <= MANY / catching_up.AT_ONCE + 2 * len(cluster.nodes), sent
+    for number in range(0, MANY, 300):
+        assert relay.publish(message(number, TOPICS[number]))
+        inbox.wait_for(number)
+
+
+def test_a_newcomer_waits_for_no_node_that_is_caught_up_with(many_in_cluster, monkeypatch):
+    relay, inbox = many_in_cluster
+    begun, resumed = threading.Event(), threading.Event()
+    step = catching_up.CatchUp.step
+
+    def slow(self):
+        begun.set()
+        return step(self) if resumed.is_set() else False
+
+    monkeypatch.setattr(catching_up.CatchUp, "step", slow)
+    for shard in relay._subscriber._subscribers.values():
+        shard._made._sock.shutdown(socket.SHUT_RDWR)
+    assert begun.wait(10)
+    wait_until(lambda: all(one.is_receiving for one in relay._subscriber._subscribers.values()))
+    newcomers = [channel_topic("/", f"new-{number}") for number in range(20)]
+    relay.subscribe_all(newcomers, inbox.deliver)
+    for topic in newcomers:
+        assert relay._subscriber._confirmed[relay._keyspace.channel(topic)].is_set()
+        assert relay.publish(message(f"to {topic}", topic)) == 1
+        inbox.wait_for(f"to {topic}")
+    assert not relay.status()["alive"]
+    resumed.set()
+    wait_until(lambda: relay.status()["alive"])
+    assert inbox.lost == []
 
 
 def test_topics_are_taken_in_the_order_of_need():
@@ -262,3 +312,26 @@ def test_sockets_are_told_of_losses_between_the_events_of_others(redis_server, s
     wait_until(lambda: len(done) >= 80)
     assert len(set(done)) == len(done) == 80
     assert len(clients) == 40
+
+
+def test_an_echo_waits_for_no_topic_that_is_caught_up_with(redis_server, serve, monkeypatch):
+    monkeypatch.setattr(catching_up, "AT_ONCE", 10)
+    handled = []
+
+    @on_event("echo")
+    def echo(request, socket, context):
+        handled.append(relay.status()["alive"])
+
+    server = serve(RELAY_URL=redis_server.url, WORKERS=10)
+    relay = server.socket_server.relay
+    wait_until(lambda: relay.status()["alive"])
+    subscribe_to_all(relay, Inbox(), TOPICS)
+    client = join(server)
+    count = relay.status()["reconnects"]
+    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(
+        lambda: relay._subscriber._catching_up and not relay._subscriber._catching_up.is_done
+    )
+    while relay.status()["reconnects"] == count:
+        client.ask("echo")
+    assert handled.count(False) > 5
