@@ -87,6 +87,13 @@ bench: $(BENCH_INSTALLED)
 bench-attackers: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --parts attackers --seconds 3 --results benchmarks/results/attackers.json
 
+# Tables of docs/performance.rst: 45,000 channels after a broken connection to Redis, and 9,000 sockets.
+bench-deafness: $(BENCH_INSTALLED)
+	$(BENCH)/python -m benchmarks.deafness
+
+bench-crowd: $(BENCH_INSTALLED)
+	$(BENCH)/python -m benchmarks.crowd
+
 bench-quick: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --quick
 

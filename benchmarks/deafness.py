@@ -1,4 +1,4 @@
-"""Measures how long a process is deaf after a broken connection: ``python -m benchmarks.deafness``.
+"""Measures how long a process is deaf after a broken connection: ``make bench-deafness``.
 
 A relay is subscribed to many topics through a proxy, which breaks the connection. The process is
 deaf until all topics are caught up with. Meanwhile newcomers subscribe, one after the other: the
@@ -74,7 +74,9 @@ def subscribed(port, count):
         # ``subscribe`` would take two round trips for each.
         relay._sequencer.add(topic, lambda delivery: 1)
         relay._sequencer._subscriptions[topic].is_located = True
-        relay._subscriber._channels[relay._keyspace.channel(topic)] = threading.Event()
+        channel = relay._keyspace.channel(topic)
+        relay._topics[channel] = topic
+        relay._subscriber._channels[channel] = threading.Event()
     relay.listen()
     wait_until(lambda: relay.status()["alive"])
     return relay

@@ -13,16 +13,16 @@ from tests.relay.conftest import Deafened
 
 def subscribe_to_all(relay, inbox, topics):
     """Subscribe to many topics that are new, without a round trip for each."""
+    made = relay._subscriber
+    confirmed = made._confirmed if is_cluster(relay) else made._channels
     for topic in topics:
         relay._sequencer.add(topic, inbox.deliver)
         relay._sequencer.subscription(topic).is_located = True
-        confirmed = (
-            relay._subscriber._confirmed if is_cluster(relay) else relay._subscriber._channels
-        )
         confirmed[relay._keyspace.channel(topic)] = threading.Event()
 
 
 def is_cluster(relay):
+    """Return whether a relay uses a cluster."""
     return isinstance(relay._subscriber, ClusterSubscriber)
 
 

@@ -328,10 +328,9 @@ def test_an_echo_waits_for_no_topic_that_is_caught_up_with(redis_server, serve, 
     subscribe_to_all(relay, Inbox(), TOPICS)
     client = join(server)
     count = relay.status()["reconnects"]
-    relay._subscriber._made._sock.shutdown(socket.SHUT_RDWR)
-    wait_until(
-        lambda: relay._subscriber._catching_up and not relay._subscriber._catching_up.is_done
-    )
+    made = relay._subscriber
+    made._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: not made._catching_up.is_done)
     while relay.status()["reconnects"] == count:
         client.ask("echo")
     assert handled.count(False) > 5
