@@ -15,7 +15,7 @@ BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
 .PHONY: demo test test-unit test-compiled test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
-	bench-quick wheels clean
+	bench-quick bench-deafness bench-crowd wheels clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
