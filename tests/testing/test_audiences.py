@@ -1,5 +1,6 @@
 """The audiences of clients whose user a middleware of the site sets."""
 
+import threading
 from contextlib import suppress
 from unittest import mock
 
@@ -9,7 +10,9 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
+from django.http import HttpResponse
 from django.test import RequestFactory, TestCase, override_settings
+from django.urls import include, path
 from django.utils.functional import SimpleLazyObject
 
 from django_socketio import conf, emit
@@ -156,6 +159,41 @@ class UsersOfMiddleware(TestCase):
         client.advance(2 * conf.get("LOGIN_CHECK_INTERVAL"))
         assert client.connected
         client.assert_received("pushed")
+
+
+async def push(request):
+    """Push from a thread with an event loop, which refuses queries."""
+    emit("pushed", user=int(request.GET["user"]))
+    return HttpResponse()
+
+
+urlpatterns = [path("", include("django_socketio.urls")), path("push/", push)]
+
+
+@override_settings(ROOT_URLCONF=__name__)
+class FromOtherThreads(TestCase):
+    """A thread without the database connection of the test cannot examine a login."""
+
+    def setUp(self):
+        self.ann = User.objects.create_user("ann")
+        self.client_of_ann = SocketClient(self.ann).connect()
+
+    def test_a_thread_pushes_to_a_user(self):
+        thread = threading.Thread(target=lambda: emit("pushed", user=self.ann.pk))
+        thread.start()
+        thread.join()
+        self.client_of_ann.assert_received("pushed")
+        assert self.client_of_ann.connected
+
+    def test_an_asynchronous_view_pushes_to_a_user(self):
+        self.client.get("/push/", {"user": self.ann.pk})
+        self.client_of_ann.assert_received("pushed")
+
+    async def test_an_asynchronous_test_pushes_to_a_user(self):
+        await self.async_client.get("/push/", {"user": self.ann.pk})
+        emit("pushed", user=self.ann.pk)
+        for _ in range(2):
+            self.client_of_ann.assert_received("pushed")
 
 
 class Errors(TestCase):
