@@ -1,7 +1,6 @@
 """Tests of the recipes; test_documented.py has Django's runner run them in the recipes' project."""
 
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from django.db import transaction
 from django.test import TestCase
 from exports.tasks import export
@@ -58,25 +57,23 @@ class NotificationTests(TestCase):
 
 
 class ProgressTests(TestCase):
-    def setUp(self):
-        cache.clear()
-
     def test_the_task_outlives_the_tab(self):
         ann = User.objects.create_user("ann")
         tab = SocketClient(user=ann).connect()
-        self.assertEqual(tab.emit("progress"), 0)
+        self.assertEqual(tab.emit("progress", "first"), ("first", 0))
         tab.disconnect()
-        export.delay(ann.pk).get()
-        self.assertEqual(SocketClient(user=ann).connect().emit("progress"), 100)
+        export.apply([ann.pk], task_id="first")
+        tab = SocketClient(user=ann).connect()
+        self.assertEqual(tab.emit("progress", "first"), ("first", 100))
+        self.assertEqual(tab.emit("progress", "second"), ("second", 0))
 
     def test_open_tabs_see_each_step_of_their_user_only(self):
         ann, bob = (User.objects.create_user(name) for name in ("ann", "bob"))
         tab, other = (SocketClient(user=user).connect() for user in (ann, bob))
-        export.delay(ann.pk)
+        task = export.delay(ann.pk).id
         steps = [message.args for message in tab.received if message.event == "progress"]
-        self.assertEqual(steps, [(percent,) for percent in range(1, 101)])
+        self.assertEqual(steps, [(task, percent) for percent in range(1, 101)])
         other.assert_nothing_received()
-        self.assertEqual(other.emit("progress"), 0)
 
 
 class DashboardTests(TestCase):

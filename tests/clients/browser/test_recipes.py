@@ -30,7 +30,7 @@ def order(request, pk, status):
     return HttpResponse()
 
 def begin(request):
-    export.apply([request.user.pk], throw=True)
+    export.apply([request.user.pk], task_id="first", throw=True)
     return HttpResponse()
 
 urlpatterns = [
@@ -127,10 +127,10 @@ def test_a_notification_is_in_all_tabs_of_its_user(site, log_in):
 
 def test_the_bar_of_a_closed_tab_is_there_again(site, log_in):
     ann = log_in("ann")
-    tab(ann, f"{site}/export/").close()
-    open_tab = tab(ann, f"{site}/export/")
+    tab(ann, f"{site}/export/first/").close()
+    open_tab = tab(ann, f"{site}/export/first/")
     ann.request.get(f"{site}/begin/")
-    for page in (open_tab, tab(ann, f"{site}/export/")):
+    for page in (open_tab, tab(ann, f"{site}/export/first/")):
         page.wait_for_function("bar.value === 100")
 
 
