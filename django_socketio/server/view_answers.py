@@ -12,9 +12,6 @@ from django_socketio import events
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.logs import name_of
 
-ADMITTING = (events.on_connect, events.on_subscribe)
-"""The events whose handlers admit a client: their answers are not sent, so no encoder sees them."""
-
 ADVICE = (
     "and a socket cannot show a page. To refuse, raise PermissionDenied. Decorators for views, "
     "such as login_required, return a page; permission_required(…, raise_exception=True) raises "
@@ -43,4 +40,5 @@ def layer(call: Call, registration: Registration) -> Call:
 
 
 def _admits(registration: Registration) -> bool:
-    return any(registration in event.handlers for event in ADMITTING)
+    connecting, subscribing = events.on_connect.handlers, events.on_subscribe.handlers
+    return registration in (*connecting.registrations, *subscribing.registrations)
