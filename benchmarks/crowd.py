@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 
@@ -180,6 +181,7 @@ def rounds(count, number):
             running(RELAYS[name].with_redis(url), None, folder) as server,
         ):
             found[name].append(asyncio.run(measure(server, count)))
+            print(RELAYS[name].title, found[name][-1], file=sys.stderr)
     return found
 
 

@@ -86,13 +86,12 @@ class Sequencer:
     def remove(self, topic: Topic) -> None:
         """Forget a topic."""
         subscription = self._subscriptions.pop(topic, None)
-        if subscription is None:
+        if subscription is None or (subscription.behind is None and self.order.is_simple):
             return
         with subscription.taking:
             if (behind := subscription.behind) is not None:
                 behind.release(subscription)
-            if not self.order.is_simple:
-                self.order.leave(topic)
+            self.order.leave(topic)
 
     def subscription(self, topic: Topic) -> Subscription | None:
         """Return the subscription to a topic, if there is one."""
