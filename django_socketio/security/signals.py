@@ -68,8 +68,11 @@ def connect_sessions() -> None:
 
 
 def _logged_in(request: Any, user: Any, **kwargs: Any) -> None:
-    cookie = sessions.cookie_of(request) if request is not None else ""
-    if not cookie or cookie == getattr(request.session, "session_key", None):
+    store = getattr(request, "session", None)
+    if store is None:
+        return  # a login by a token: the sessions of the browser go on
+    cookie = sessions.cookie_of(request)
+    if not cookie or cookie == getattr(store, "session_key", None):
         return
     _tell(SESSION_ENDED, sessions.digest(cookie))
     if sessions.are_in_cookies():

@@ -7,7 +7,7 @@ from unittest import mock
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpResponse
@@ -110,6 +110,15 @@ class UsersOfMiddleware(TestCase):
             assert client.connected
         self.log_out(self.bob)
         assert not client.connected
+
+    def test_a_login_without_a_session_ends_no_session(self):
+        """A view that hands out tokens sends the signal; the browser has a cookie as well."""
+        client = SocketClient(self.ann).connect()
+        request = RequestFactory().get("/")
+        request.COOKIES.update({name: one.value for name, one in client.http.cookies.items()})
+        with self.captureOnCommitCallbacks(execute=True):
+            user_logged_in.send(User, request=request, user=self.bob)
+        assert client.connected
 
     def log_out(self, user):
         with self.captureOnCommitCallbacks(execute=True):
