@@ -9,6 +9,7 @@ from django.test import Client
 from django_socketio.events.interfaces import Socket
 from django_socketio.events.unhandled import explanation
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import unpack
 from django_socketio.testing import browser
@@ -190,10 +191,12 @@ class SocketClient(Inbox):
         "…"}``. The result is None if the socket has ended meanwhile.
 
         Raises:
+            EventError: no client can send an event of this name.
             Unanswered: no handler takes the event.
             Exception: a handler has raised it.
 
         """
+        check_event_name(event)
         connection, id = self._connected(), next(self._ids)
         connection.write(Packet(PacketType.EVENT, self.namespace, [event, *args], id))
         self._settle(connection.server)

@@ -27,6 +27,7 @@ from django_socketio.events import (
     on_message,
     on_subscribe,
 )
+from django_socketio.exceptions import EventError
 from django_socketio.testing import NO_ANSWER, Refused, SocketClient, Unanswered
 
 User = get_user_model()
@@ -151,6 +152,13 @@ class SocketTests(TestCase):
             client.send("hello")
         with self.assertRaisesMessage(Unanswered, "'typing' of a socket on the channels ['lobby']"):
             client.emit("typing")
+
+    def test_a_reserved_name_of_an_event_is_an_error_of_the_test(self):
+        client = SocketClient().connect()
+        for name in ("connect", "disconnect", 5):
+            with self.assertRaises(EventError):
+                client.emit(name)
+        assert client.connected
 
     def test_the_exception_of_a_handler_is_raised_after_all_is_done_as_on_a_server(self):
         reported = []
