@@ -93,7 +93,7 @@ def _begin_of_place(topic: Topic) -> str | None:
 
 
 class Kept(NamedTuple):
-    """What a client that keeps positions has brought with its CONNECT.
+    """The data that a client that keeps positions has sent with its CONNECT.
 
     Attributes:
         at: the positions of topics, by their names, as the client has sent them.

@@ -1,4 +1,4 @@
-"""What a subscriber has missed of a topic, read from the log of the relay."""
+"""The messages of a topic that a subscriber has missed, read from the log of the relay."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ MAX_MESSAGES = 1000
 
 
 class Wanted(NamedTuple):
-    """What a client asks for of the past of a channel.
+    """The part of the past of a channel that a client asks for.
 
     Attributes:
         since: the position of the last message that it has.

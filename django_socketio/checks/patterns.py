@@ -75,7 +75,7 @@ def _not_meant(event: Event, handler: Registration) -> Iterator[CheckMessage]:
 PLACEHOLDER = re.compile(r"(?<!\\)\{[A-Za-z_]\w*\}|(?<!\?P)(?<!\\)<(?:\w+:)?[A-Za-z_]\w*>|%[sd]")
 
 Fault = tuple[str, str]
-"""What is wrong with a pattern, and a hint."""
+"""The fault of a pattern, and a hint."""
 
 
 def fault_of(pattern: re.Pattern[str]) -> Fault | None:

@@ -1,1 +1,1 @@
-"""What ``manage.py`` runs."""
+"""The commands of ``manage.py``."""

@@ -1,4 +1,4 @@
-"""What became of a message that was published."""
+"""The result of publishing one message."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""What the relay keeps of each topic, as the settings say."""
+"""The retention of each topic: how much of its log the relay keeps, by the settings."""
 
 from collections.abc import Callable
 from typing import Any

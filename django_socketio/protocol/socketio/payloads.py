@@ -1,4 +1,4 @@
-"""What the payload of each Socket.IO packet may be.
+"""The payloads that Socket.IO allows for each type of packet.
 
 https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v5-current.md
 (section "Exchange protocol"). All raise ``ProtocolError`` for another one.

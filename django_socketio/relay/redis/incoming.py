@@ -31,7 +31,7 @@ _NOTHING_CAME = (
 
 
 class Incoming(NamedTuple):
-    """What Redis says of a channel; ``data`` is its message, and empty if the kind is another."""
+    """A push of Redis about a channel; ``data`` is empty if it is not a message."""
 
     kind: bytes
     channel: str

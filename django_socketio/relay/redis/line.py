@@ -64,7 +64,7 @@ class Command:
         """A lock that is held while its caller waits; None for a caller that does not wait."""
 
     def __len__(self) -> int:
-        """Its bytes, without the deadline."""
+        """The bytes of the command, without the deadline."""
         return len(self.before) + len(self.after or b"")
 
     def settle(self, answer: Any, error: RedisError | None = None) -> None:

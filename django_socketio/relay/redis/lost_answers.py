@@ -1,4 +1,4 @@
-"""What became of messages whose answers were lost with a connection: their logs know."""
+"""The fate of messages whose answers were lost with a connection, read from their logs."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What Redis has of a topic's past, and how far that can be relied on."""
+"""The part of a topic's past that Redis has, and how far it can be relied on."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ GONE = b"gone"
 
 
 class Question(NamedTuple):
-    """What is asked about a topic.
+    """A question about the past of a topic.
 
     Attributes:
         after: the position of the last message that is not wanted; None to begin with the first.

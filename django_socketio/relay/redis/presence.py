@@ -91,7 +91,7 @@ return {token, settled, members}
 
 
 class Unsettled(Exception):
-    """It is not known that nobody listens."""
+    """Some process may listen that did not hear the message."""
 
 
 class Presence(ABC):
@@ -106,7 +106,7 @@ class Presence(ABC):
 
     def __init__(self) -> None:
         self.token: str | None = None
-        """That of the last time at which all connections listened."""
+        """The token of the last time at which all connections listened."""
         self._vanished_at: float | None = None
 
     @abstractmethod
