@@ -69,9 +69,9 @@ class _Later:
         if self._is_sent:
             return
         messages = [self, *self._rest()]
-        for one in messages:
-            one._is_sent = True
         _publish(messages)
+        for one in messages:  # not before: an error of another kind is one of each message
+            one._is_sent = True
 
     def _rest(self) -> list["_Later"]:
         functions = [function for _, function, _ in self._functions]

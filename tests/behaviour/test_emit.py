@@ -4,6 +4,7 @@ import contextlib
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date
 
 import pytest
@@ -14,7 +15,9 @@ from django.test import override_settings
 from gevent import get_hub
 
 from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, emit_batch, relay_status
+from django_socketio.channels import publish as channels
 from django_socketio.exceptions import ChannelError, EventError
+from django_socketio.publishing import deferring
 from django_socketio.publishing.emitting import new_envelope
 from tests.kit.clients import join
 from tests.kit.programs import ROOT
@@ -120,6 +123,19 @@ def test_sessions_in_cookies_are_no_audience(server):
         emit("saved", session="key")
 
 
+@pytest.fixture
+def batches(monkeypatch):
+    """The arguments of the events that are published together, and what tests add to them."""
+    found = []
+
+    def publish_all(envelopes):
+        found.append([envelope.args for envelope in envelopes])
+        return channels.publish_all(envelopes)
+
+    monkeypatch.setattr(deferring, "publish_all", publish_all)
+    return found
+
+
 class TestCommit:
     def test_events_follow_the_commit_in_order(self, clients):
         first = {"number": 1}
@@ -162,6 +178,36 @@ class TestCommit:
                 emit("saved", 3, channel="b", on_commit=True)
         assert received(clients)[1] == ['["saved",1]', '["saved",3]']
 
+    def test_events_that_follow_each_other_are_sent_together(self, clients, batches):
+        with transaction.atomic():
+            results = [emit("n", n, channel="b", on_commit=True) for n in range(3)]
+            transaction.on_commit(lambda: batches.append("another function"))
+            results += [emit("n", n, channel="b", on_commit=True) for n in (3, 4)]
+        assert batches == [[(0,), (1,), (2,)], "another function", [(3,), (4,)]]
+        assert [result.received for result in results] == [1] * 5
+        assert received(clients)[1] == [f'["n",{n}]' for n in range(5)]
+
+    def test_events_of_a_savepoint_that_was_rolled_back_are_not_sent(self, clients, batches):
+        with transaction.atomic():
+            emit("n", 0, channel="b", on_commit=True)
+            with suppress(ZeroDivisionError), transaction.atomic():
+                undone = emit("n", 1, channel="b", on_commit=True)
+                _ = 1 / 0
+            emit("n", 2, channel="b", on_commit=True)
+            emit("n", 3, channel="b", on_commit=True)
+        assert not undone
+        assert received(clients)[1] == ['["n",0]', '["n",2]', '["n",3]']
+        assert batches == [[(0,)], [(2,), (3,)]]
+
+    def test_events_after_which_a_savepoint_was_rolled_back_are_sent(self, clients):
+        with transaction.atomic():
+            emit("n", 0, channel="b", on_commit=True)
+            emit("n", 1, channel="b", on_commit=True)
+            with suppress(ZeroDivisionError), transaction.atomic():
+                emit("n", 2, channel="b", on_commit=True)
+                _ = 1 / 0
+        assert received(clients)[1] == ['["n",0]', '["n",1]']
+
     def test_without_a_transaction_the_event_is_sent_at_once(self, clients):
         assert emit("saved", 1, channel="b", on_commit=True).received == 1
 
@@ -177,6 +223,14 @@ class TestNoRelay:
     def test_broadcasts_raise_as_in_0_3(self):
         with pytest.raises(NoSocket, match="SOCKETIO_RELAY_URL"):
             broadcast("hello")
+
+    def test_each_event_of_a_transaction_is_counted(self, caplog):
+        before = relay_status()["failed_after_commit"]
+        with transaction.atomic():
+            results = [emit("saved", channel="a", on_commit=True) for _ in range(3)]
+        assert not any(results)
+        assert caplog.text.count("was not sent after the commit") == 3
+        assert relay_status()["failed_after_commit"] == before + 3
 
     def test_after_a_commit_it_is_logged_and_fails_nothing(self, caplog):
         before = relay_status()["failed_after_commit"]
