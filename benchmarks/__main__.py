@@ -16,6 +16,7 @@ from benchmarks.lines import LINES
 from benchmarks.load import Load, compiled
 from benchmarks.measure import Table
 from benchmarks.processes import Failed, end_on_signals
+from benchmarks.publishing import Publishing
 from benchmarks.relay import RelayTable
 from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
@@ -24,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 QUICK = ["node", "node-session", "ours", "compiled"]
 LINE_NAMES = [line.name for line in LINES]
 CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
-PARTS = ["table", "curves", "relay", "attackers"]
+PARTS = ["table", "curves", "relay", "publishing", "attackers"]
 
 
 def arguments():
@@ -93,6 +94,10 @@ def measure(options, folder):
         relay = RelayTable(load, folder, say)
         relay.measure(options.relays or list(RELAYS), options.relay_rounds)
         results["relay"] = relay.results
+    if "publishing" in options.parts:
+        publishing = Publishing(Path(folder), options.seconds, say)
+        publishing.measure(options.relay_rounds)
+        results["publishing"] = publishing.results
     if "attackers" in options.parts:
         attackers = AttackTable(load, folder, say)
         attackers.measure(options.attacks or list(ATTACKS), options.attack_rounds)

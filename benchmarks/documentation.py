@@ -94,6 +94,17 @@ script that publishes 100 a second to ten sockets.
 
 """
 
+PUBLISHING = """\
+Publishing
+==========
+
+Scripts publish to one channel with one subscriber, as fast as they can, on the same core as Redis.
+django-socketio waits for Redis's answer to each message or batch; Node's emitter waits for every
+hundredth message, and python-socketio for each. Processor time is that of a message: in the script,
+by the script's own measure, and in Redis, by ``INFO cpu``.
+
+"""
+
 ATTACKERS = """\
 Beside attackers
 ================
@@ -146,6 +157,8 @@ def write(results, folder):
         parts += curves_part(results["curves"], folder)
     if "relay" in results:
         parts += relay_part(results["relay"], facts)
+    if "publishing" in results:
+        parts += [PUBLISHING, table(report.rows_of_publishing(results["publishing"]))]
     if "attackers" in results:
         parts += [ATTACKERS, table(report.rows_of_attackers(results["attackers"]))]
     parts.append(SETUP)

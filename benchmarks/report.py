@@ -4,6 +4,7 @@ from statistics import median
 
 from benchmarks.attackers.attacks import ATTACKS
 from benchmarks.lines import LINES
+from benchmarks.publishing import WAYS
 from benchmarks.relays import RELAYS
 from benchmarks.servers import SERVERS
 
@@ -21,6 +22,7 @@ OTHERS = {
 COUNTED = ("rate", "cpu_us", "p99_us")
 """Values that mean nothing where nothing was counted."""
 
+PUBLISHED = ("rate", "cpu_us", "redis_us")
 ATTACKED = ("p50_ms", "p99_ms", "max_ms")
 
 DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -156,6 +158,15 @@ def rows_of_relay(results):
         )
 
 
+def rows_of_publishing(results):
+    """Yield the table of what scripts publish: medians, with microseconds of processor time."""
+    yield ("published by", "messages/s", "publisher (µs)", "Redis (µs)", "of one by one")
+    own = median(result["rate"] for result in results["ours"])
+    for way, found in results.items():
+        cells = [median(result[value] for result in found) for value in PUBLISHED]
+        yield (WAYS[way], *map(number, cells), number(cells[0] / own))
+
+
 def middle(found, value, scale=1.0):
     """Return the median of a value; a dash where there is none."""
     found = [result for result in found if result["count"] or value == "published"]
@@ -202,6 +213,8 @@ def tables(results):
         texts.append(f"{name}\n{grid(list(rows_of_curve(series)))}")
     if "relay" in results:
         texts.append(grid(list(rows_of_relay(results["relay"]))))
+    if "publishing" in results:
+        texts.append(grid(list(rows_of_publishing(results["publishing"]))))
     if "attackers" in results:
         texts.append(grid(list(rows_of_attackers(results["attackers"]))))
     return texts

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.attackers.table import AttackTable
 from benchmarks.load import Load, compiled
 from benchmarks.processes import Failed
+from benchmarks.publishing import Publishing
 from benchmarks.servers import OURS, SERVERS, running
 
 ROOT = Path(__file__).parent.parent
@@ -89,6 +90,16 @@ def test_a_victim_beside_an_attacker_is_measured(load, tmp_path):
     assert (tmp_path / "attacker.log").read_text() == "begun\n"
 
 
+def test_publishing_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.publishing.WAYS", {"10": "emit_batch of 10"})
+    publishing = Publishing(tmp_path, 0.2, print)
+    publishing.measure(rounds=1)
+    (result,) = publishing.results["10"]
+    assert result["count"] >= 10
+    assert result["cpu_us"] > 0
+    assert result["redis_us"] > 0
+
+
 def test_the_results_are_shown_and_written_down(load, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     command = [sys.executable, "-m", "benchmarks", "--from-results", "--docs", str(tmp_path)]
@@ -104,6 +115,7 @@ def test_the_results_are_shown_and_written_down(load, tmp_path):
         assert "3,000 (2,000\N{EN DASH}4,000)" in text
         assert "1.50 \N{MULTIPLICATION SIGN}" in text
         assert "66,000" in text
+        assert "77,000" in text
         assert "pings of WebSocket" in text
 
 
@@ -116,4 +128,8 @@ RESULTS = {
     "table": {"ours": echo(2000, 3000, 4000), "node": echo(2000)},
     "attackers": {"pings": [{"count": 9, "p50_ms": 1, "p99_ms": 2, "max_ms": 3}]},
     "relay": {"ours": {"one": [{"rate": 66_000, "count": 9}]}},
+    "publishing": {
+        "ours": [{"rate": 7000, "count": 9, "cpu_us": 70, "redis_us": 20}],
+        "50": [{"rate": 77_000, "count": 9, "cpu_us": 9, "redis_us": 5}],
+    },
 }

@@ -16,6 +16,7 @@ const now = () => process.hrtime.bigint();
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const begun = now();
 const passed = () => Number(now() - begun) / 1e9;
+const worked = process.cpuUsage();
 let count = 0;
 
 while (passed() < Number(seconds)) {
@@ -30,5 +31,6 @@ while (passed() < Number(seconds)) {
   }
 }
 await client.ping();
-console.log(JSON.stringify({ rate: count / passed() }));
+const { user, system } = process.cpuUsage(worked);
+console.log(JSON.stringify({ rate: count / passed(), count, cpu_us: (user + system) / count }));
 process.exit(0);

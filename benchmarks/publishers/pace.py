@@ -22,12 +22,24 @@ def arguments():
 
 def times(seconds, rate):
     """Yield the seconds to wait before each message."""
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
     count = 0
     while (passed := time.monotonic() - begun) < seconds:
         yield max(0.0, count / rate - passed) if rate else 0.0
         count += 1
-    print(json.dumps({"rate": count / (time.monotonic() - begun)}))
+    tell(count, begun, worked)
+
+
+def tell(count, begun, worked):
+    """Print how many messages were published a second, how many in all, and microseconds for each.
+
+    Args:
+        begun: ``time.monotonic()`` at the beginning.
+        worked: ``time.process_time()`` at the beginning.
+
+    """
+    passed, worked = time.monotonic() - begun, time.process_time() - worked
+    print(json.dumps({"rate": count / passed, "count": count, "cpu_us": worked / count * 1e6}))
 
 
 def run(publish, seconds, rate):

@@ -10,9 +10,9 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay import wire
+from django_socketio.relay.redis.batch_script import NOTE, PUBLISH_MANY
 from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.redis.options import USABLE
-from django_socketio.relay.redis.script import PUBLISH
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
@@ -228,7 +228,11 @@ def test_a_user_with_the_documented_rights_can_all_that_a_relay_does(redis_serve
     relay.publish(message("kept"))
     assert wire.encode(inbox_envelope(inbox)) in relay._publisher._search._newest(A, Break(), 0)
     assert len(relay._log.entries(A, 0)) == 1
-    assert relay.read(A).is_complete and relay.position(A).offset == 1
+    keyed = [message("keyed", topic, once="1") for topic in (A, A, B, B)]
+    batch = [message(1), message(2, A, B)]
+    assert relay.publish_all([*keyed, *batch]) == [1, 1, 0, 0, 1, 1]
+    inbox.wait_for(2)
+    assert relay.read(A).is_complete and relay.position(A).offset == 4
     log = redis_server.client.acl_log()
     assert log == []
 
@@ -267,7 +271,7 @@ def test_a_user_with_the_documented_rights_publishes_past_the_bytes_of_a_log(
 
 
 def test_all_commands_of_the_script_are_documented_rights():
-    commands = {name.lower() for name in re.findall(r"call\('(\w+)'", PUBLISH)}
+    commands = {name.lower() for name in re.findall(r"call\('(\w+)'", PUBLISH_MANY + NOTE)}
     rights, _ = documented_rights()
     granted = {right.lstrip("+").partition("|")[0] for right in rights if right[0] == "+"}
     assert {"xadd", "xtrim", "pubsub"} <= commands <= granted
@@ -293,6 +297,7 @@ def test_a_user_with_the_documented_rights_can_use_a_cluster(cluster):
         stream.stop()
         inbox.wait_for(stream.accepted[-1])
         assert (inbox.messages, inbox.lost) == (stream.accepted, [])
+        relay.publish_all([message("last", once="1"), message("last"), message("last")])
         relay.unsubscribe(A)
         wait_until(lambda: relay.publish(message("nobody")) == 0)
         publish_past_the_bytes_of_a_log(url, new, A, B)
