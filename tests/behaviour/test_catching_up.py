@@ -1,0 +1,140 @@
+"""Subscribers that have read the log, and crowds of them."""
+
+import pytest
+from gevent.event import Event
+
+from django_socketio import emit
+from django_socketio.channels.backlogs import Overlap
+from django_socketio.channels.registry import Channels
+from django_socketio.events import on_event
+from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
+from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.topics import channel_topic
+from django_socketio.sockets import pasts
+from django_socketio.sockets.encoder import Encoder
+from tests.kit.clients import WebSocketClient
+
+A, B = channel_topic("/", "a"), channel_topic("/", "b")
+
+
+class Receiver:
+    """A socket, as the channels of a process know it."""
+
+    id = "receiver"
+    keeps_positions = True
+
+    def __init__(self):
+        self.received = []
+
+    def deliver(self, encoded):
+        self.received.append(encoded.data[1])
+        return True
+
+    def overflow(self):
+        self.received.append("overflow")
+
+
+@pytest.fixture
+def channels():
+    return Channels(MemoryRelay(), Encoder().delivery, 1_000)
+
+
+def delivery(number, *topics, epoch="x", id=None):
+    topics = topics or (A,)
+    envelope = Envelope(topics, "/", "message", (number,), id=id or f"m{number}")
+    return Delivery(envelope, topics[0], StreamPosition(epoch, number))
+
+
+@pytest.fixture
+def caught_up(channels):
+    """A receiver that has read the log of "a" up to the message 5, of which 4 is for "b" too."""
+    receiver = Receiver()
+    channels.add(A, receiver, pending=True)
+    channels.deliver(delivery(5))
+    channels.deliver(delivery(6))
+    channels.skip(Overlap(A, StreamPosition("x", 5), frozenset({"m4"})), receiver)
+    channels.deliver(delivery(3))
+    channels.deliver(delivery(7))
+    channels.admit(A, receiver)
+    return receiver
+
+
+def test_what_was_buffered_and_is_in_the_log_comes_once(caught_up):
+    assert caught_up.received == [6, 7]
+
+
+def test_what_the_log_had_before_it_came_here_does_not_come_again(channels, caught_up):
+    channels.deliver(delivery(4))
+    channels.deliver(delivery(5))
+    channels.deliver(delivery(8))
+    assert caught_up.received == [6, 7, 8]
+
+
+def test_a_message_of_the_log_that_comes_by_another_topic_is_known_by_its_id(channels, caught_up):
+    channels.deliver(delivery(4, B, A))
+    channels.deliver(delivery(9, B, A))
+    assert caught_up.received == [6, 7, 9]
+
+
+def test_a_new_epoch_ends_the_overlap(channels, caught_up):
+    channels.deliver(delivery(1, epoch="y"))
+    channels.deliver(delivery(2, epoch="y"))
+    assert caught_up.received == [6, 7, 1, 2]
+
+
+def test_nobody_pays_for_an_overlap_that_is_over(channels, caught_up):
+    channels.deliver(delivery(8))
+    assert channels._members[A] == {caught_up: None}
+
+
+def test_a_receiver_that_leaves_and_comes_back_has_no_overlap(channels, caught_up):
+    channels.remove(A, caught_up)
+    channels.add(A, caught_up)
+    channels.deliver(delivery(5))
+    assert caught_up.received == [6, 7, 5]
+
+
+def test_a_crowd_that_comes_back_holds_up_nobody_else(serve, monkeypatch):
+    """The log answers late: more clients than workers wait, four of them in a worker."""
+
+    @on_event("echo")
+    def echo(request, socket, context):
+        return "echo"
+
+    server = serve(WORKERS=8)
+    channels, may_answer, at_once, most = server.socket_server.channels, Event(), [], []
+
+    def answer_late(topic, wanted, past=channels.past):
+        at_once.append(topic)
+        most.append(len(at_once))
+        may_answer.wait()
+        at_once.remove(topic)
+        return past(topic, wanted)
+
+    monkeypatch.setattr(channels, "past", answer_late)
+    clients = [WebSocketClient(server.port) for _ in range(20)]
+    for client in clients:
+        client.connect(auth={"_positions": True})
+        client.emit("subscribe", "hall", {"since": "x.1"}, id=1)
+    other = WebSocketClient(server.port)
+    other.connect()
+    assert other.ask("echo") == ["echo"]
+    server.call(may_answer.set)
+    for client in clients:
+        assert client.receive().startswith('431[true,{"recovered":false,')
+    assert max(most) == pasts.AT_ONCE
+
+
+def test_no_client_gets_more_bytes_of_the_past_than_wait_for_it_elsewhere(serve):
+    server = serve(MAX_UNSENT_BYTES=20_000, HISTORY={"^hall": {"size": 100, "seconds": 60}})
+    client = WebSocketClient(server.port)
+    client.connect(auth={"_positions": True})
+    _, answer = client.ask("subscribe", "hall")
+    for number in range(15):
+        server.call(lambda n=number: emit("message", f"{n} {'x' * 1000}", channel="hall"))
+        client.event()
+    _, past = client.ask("subscribe", "hall", {"since": answer["position"]})
+    assert (past["recovered"], past["messages"]) == (False, [])
+    _, past = client.ask("subscribe", "hall", {"last": 15})
+    numbers = [int(text.split()[0]) for _, text in past["messages"]]
+    assert numbers == list(range(6, 15))
