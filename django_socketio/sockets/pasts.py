@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
+from gevent.event import AsyncResult
 from gevent.lock import BoundedSemaphore
 
 from django_socketio.channels.recovery import Past, Wanted, past_of
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.executors import Executor
-from django_socketio.relay.envelope import Delivery
+from django_socketio.relay.envelope import Delivery, LogRange
 from django_socketio.relay.topics import Topic
 
 AT_ONCE = 4
@@ -20,8 +21,9 @@ Replay = Callable[[Topic], int]
 class Pasts:
     """Reads what sockets ask for of the past of their topics.
 
-    Clients that come back all at once are served one after the other: workers that wait for their
-    turn step out of the pool, so that the handlers of other sockets go on.
+    Clients that come back all at once are served one after the other, and those that miss the same
+    share a reading. Workers that wait for their turn step out of the pool, so that the handlers of
+    other sockets go on.
 
     Args:
         channels: reads from the relay.
@@ -44,6 +46,7 @@ class Pasts:
         self._max_bytes = max_bytes
         self._places = BoundedSemaphore(AT_ONCE)
         self._replay = replay
+        self._waiting: dict[tuple[Topic, Wanted], AsyncResult] = {}
 
     @property
     def has_replays(self) -> bool:
@@ -64,21 +67,49 @@ class Pasts:
             is_for: returns whether a missed message is for the socket.
 
         """
-        if not self._places.acquire(blocking=False):
-            self._executor.step_out(self._places.acquire)
+        found = None
+        while found is None:
+            found = self._found(topic, wanted)
+        return past_of(topic, found, wanted, is_for)
+
+    def _found(self, topic: Topic, wanted: Wanted) -> LogRange | None:
+        """Read the log, or share a reading that has not begun; None if that was interrupted.
+
+        A reading that has begun may miss messages that came just before this socket subscribed.
+        """
+        key = topic, wanted
+        if (reading := self._waiting.get(key)) is not None:
+            self._executor.step_out(reading.wait)
+            shared: LogRange | None = reading.get(block=False)
+            return shared
+        reading = self._waiting[key] = AsyncResult()
+        found = None
         try:
-            found = self._channels().past(topic, wanted)
-            return self._bounded(past_of(topic, found, wanted, is_for), wanted)
+            found = self._read_in_turn(key)
+        finally:
+            reading.set(found)
+        return found
+
+    def _read_in_turn(self, key: tuple[Topic, Wanted]) -> LogRange:
+        try:
+            self._wait_for_turn()
+        finally:
+            del self._waiting[key]
+        try:
+            return self._bounded(self._channels().past(*key), key[1])
         finally:
             self._places.release()
 
-    def _bounded(self, past: Past, wanted: Wanted) -> Past:
-        newest = [*self._newest(reversed(past.deliveries))][::-1]
-        if len(newest) == len(past.deliveries):
-            return past
-        if wanted.since is not None:
-            return past._replace(is_whole=False, deliveries=())
-        return past._replace(deliveries=tuple(newest))
+    def _wait_for_turn(self) -> None:
+        if not self._places.acquire(blocking=False):
+            self._executor.step_out(self._places.acquire)
+
+    def _bounded(self, found: LogRange, wanted: Wanted) -> LogRange:
+        newest = [*self._newest(reversed(found.deliveries))][::-1]
+        if len(newest) == len(found.deliveries):
+            return found
+        is_complete = found.is_complete and wanted.since is None
+        return found._replace(deliveries=tuple(newest), is_complete=is_complete)
 
     def _newest(self, deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
         size = 0

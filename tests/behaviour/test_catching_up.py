@@ -13,6 +13,7 @@ from django_socketio.relay.topics import channel_topic
 from django_socketio.sockets import pasts
 from django_socketio.sockets.encoder import Encoder
 from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 A, B = channel_topic("/", "a"), channel_topic("/", "b")
 
@@ -113,9 +114,9 @@ def test_a_crowd_that_comes_back_holds_up_nobody_else(serve, monkeypatch):
 
     monkeypatch.setattr(channels, "past", answer_late)
     clients = [WebSocketClient(server.port) for _ in range(20)]
-    for client in clients:
+    for number, client in enumerate(clients):
         client.connect(auth={"_positions": True})
-        client.emit("subscribe", "hall", {"since": "x.1"}, id=1)
+        client.emit("subscribe", "hall", {"since": f"x.{number}"}, id=1)
     other = WebSocketClient(server.port)
     other.connect()
     assert other.ask("echo") == ["echo"]
@@ -123,6 +124,27 @@ def test_a_crowd_that_comes_back_holds_up_nobody_else(serve, monkeypatch):
     for client in clients:
         assert client.receive().startswith('431[true,{"recovered":false,')
     assert max(most) == pasts.AT_ONCE
+
+
+def test_a_reading_is_shared_by_those_who_wait_for_it_and_by_no_later_ones(serve, monkeypatch):
+    server = serve()
+    channels, begun, may_answer = server.socket_server.channels, [], Event()
+
+    def answer_late(topic, wanted, past=channels.past):
+        begun.append(topic)
+        may_answer.wait()
+        return past(topic, wanted)
+
+    monkeypatch.setattr(channels, "past", answer_late)
+    clients = [WebSocketClient(server.port) for _ in range(20)]
+    for number, client in enumerate(clients):
+        client.connect(auth={"_positions": True})
+        client.emit("subscribe", "hall", {"since": "x.1"}, id=1)
+        wait_until(lambda n=number: len(begun) == min(n + 1, pasts.AT_ONCE))
+    server.call(may_answer.set)
+    answers = {client.receive() for client in clients}
+    assert len(answers) == 1
+    assert pasts.AT_ONCE < len(begun) <= pasts.AT_ONCE + 2
 
 
 def test_no_client_gets_more_bytes_of_the_past_than_wait_for_it_elsewhere(serve):
