@@ -87,7 +87,7 @@ def test_a_message_whose_answer_was_lost_is_known_by_the_log(redis_server, new_r
 
 def taken(relay, envelope):
     publisher, data = relay._publisher, wire.encode(envelope)
-    shared = publisher._shared(envelope.topics, data, envelope.id)
+    shared = publisher._packer.shared(envelope.topics, data, envelope.id)
     return publisher._taken(envelope.topics, data, shared, Break())
 
 

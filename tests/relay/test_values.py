@@ -116,8 +116,7 @@ VALUES = [
 
 def test_clients_get_the_same_of_all_values_by_every_relay(pair):
     (here, _), (there, inbox) = pair
-    if hasattr(here, "_default"):
-        here._default = encode_default
+    getattr(here, "_sender", here)._default = encode_default
     there.subscribe(A, inbox.deliver)
     envelopes = [message(value) for value in VALUES]
     for envelope in envelopes:
