@@ -1,10 +1,11 @@
-"""The handlers that a test registers: they are removed at its end."""
+"""The handlers that a test registers, or its class: they are removed at its end."""
 
 import sys
+from functools import partial
 from typing import Any
 
 from django_socketio.events.handlers import Handlers, Registration
-from django_socketio.testing.running import at_end_of_test
+from django_socketio.testing.running import at_end_of_class, at_end_of_test
 
 _IMPORT = "<frozen importlib._bootstrap>"
 """The file name in the frames of imports."""
@@ -17,7 +18,8 @@ def watch() -> None:
 
 def _added(handlers: Handlers, registration: Registration) -> None:
     if not _is_importing():
-        at_end_of_test(lambda: handlers.discard(registration))
+        discard = partial(handlers.discard, registration)
+        at_end_of_test(discard) or at_end_of_class(discard)
 
 
 def _is_importing() -> bool:

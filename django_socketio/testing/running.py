@@ -37,6 +37,18 @@ def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False) -> bool:
     return True
 
 
+def at_end_of_class(cleanup: Cleanup) -> bool:
+    """Have a function called at the end of the test case that is set up; False if none is."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        case = frame.f_locals.get("cls") if frame.f_code.co_name == "setUpClass" else None
+        if isinstance(case, type) and issubclass(case, unittest.TestCase):
+            case.addClassCleanup(cleanup)
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _test_case_in(frame: FrameType | None) -> unittest.TestCase | None:
     """Return the test case that runs in a frame. unittest keeps it in the frame of its ``run``."""
     while frame is not None:

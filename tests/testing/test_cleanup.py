@@ -8,7 +8,8 @@ import unittest
 from importlib import import_module
 from unittest.mock import Mock
 
-from django.test import SimpleTestCase, override_settings
+import pytest
+from django.test import SimpleTestCase, TestCase, override_settings
 
 from django_socketio import emit, events
 from django_socketio.channels import current
@@ -24,10 +25,10 @@ MIDDLEWARE = override_settings(
 )
 
 
-def ran(*methods, **members):
+def ran(*methods, base=SimpleTestCase, **members):
     """Run methods as the tests of one test case, in their order; return the result."""
     members |= {f"test_{number}": MIDDLEWARE(method) for number, method in enumerate(methods)}
-    case = type("Case", (SimpleTestCase,), members)
+    case = type("Case", (base,), members)
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     return result
@@ -61,6 +62,28 @@ def test_handlers_that_a_test_has_not_registered_stay():
     before = events.all_handlers()
     ran(leave_much)
     assert events.all_handlers() == before
+
+
+def setUpClass(cls):
+    super(cls, cls).setUpClass()
+    on_message(repr)
+
+
+def setUpTestData(cls):
+    on_message(repr)
+
+
+@pytest.mark.parametrize(
+    ("base", "set_up"), [(SimpleTestCase, setUpClass), (TestCase, setUpTestData)]
+)
+def test_handlers_that_a_class_registers_end_with_the_class(base, set_up):
+    def find_one(self):
+        assert events.all_handlers() == [repr]
+
+    with running.suspended():
+        result = ran(find_one, find_one, base=base, **{set_up.__name__: classmethod(set_up)})
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
+    assert events.all_handlers() == []
 
 
 def test_handlers_of_a_module_that_a_test_imports_stay(tmp_path, monkeypatch):
