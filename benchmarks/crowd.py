@@ -1,7 +1,7 @@
 """Measures 9,000 sockets that come, hear a broadcast, reload and leave: ``make bench-crowd``.
 
 django-socketio and Socket.IO on Node with its Redis adapter serve them in turns, one process each
-on a core of its own, with the sockets in one process on the other core. A round connects all
+on one core, with the sockets in one process on the other core. A round connects all
 sockets, has each subscribe to one channel, broadcasts to them, ends all connections and opens them
 again at once, as pages do that reload, broadcasts once more, and ends all of them.
 """
