@@ -1,9 +1,9 @@
 """Measures 9,000 sockets that come, hear a broadcast, reload and leave: ``make bench-crowd``.
 
-django-socketio and Socket.IO on Node with its Redis adapter serve them in turns, one process each
-on one core, with the sockets in one process on the other core. A round connects all
-sockets, has each subscribe to one channel, broadcasts to them, ends all connections and opens them
-again at once, as pages do that reload, broadcasts once more, and ends all of them.
+django-socketio and Socket.IO on Node with its Redis adapter serve them in turns, in one process on
+one core; the sockets are in one process on another core. A round connects all sockets, has each
+subscribe to one channel, broadcasts to them, ends all connections and opens them again at once, as
+pages do that reload, and ends all of them.
 """
 
 import argparse
