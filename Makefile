@@ -30,7 +30,7 @@ SLOW_FIRST = $(addprefix tests/,system/test_package.py system/production/test_gu
 	clients/browser/test_socketio_js.py system/test_runserver.py system/production \
 	clients/browser/test_reconnecting.py system/asynchronous relay system/faults)
 test: $(VENV)/test.installed lint
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder \
 		-m "not alone" --ignore tests/system/test_compiled.py $(SLOW_FIRST) tests; \
 		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
 
