@@ -54,8 +54,8 @@ class Relay(ABC):
         Raises:
             EventError: the event or the namespace cannot have its name.
             TypeError, ValueError: an argument cannot be written as JSON, or read again.
-            RelayError: the envelope could not be handed on. Nobody received it; or, where its
-                topics are on several nodes of a cluster, not everybody: the error then says so.
+            RelayError: the envelope could not be handed on. Nobody received it; or, where it has
+                several topics, not everybody: the error then says so.
 
         """
 

@@ -3,6 +3,7 @@
 from typing import Self
 
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.topics import Topic
 
 
 class Receipt(int):
@@ -15,20 +16,27 @@ class Receipt(int):
             back, or reads the history, gets it.
         is_repeat: whether an earlier message had the same idempotency key. This one was not
             published; all else is told of the earlier one, as it was known then.
+        untaken: the topics in which the message left no trace, if it was accepted for others.
 
     """
 
     position: StreamPosition | None
     is_kept: bool
     is_repeat: bool = False
+    untaken: tuple[Topic, ...]
 
     def __new__(
-        cls, received: int, position: StreamPosition | None = None, is_kept: bool = False
+        cls,
+        received: int,
+        position: StreamPosition | None = None,
+        is_kept: bool = False,
+        untaken: tuple[Topic, ...] = (),
     ) -> Self:
         """Make a receipt."""
         receipt = super().__new__(cls, received)
         receipt.position = position
         receipt.is_kept = is_kept
+        receipt.untaken = untaken
         return receipt
 
     @property
@@ -41,6 +49,11 @@ class Receipt(int):
         receipt = type(self)(self, self.position, self.is_kept)
         receipt.is_repeat = True
         return receipt
+
+    def joined(self, other: "Receipt") -> "Receipt":
+        """Return one receipt for a message that was handed on again where it was not taken."""
+        position, is_kept = self.position or other.position, self.is_kept or other.is_kept
+        return Receipt(self + other, position, is_kept, other.untaken)
 
     @classmethod
     def of(cls, received: int) -> "Receipt":

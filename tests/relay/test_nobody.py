@@ -8,7 +8,9 @@ from django_socketio.relay.redis import presence
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster
-from tests.relay.conftest import A, B, each_server, message, relays_at
+from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
+
+C = channel_topic("/", "c")
 
 NOT_HEARD, EMPTIED = "do not hear the relay now", "new or was emptied"
 
@@ -58,6 +60,25 @@ def test_a_process_that_has_not_noticed_that_redis_closed_its_connection(
     notice()
     check_that_others_hear(near, inbox)
     assert near.publish(message("idle", B)) == 0
+
+
+@each_server
+def test_a_message_for_several_topics_that_reaches_only_some_of_its_processes(
+    tcp_redis, far_and_near, notice
+):
+    """B has subscribers that hear it; A's process does not hear Redis, which tells it so."""
+    _, inbox, near = far_and_near
+    near.subscribe(B, Inbox().deliver)
+    assert near.publish(message("idle", B, C)) == 1
+    tcp_redis.tap.mute()
+    for client in tcp_redis.client.client_list(_type="pubsub"):
+        tcp_redis.client.client_kill_filter(_id=client["id"])
+    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+    with pytest.raises(RelayError, match=f"{NOT_HEARD}; processes that hear the relay got it"):
+        near.publish(message("for some", B, A))
+    notice()
+    check_that_others_hear(near, inbox)
+    assert near.publish(message("idle", B, C)) == 1
 
 
 @each_server
@@ -170,6 +191,11 @@ def test_a_process_that_one_node_has_cut_off(tmp_path, notice):
             with pytest.raises(RelayError, match=NOT_HEARD):
                 near.publish(message(number, here))
             assert near.publish(message("nobody", there)) == 0
+        other, others = new()
+        other.subscribe(there, others.deliver)
+        with pytest.raises(RelayError, match=f"{NOT_HEARD}; processes that hear the relay got it"):
+            near.publish(message("for some", here, there))
+        others.wait_for("for some")
         notice()
         inbox.wait_for("before")
         assert near.publish(message("after", here)) == 1

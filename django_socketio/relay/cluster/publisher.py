@@ -1,6 +1,7 @@
 """Publishing through a Redis Cluster: each topic through the node that serves its slot."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from redis.exceptions import RedisError
 
@@ -55,7 +56,7 @@ class ClusterPublisher:
             except RedisError as error:
                 part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
                 raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
-        return _together(receipts)
+        return _together(slots.values(), receipts)
 
     def publish_once(self, message: Outgoing) -> Receipt:
         """Hand a message with an idempotency key on, unless one with the same key was before.
@@ -74,7 +75,7 @@ class ClusterPublisher:
             for (slot, part), receipt in zip(parts, receipts, strict=True):
                 if is_accepted and not (receipt.is_accepted or receipt.is_repeat):
                     self._note(slot, part)
-        return _together(receipts)
+        return _together([part.topics for _, part in parts], receipts)
 
     def note_unheard(self, message: Outgoing) -> None:
         """Note under the idempotency key of a message that the message has reached nobody.
@@ -180,11 +181,14 @@ class ClusterPublisher:
         self._router.close()
 
 
-def _together(receipts: list[Receipt]) -> Receipt:
-    """Return one receipt for the slots of a message."""
+def _together(groups: Iterable[Sequence[Topic]], receipts: Sequence[Receipt]) -> Receipt:
+    """Return one receipt for the slots of a message, from those of each slot's topics."""
     if len(receipts) == 1:
         return receipts[0]
-    receipt = Receipt(sum(receipts), is_kept=any(one.is_kept for one in receipts))
+    parts = zip(groups, receipts, strict=True)
+    untaken = [one.untaken if one.is_accepted else tuple(topics) for topics, one in parts]
+    is_kept = any(one.is_kept for one in receipts)
+    receipt = Receipt(sum(receipts), None, is_kept, tuple(chain(*untaken)))
     return receipt.repeated() if all(one.is_repeat for one in receipts) else receipt
 
 

@@ -9,16 +9,18 @@ from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.cursor import NO_LOG
 from django_socketio.relay.redis.packing import Outgoing
+from django_socketio.relay.topics import Topic
 
 
-def read_receipt(answer: bytes | int, topics: int) -> Receipt:
-    """Return the receipt that the script answers, for a number of topics."""
+def read_receipt(answer: bytes | int, topics: Sequence[Topic]) -> Receipt:
+    """Return the receipt that the script answers, for a message of these topics."""
     if isinstance(answer, int):
         return NOBODY
-    received, epoch, offset = answer.decode().split()
-    is_placed = topics == 1 and epoch != NO_LOG
+    received, epoch, offset, *rest = answer.decode().split()
+    is_placed = len(topics) == 1 and epoch != NO_LOG
     position = StreamPosition(epoch, int(offset)) if is_placed else None
-    return Receipt(int(received), position, is_kept=received == "0")
+    untaken = tuple([topics[int(number) - 1] for number in rest[0].split(",")]) if rest else ()
+    return Receipt(int(received), position, received == "0", untaken)
 
 
 def read_receipts(
@@ -33,11 +35,11 @@ def read_receipts(
         if isinstance(answer, bytes) and answer.startswith(b"E"):
             refused = ResponseError(answer[1:].decode(errors="replace"))
             return [*found, *[refused] * (len(messages) - len(found))]
-        found.append(_read(answer, len(message.topics)))
+        found.append(_read(answer, message.topics))
     return found
 
 
-def _read(answer: Any, topics: int) -> Receipt:
+def _read(answer: Any, topics: Sequence[Topic]) -> Receipt:
     if isinstance(answer, list):  # it was told to an earlier message
         return read_receipt(answer[0], topics).repeated()
     return read_receipt(answer, topics)

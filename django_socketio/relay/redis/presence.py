@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from os import urandom
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.publisher import RedisPublisher
@@ -88,6 +89,10 @@ if token == '' then
 end
 return {token, settled, members}
 """
+
+
+TRIES = 3
+"""How often a script is run on connections that break."""
 
 
 class Unsettled(Exception):
@@ -177,6 +182,10 @@ class RedisPresence(Presence):
         self._key = keyspace.presence
 
     def _evaluate(self, script: str, *args: str) -> Any:
+        # Both scripts can be run again, and a connection that breaks says nothing of the leases.
+        for _ in range(TRIES - 1):
+            with suppress(ConnectionError):
+                return self._publisher.evaluate(script, self._key, *args)
         return self._publisher.evaluate(script, self._key, *args)
 
     def leave(self, *channels: str) -> None:

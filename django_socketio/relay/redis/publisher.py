@@ -147,7 +147,7 @@ class RedisPublisher:
         shared = self._packer.shared(topics, message, id)
         parts = self._packer.one(topics, message, shared, keep)
         try:
-            return read_receipt(self._run(parts), len(topics))
+            return read_receipt(self._run(parts), topics)
         except (AnswerLost, AnswerLate) as lost:
             return self._receipt_of(Outgoing(tuple(topics), message, id), lost)
 

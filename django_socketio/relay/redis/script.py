@@ -39,8 +39,8 @@
 # message always stays.
 #
 # The answer is 0 if nothing was written; else a text with the number of connections that listen, of
-# all topics together, and the place of the message in the last topic: an epoch and an offset, "- 0"
-# without a log.
+# all topics together, the place of the message in the last topic that took it (an epoch and an
+# offset, "- 0" without a log), and the numbers of the topics that did not take it, with commas.
 #
 # Lua writes numbers as integers up to 10^14, which is more messages than a topic will have.
 # Functions of its own would take a twentieth more of Redis's time: all is in one loop.
@@ -57,6 +57,7 @@ end
 local shared = #KEYS % 2 == 1 and KEYS[#KEYS]
 local size, payload, references, received, longest, place = #message, message, 0, 0, 0
 local milliseconds
+local untaken = {}
 local topics = math.floor(#KEYS / 2)
 local each = #ARGV > 4 + topics + 4 and 4 or 0
 for i = 1, topics do
@@ -88,7 +89,9 @@ for i = 1, topics do
       end
     end
   end
-  if is_taken then
+  if not is_taken then
+    untaken[#untaken + 1] = i
+  else
     place = '- 0 '
     if at then
       local most, ttl = tonumber(ARGV[retention + 1]), ARGV[retention + 2]
@@ -175,7 +178,7 @@ end
 if references > 0 then
   call('HSET', shared, 'references', references)
 end
-return place and received .. ' ' .. place or 0
+return place and received .. ' ' .. place .. table.concat(untaken, ',') or 0
 """
 
 # READ returns a topic's position and a part of its log as they are at one moment.

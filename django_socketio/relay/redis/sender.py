@@ -47,17 +47,20 @@ class Sender:
         """Hand the envelope on; return how many processes received it, for each topic."""
         message = self._encode(envelope)
         token = self._presence.token
-        receipt = self._hand_on(envelope, message)
-        if receipt.is_accepted or receipt.is_repeat:
+        receipt = self._hand_on(envelope, envelope.topics, message)
+        if _is_settled(receipt):
             return receipt
-        return self._settle(envelope, message, token)
+        return self._settle(envelope, message, token, receipt)
 
     def send_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Hand envelopes on in their order, many in a round trip."""
         messages = [*map(self._encode, envelopes)]
         token = self._presence.token
         results = self._publisher.publish_all([*map(_outgoing, envelopes, messages)])
-        unheard = [index for index, result in enumerate(results) if _is_unheard(result)]
+        receipts = enumerate(results)
+        unheard = {
+            i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
+        }
         if unheard:
             self._settle_all(envelopes, messages, results, unheard, token)
         return [*results]
@@ -66,61 +69,84 @@ class Sender:
         message = envelope.encoded or wire.encode(envelope, self._default)
         return message if self._signing is None else self._signing.sign(message)
 
-    def _hand_on(self, envelope: Envelope, message: bytes) -> Receipt:
+    def _hand_on(self, envelope: Envelope, topics: Sequence[Topic], message: bytes) -> Receipt:
         if envelope.once:
             return self._publisher.publish_once(_outgoing(envelope, message))
-        return self._publisher.publish(envelope.topics, message, envelope.id, envelope.keep)
+        return self._publisher.publish(topics, message, envelope.id, envelope.keep)
 
     def _settle_all(
         self,
         envelopes: Sequence[Envelope],
         messages: Sequence[bytes],
         results: list[Receipt | RelayError],
-        unheard: Iterable[int],
+        unheard: dict[int, Receipt],
         token: str | None,
     ) -> None:
         """Make certain that nobody listens to messages of a batch, by one question for all."""
-        topics = {topic: None for index in unheard for topic in envelopes[index].topics}
+        topics = {
+            topic: None
+            for index, receipt in unheard.items()
+            for topic in receipt.untaken or envelopes[index].topics
+        }
         is_settled = False
         with suppress(RelayError, Unsettled):
             self._check_own(topics)
             is_settled = self._presence.is_settled([*topics], token)
-        for index in unheard:
+        for index, receipt in unheard.items():
+            envelope, message = envelopes[index], messages[index]
             try:
                 if is_settled:
-                    results[index] = self._noted(envelopes[index], messages[index])
+                    results[index] = self._noted(envelope, message, receipt)
                 else:
-                    results[index] = self._settle(envelopes[index], messages[index], token)
+                    results[index] = self._settle(envelope, message, token, receipt)
             except RelayError as error:
                 results[index] = error
 
-    def _noted(self, envelope: Envelope, message: bytes) -> Receipt:
-        """Return that a message has reached nobody, after its idempotency key says so too."""
+    def _noted(self, envelope: Envelope, message: bytes, receipt: Receipt) -> Receipt:
+        """Return what is true by now; if nobody has got it, its idempotency key says so too."""
+        if receipt.is_accepted:
+            return receipt
         if envelope.once:
             self._publisher.note_unheard(_outgoing(envelope, message))
         return NOBODY
 
-    def _settle(self, envelope: Envelope, message: bytes, token: str | None) -> Receipt:
-        """Make certain that nobody listens to a message; return 0, or how many received it now.
+    def _settle(
+        self, envelope: Envelope, message: bytes, token: str | None, receipt: Receipt
+    ) -> Receipt:
+        """Make certain that nobody listens to the topics that did not take a message.
 
-        A message that nobody received has left no trace, and can be published again.
+        It has left no trace there, and can be published again. Returns the receipt for all topics.
 
         Raises:
             RelayError: a process may have sockets that did not get it.
 
         """
+        topics = receipt.untaken or envelope.topics
         try:
             for _ in range(ATTEMPTS):
-                self._check_own(envelope.topics)
-                if self._presence.is_settled(envelope.topics, token):
-                    return self._noted(envelope, message)
+                self._check_own(topics)
+                if self._presence.is_settled(topics, token):
+                    return self._noted(envelope, message, receipt)
                 token = self._presence.token
-                receipt = self._hand_on(envelope, message)
-                if receipt.is_accepted or receipt.is_repeat:
+                found = self._hand_on_again(envelope, topics, message, receipt)
+                if found.is_repeat:
+                    return found
+                receipt, topics = receipt.joined(found), found.untaken or topics
+                if _is_settled(found):
                     return receipt
         except Unsettled as error:
-            raise RelayError(f"{NOT_TAKEN}: {error}") from error
-        raise RelayError(f"{NOT_TAKEN}: processes come and go too fast")
+            raise RelayError(f"{NOT_TAKEN}: {error}{_others(receipt)}") from error
+        raise RelayError(f"{NOT_TAKEN}: processes come and go too fast{_others(receipt)}")
+
+    def _hand_on_again(
+        self, envelope: Envelope, topics: Sequence[Topic], message: bytes, receipt: Receipt
+    ) -> Receipt:
+        try:
+            return self._hand_on(envelope, topics, message)
+        except RelayError:
+            if not receipt.is_accepted:
+                raise
+            return NOBODY  # others have it: see whether anybody needs it here, and try again
 
     def _check_own(self, topics: Iterable[Topic]) -> None:
         # No process received what sockets here should have: the subscribing connection is broken.
@@ -132,5 +158,11 @@ def _outgoing(envelope: Envelope, message: bytes) -> Outgoing:
     return Outgoing(envelope.topics, message, envelope.id, envelope.keep, envelope.once)
 
 
-def _is_unheard(result: Receipt | RelayError) -> bool:
-    return isinstance(result, Receipt) and not (result.is_accepted or result.is_repeat)
+def _others(receipt: Receipt) -> str:
+    """Return the end of an error's text about a message that some processes may not have got."""
+    return "; processes that hear the relay got it" if receipt.is_accepted else ""
+
+
+def _is_settled(receipt: Receipt) -> bool:
+    """Return whether it is known of all topics that a message was taken."""
+    return receipt.is_repeat or (receipt.is_accepted and not receipt.untaken)
