@@ -59,6 +59,17 @@ def test_a_redis_that_was_emptied(tcp_redis, ends, notice, caplog):
     check_that_losses_are_told(far, inbox, near, caplog)
 
 
+def test_a_redis_that_was_emptied_before_the_lease_was_renewed(tcp_redis, ends, notice, caplog):
+    far, inbox, near = ends
+    tcp_redis.tap.mute()
+    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    tcp_redis.client.flushall()
+    for _ in range(4):  # until no connection for publishing is dead
+        far._subscriber._health.join(is_new=False)
+    notice()
+    check_that_losses_are_told(far, inbox, near, caplog)
+
+
 def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path, caplog):
     """It is the same run, but has the data of another server."""
     far, inbox, near = ends

@@ -48,6 +48,8 @@ class HealthCheck:
         self._sent_at = 0.0
         self._is_waiting = False
         self._lease, self._joining = "", threading.Lock()
+        self._forgotten_at: float | None = None
+        """When Redis was found to have forgotten data that this connection may not have heard."""
         self._stopped = False
 
     def stop(self) -> None:
@@ -58,15 +60,16 @@ class HealthCheck:
         """Have publishers know that this connection listens, or is about to.
 
         If Redis cannot be told now, it is with the next message. Returns whether Redis has surely
-        forgotten data that it had.
+        forgotten data that it had, and maybe messages that this connection did not receive.
         """
         try:
             with self._joining:
                 self._lease, is_forgotten = self._presence.join(self.channel, self._lease, is_new)
-                return is_forgotten
+                if is_forgotten:
+                    self._forgotten_at = time.monotonic()
         except RedisError as error:
             logger.info("The relay could not note that this process listens: %s", error)
-            return False
+        return self._forgotten_at is not None
 
     def leave(self) -> None:
         """Stop, and have publishers know that this connection listens no more."""
@@ -82,6 +85,8 @@ class HealthCheck:
             sent_at = float(data.rpartition(b" ")[2])
             self.heard_until = max(self.heard_until, min(sent_at, time.monotonic()))
             self._is_waiting = self._is_waiting and sent_at < self._sent_at
+            if self._forgotten_at is not None and self.heard_until >= self._forgotten_at:
+                self._forgotten_at = None
 
     def begin(self, heard_until: float) -> None:
         """Begin anew: no message is on its way.
@@ -90,7 +95,7 @@ class HealthCheck:
             heard_until: up to when (``time.monotonic``) everything has come.
 
         """
-        self.heard_until = heard_until
+        self.heard_until, self._forgotten_at = heard_until, None
         self._sent_at, self._is_waiting = time.monotonic(), False
 
     def check(self) -> bool:
