@@ -95,31 +95,23 @@ class ClusterPublisher:
     def _note(self, slot: int, message: Outgoing) -> None:
         self._router.reach(slot, lambda access: access.publisher.write_note(message))
 
-    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        """Hand messages on in their order; return for each its receipt, or why it failed.
+    def steps(self, messages: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
+        """Return messages that follow each other on one topic together: one node serves them."""
+        return (step for run in runs(messages) for step in batches(run))
 
-        A node takes messages that follow each other on one topic in one step. The first error ends
-        it: the messages after it are not handed on, and have the same error.
-        """
-        results: list[Receipt | RelayError] = []
-        for batch in (batch for run in runs(messages) for batch in batches(run)):
-            results += self._publish_batch(batch)
-            if isinstance(results[-1], RelayError):
-                break
-        return results + results[-1:] * (len(messages) - len(results))
-
-    def _publish_batch(self, batch: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        first = batch[0]
+    def publish_step(self, messages: Sequence[Outgoing]) -> Sequence[Receipt | RelayError]:
+        """Hand messages with the same topics on; return for each its receipt, or why it failed."""
+        first = messages[0]
         try:
             if first.once:
                 return [self.publish_once(first)]
-            if len(batch) == 1:
+            if len(messages) == 1:
                 return [self.publish(first.topics, first.message, first.id, first.keep)]
             slot = slot_of(self._keyspace.channel(first.topics[0]))
             with refusing():
-                return [*self._send(slot, batch, self._router.deadline())]
+                return self._send(slot, messages, self._router.deadline())
         except RelayError as error:
-            return [error] * len(batch)
+            return [error] * len(messages)
 
     def _send(self, slot: int, batch: Sequence[Outgoing], until: float) -> list[Receipt]:
         """Hand messages on that have the same topics, all in one slot.

@@ -1,7 +1,7 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any, Protocol, cast
@@ -73,11 +73,11 @@ class MessagePublisher(Protocol):
 
         """
 
-    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        """Hand messages on in their order; return for each its receipt, or why it failed.
+    def steps(self, messages: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
+        """Return messages in their order, as many together as are handed on in one step."""
 
-        The first error ends it: the messages after it are not handed on, and have the same error.
-        """
+    def publish_step(self, messages: Sequence[Outgoing]) -> Sequence[Receipt | RelayError]:
+        """Hand messages on in one step; return for each its receipt, or why it failed."""
 
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections."""
@@ -207,24 +207,16 @@ class RedisPublisher:
         record = self._keyspace.record(message.topics, message.once)
         self.evaluate(NOTE, record, message.id, RECORDS_STAY.decode())
 
-    def publish_all(self, messages: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        """Hand messages on in their order; return for each its receipt, or why it failed.
+    def steps(self, messages: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
+        """Return messages in their order, as many together as Redis hands on in one step."""
+        return batches(messages)
 
-        A batch of messages is one step in Redis: all are handed on, or none. The first error ends
-        it: the batches after it are not sent, and their messages have the same error.
-        """
-        results: list[Receipt | RelayError] = []
-        for batch in batches(messages):
-            results += self._publish_batch(batch)
-            if isinstance(results[-1], RelayError):
-                break
-        return results + results[-1:] * (len(messages) - len(results))
-
-    def _publish_batch(self, batch: Sequence[Outgoing]) -> list[Receipt | RelayError]:
+    def publish_step(self, messages: Sequence[Outgoing]) -> Sequence[Receipt | RelayError]:
+        """Hand messages on in one step; return for each its receipt, or why it failed."""
         try:
-            return [told(one) for one in self.send_batch(batch)]
+            return [told(one) for one in self.send_batch(messages)]
         except RedisError as error:
-            return [told(error)] * len(batch)
+            return [told(error)] * len(messages)
 
     def send_batch(self, batch: Sequence[Outgoing]) -> Sequence[Receipt | RedisError]:
         """Hand the messages of a batch on in one step; return for each its receipt, or its error.

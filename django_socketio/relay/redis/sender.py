@@ -53,25 +53,41 @@ class Sender:
         return self._settle(envelope, message, token, receipt)
 
     def send_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
-        """Hand envelopes on in their order, many in a round trip."""
+        """Hand envelopes on in their order, many in a round trip; return for each what it got.
+
+        An error ends it: the steps after it are not sent, and have the same error. It is certain
+        what a step has reached before the next one is sent, so no message overtakes another.
+        """
         messages = [*map(self._encode, envelopes)]
+        results: list[int | RelayError] = []
+        for step in self._publisher.steps([*map(_outgoing, envelopes, messages)]):
+            part = slice(len(results), len(results) + len(step))
+            results += (found := self._send_step(envelopes[part], messages[part], step))
+            if errors := [one for one in found if isinstance(one, RelayError)]:
+                return [*results, *errors[:1] * (len(envelopes) - len(results))]
+        return results
+
+    def _send_step(
+        self, envelopes: Sequence[Envelope], messages: Sequence[bytes], step: Sequence[Outgoing]
+    ) -> list[Receipt | RelayError]:
         token = self._presence.token
-        results = self._publisher.publish_all([*map(_outgoing, envelopes, messages)])
+        results = [*self._publisher.publish_step(step)]
         receipts = enumerate(results)
         unheard = {
             i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
         }
         if unheard:
             self._settle_all(envelopes, messages, results, unheard, token)
-        return [*results]
+        return results
 
     def _encode(self, envelope: Envelope) -> bytes:
         message = envelope.encoded or wire.encode(envelope, self._default)
         return message if self._signing is None else self._signing.sign(message)
 
     def _hand_on(self, envelope: Envelope, topics: Sequence[Topic], message: bytes) -> Receipt:
-        if envelope.once:
+        if envelope.once and len(topics) == len(envelope.topics):
             return self._publisher.publish_once(_outgoing(envelope, message))
+        # Of topics that are left, no record tells: that of the idempotency key is of all together.
         return self._publisher.publish(topics, message, envelope.id, envelope.keep)
 
     def _settle_all(
