@@ -23,6 +23,9 @@ class Subscriber(Protocol):
     def deliver(self, encoded: EncodedEvent) -> bool:
         """Send an event to the client; False if that is not possible any more."""
 
+    def missed(self, topic: Topic) -> None:
+        """Tell a client that keeps positions that messages of a topic were lost."""
+
     def lost(self, channel: str) -> None:
         """Report that messages of a channel were lost."""
 

@@ -12,7 +12,7 @@ from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.envelope import Delivery, StreamPosition
-from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
 from django_socketio.sockets.life import Lifecycle
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
@@ -128,10 +128,10 @@ class KeepingSocket(Socket):
         self.emit(POSITIONS, {name_of(channel_topic(self.namespace, channel)): None})
         return True
 
-    def lost(self, channel: str) -> None:
-        """Have ``on_error`` and the client told that messages of a channel were lost."""
-        super().lost(channel)
-        self.emit(MISSED, name_of(channel_topic(self.namespace, channel)))
+    def missed(self, topic: Topic) -> None:
+        """Tell the client that messages of a topic were lost; of those for this socket, nothing."""
+        if topic.kind is not TopicKind.SOCKET:
+            self.emit(MISSED, name_of(topic))
 
 
 def make_socket(

@@ -45,11 +45,21 @@ class LossReports:
         self._known: set[Report] = set()
 
     def add(self, topic: Topic) -> None:
-        """Have the present subscribers of a topic told of a loss; called in the event loop."""
-        if not topic.policy.tells_losses:
-            return
+        """Have the present subscribers of a topic told of a loss; called in the event loop.
+
+        Clients that keep positions are told at once: with a message that comes later, their
+        position moves past the loss.
+        """
+        members = self._channels().members(topic)
+        for subscriber in members:
+            if subscriber.keeps_positions:
+                subscriber.missed(topic)
+        if topic.policy.tells_losses:
+            self._have_reported(topic, members)
+
+    def _have_reported(self, topic: Topic, members: list[Subscriber]) -> None:
         is_idle = not self._reports
-        new = [(one, topic) for one in self._channels().members(topic)]
+        new = [(one, topic) for one in members]
         new = [report for report in new if report not in self._known]
         self._known.update(new)
         self._reports.extend(new)

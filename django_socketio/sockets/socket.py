@@ -316,6 +316,9 @@ class Socket:
         for encoded in queued:
             self._session.send(encoded)
 
+    def missed(self, topic: Topic) -> None:
+        """Do nothing: the client keeps no positions."""
+
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
         self._lifecycle.report(RelayGap(channel))

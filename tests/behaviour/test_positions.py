@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import ChannelError, emit, page_position
 from django_socketio.events import on_connect, on_event, on_subscribe
+from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.redis_server import RedisServer
 
@@ -28,11 +29,12 @@ HISTORY = {
 
 
 @pytest.fixture(params=["memory", "redis"])
-def server(request, serve):
+def server(request, serve, monkeypatch):
     """A server with a history of its channels "room…"."""
     if request.param == "memory":
         return serve(HISTORY=HISTORY)
     redis = request.getfixturevalue("redis")
+    monkeypatch.setattr("django_socketio.relay.redis.presence.YOUNG", 0)  # nobody is on their way
     prefix = f"test-{next(numbers)}"  # so that no test sees the channels of another
     return serve(RELAY_URL=redis.url, RELAY_PREFIX=prefix, HISTORY=HISTORY)
 
@@ -320,6 +322,8 @@ def test_no_client_gets_more_than_there_is(server, connect, kept, last, expected
 
 
 def test_a_channel_without_a_history_has_none(server, connect):
+    listener = connect(server)
+    listener.subscribe("hall")
     publish(server, "a")
     past = subscribe(connect(server), last=5)
     assert past["messages"] == []
@@ -456,3 +460,25 @@ def test_seconds_of_a_page_that_cannot_be(seconds):
 def test_a_channel_of_a_page_that_cannot_be():
     with pytest.raises(ChannelError):
         page_position("")
+
+
+# Losses between processes
+
+
+def test_a_client_is_told_of_a_loss_before_any_later_message(server, open_client):
+    client, _ = open_client()
+    subscribe(client)
+    for topic in (channel_topic("/", "hall"), everyone_topic("/"), socket_topic("/", client.id)):
+        server.call(server.socket_server._lost, topic)
+    publish(server, "later")
+    assert client.event() == ["_missed", "channel,hall"]
+    assert client.event() == ["_missed", "everyone"]
+    assert place(client, "later")
+    assert client.sync() == []
+
+
+def test_a_client_without_positions_is_told_nothing_of_a_loss(server, connect):
+    client = connect(server)
+    client.subscribe("hall")
+    server.call(server.socket_server._lost, channel_topic("/", "hall"))
+    assert client.sync() == []
