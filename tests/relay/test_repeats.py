@@ -62,6 +62,15 @@ def test_a_repeat_for_several_topics_reaches_none_of_them(pair, size):
     assert inbox.messages == ["x" * size, "last", "last of nobody"]
 
 
+def test_a_topic_without_listeners_is_made_certain_of_and_not_counted(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    assert here.publish(once("first", A, channel_topic("/", "nobody"))) == 1
+    here.publish(message("last"))
+    inbox.wait_for("last")
+    assert inbox.messages == ["first", "last"]
+
+
 def test_of_publishers_at_the_same_time_one_publishes(pair):
     (here, _), (there, inbox) = pair
     there.subscribe(A, inbox.deliver)
