@@ -203,7 +203,12 @@ class RedisPublisher:
             self.write_note(message)
 
     def write_note(self, message: Outgoing) -> None:
-        """Do the same, but raise RedisError."""
+        """Note under the idempotency key of a message that the message has reached nobody.
+
+        Raises:
+            RedisError: Redis did not take the note in time, or refused it.
+
+        """
         record = self._keyspace.record(message.topics, message.once)
         self.evaluate(NOTE, record, message.id, RECORDS_STAY.decode())
 
