@@ -514,6 +514,7 @@
         else this.#wanted.delete(name);
         if (answer === true && past) this.replay(name, past);
         conclude(`subscribe ${name}`, channel.callbacks, answer, channel.options && past);
+        channel.options = undefined; // they are for the first time, not for reconnects
       });
     }
 
@@ -628,7 +629,7 @@
 
     // Has the listeners called with the messages that the socket has missed on a channel.
     #replay(name, { position, recovered, messages = [], ids = {} }) {
-      this.#positions.set(CHANNEL + name, position);
+      if (this.options.positions) this.#positions.set(CHANNEL + name, position);
       messages.forEach((event, number) => {
         if (!(number in ids) || this.#positions.isFirst(ids[number])) this.#fireEvent(...event);
       });

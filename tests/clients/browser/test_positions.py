@@ -150,3 +150,23 @@ def test_nothing_is_missed_while_the_server_is_started_again(server, visit, rest
     js(page, "await until(() => got.length === 3)")
     publish(again, 4, channel="room")
     wait_for(page, 1, 2, 3, 4)
+
+
+def test_a_page_without_positions_gets_the_last_messages_once(server, visit):
+    publish(server, 1, 2, channel="history-2")
+    page = visit(server)
+    code = """
+      window.got = [];
+      make({positions: false}).on("message", (...args) => got.push(args)).connect();
+      socket.io.on("missed", noted("missed"));
+      await new Promise((done) => socket.subscribe("history-2", {last: 2}, done));"""
+    js(page, code)
+    publish(server, 3, channel="history-2")
+    wait_for(page, 1, 2, 3)
+    page.context.set_offline(True)
+    js(page, "await until(() => !socket.connected)")
+    page.context.set_offline(False)
+    js(page, "await until(() => count('connect') === 2)")
+    js(page, "await new Promise((done) => socket.subscribe('history-2', done))")
+    publish(server, 4, channel="history-2")
+    wait_for(page, 1, 2, 3, 4)
