@@ -10,6 +10,7 @@ from django_socketio.channels.names import check_channel
 from django_socketio.channels.positions import Kept, name_of, place, position_text, take_kept
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
+from django_socketio.protocol.socketio.names import MISSED, POSITIONS
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
@@ -22,12 +23,6 @@ from django_socketio.transports.session import Session
 
 AUDIENCES = 100
 """Positions that a client may bring besides those of its channels: of audiences, with groups."""
-
-POSITIONS = "_positions"
-"""The event by which the server tells positions of topics; of one that the socket left, null."""
-
-MISSED = "_missed"
-"""The event by which the server tells that messages of a topic will not come."""
 
 
 class KeepingSocket(Socket):
@@ -65,7 +60,10 @@ class KeepingSocket(Socket):
 
     def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
         """Tell the client after which positions the messages of topics come."""
-        self.emit(POSITIONS, _texts(positions))
+        self._tell(POSITIONS, _texts(positions))
+
+    def _tell(self, event: str, value: Any) -> None:
+        self.deliver(self._encoder.event(self.namespace, event, (value,)))
 
     def deliver(self, encoded: EncodedPacket) -> bool:
         """Send a packet, an event with its place; see ``Socket.deliver``."""
@@ -118,20 +116,20 @@ class KeepingSocket(Socket):
     def _catch_up(self, past: Past, since: StreamPosition) -> None:
         self.began({past.topic: since if past.is_whole else past.position})
         if not past.is_whole:
-            self.emit(MISSED, name_of(past.topic))
+            self._tell(MISSED, name_of(past.topic))
         self.subscriptions.replay(past)
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; the client forgets its position."""
         if not super().unsubscribe(channel):
             return False
-        self.emit(POSITIONS, {name_of(channel_topic(self.namespace, channel)): None})
+        self._tell(POSITIONS, {name_of(channel_topic(self.namespace, channel)): None})
         return True
 
     def missed(self, topic: Topic) -> None:
         """Tell the client that messages of a topic were lost; of those for this socket, nothing."""
         if topic.kind is not TopicKind.SOCKET:
-            self.emit(MISSED, name_of(topic))
+            self._tell(MISSED, name_of(topic))
 
 
 def make_socket(

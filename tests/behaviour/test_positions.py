@@ -7,7 +7,7 @@ import gevent
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from django_socketio import ChannelError, emit, page_position
+from django_socketio import ChannelError, EventError, emit, page_position
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
@@ -482,3 +482,9 @@ def test_a_client_without_positions_is_told_nothing_of_a_loss(server, connect):
     client.subscribe("hall")
     server.call(server.socket_server._lost, channel_topic("/", "hall"))
     assert client.sync() == []
+
+
+@pytest.mark.parametrize("name", ["_positions", "_missed"])
+def test_the_events_that_tell_positions_are_reserved(name):
+    with pytest.raises(EventError, match="reserved"):
+        emit(name, "room", channel="hall")

@@ -3,12 +3,18 @@
 from django_socketio.exceptions import EventError
 from django_socketio.protocol.socketio.payloads import RESERVED_EVENTS
 
+POSITIONS = "_positions"
+"""The event that tells a client positions of topics; of one that its socket has left, null."""
+
+MISSED = "_missed"
+"""The event that tells a client that messages of a topic will not come."""
+
 
 def check_event_name(event: str) -> None:
     """Check the name of an event that is to be sent.
 
     Raises:
-        EventError: it is not a string, or reserved by Socket.IO.
+        EventError: it is not a string, or reserved by Socket.IO or by this package.
 
     """
     if not isinstance(event, str):
@@ -17,6 +23,8 @@ def check_event_name(event: str) -> None:
         raise EventError(
             f"the event name {event!r} is reserved: official clients give it a meaning of their own"
         )
+    if event in (POSITIONS, MISSED):
+        raise EventError(f"the event name {event!r} is reserved: docs/delivery.rst says for what")
 
 
 def check_namespace(namespace: str) -> str:
