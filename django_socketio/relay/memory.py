@@ -92,6 +92,8 @@ class MemoryRelay(Relay):
     def _keep_and_publish(
         self, logs: "MemoryLogs", envelope: Envelope, encoded: EncodedData | None
     ) -> Receipt:
+        if len(envelope.topics) == 1:  # as for most
+            return self._keep_and_publish_to_one(logs, envelope, encoded)
         places: dict[Topic, StreamPosition | None] = {}
         for topic in envelope.topics:
             delivery = Delivery(envelope, topic, None, encoded)
@@ -99,6 +101,17 @@ class MemoryRelay(Relay):
         received = sum(self._deliver(places, envelope, encoded))
         found = [*places.values()]
         return Receipt(received, found[0] if len(found) == 1 else None, not received and any(found))
+
+    def _keep_and_publish_to_one(
+        self, logs: "MemoryLogs", envelope: Envelope, encoded: EncodedData | None
+    ) -> Receipt:
+        topic = envelope.topics[0]
+        deliver = self._subscriptions.get(topic)
+        position = logs.append(Delivery(envelope, topic, None, encoded), deliver is not None)
+        if deliver is None:
+            return Receipt(0, position, position is not None)
+        received = deliver(Delivery(envelope, topic, position, encoded))
+        return Receipt(received, position, not received and position is not None)
 
     def _deliver(
         self,
