@@ -9,7 +9,7 @@ whose own arguments could be taken for one, ends with ``{"_at": []}``.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.exceptions import PositionError
@@ -92,21 +92,29 @@ def _begin_of_place(topic: Topic) -> str | None:
     return None if topic.kind is _SOCKET else f'{{"{AT}":[{json.dumps(name_of(topic))},'
 
 
-class Kept(NamedTuple):
-    """The data that a client that keeps positions has sent with its CONNECT.
+class Kept:
+    """What a client that keeps positions has brought with its CONNECT.
 
-    Attributes:
+    Args:
         at: the positions of topics, by their names, as the client has sent them.
         former_ids: the ids that its sockets had before: what they sent to others is not for it.
 
     """
 
-    at: Mapping[str, Any] = {}
-    former_ids: frozenset[str] = frozenset()
+    __slots__ = ("_at", "_former_ids")
 
-    def position(self, topic: Topic) -> StreamPosition | None:
-        """Return the position of a topic; None if the client has brought none that can be read."""
-        text = self.at.get(name_of(topic))
+    def __init__(
+        self, at: Mapping[str, Any] | None = None, former_ids: frozenset[str] = frozenset()
+    ) -> None:
+        self._at = dict(at or {})
+        self._former_ids = former_ids
+
+    def take(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic; None if the client has brought none.
+
+        It is returned once: a socket that leaves a channel and comes back begins anew.
+        """
+        text = self._at.pop(name_of(topic), None)
         try:
             return None if text is None else parse_position(text)
         except PositionError:
@@ -115,7 +123,7 @@ class Kept(NamedTuple):
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
         exclude = delivery.envelope.exclude
-        return exclude is None or exclude not in self.former_ids
+        return exclude is None or exclude not in self._former_ids
 
 
 KEY = "_positions"

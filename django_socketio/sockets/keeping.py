@@ -79,7 +79,7 @@ class KeepingSocket(Socket):
         See ``Subscriptions.join_own`` for the arguments.
         """
         topics = (everyone_topic(self.namespace), *audiences)
-        since = {topic: at for topic in topics if (at := self._kept.position(topic)) is not None}
+        since = {topic: at for topic in topics if (at := self._kept.take(topic)) is not None}
         wanted = self.subscriptions.unasked(topic for topic in audiences if topic not in since)
         wanted.update((topic, Wanted(since[topic])) for topic in since)
         begin = self.subscriptions.join_own(audiences, ask, wanted)
@@ -102,9 +102,9 @@ class KeepingSocket(Socket):
             forbid("socket.subscribe")
         check_channel(channel)
         topic = channel_topic(self.namespace, channel)
-        since = self._kept.position(topic)
         if not self.subscriptions.join(channel, pending=True):
             return False
+        since = self._kept.take(topic)
         if since is not None:
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
             return True

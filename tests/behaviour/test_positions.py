@@ -462,6 +462,39 @@ def test_a_channel_of_a_page_that_cannot_be():
         page_position("")
 
 
+def test_a_client_that_was_kicked_and_is_back_gets_nothing_of_the_time_between(server, open_client):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    @on_event("kick")
+    def kick(request, socket, context):
+        socket.unsubscribe("hall")
+
+    @on_event("admit")
+    def admit(request, socket, context):
+        socket.subscribe("hall")
+
+    listener = WebSocketClient(server.port)
+    listener.connect()
+    client, _ = open_client()
+    _, at = client.event()
+    client.abandon()
+    publish(server, "away")
+    client, _ = open_client({"at": at})
+    client.event()
+    position = place(client, "away")[1]
+    client.emit("kick")
+    assert client.event() == ["_positions", {"channel,hall": None}]
+    publish(server, "kicked")
+    assert [listener.event()[1] for _ in range(2)] == ["away", "kicked"]
+    client.emit("admit")
+    assert client.event() == ["_positions", {"channel,hall": after(position)}]
+    publish(server, "back")
+    assert place(client, "back")[1] == after(after(position))
+    assert client.sync() == []
+
+
 # Losses between processes
 
 
