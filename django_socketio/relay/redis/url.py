@@ -1,5 +1,6 @@
 """The URL of a relay: where Redis is, and with which options it is reached."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -92,13 +93,24 @@ def _address(host: Host) -> str:
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
+_END_OF_PLACE = re.compile(r"[/?#]")
+
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]")
+
+
 def _split(url: str) -> SplitResult:
     """Split a URL; refuse text that is no URL, with an error that shows nothing of a password."""
-    scheme, colon, _ = url.partition("://")
+    scheme, colon, rest = url.partition("://")
     if scheme not in SCHEMES or not colon:
         raise ValueError(f"its scheme must be one of {', '.join(SCHEMES)}")
+    place = _END_OF_PLACE.split(rest, maxsplit=1)[0]
+    login, at, hosts = place.rpartition("@")
     try:
-        parts = urlsplit(url)
+        # Recent Pythons refuse a list of hosts with IPv6 addresses (CVE-2025-0938).
+        plain = f"{login}{at}{_IPV6.sub('ipv6', hosts)}{rest[len(place) :]}"
+        parts = urlsplit(f"{scheme}://{plain}")
+        if "[" in hosts:
+            parts = parts._replace(netloc=place)
     except ValueError:
         raise ValueError(
             "its host, or its password, has a character that no URL can have"
