@@ -7,11 +7,12 @@ import gevent
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from django_socketio import ChannelError, EventError, emit, page_position
+from django_socketio import ChannelError, EventError, emit, page_position, relay_status
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,9 @@ def server(request, serve, monkeypatch):
     redis = request.getfixturevalue("redis")
     monkeypatch.setattr("django_socketio.relay.redis.presence.YOUNG", 0)  # nobody is on their way
     prefix = f"test-{next(numbers)}"  # so that no test sees the channels of another
-    return serve(RELAY_URL=redis.url, RELAY_PREFIX=prefix, HISTORY=HISTORY)
+    server = serve(RELAY_URL=redis.url, RELAY_PREFIX=prefix, HISTORY=HISTORY)
+    wait_until(lambda: server.call(relay_status)["alive"])  # until then, nobody is not certain
+    return server
 
 
 @pytest.fixture
