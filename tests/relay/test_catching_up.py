@@ -196,7 +196,8 @@ def test_round_trips_do_not_grow_with_the_topics_of_a_cluster(cluster, many_in_c
     break_connection(relay)
     sent = commands(*cluster.nodes)
     asked = sent["evalsha"] + sent["eval"]
-    assert asked <= MANY / catching_up.AT_ONCE + 2 * len(cluster.nodes), sent
+    # Of each node: one step more, as its topics do not come out even, and two for its lease.
+    assert asked <= MANY / catching_up.AT_ONCE + 3 * len(cluster.nodes), sent
     for number in range(0, MANY, 300):
         assert relay.publish(message(number, TOPICS[number]))
         inbox.wait_for(number)

@@ -3,6 +3,7 @@
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.relay.redis.presence import NO_LEASE
 from django_socketio.relay.topics import channel_topic
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
@@ -24,12 +25,12 @@ def ends(tcp_redis):
         yield far, inbox, near
 
 
-def is_back(relay):
-    return relay.status()["reconnects"] == 1 and relay.status()["alive"]
+def is_back(relay, times=1):
+    return relay.status()["reconnects"] == times and relay.status()["alive"]
 
 
-def check_that_losses_are_told(far, inbox, near, caplog):
-    wait_until(lambda: is_back(far))
+def check_that_losses_are_told(far, inbox, near, caplog, times=1):
+    wait_until(lambda: is_back(far, times))
     assert near.publish(message("after"))
     inbox.wait_for("after")
     assert inbox.messages == [0, 1, 2, "after"]
@@ -65,9 +66,56 @@ def test_a_redis_that_was_emptied_before_the_lease_was_renewed(tcp_redis, ends, 
     assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
     tcp_redis.client.flushall()
     for _ in range(4):  # until no connection for publishing is dead
-        far._subscriber._health.join(is_new=False)
+        far._subscriber._health.renew()
     notice()
     check_that_losses_are_told(far, inbox, near, caplog)
+
+
+def test_a_redis_that_was_emptied_and_says_so_only_after_the_new_connection(
+    tcp_redis, ends, notice, caplog
+):
+    """As when the connections by which it would be asked are dead, too."""
+    far, inbox, near = ends
+    tcp_redis.tap.mute()
+    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    tcp_redis.client.flushall()
+    tcp_redis.client.acl_setuser("default", enabled=True, commands=["-hset"])  # leases need it
+    notice()
+    wait_until(lambda: is_back(far))
+    tcp_redis.client.acl_setuser("default", enabled=True, commands=["+hset"])
+    check_that_losses_are_told(far, inbox, near, caplog, times=2)
+
+
+def test_a_redis_that_is_emptied_before_its_logs_are_read(
+    tcp_redis, ends, notice, monkeypatch, caplog
+):
+    far, inbox, near = ends
+    read = far._heard_log.missed
+
+    def empty_and_read(places):
+        monkeypatch.setattr(far._heard_log, "missed", read)
+        tcp_redis.client.flushall()
+        return read(places)
+
+    monkeypatch.setattr(far._heard_log, "missed", empty_and_read)
+    tcp_redis.tap.mute()
+    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    notice()
+    check_that_losses_are_told(far, inbox, near, caplog)
+
+
+@each_server
+def test_a_lease_shows_that_redis_was_emptied(redis_server, new_redis, monkeypatch):
+    """Also after its end, and again if the answer that said so was lost."""
+    monkeypatch.setattr("django_socketio.relay.redis.presence.LEASE", 0.001)
+    presence = new_redis(listen=False)[0]._presence
+    first, was_forgotten = presence.join("a", NO_LEASE)
+    second, is_forgotten = presence.join("a", first)
+    assert (was_forgotten, is_forgotten, second.data) == (False, False, first.data)
+    redis_server.client.flushall()
+    answers = [presence.join("a", second) for _ in range(2)]
+    assert [is_forgotten for _, is_forgotten in answers] == [True, True]
+    assert presence.join("a", answers[-1][0])[1] is False
 
 
 def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path, caplog):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from os import urandom
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ConnectionError, RedisError
 
@@ -17,28 +17,37 @@ LEASE = 10.0
 """Seconds for which a connection that has joined is expected to listen. Its process renews that
 with each health check, and so twice in this time."""
 
+REMEMBERED = 3600.0
+"""Seconds after the last lease for which Redis keeps what shows that it was not emptied."""
+
 YOUNG = LEASE
 """Seconds after its start for which an empty Redis may have forgotten processes that come back."""
 
-# JOIN notes a connection that listens, or renews that; it returns the end of the lease, and whether
-# Redis has forgotten the last one (1 or 0).
+# JOIN notes a connection that listens, or renews that; it returns the end of the lease, the name of
+# the data, and whether Redis has forgotten what it had at the last lease (1 or 0).
 #
-# KEYS: a hash with the end of each connection's lease, by the channel of its health check.
-# ARGV: that channel, the seconds of a lease, a token for a new connection ('' to renew), and the
-# end of the last lease ('' without one).
+# KEYS: a hash with the end of each connection's lease, by the channel of its health check, and the
+# name that the first one gave to the data.
+# ARGV: that channel, the seconds of a lease, a token for a new connection ('' to renew), the end of
+# the last lease ('' without one) and the name that the data had then, a new name for the data, and
+# the seconds for which the name is kept.
 #
-# If that lease should be here and is not, Redis has forgotten it, and maybe those of others, which
-# are on their way back: all is unsettled until they must have come.
+# If the name or that lease should be here and is not, Redis has forgotten it, and maybe those of
+# others, which are on their way back: all is unsettled until they must have come. The name tells so
+# again to a connection that did not get the first answer.
 JOIN = """
 local call = redis.call
-local member, seconds, token, last = unpack(ARGV)
+local member, seconds, token, last, data, new, kept = unpack(ARGV)
 local now = call('TIME')
 now = now[1] + now[2] / 1000000
 local lease = string.format('%.3f', now + seconds)
+call('HSETNX', KEYS[1], 'data', new)
+local name = call('HGET', KEYS[1], 'data')
 local forgotten = 0
-if last ~= '' and tonumber(last) > now then
+if last ~= '' and tonumber(last) + kept > now then
   local known = call('HGET', KEYS[1], member)
-  if not known or tonumber(known) < tonumber(last) then
+  local behind = not known or tonumber(known) < tonumber(last)
+  if name ~= data or (tonumber(last) > now and behind) then
     forgotten = 1
     call('HSET', KEYS[1], 'unsettled', lease)
   end
@@ -49,12 +58,12 @@ if token ~= '' then
 end
 local found = call('HGETALL', KEYS[1])
 for i = 1, #found, 2 do
-  if found[i] ~= 'token' and tonumber(found[i + 1]) < now then
+  if found[i] ~= 'token' and found[i] ~= 'data' and tonumber(found[i + 1]) < now then
     call('HDEL', KEYS[1], found[i])
   end
 end
-call('PEXPIRE', KEYS[1], seconds * 1000)
-return {lease, forgotten}
+call('PEXPIRE', KEYS[1], (seconds + kept) * 1000)
+return {lease, name, forgotten}
 """
 
 # LOOK returns the token of the last connection that joined, whether all is settled, and the
@@ -72,7 +81,7 @@ for i = 1, #found, 2 do
   local name, value = found[i], found[i + 1]
   if name == 'token' then
     token = value
-  elseif tonumber(value) >= now then
+  elseif name ~= 'data' and tonumber(value) >= now then
     if name == 'unsettled' then
       settled = 0
     elseif ARGV[2] ~= '1' or call('PUBSUB', 'NUMSUB', name)[2] == 0 then
@@ -93,6 +102,22 @@ return {token, settled, members}
 
 TRIES = 3
 """How often a script is run on connections that break."""
+
+
+class Lease(NamedTuple):
+    """The time for which a connection is expected to listen.
+
+    Attributes:
+        end: by Redis's clock; ``""`` without a lease.
+        data: the name of the data that Redis had when it gave the lease.
+
+    """
+
+    end: str
+    data: str
+
+
+NO_LEASE = Lease("", "")
 
 
 class Unsettled(Exception):
@@ -126,14 +151,14 @@ class Presence(ABC):
         """Return those of the connections which LOOK found that do not listen."""
         return channels
 
-    def join(self, channel: str, last: str, is_new: bool = True) -> tuple[str, bool]:
+    def join(self, channel: str, last: Lease, is_new: bool = True) -> tuple[Lease, bool]:
         """Have a connection expected to listen.
 
-        Returns the end of its lease, and whether Redis has forgotten the last one, and so its data.
+        Returns its lease, and whether Redis has forgotten the data that it had at the last one.
 
         Args:
             channel: of its health check.
-            last: the end of its last lease; ``""`` if there was none.
+            last: its last lease; ``NO_LEASE`` if there was none.
             is_new: whether it has not listened until now.
 
         Raises:
@@ -141,8 +166,10 @@ class Presence(ABC):
 
         """
         token = urandom(8).hex() if is_new else ""
-        lease, is_forgotten = self._evaluate(JOIN, channel, str(LEASE), token, last)
-        return lease.decode(), bool(is_forgotten)
+        name, kept = urandom(8).hex(), str(REMEMBERED)
+        args = (channel, str(LEASE), token, *last, name, kept)
+        end, data, is_forgotten = self._evaluate(JOIN, *args)
+        return Lease(end.decode(), data.decode()), bool(is_forgotten)
 
     def is_settled(self, topics: Sequence[Topic], token: str | None) -> bool:
         """Return whether all connections have been listening since all listened with a token.
