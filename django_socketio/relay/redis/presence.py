@@ -41,8 +41,11 @@ local member, seconds, token, last, data, new, kept = unpack(ARGV)
 local now = call('TIME')
 now = now[1] + now[2] / 1000000
 local lease = string.format('%.3f', now + seconds)
-call('HSETNX', KEYS[1], 'data', new)
 local name = call('HGET', KEYS[1], 'data')
+if not name then
+  name = new
+  call('HSET', KEYS[1], 'data', name)
+end
 local forgotten = 0
 if last ~= '' and tonumber(last) + kept > now then
   local known = call('HGET', KEYS[1], member)
