@@ -57,8 +57,14 @@ def pytest_fixture_setup(fixturedef: Any) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """End the sockets of a test while its fixtures, as the database, are still there."""
+    """End the sockets of a test while its fixtures, as the database, are still there.
+
+    Handlers end after them: a fixture may use those that it has registered.
+    """
     try:
         running.end_test()
     finally:
-        yield
+        try:
+            yield
+        finally:
+            running.end_fixtures()

@@ -19,7 +19,7 @@ def watch() -> None:
 def _added(handlers: Handlers, registration: Registration) -> None:
     if not _is_importing():
         discard = partial(handlers.discard, registration)
-        at_end_of_test(discard) or at_end_of_class(discard)
+        at_end_of_test(discard, late=True) or at_end_of_class(discard)
 
 
 def _is_importing() -> bool:

@@ -18,11 +18,18 @@ class _Running:
     cleanups: list[Cleanup] | None = None
     """For the test function that pytest runs; None between tests, and without the plugin."""
 
+    late_cleanups: list[Cleanup] | None = None
+    """The same, for the time after the fixtures of the test have ended."""
 
-def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False) -> bool:
+    ending: list[Cleanup] | None = None
+    """The late functions, while fixtures end: what these register is not the test's."""
+
+
+def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False, late: bool = False) -> bool:
     """Have a function called at the end of the running test; False if no test runs.
 
-    A test case is looked for in this thread or, with ``in_any_thread``, in the others too.
+    A test case is looked for in this thread or, with ``in_any_thread``, in the others too. With
+    ``late``, the function is called after pytest has ended the fixtures of the test.
     """
     test = _test_case_in(sys._getframe())
     if test is None and in_any_thread:
@@ -30,8 +37,8 @@ def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False) -> bool:
         test = next((case for case in found if case is not None), None)
     if test is not None:
         test.addCleanup(cleanup)
-    elif _Running.cleanups is not None:
-        _Running.cleanups.append(cleanup)
+    elif (cleanups := _Running.late_cleanups if late else _Running.cleanups) is not None:
+        cleanups.append(cleanup)
     else:
         return False
     return True
@@ -61,17 +68,18 @@ def _test_case_in(frame: FrameType | None) -> unittest.TestCase | None:
 
 def begin_test() -> None:
     """Note that a test begins that is a function."""
-    _Running.cleanups = []
+    _Running.cleanups, _Running.late_cleanups = [], []
 
 
 @contextmanager
 def suspended() -> Iterator[None]:
     """Let what happens meanwhile outlast the test, as a fixture of the whole module does."""
-    cleanups, _Running.cleanups = _Running.cleanups, None
+    kept = _Running.cleanups, _Running.late_cleanups
+    _Running.cleanups = _Running.late_cleanups = None
     try:
         yield
     finally:
-        _Running.cleanups = cleanups
+        _Running.cleanups, _Running.late_cleanups = kept
 
 
 def end_test() -> None:
@@ -82,6 +90,17 @@ def end_test() -> None:
 
     """
     cleanups, _Running.cleanups = _Running.cleanups or [], None
+    _Running.ending, _Running.late_cleanups = _Running.late_cleanups, None
+    _call(cleanups)
+
+
+def end_fixtures() -> None:
+    """Call the late functions of ``at_end_of_test``, as ``end_test`` does."""
+    cleanups, _Running.ending = _Running.ending or [], None
+    _call(cleanups)
+
+
+def _call(cleanups: list[Cleanup]) -> None:
     errors: list[Exception] = []
     for cleanup in reversed(cleanups):
         try:

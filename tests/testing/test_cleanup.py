@@ -213,7 +213,16 @@ def test_1(socket_client, socket_outbox, database):
     assert socket_outbox == [assert_emitted("saved", 1)]
     assert not socket_client(connect=False).connected
 
-def test_2(socket_outbox):
+@pytest.fixture
+def of_a_test():
+    on_message(namespace="/of-a-test")(print)
+    yield
+    assert "/of-a-test" in [one.namespace for one in events.on_message.handlers]
+
+def test_2(of_a_test):
+    pass
+
+def test_3(socket_outbox):
     left = [one.namespace for one in events.on_message.handlers]
     assert left == ["/of-the-module", "/of-a-fixture"]
     assert socket_outbox == [] and current.current() is None
@@ -245,4 +254,4 @@ def test_the_plugin_for_pytest_has_fixtures_and_ends_each_test(tmp_path):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "gone True" in run.stdout, "the fixtures of the test were gone already"
-    assert "2 passed" in run.stdout
+    assert "3 passed" in run.stdout
