@@ -22,16 +22,10 @@ demo: $(VENV)/run.installed
 	$(MANAGE) create_demo
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
-# Modules that take long begin first, or the last of them would run alone at the end; those with a
-# browser not at the same time.
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
-SLOW_FIRST = $(addprefix tests/,system/test_package.py system/production/test_gunicorn.py \
-	clients/browser/test_example_chat.py system/database relay/test_processes.py \
-	clients/browser/test_socketio_js.py system/test_runserver.py system/production \
-	clients/browser/test_reconnecting.py system/asynchronous relay system/faults)
 test: $(VENV)/test.installed lint
 	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder \
-		-m "not alone" --ignore tests/system/test_compiled.py $(SLOW_FIRST) tests; \
+		-m "not alone" --ignore tests/system/test_compiled.py tests; \
 		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.

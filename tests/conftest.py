@@ -3,6 +3,7 @@
 import logging
 import os
 import traceback
+from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.project.settings")
 
@@ -19,6 +20,46 @@ from tests.kit.http import close_all
 from tests.kit.live import LiveServer
 from tests.kit.node import Nodes
 from tests.kit.programs import Runserver
+
+SLOW_FIRST = [
+    "system/test_package.py",
+    "system/production/test_gunicorn.py",
+    "clients/browser/test_example_chat.py",
+    "relay/test_contract.py",
+    "system/database",
+    "clients/browser/test_socketio_js.py",
+    "system/faults",
+    "system/test_runserver.py",
+    "clients/browser/test_reconnecting.py",
+    "relay/test_past.py",
+    "system/production",
+    "relay/test_dead_links.py",
+    "system/asynchronous",
+    "clients/official",
+    "clients/browser",
+    "relay",
+    "security",
+    "fuzz",
+    "soak",
+    "test_types.py",
+]
+"""Modules and folders that take long begin first, or the last of them would run alone at the end;
+those with a browser not at the same time."""
+
+
+def pytest_collection_modifyitems(items):
+    """Order the tests by ``SLOW_FIRST``; pytest 9 merges arguments that overlap."""
+    folder = Path(__file__).parent
+    places = [folder / place for place in SLOW_FIRST]
+
+    def place_of(item):
+        found = (
+            number for number, one in enumerate(places) if one in [item.path, *item.path.parents]
+        )
+        return min(found, default=len(places))
+
+    rank = {path: place_of(item) for path, item in {item.path: item for item in items}.items()}
+    items.sort(key=lambda item: rank[item.path])
 
 
 @pytest.fixture(autouse=True)
