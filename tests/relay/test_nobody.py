@@ -47,6 +47,16 @@ def is_accepted(publisher):
 
 
 @each_server
+def test_a_subscription_that_a_dead_connection_does_not_confirm(tcp_redis, far_and_near, notice):
+    far, inbox, near = far_and_near
+    tcp_redis.tap.mute()
+    far.subscribe(B, inbox.deliver)
+    assert near.publish(message("after", B)) == 1
+    inbox.wait_for("after")
+    assert inbox.messages == ["before", "after"]
+
+
+@each_server
 def test_a_process_that_has_not_noticed_that_redis_closed_its_connection(
     tcp_redis, far_and_near, notice
 ):

@@ -118,7 +118,9 @@ class ClusterSubscriber:
         if confirmed is None:
             return  # unsubscribed meanwhile
         away = self._unreachable_since if subscriber is None else subscriber.deaf_since
-        if self._started and (away is None or (subscriber is not None and subscriber.is_receiving)):
+        if subscriber is not None and subscriber.is_receiving:
+            subscriber.wait_for(confirmed)
+        elif self._started and away is None:
             confirmed.wait(self._timeout)
 
     def misses(self, channel: str) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import redis
@@ -79,6 +80,7 @@ class RedisSubscriber:
         self._writing = threading.Lock()
         self._connection: ConnectionInterface | None = None
         self._made: ConnectionInterface | None = None
+        self._overdue: ConnectionInterface | None = None
         self._reader: IncomingReader | None = None
         self._catching_up: CatchingUp | None = None
         self._heard_at, self._taken = 0.0, 0
@@ -122,9 +124,26 @@ class RedisSubscriber:
         self._channels.update({channel: threading.Event() for channel in new})
         confirmed = [self._channels[channel] for channel in channels]
         self._send(self.commands.subscribe, *new)
-        for event in confirmed:
-            if self.is_receiving:
-                event.wait(self._timeout)
+        if self.is_receiving:
+            self.wait_for(*confirmed)
+
+    def wait_for(self, *confirmed: threading.Event) -> None:
+        """Wait until Redis has confirmed subscriptions.
+
+        If it does not in time, the connection may be dead. Unless messages come on it, it is made
+        again, and Redis has the same time once more.
+        """
+        connection = self._connection
+        if self._are_set(confirmed):
+            return
+        missing = {event for event in confirmed if not event.is_set()}
+        if not missing.isdisjoint([*self._channels.values()]):  # else: unsubscribed meanwhile
+            self._overdue = connection
+            self._are_set(missing)
+
+    def _are_set(self, events: Iterable[threading.Event]) -> bool:
+        end = time.monotonic() + self._timeout
+        return all(event.wait(max(0.0, end - time.monotonic())) for event in events)
 
     def misses(self, channel: str) -> bool:
         """Return whether messages of a channel should come, if it is known that none did.
@@ -284,6 +303,8 @@ class RedisSubscriber:
                 self._go_on(reader, catching_up)
             elif reader.can_read(POLL):
                 self._take(reader)
+            elif self._overdue is self._connection:
+                raise redis.ConnectionError("Redis did not confirm a subscription in time")
             self._health.check()
 
     def _go_on(self, reader: IncomingReader, catching_up: CatchingUp) -> None:
@@ -329,6 +350,7 @@ class RedisSubscriber:
         return set()
 
     def _confirm(self, channel: str) -> None:
+        self._overdue = None
         confirmed = self._channels.get(channel)
         if confirmed is not None and not confirmed.is_set():
             confirmed.set()
