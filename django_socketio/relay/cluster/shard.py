@@ -12,7 +12,8 @@ from django_socketio.relay.cluster.topology import Node, slot_of
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.observer import SubscriptionObserver
-from django_socketio.relay.redis.subscriber import PubSubCommands, RedisSubscriber
+from django_socketio.relay.redis.pubsub import PubSubCommands
+from django_socketio.relay.redis.subscriber import RedisSubscriber
 
 SHARDED = PubSubCommands("SSUBSCRIBE", "SUNSUBSCRIBE", b"ssubscribe", b"sunsubscribe", b"smessage")
 

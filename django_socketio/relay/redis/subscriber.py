@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import redis
 from redis.connection import ConnectionInterface
@@ -17,6 +15,7 @@ from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.observer import CatchingUp, SubscriptionObserver
+from django_socketio.relay.redis.pubsub import PUBSUB, are_set
 from django_socketio.relay.redis.silence import Silence
 
 logger = get_logger("django_socketio.relay")
@@ -32,20 +31,6 @@ SUBSCRIBED_AT_ONCE = 1000
 
 UNINTERRUPTED = 100
 """Messages or channels that are handled before other threads and greenlets have their turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class PubSubCommands:
-    """The commands of a kind of pub/sub, and the first words of Redis's messages about it."""
-
-    subscribe: str = "SUBSCRIBE"
-    unsubscribe: str = "UNSUBSCRIBE"
-    confirmed: bytes = b"subscribe"
-    ended: bytes = b"unsubscribe"
-    message: bytes = b"message"
-
-
-PUBSUB = PubSubCommands()
 
 
 class RedisSubscriber:
@@ -130,20 +115,14 @@ class RedisSubscriber:
     def wait_for(self, *confirmed: threading.Event) -> None:
         """Wait until Redis has confirmed subscriptions.
 
-        If it does not in time, the connection may be dead. Unless messages come on it, it is made
-        again, and Redis has the same time once more.
+        Without one in time, and without messages, the connection is made again, which takes longer.
         """
         connection = self._connection
-        if self._are_set(confirmed):
-            return
+        are_set(confirmed, self._timeout)
         missing = {event for event in confirmed if not event.is_set()}
         if not missing.isdisjoint([*self._channels.values()]):  # else: unsubscribed meanwhile
             self._overdue = connection
-            self._are_set(missing)
-
-    def _are_set(self, events: Iterable[threading.Event]) -> bool:
-        end = time.monotonic() + self._timeout
-        return all(event.wait(max(0.0, end - time.monotonic())) for event in events)
+            are_set(missing, self._timeout)
 
     def misses(self, channel: str) -> bool:
         """Return whether messages of a channel should come, if it is known that none did.
