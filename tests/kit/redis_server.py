@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-TIMEOUT = 10
+TIMEOUT = 30  # seconds
 
 SYSTEM = "system"
 """The server that is installed on the machine: Debian 12 has Redis 7.0."""
