@@ -155,6 +155,7 @@ def listening(redis):
 def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
     server = start("gunicorn", TEST_RELAY_URL=redis.url)
     client = join(server)
+    wait_until(lambda: listening(redis))
     before = listening(redis)
     client.emit("fork", "tell", id=0)
     assert sorted([client.receive()[:2], client.receive()[:2]]) == ["42", "43"]
