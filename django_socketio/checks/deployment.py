@@ -9,10 +9,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
-from django.core.management import find_commands
+from django.core.management import get_commands
 from django.db import connections
 
 from django_socketio import conf
@@ -128,14 +128,10 @@ def _number_in(path: Path) -> int | None:
 def _late_runserver() -> Iterator[CheckMessage]:
     if conf.raw("RUNSERVER") is not True:
         return
-    first = next(app.name for app in apps.get_app_configs() if _has_runserver(app))
+    first = get_commands()["runserver"]
     if first != "django_socketio":
         yield Warning(
             f"SOCKETIO_RUNSERVER has no effect: the command runserver is that of {first!r}.",
             hint=f'List "django_socketio" before {first!r} in INSTALLED_APPS.',
             id="django_socketio.W010",
         )
-
-
-def _has_runserver(app: AppConfig) -> bool:
-    return "runserver" in find_commands(str(Path(app.path) / "management"))
