@@ -11,8 +11,6 @@ from django.core.checks import CheckMessage, Warning
 from django_socketio import conf
 from django_socketio.channels.names import MAX_CHANNEL_LENGTH
 from django_socketio.checks.handlers import registrations
-from django_socketio.events import Event
-from django_socketio.events.handlers import Registration
 from django_socketio.logs import name_of
 from django_socketio.relay.history_rules import AUDIENCES, is_valid
 from django_socketio.security.patterns import name_that_takes_long
@@ -26,50 +24,38 @@ def check_patterns(
     ``django_socketio.W003``: a pattern takes exponential time for a channel. ``…W007``: a pattern
     cannot be meant.
     """
-    with_pattern = [(event, handler) for event, handler in registrations() if handler.pattern]
-    of_handlers = [
-        warning
-        for event, handler in with_pattern
-        for warning in (*_slow(event, handler), *_not_meant(event, handler))
-    ]
-    return [*of_handlers, *_slow_histories()]
+    return [*_of_handlers(), *_of_histories()]
 
 
-def _slow_histories() -> Iterator[CheckMessage]:
+def _of_handlers() -> Iterator[CheckMessage]:
+    for event, handler in registrations():
+        if (pattern := handler.pattern) is not None:
+            subject = f"The pattern of {event.name}(channel={pattern.pattern!r})"
+            yield from _slow(pattern, subject, name_of(handler.function))
+            yield from _not_meant(pattern, subject, name_of(handler.function))
+
+
+def _of_histories() -> Iterator[CheckMessage]:
     setting = conf.raw("HISTORY")
-    patterns = setting.keys() - AUDIENCES if is_valid(setting) else ()
-    for pattern in patterns:
-        if name := name_that_takes_long(re.compile(pattern)):
-            yield Warning(
-                f"The pattern {pattern!r} of SOCKETIO_HISTORY takes exponential time for the "
-                f"channel {name!r}, and clients choose the names of channels.",
-                hint="Change the pattern so that no part of it matches a text in several ways.",
-                id="django_socketio.W003",
-            )
+    for pattern in setting.keys() - AUDIENCES if is_valid(setting) else ():
+        yield from _slow(re.compile(pattern), f"The pattern {pattern!r} of SOCKETIO_HISTORY")
 
 
-def _slow(event: Event, handler: Registration) -> Iterator[CheckMessage]:
-    pattern: Any = handler.pattern
+def _slow(pattern: re.Pattern[str], subject: str, obj: str | None = None) -> Iterator[CheckMessage]:
     if name := name_that_takes_long(pattern):
         yield Warning(
-            f"The pattern of {event.name}(channel={pattern.pattern!r}) takes exponential time for "
-            f"the channel {name!r}, and clients choose the names of channels.",
+            f"{subject} takes exponential time for the channel {name!r}, and clients choose the "
+            "names of channels.",
             hint="Change the pattern so that no part of it matches a text in several ways.",
-            obj=name_of(handler.function),
+            obj=obj,
             id="django_socketio.W003",
         )
 
 
-def _not_meant(event: Event, handler: Registration) -> Iterator[CheckMessage]:
-    pattern: Any = handler.pattern
+def _not_meant(pattern: re.Pattern[str], subject: str, obj: str) -> Iterator[CheckMessage]:
     if found := fault_of(pattern):
         fault, hint = found
-        yield Warning(
-            f"The pattern of {event.name}(channel={pattern.pattern!r}) {fault}.",
-            hint=hint,
-            obj=name_of(handler.function),
-            id="django_socketio.W007",
-        )
+        yield Warning(f"{subject} {fault}.", hint=hint, obj=obj, id="django_socketio.W007")
 
 
 PLACEHOLDER = re.compile(r"(?<!\\)\{[A-Za-z_]\w*\}|(?<!\?P)(?<!\\)<(?:\w+:)?[A-Za-z_]\w*>|%[sd]")
