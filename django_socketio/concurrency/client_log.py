@@ -6,6 +6,7 @@ disk.
 
 import logging
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -64,11 +65,9 @@ class ClientLog:
         if repeats is None:
             return True
         kind = (self._logger.name, level, message)
-        return repeats.is_new(kind, partial(_text, message, args), partial(self._tell, level))
-
-    def _tell(self, level: int, more: int, example: str) -> None:
-        text = "%s more like this within %.0f s: %s"
-        hub_log.say(self._logger.log, level, text, more, log_limits.INTERVAL, example)
+        return repeats.is_new(
+            kind, partial(shown, message, args), partial(tell, self._logger.log, level)
+        )
 
 
 def begin(timers: Timers) -> None:
@@ -81,5 +80,12 @@ def begin(timers: Timers) -> None:
     _of_thread.repeats = Repeats(timers)
 
 
-def _text(message: str, args: tuple[object, ...]) -> str:
+def tell(log: Callable[..., object], level: int, more: int, example: str) -> None:
+    """Log the number of entries that were not written (a ``Tell`` with the first two arguments)."""
+    text = "%s more like this within %.0f s: %s"
+    hub_log.say(log, level, text, more, log_limits.INTERVAL, example)
+
+
+def shown(message: str, args: tuple[object, ...]) -> str:
+    """Return the text of an entry as an example shows it."""
     return printable(message % args)[:SHOWN]

@@ -4,13 +4,9 @@ import logging
 from functools import partial
 from typing import Any
 
-from django_socketio.concurrency import hub_log, log_limits
+from django_socketio.concurrency.client_log import shown, tell
 from django_socketio.concurrency.log_limits import Repeats
 from django_socketio.concurrency.timers import Timers
-from django_socketio.logs import printable
-
-SHOWN = 300
-"""Characters of what a client did that the log shows."""
 
 
 class ClientFaults:
@@ -37,14 +33,6 @@ class ClientFaults:
         self._say(logging.WARNING, message, args)
 
     def _say(self, level: int, message: str, args: tuple[object, ...]) -> None:
-        text = partial(_text, message, args)
-        if self._repeats.is_new(message, text, partial(self._tell, level)):
+        text = partial(shown, message, args)
+        if self._repeats.is_new(message, text, partial(tell, self._log.log, level)):
             self._log.log(level, "%s", text())
-
-    def _tell(self, level: int, more: int, example: str) -> None:
-        text = "%s more like this within %.0f s: %s"
-        hub_log.say(self._log.log, level, text, more, log_limits.INTERVAL, example)
-
-
-def _text(message: str, args: tuple[object, ...]) -> str:
-    return printable(message % args)[:SHOWN]
