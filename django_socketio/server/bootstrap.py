@@ -42,9 +42,7 @@ from django_socketio.sockets.calls import Calls
 from django_socketio.sockets.client import Client
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.sockets.server import Connect, Lost, Service, SocketServer
-from django_socketio.transports import engine
 from django_socketio.transports.engine import Engine
-from django_socketio.transports.limits import Limits
 from django_socketio.transports.session import Delegate, Session
 
 
@@ -83,7 +81,7 @@ def build_server(
         refusals=PermissionDenied,
         connect=_connecting(logins, throttle),
         open_relay=_open_relay if relay is None else lambda lost: relay,
-        open_engine=partial(_engine, limits, deadlines, throttle, worker_id, can_upgrade),
+        open_engine=partial(Engine, limits, deadlines, can_upgrade, worker_id, throttle.welcome),
         replay=retentions.replay(),
         services=(logins, *_services_of(executor)),
         signal_receiver=signal_receiver,
@@ -93,17 +91,6 @@ def build_server(
 def http_timeouts() -> Timeouts:
     """Return the timeouts of HTTP clients."""
     return Timeouts(conf.get("REQUEST_TIMEOUT"), conf.get("SEND_TIMEOUT"))
-
-
-def _engine(
-    limits: Limits,
-    timers: Timers,
-    throttle: Throttle,
-    worker_id: str,
-    can_upgrade: bool,
-    connect: engine.Connect,
-) -> Engine:
-    return Engine(connect, limits, timers, can_upgrade, worker_id, throttle.welcome)
 
 
 def _connecting(logins: LoginRegistry, throttle: Throttle) -> Connect:

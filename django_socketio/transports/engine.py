@@ -56,24 +56,24 @@ class Engine:
     """All sessions of this process.
 
     Args:
-        connect: makes the delegate of each new session.
         limits: the limits of clients.
         timers: calls the sessions at their deadlines.
         can_upgrade: whether connections can be hijacked for WebSocket.
         worker_id: suffix of every sid issued here (``<secret>.<worker_id>``), so that other workers
             can hand requests of the session off to this process. Empty where there is only one.
         welcome: called with each handshake.
+        connect: makes the delegate of each new session.
 
     """
 
     def __init__(
         self,
-        connect: Connect,
         limits: Limits,
         timers: Timers,
-        can_upgrade: bool = True,
-        worker_id: str = "",
-        welcome: Welcome | None = None,
+        can_upgrade: bool,
+        worker_id: str,
+        welcome: Welcome,
+        connect: Connect,
     ) -> None:
         self._connect = connect
         self._limits = limits
@@ -145,8 +145,7 @@ class Engine:
         """
         if not self._accepting:
             raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
-        if self.welcome is not None:
-            self.welcome(request)
+        self.welcome(request)
 
     def _handshake(self, request: EngineRequest, site_request: Any) -> Answer:
         transport = request.transport()
