@@ -110,26 +110,12 @@ def _explain_relay_url(value: Any) -> str | None:
 _A_RELAY_URL = f'a URL such as "redis://localhost:6379/0" ({", ".join(SCHEMES)})'
 
 
-def _is_origins(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and not _faults_of_origins(value)
-
-
-def _faults_of_origins(value: Any) -> list[str]:
-    entries = value if isinstance(value, (list, tuple)) else ()
-    return [fault for entry in entries if (fault := origin_fault(entry))]
-
-
 FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def _is_field_names(value: Any) -> bool:
-    return value is None or (isinstance(value, (list, tuple)) and not _faults_of_names(value))
-
-
-def _faults_of_names(value: Any) -> list[str]:
-    names = value if isinstance(value, (list, tuple)) else ()
-    bad = [name for name in names if not isinstance(name, str) or not FIELD_NAME.fullmatch(name)]
-    return [f"{name!r} is not the name of a header field" for name in bad]
+def _fault_of_name(name: Any) -> str | None:
+    is_name = isinstance(name, str) and FIELD_NAME.fullmatch(name)
+    return None if is_name else f"{name!r} is not the name of a header field"
 
 
 def _is_path(value: Any) -> bool:
@@ -139,15 +125,9 @@ def _is_path(value: Any) -> bool:
     return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
-def _is_paths(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and not _faults_of_paths(value)
-
-
-def _faults_of_paths(value: Any) -> list[str]:
-    paths = value if isinstance(value, (list, tuple)) else ()
-    return [
-        f"{path!r} is not a dotted path" for path in paths if path is None or not _is_path(path)
-    ]
+def _fault_of_path(path: Any) -> str | None:
+    is_path = path is not None and _is_path(path)
+    return None if is_path else f"{path!r} is not a dotted path"
 
 
 def _is_flag(value: Any) -> bool:
@@ -156,6 +136,19 @@ def _is_flag(value: Any) -> bool:
 
 def _is_optional_flag(value: Any) -> bool:
     return value is None or _is_flag(value)
+
+
+def _list(default: Any, fault: Callable[[Any], str | None], expected: str) -> Setting:
+    """Return a setting that is a list, of which ``fault`` checks each entry; or its default."""
+
+    def faults(value: Any) -> list[str]:
+        entries = value if isinstance(value, (list, tuple)) else ()
+        return [found for entry in entries if (found := fault(entry))]
+
+    def is_valid(value: Any) -> bool:
+        return value is default or (isinstance(value, (list, tuple)) and not faults(value))
+
+    return Setting(default, is_valid, expected, faults)
 
 
 def _seconds(default: float) -> Setting:
@@ -193,17 +186,13 @@ SETTINGS = {
         _is_format,
         "a %-format string with keys of META, TIME, TYPE and MESSAGE, or None (no message log)",
     ),
-    "ALLOWED_ORIGINS": Setting(
-        (),
-        _is_origins,
-        'a list of origins such as "https://example.com", or ["*"] (all origins)',
-        _faults_of_origins,
+    "ALLOWED_ORIGINS": _list(
+        (), origin_fault, 'a list of origins such as "https://example.com", or ["*"] (all origins)'
     ),
-    "ALLOWED_HEADERS": Setting(
+    "ALLOWED_HEADERS": _list(
         None,
-        _is_field_names,
+        _fault_of_name,
         'a list of names of header fields such as "Authorization", or None (the default rules)',
-        _faults_of_names,
     ),
     "ALLOWED_CHANNELS": Setting(
         None,
@@ -211,11 +200,10 @@ SETTINGS = {
         'the dotted path of a function such as "chat.channels.allowed", or None (no function)',
     ),
     "DEFAULT_DENY": Setting(False, _is_flag, "True or False"),
-    "HANDLER_CONTEXT": Setting(
+    "HANDLER_CONTEXT": _list(
         (),
-        _is_paths,
+        _fault_of_path,
         'a list of dotted paths of context managers such as ["chat.contexts.tenant"]',
-        _faults_of_paths,
     ),
     "LOGIN_CHECK_INTERVAL": _seconds(60.0),
     "LOGIN_REQUIRED": Setting(
