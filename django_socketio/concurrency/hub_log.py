@@ -18,11 +18,6 @@ logger = get_logger("django_socketio.transports")
 """The default logger."""
 
 
-def info(message: str, *args: Any, to: logging.Logger = logger) -> None:
-    """Log an entry of the level INFO."""
-    _log(to, logging.INFO, message, args)
-
-
 def warning(message: str, *args: Any, to: logging.Logger = logger) -> None:
     """Log a warning."""
     _log(to, logging.WARNING, message, args)
