@@ -16,11 +16,16 @@ pushes = []
 """The events that mark the end of each push."""
 
 
-def push(server, **audiences):
-    """Push by a view, then say to all sockets that it is done; the values are expressions."""
+def pushing(**audiences):
+    """Return code that pushes, then says to all sockets that it is done."""
     given = ", ".join(f"{name}={code}" for name, code in audiences.items())
     pushes.append(f"done-{len(pushes)}")
-    return run(server, f"(emit('pushed', {given}).received, emit('{pushes[-1]}'))[0]")
+    return f"(emit('pushed', {given}).received, emit('{pushes[-1]}'))[0]"
+
+
+def push(server, **audiences):
+    """Push by a view; the values are expressions."""
+    return run(server, pushing(**audiences))
 
 
 def received(*sockets):
@@ -124,14 +129,14 @@ def connect_with(site):
 
 
 def wait_for_copies(server, socket, number, **audiences):
-    """Push until a socket receives this number of copies: what was changed is known everywhere."""
+    """Push until a socket receives this number of copies: what was changed is known everywhere.
+
+    The relay may refuse a push while a process is about to subscribe.
+    """
 
     def is_so():
-        try:
-            push(server, **audiences)
-        except AssertionError:
-            return False  # a RelayError: a process that subscribes is not heard by Redis yet
-        return received(socket) == [number]
+        refusal = run(server, f"refusal_of(lambda: {pushing(**audiences)})")
+        return not refusal and received(socket) == [number]
 
     wait_until(is_so)
 

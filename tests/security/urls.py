@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpResponse
 from django.urls import include, path
 
-from django_socketio import emit, history
+from django_socketio import RelayError, emit, history
 from tests.security.events import gates
 
 
@@ -103,7 +103,7 @@ def open_gate(request):
 def run(request):
     """Have the server evaluate an expression of a test."""
     names = {"User": User, "Group": Group, "emit": emit, "history": history}
-    names |= {"error_of": error_of, "queries": QUERIES}
+    names |= {"error_of": error_of, "refusal_of": refusal_of, "queries": QUERIES}
     return eval(request.GET["code"], {**names, "request": request})
 
 
@@ -111,6 +111,13 @@ def error_of(call):
     try:
         call()
     except (TypeError, ValueError) as error:
+        return error
+
+
+def refusal_of(call):
+    try:
+        call()
+    except RelayError as error:
         return error
 
 
