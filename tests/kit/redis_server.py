@@ -53,6 +53,14 @@ def has(name, ability):
     return ability not in LACKS.get(name, ())
 
 
+def answers(client):
+    """Whether a server answers: it may be about to start."""
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
+
+
 class RedisServer:
     """Redis on a Unix socket in a folder of the test's, until the ``with`` block ends.
 

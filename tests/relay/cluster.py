@@ -8,7 +8,8 @@ import subprocess
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from tests.kit.redis_server import DEFAULT, program
+from django_socketio.relay.topics import channel_topic
+from tests.kit.redis_server import DEFAULT, answers, program
 from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 
@@ -21,6 +22,12 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
+
+
+def topic_of(cluster, relay, node):
+    """Return a topic that a node serves."""
+    topics = (channel_topic("/", str(number)) for number in range(1000))
+    return next(one for one in topics if cluster.node_of(relay._keyspace.channel(one)) is node)
 
 
 class ClusterNode:
@@ -49,13 +56,7 @@ class ClusterNode:
 
     def start(self):
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        wait_until(self._answers, "Redis did not start")
-
-    def _answers(self):
-        try:
-            return self.client.ping()
-        except redis.ConnectionError:
-            return False
+        wait_until(lambda: answers(self.client), "Redis did not start")
 
     def run(self, *command):
         """Run a subcommand of CLUSTER."""

@@ -101,9 +101,9 @@ def message(content, *topics, **options):
     return Envelope(topics or (A,), "/", "message", (content,), **options)
 
 
-def publisher_works(publisher, content):
+def publisher_works(publisher, content, *topics):
     try:
-        return publisher.publish(message(content)) == 1
+        return publisher.publish(message(content, *topics)) == 1
     except RelayError:
         return False
 

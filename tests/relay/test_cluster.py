@@ -13,7 +13,7 @@ from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.programs import python
 from tests.kit.waiting import wait_until
-from tests.relay.cluster import RedisCluster, free_ports
+from tests.relay.cluster import RedisCluster, free_ports, topic_of
 from tests.relay.conftest import (
     PUSH,
     A,
@@ -39,12 +39,6 @@ def listening(new_cluster):
 
 def name_of(relay, topic=A):
     return relay._keyspace.channel(topic)
-
-
-def topic_of(cluster, relay, node):
-    """Return a topic that a node serves."""
-    topics = (channel_topic("/", str(number)) for number in range(1000))
-    return next(topic for topic in topics if cluster.node_of(name_of(relay, topic)) is node)
 
 
 def other_node(cluster, name):

@@ -2,14 +2,20 @@
 
 import pytest
 
-from django_socketio import RelayError
 from django_socketio.relay.redis.presence import NO_LEASE
-from django_socketio.relay.topics import channel_topic
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
-from tests.relay.cluster import RedisCluster
-from tests.relay.conftest import A, B, each_server, each_sharded, message, relays_at
+from tests.relay.cluster import RedisCluster, topic_of
+from tests.relay.conftest import (
+    A,
+    B,
+    each_server,
+    each_sharded,
+    message,
+    publisher_works,
+    relays_at,
+)
 
 
 @pytest.fixture
@@ -27,6 +33,12 @@ def ends(tcp_redis):
 
 def is_back(relay, times=1):
     return relay.status()["reconnects"] == times and relay.status()["alive"]
+
+
+def die_and_accept(server, near):
+    """Have connections die, and then Redis accept a message for each topic."""
+    server.tap.mute()
+    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
 
 
 def check_that_losses_are_told(far, inbox, near, caplog, times=1):
@@ -53,8 +65,7 @@ def test_a_redis_that_restarts_from_a_snapshot(tcp_redis, ends, notice, caplog):
 def test_a_redis_that_was_emptied(tcp_redis, ends, notice, caplog):
     """It is the same run with the same history."""
     far, inbox, near = ends
-    tcp_redis.tap.mute()
-    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    die_and_accept(tcp_redis, near)
     tcp_redis.client.flushall()
     notice()
     check_that_losses_are_told(far, inbox, near, caplog)
@@ -62,8 +73,7 @@ def test_a_redis_that_was_emptied(tcp_redis, ends, notice, caplog):
 
 def test_a_redis_that_was_emptied_before_the_lease_was_renewed(tcp_redis, ends, notice, caplog):
     far, inbox, near = ends
-    tcp_redis.tap.mute()
-    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    die_and_accept(tcp_redis, near)
     tcp_redis.client.flushall()
     for _ in range(4):  # until no connection for publishing is dead
         far._subscriber._health.renew()
@@ -76,8 +86,7 @@ def test_a_redis_that_was_emptied_and_says_so_only_after_the_new_connection(
 ):
     """As when the connections by which it would be asked are dead, too."""
     far, inbox, near = ends
-    tcp_redis.tap.mute()
-    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    die_and_accept(tcp_redis, near)
     tcp_redis.client.flushall()
     tcp_redis.client.acl_setuser("default", enabled=True, commands=["-hset"])  # leases need it
     notice()
@@ -98,8 +107,7 @@ def test_a_redis_that_is_emptied_before_its_logs_are_read(
         return read(places)
 
     monkeypatch.setattr(far._heard_log, "missed", empty_and_read)
-    tcp_redis.tap.mute()
-    assert [near.publish(message("forgotten", topic)) for topic in (A, B)] == [1, 1]
+    die_and_accept(tcp_redis, near)
     notice()
     check_that_losses_are_told(far, inbox, near, caplog)
 
@@ -181,7 +189,7 @@ def test_a_replica_that_lacks_the_last_messages_takes_over(
     ):
         first, second, _, replica = cluster.nodes
         far, inbox = new()
-        here, there = (topic_at(cluster, far, node) for node in (first, second))
+        here, there = (topic_of(cluster, far, node) for node in (first, second))
         for topic in (here, there):
             far.subscribe(topic, inbox.deliver)
         near = new(listen=False, timeout=2)[0]
@@ -194,23 +202,10 @@ def test_a_replica_that_lacks_the_last_messages_takes_over(
         assert [near.publish(message(number, here)) for number in range(3, 6)] == [1] * 3
         first.stop()
         inbox.wait(lambda: inbox.lost)
-        wait_until(lambda: is_heard(near, here))
+        wait_until(lambda: publisher_works(near, "after", here))
         inbox.wait_for("after")
         assert (inbox.messages, inbox.lost) == ([0, 1, 2, "after"], [here])
 
 
-def topic_at(cluster, relay, node):
-    """Return a topic that a node serves."""
-    topics = (channel_topic("/", str(number)) for number in range(1000))
-    return next(one for one in topics if cluster.node_of(relay._keyspace.channel(one)) is node)
-
-
 def offset(node):
     return node.client.info("replication")["master_repl_offset"]
-
-
-def is_heard(publisher, topic):
-    try:
-        return publisher.publish(message("after", topic)) == 1
-    except RelayError:
-        return False

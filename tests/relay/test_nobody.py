@@ -7,7 +7,7 @@ from django_socketio import RelayError
 from django_socketio.relay.redis import presence
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
-from tests.relay.cluster import RedisCluster
+from tests.relay.cluster import RedisCluster, topic_of
 from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
 
 C = channel_topic("/", "c")
@@ -194,7 +194,7 @@ def test_a_process_that_one_node_has_cut_off(tmp_path, notice):
     with RedisCluster(tmp_path, taps=True) as cluster, relays_at(cluster.url, timeout=0.5) as new:
         far, inbox = new()
         first, second, _ = cluster.nodes
-        here, there = (topic_at(cluster, far, node) for node in (first, second))
+        here, there = (topic_of(cluster, far, node) for node in (first, second))
         far.subscribe(here, inbox.deliver)
         first.tap.mute()
         near, _ = new(listen=False, timeout=2)
@@ -214,9 +214,3 @@ def test_a_process_that_one_node_has_cut_off(tmp_path, notice):
         assert near.publish(message("after", here)) == 1
         inbox.wait_for("after")
         assert (inbox.messages, inbox.lost) == (["before", "after"], [])
-
-
-def topic_at(cluster, relay, node):
-    """Return a topic that a node serves."""
-    topics = (channel_topic("/", str(number)) for number in range(1000))
-    return next(one for one in topics if cluster.node_of(relay._keyspace.channel(one)) is node)

@@ -8,18 +8,11 @@ import redis
 
 from django_socketio.relay.redis import subscriber
 from tests.kit.programs import free_port
-from tests.kit.redis_server import program
+from tests.kit.redis_server import answers, program
 from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, make_certificate, message, publisher_works
 from tests.relay.rights import documented_rights, sentinel_rights
-
-
-def answers(client):
-    try:
-        return client.ping()
-    except redis.ConnectionError:
-        return False
 
 
 class Guarded:

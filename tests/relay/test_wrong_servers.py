@@ -7,7 +7,7 @@ import redis
 
 from django_socketio import RelayError
 from tests.kit.programs import free_port
-from tests.kit.redis_server import program
+from tests.kit.redis_server import answers, program
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, message, publisher_works, relays_at
 
@@ -71,13 +71,6 @@ def sentinel(tmp_path):
     yield port
     process.kill()
     process.wait()
-
-
-def answers(client):
-    try:
-        return client.ping()
-    except redis.ConnectionError:
-        return False
 
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
