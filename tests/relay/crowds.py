@@ -67,6 +67,15 @@ class Crowd:
         getattr(self, name)()
         sys.stdout.write(json.dumps([[*self.told.items()], self.arrived]))
 
+    def disturb(self, times, fault):
+        """Publish while Redis is disturbed, again and again."""
+        greenlets = self.start()
+        client = redis.Redis.from_url(self.url)
+        for _ in range(times):
+            gevent.sleep(0.02)
+            fault(client)
+        self.end(greenlets)
+
     def blocked(self):
         """The loop is blocked for longer than Redis may take."""
         greenlets = self.start()
@@ -89,22 +98,13 @@ class Crowd:
         self.end(greenlets)
 
     def killed(self):
-        """Redis closes the connections, again and again."""
-        greenlets = self.start()
-        client = redis.Redis.from_url(self.url)
-        for _ in range(20):
-            gevent.sleep(0.02)
-            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        self.end(greenlets)
+        """Redis closes the connections."""
+        kill = "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+        self.disturb(20, lambda client: client.execute_command(*kill))
 
     def forgotten(self):
-        """Redis forgets its scripts, again and again."""
-        greenlets = self.start()
-        client = redis.Redis.from_url(self.url)
-        for _ in range(10):
-            gevent.sleep(0.02)
-            client.script_flush()
-        self.end(greenlets)
+        """Redis forgets its scripts."""
+        self.disturb(10, lambda client: client.script_flush())
 
 
 if __name__ == "__main__":

@@ -22,7 +22,11 @@ TOPICS = [channel_topic("/", f"room-{number}") for number in range(MANY)]
 @pytest.fixture
 def many(new_redis):
     """A relay that is subscribed to many topics, with its inbox."""
-    relay, inbox = new_redis(listen=False)
+    return subscribed_to_many(new_redis)
+
+
+def subscribed_to_many(new):
+    relay, inbox = new(listen=False)
     subscribe_to_all(relay, inbox, TOPICS)
     relay.listen()
     wait_until(lambda: relay.status()["alive"])
@@ -56,21 +60,28 @@ def test_round_trips_do_not_grow_with_the_topics(redis_server, many, new_redis):
 def test_what_comes_for_a_topic_before_it_is_caught_up_with_is_not_lost_to_a_short_log(
     redis_server, new_redis, monkeypatch
 ):
-    relay, inbox = new_redis(log_size=1)
-    other, others = new_redis(log_size=1)
+    # Redis cuts logs by a hundred messages at once.
+    relay = check_catching_up(new_redis, monkeypatch, 400, log_size=1)
+    assert len(relay._log.entries(A, 0)) < 390
+
+
+def check_catching_up(new_redis, monkeypatch, count, **options):
+    """Check that all of so many messages come, of which all but ten come while a relay catches up.
+
+    Returns the relay.
+    """
+    (relay, inbox), (other, others) = new_redis(**options), new_redis(**options)
     for one, box in ((relay, inbox), (other, others)):
         one.subscribe(A, box.deliver)
     publish_all(other, others, range(10))
     inbox.wait_for(9)
-    # Redis cuts logs by a hundred messages at once.
-    monkeypatch.setattr(
-        catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 400)))
-    )
+    publish = step_after(lambda: publish_all(other, others, range(10, count)))
+    monkeypatch.setattr(catching_up.CatchUp, "step", publish)
     break_connection(relay)
-    inbox.wait_for(399)
-    assert inbox.messages == list(range(400))
+    inbox.wait_for(count - 1)
+    assert inbox.messages == list(range(count))
     assert inbox.lost == []
-    assert len(relay._log.entries(A, 0)) < 390
+    return relay
 
 
 def publish_all(relay, inbox, numbers):
@@ -84,19 +95,7 @@ def test_what_is_beyond_the_limit_of_held_messages_is_read_from_the_log(
     redis_server, new_redis, monkeypatch, limit
 ):
     monkeypatch.setattr(catching_up, "HELD_BYTES", limit)
-    relay, inbox = new_redis()
-    other, others = new_redis()
-    for one, box in ((relay, inbox), (other, others)):
-        one.subscribe(A, box.deliver)
-    publish_all(other, others, range(10))
-    inbox.wait_for(9)
-    monkeypatch.setattr(
-        catching_up.CatchUp, "step", step_after(lambda: publish_all(other, others, range(10, 100)))
-    )
-    break_connection(relay)
-    inbox.wait_for(99)
-    assert inbox.messages == list(range(100))
-    assert inbox.lost == []
+    check_catching_up(new_redis, monkeypatch, 100)
 
 
 def test_a_long_log_is_read_in_pieces(redis_server, new_redis, monkeypatch):
@@ -183,11 +182,7 @@ def test_callers_cannot_take_the_connections_that_catching_up_needs(redis_server
 @pytest.fixture
 def many_in_cluster(new_cluster):
     """The same in a cluster."""
-    relay, inbox = new_cluster(listen=False)
-    subscribe_to_all(relay, inbox, TOPICS)
-    relay.listen()
-    wait_until(lambda: relay.status()["alive"])
-    return relay, inbox
+    return subscribed_to_many(new_cluster)
 
 
 def test_round_trips_do_not_grow_with_the_topics_of_a_cluster(cluster, many_in_cluster):

@@ -9,7 +9,7 @@ from django_socketio.relay.redis import catching_up, order
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import break_connection, deaf, step_after
-from tests.relay.conftest import Deafened, message
+from tests.relay.conftest import message
 
 TOPICS = [channel_topic("/", f"room-{number}") for number in range(6)]
 
@@ -29,9 +29,19 @@ class Published:
         self.count += 1
 
     def add_some(self, count):
+        for topics in self._choose(count):
+            self.add(*topics)
+
+    def add_missed(self, relay, count):
+        """Publish messages that a relay does not hear."""
+        chosen = self._choose(count)
+        with deaf(relay, sum(map(len, chosen))):
+            for topics in chosen:
+                self.add(*topics)
+
+    def _choose(self, count):
         choose = random.Random(self.count)
-        for _ in range(count):
-            self.add(*choose.sample(TOPICS, choose.choice([1, 1, 2, 3])))
+        return [choose.sample(TOPICS, choose.choice([1, 1, 2, 3])) for _ in range(count)]
 
 
 def order_of(inbox, topic):
@@ -84,10 +94,7 @@ def test_topics_keep_their_order_while_they_are_caught_up_with(listeners, monkey
     monkeypatch.setattr(catching_up, "AT_ONCE", at_once)
     (relay, inbox), (other, others) = listeners
     published = Published(other)
-    observer = relay._subscriber._observer = Deafened(relay)
-    published.add_some(100)
-    wait_until(lambda: observer.dropped == sum(map(len, published.by_topic.values())))
-    relay._subscriber._observer = relay
+    published.add_missed(relay, 100)
     step = catching_up.CatchUp.step
 
     def step_with_more(self):
@@ -106,10 +113,7 @@ def test_shared_messages_keep_their_order_when_the_connection_breaks_again(liste
     monkeypatch.setattr(catching_up, "AT_ONCE", 1)
     (relay, inbox), (other, _) = listeners
     published = Published(other)
-    observer = relay._subscriber._observer = Deafened(relay)
-    published.add_some(50)
-    wait_until(lambda: observer.dropped == sum(map(len, published.by_topic.values())))
-    relay._subscriber._observer = relay
+    published.add_missed(relay, 50)
     monkeypatch.setattr(catching_up.CatchUp, "step", step_after(fail, after=3))
     break_connection(relay)
     assert has_come_in_order(inbox, published)
