@@ -1,4 +1,4 @@
-"""What docs/deployment.rst shows, for the tests to run."""
+"""What the documentation shows, above all docs/deployment.rst, for the tests to run."""
 
 import re
 import textwrap
@@ -8,10 +8,10 @@ from tests.kit.programs import ROOT
 TEXT = (ROOT / "docs" / "deployment.rst").read_text()
 
 
-def blocks(language):
-    """Return all code blocks of a language."""
-    pattern = rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
-    return [textwrap.dedent(found) for found in re.findall(pattern, TEXT, re.MULTILINE)]
+def blocks(language, text=TEXT):
+    """Return all code blocks of a language (a regular expression) in a page."""
+    pattern = rf"^\.\. code-block:: (?:{language})\n\n((?:    .*\n|\n)+)"
+    return [textwrap.dedent(found) for found in re.findall(pattern, text, re.MULTILINE)]
 
 
 NGINX, SPLIT, SEVERAL_HOSTS = blocks("nginx")

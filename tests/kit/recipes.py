@@ -1,11 +1,10 @@
 """The code that pages of the documentation show, written into one Django project."""
 
 import re
-import textwrap
 
+from tests.kit.documented import blocks
 from tests.kit.programs import ROOT
 
-BLOCK = re.compile(r"^\.\. code-block:: (?:python|html\+django)\n\n((?:    .*\n|\n)+)", re.M)
 NAME = re.compile(r"(?:# |\{# )(\w+(?:/\w+)+\.(?:py|html))(?: #\})?\n")
 
 RECIPES = ["chat", "notification", "progress", "dashboard"]
@@ -22,8 +21,8 @@ TEMPLATES[0]["OPTIONS"]["context_processors"].append("django.contrib.auth.contex
 
 def files(page):
     """Return the files that a page shows, by their path; their first line is a comment with it."""
-    blocks = map(textwrap.dedent, BLOCK.findall((ROOT / "docs" / page).read_text()))
-    return {NAME.match(block)[1]: block for block in blocks if NAME.match(block)}
+    shown = blocks(r"python|html\+django", (ROOT / "docs" / page).read_text())
+    return {NAME.match(block)[1]: block for block in shown if NAME.match(block)}
 
 
 def files_of_recipes():

@@ -1,7 +1,5 @@
 """What is active while a handler runs: its request's language and time zone, the site's set-up."""
 
-import re
-import textwrap
 from contextlib import contextmanager
 
 import pytest
@@ -15,6 +13,7 @@ from django_socketio.checks import check_settings
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_subscribe
 from django_socketio.server import handler_contexts, locales
 from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.documented import blocks
 from tests.kit.http import get
 from tests.kit.programs import ROOT
 from tests.kit.waiting import wait_until
@@ -247,10 +246,8 @@ PAGE = (ROOT / "docs" / "handlers.rst").read_text()
 
 def recipe(heading):
     """Return what the code below a heading defines."""
-    section = PAGE.partition(f"\n{heading}\n")[2]
-    code = re.search(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", section, re.MULTILINE)[1]
     found = {}
-    exec(textwrap.dedent(code), found)
+    exec(blocks("python", PAGE.partition(f"\n{heading}\n")[2])[0], found)
     return found
 
 
