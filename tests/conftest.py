@@ -20,6 +20,7 @@ from tests.kit.http import close_all
 from tests.kit.live import LiveServer
 from tests.kit.node import Nodes
 from tests.kit.programs import Runserver
+from tests.kit.redis_server import RedisServer
 
 SLOW_FIRST = [
     "system/test_package.py",
@@ -194,6 +195,13 @@ def loud(tmp_path):
         "def finished(request, socket, context): print('finished')\n"
     )
     return events
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    """A Redis that the tests of a module share."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

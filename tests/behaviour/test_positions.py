@@ -11,15 +11,7 @@ from django_socketio import ChannelError, EventError, emit, page_position, relay
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
-from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
-        yield redis
-
 
 numbers = itertools.count()
 

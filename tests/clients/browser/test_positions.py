@@ -6,13 +6,6 @@ from django_socketio import emit, page_position
 from django_socketio.events import on_connect
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
-from tests.kit.redis_server import RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
-        yield redis
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from django_socketio.server import forks
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.http import get, raw_request, response
 from tests.kit.programs import Runserver
-from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
 
 SETTINGS = "tests.system.production.settings"
@@ -140,12 +139,6 @@ def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(start):
     client.ask("send from child")
     server.wait_for("NoSocket: .*forked")
     assert client.ask("message", "alive") == ["alive"]
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path) as server:
-        yield server
 
 
 def listening(redis):

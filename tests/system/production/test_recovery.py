@@ -3,17 +3,8 @@
 import os
 import signal
 
-import pytest
-
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import get
-from tests.kit.redis_server import RedisServer
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path) as server:
-        yield server
 
 
 def push(server, channel, *texts):
