@@ -13,26 +13,10 @@ from django_socketio.relay.topics import channel_topic
 from django_socketio.sockets import pasts
 from django_socketio.sockets.encoder import Encoder
 from tests.kit.clients import WebSocketClient
+from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
 
 A, B = channel_topic("/", "a"), channel_topic("/", "b")
-
-
-class Receiver:
-    """A socket, as the channels of a process know it."""
-
-    id = "receiver"
-    keeps_positions = True
-
-    def __init__(self):
-        self.received = []
-
-    def deliver(self, encoded):
-        self.received.append(encoded.data[1])
-        return True
-
-    def overflow(self):
-        self.received.append("overflow")
 
 
 @pytest.fixture
@@ -49,7 +33,7 @@ def delivery(number, *topics, epoch="x", id=None):
 @pytest.fixture
 def caught_up(channels):
     """A receiver that has read the log of "a" up to the message 5, of which 4 is for "b" too."""
-    receiver = Receiver()
+    receiver = Receiver(lambda encoded: encoded.data[1], keeps_positions=True)
     channels.add(A, receiver, pending=True)
     channels.deliver(delivery(5))
     channels.deliver(delivery(6))

@@ -13,6 +13,7 @@ from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retentions, channel_topic
 from django_socketio.sockets.encoder import Encoder
 from django_socketio.transports.encoded import EncodedPacket, deflated, payload_parts
+from tests.kit.receiver import Receiver
 
 # Engine.IO 3 (https://github.com/socketio/engine.io-protocol/tree/v3): binary begins with the
 # packet's type, and each packet of a payload with its length in characters.
@@ -56,21 +57,6 @@ DIALECTS = {
 }
 
 
-class Receiver:
-    """Receives events in one dialect."""
-
-    keeps_positions = False
-
-    def __init__(self, name, number):
-        self.id = f"{name} {number}"
-        self.received = []
-        self._rendered = DIALECTS[name]
-
-    def deliver(self, encoded):
-        self.received.append(self._rendered(encoded))
-        return True
-
-
 class Value:
     """A value that JSON does not know, and that counts how often it is encoded."""
 
@@ -91,7 +77,10 @@ def channels():
 
 def receivers(channels, namespace="/"):
     """Put two receivers of each dialect on a channel."""
-    all_of_them = {name: (Receiver(name, 1), Receiver(name, 2)) for name in DIALECTS}
+    all_of_them = {
+        name: [Receiver(rendered, f"{name} {number}") for number in (1, 2)]
+        for name, rendered in DIALECTS.items()
+    }
     for pair in all_of_them.values():
         for receiver in pair:
             channels.add(channel_topic(namespace, "room"), receiver)

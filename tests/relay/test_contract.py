@@ -24,6 +24,7 @@ from django_socketio.relay.topics import (
 )
 from django_socketio.relay.wire import MAX_DEPTH
 from django_socketio.sockets.encoder import Encoder
+from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import KINDS, A, B, Stream, message
 from tests.relay.refused import NAMES, REFUSED, nested
@@ -403,7 +404,8 @@ def test_the_sockets_of_a_channel_get_its_events_only(pair, kind, caplog, monkey
     monkeypatch.setattr("django_socketio.relay.envelope._ignored_kinds", Once(100))
     (here, _), (there, _) = pair
     caplog.set_level(logging.DEBUG, "django_socketio.relay")
-    channels, receiver = Channels(there, Encoder().delivery, 1_000_000), Receiver()
+    channels = Channels(there, Encoder().delivery, 1_000_000)
+    receiver = Receiver(lambda encoded: encoded.contents[0])
     channels.add(A, receiver)
     for _ in range(3):
         here.publish(Envelope((A,), "/", "message", ("m",), kind=kind))
@@ -412,17 +414,3 @@ def test_the_sockets_of_a_channel_get_its_events_only(pair, kind, caplog, monkey
     assert len(receiver.received) == (4 if kind is EnvelopeKind.EVENT else 1)
     lines = [one.levelno for one in caplog.records if "not handled here" in one.message]
     assert lines == ([] if kind is EnvelopeKind.EVENT else [logging.DEBUG])
-
-
-class Receiver:
-    """A socket, as the channels of a process know it."""
-
-    id = "receiver"
-    keeps_positions = False
-
-    def __init__(self):
-        self.received = []
-
-    def deliver(self, encoded):
-        self.received.append(encoded.contents[0])
-        return True
