@@ -232,7 +232,10 @@ class Socket:
 
         A socket that is on several of the channels receives one copy.
 
-        Raises ``RelayError`` as ``broadcast`` does.
+        Raises:
+            RelayError: the relay did not take the message. Sockets on some of several channels may
+                have received it; the error then says so.
+
         """
         self._publish(self._topics(channel), message, event, exclude=self.id)
 
@@ -250,7 +253,7 @@ class Socket:
     ) -> None:
         """Send a message to all on a channel (or on this socket's channels), and to this socket.
 
-        Raises ``RelayError`` as ``broadcast`` does.
+        Raises ``RelayError`` as ``broadcast_channel`` does.
         """
         self._publish(self._topics(channel), message, event)
         names = self.subscriptions.names

@@ -12,7 +12,7 @@ from django_socketio.relay.redis.server_kind import SENTINEL, SINGLE
 from django_socketio.relay.redis.url import RelayURL
 
 POOL_SIZE = 10
-"""Connections for publishing in a process, unless the URL says otherwise."""
+"""Connections that read, unless the URL says otherwise; those that publish are others."""
 
 
 class UnixConnection(redis.UnixDomainSocketConnection):
