@@ -3,7 +3,8 @@
 A middleware activates them for its request; handlers run later and in other greenlets. The view of
 the endpoint notes them, unless both are those of the settings. As long as it never has, handlers
 are called without this layer. Where no middleware of the site can activate one, the view does not
-look: that would be 2 % of a new connection.
+look: this look and the one whether a login is required took 5 % of the instructions of a new
+connection, both together.
 """
 
 from datetime import tzinfo
