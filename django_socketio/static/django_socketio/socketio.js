@@ -711,7 +711,6 @@
     #dispatch(id, event, ...args) {
       if (this.options.positions && !this.#positions.take(args)) return;
       if (id !== undefined) args.push(this.#answerer(id, this.#engine));
-      if (id !== undefined) args.push(this.#answerer(id, this.#engine));
       if (this.options.positions && event === "_positions") this.#positions.update(...args);
       else if (this.options.positions && event === "_missed") this.#tellMissed(...args);
       else this.#fireEvent(event, ...args);

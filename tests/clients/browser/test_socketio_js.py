@@ -391,10 +391,10 @@ def test_the_server_asks_and_the_page_answers(page, transport, log):
 
     code = """
       await online({transports: [arg]});
-      socket.on("question", (n, reply) => reply(n + 1, new Uint8Array([7])));
+      socket.on("question", (n, reply, ...more) => reply(n + 1, new Uint8Array([7]), more.length));
       await socket.emitWithAck("ask")"""
     js(page, code, transport)
-    assert log.entries == [(2, b"\x07")]
+    assert log.entries == [(2, b"\x07", 0)]
 
 
 def test_an_answer_is_given_once(page):
