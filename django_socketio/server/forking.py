@@ -19,6 +19,7 @@ from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPo
 from django_socketio.relay.topics import Topic
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import RequestHandler
+from django_socketio.sockets.keeping import KeepingSocket
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
 
@@ -111,7 +112,8 @@ def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoRet
 
 def _refuse_to_send(server: SocketServer) -> None:
     server.channels.use(_NoRelay())
-    Socket.deliver = _refuse  # type: ignore[assignment]  # a child has its parent's sockets only
+    for kind in (Socket, KeepingSocket):
+        kind.deliver = _refuse  # type: ignore[assignment]  # a child has its parent's sockets only
 
 
 def _refuse(*args: Any) -> NoReturn:

@@ -133,12 +133,13 @@ def test_a_process_pool_works_in_a_handler(start):
 
 def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(start):
     server = start("gunicorn")
-    client = join(server)
+    client, keeping = join(server), join(server, auth={"_positions": True})
     client.ask("fork", "tell")
     server.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
-    client.ask("send from child")
-    server.wait_for("NoSocket: .*forked")
-    assert client.ask("message", "alive") == ["alive"]
+    for number, one in enumerate((client, keeping), 1):
+        one.ask("send from child")
+        server.wait_for("NoSocket: .*forked", number)
+        assert one.ask("message", "alive") == ["alive"]
 
 
 def listening(redis):
