@@ -33,7 +33,7 @@ class DjangoSocketIOConfig(AppConfig):
             register(check)
         for check in BEFORE_DEPLOYMENT:
             register(check, "security", deploy=True)
-        broadcasts.publish_without_server(relays.publish, relays.for_publisher)
+        broadcasts.publish_without_server(relays.for_publisher)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
         if threads_are_greenlets():

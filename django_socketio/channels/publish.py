@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from django_socketio.channels.current import current
+from django_socketio.channels.current import Server, current
 from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.native import get_ident, in_loop
 from django_socketio.concurrency.threads import running
@@ -14,8 +14,6 @@ from django_socketio.relay.envelope import Envelope, LogRange, StreamPosition
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
-Publish = Callable[[Envelope], int]
-
 Answer = TypeVar("Answer")
 
 
@@ -23,16 +21,13 @@ _NOT_SET_UP = "Django is not set up in this process: call django.setup() first"
 
 
 class _WithoutServer:
-    publish: Publish | None = None
-    """Publishes from a process that runs no server; set once Django is set up."""
-
     relay: Callable[[], Relay] | None = None
-    """Returns the relay of such a process."""
+    """Returns the relay of a process that runs no server; set once Django is set up."""
 
 
-def publish_without_server(publish: Publish, relay: Callable[[], Relay] | None = None) -> None:
-    """Have messages published by ``publish``, and read from ``relay``, where no server runs."""
-    _WithoutServer.publish, _WithoutServer.relay = publish, relay
+def publish_without_server(relay: Callable[[], Relay]) -> None:
+    """Have a process without a server publish by the relay that this returns, and read from it."""
+    _WithoutServer.relay = relay
 
 
 def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
@@ -43,7 +38,7 @@ def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) 
         RelayError: the relay cannot be asked.
 
     """
-    return _ask(_relay().history, topic, after, limit)
+    return _ask(lambda: _relay().history(topic, after, limit))
 
 
 def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
@@ -54,14 +49,15 @@ def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
         RelayError: the relay cannot be asked.
 
     """
-    return _ask(_relay().keep, topic, seconds)
+    return _ask(lambda: _relay().keep(topic, seconds))
 
 
-def _ask(question: Callable[..., Answer], *args: Any) -> Answer:
+def _ask(question: Callable[[], Answer]) -> Answer:
+    """Return the answer to a question; for a function of ``in_thread``, the event loop asks it."""
     if running and (call := running.get(get_ident())) is not None:
-        answer: Answer = in_loop(call.loop, question, *args)
+        answer: Answer = in_loop(call.loop, question)
         return answer
-    return question(*args)
+    return question()
 
 
 def _relay() -> Relay:
@@ -71,6 +67,11 @@ def _relay() -> Relay:
     if _WithoutServer.relay is None:
         raise NoRelay(_NOT_SET_UP)
     return _WithoutServer.relay()
+
+
+def _publisher() -> Server | Relay:
+    server = current()
+    return _relay() if server is None else server
 
 
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:
@@ -132,13 +133,7 @@ def publish(envelope: Envelope) -> int:
         RelayError: the relay did not take it.
 
     """
-    server = current()
-    publish = _WithoutServer.publish if server is None else server.publish
-    if publish is None:
-        raise NoRelay(_NOT_SET_UP)
-    if running and (call := running.get(get_ident())) is not None:
-        return in_loop(call.loop, publish, envelope)
-    return publish(envelope)
+    return _ask(lambda: _publisher().publish(envelope))
 
 
 def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
@@ -151,12 +146,7 @@ def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         NoRelay: nothing can leave this process.
 
     """
-    server = current()
-    publish = _relay().publish_all if server is None else server.publish_all
-    if running and (call := running.get(get_ident())) is not None:
-        results: list[int | RelayError] = in_loop(call.loop, publish, envelopes)
-        return results
-    return publish(envelopes)
+    return _ask(lambda: _publisher().publish_all(envelopes))
 
 
 def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:

@@ -125,7 +125,7 @@ class _NoRelay(Relay):
 
     def publish(self, envelope: Envelope) -> int:
         """Publish as a process without a server does."""
-        return relays.publish(envelope)
+        return relays.for_publisher().publish(envelope)
 
     def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
         """Refuse: the child holds no socket that could join a channel."""

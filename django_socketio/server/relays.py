@@ -16,7 +16,6 @@ from django_socketio.exceptions import NoRelay
 from django_socketio.publishing.deferring import failures
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay, RelayState, RelayStatus
-from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Retentions, Topic
 from django_socketio.server import retentions
@@ -43,18 +42,6 @@ def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -
     relay = _redis().RedisRelay(_options(), encode_default, schedule, lost)
     relay.listen()
     return cast(Relay, relay)
-
-
-def publish(envelope: Envelope) -> int:
-    """Publish from a process that holds no sockets.
-
-    Raises:
-        NoRelay: no relay is set, so no message leaves this process.
-        RelayError: the relay did not take it.
-        ImproperlyConfigured: redis-py is missing.
-
-    """
-    return for_publisher().publish(envelope)
 
 
 def for_publisher() -> Relay:

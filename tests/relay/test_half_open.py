@@ -62,7 +62,7 @@ def clients(site):
 def publishers(site, new_redis, monkeypatch):
     """Begin to publish: by a view, and by more threads than this process has connections."""
     relay, _ = new_redis(listen=False)
-    monkeypatch.setattr("django_socketio.channels.publish._WithoutServer.publish", relay.publish)
+    monkeypatch.setattr("django_socketio.channels.publish._WithoutServer.relay", lambda: relay)
     started = []
 
     def by_view(content):

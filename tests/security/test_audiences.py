@@ -346,9 +346,14 @@ import django
 django.setup()
 from django_socketio import emit
 from django_socketio.channels.publish import publish_without_server
+from django_socketio.relay.memory import MemoryRelay
 from people.models import Person
 topics = []
-publish_without_server(lambda envelope: topics.extend(envelope.topics) or 0)
+class Relay(MemoryRelay):
+    def publish(self, envelope):
+        topics.extend(envelope.topics)
+        return 0
+publish_without_server(Relay)
 emit("pushed", user=[{good}])
 emit("pushed", user=Person(id=[{good}][0]))
 assert set(map(str, topics)) == {{"user,/,{text}"}}, topics
