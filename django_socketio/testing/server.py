@@ -199,16 +199,21 @@ class InlineServer:
 
     def publish(self, envelope: Envelope) -> int:
         """Publish an envelope at once, in whichever thread."""
-        if get_ident() != self._thread or _has_running_loop():
-            self._trust_logins()
+        self._trust_logins_elsewhere()
         return self.sockets.channels.publish(envelope)
 
     def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Publish envelopes at once, in whichever thread."""
+        self._trust_logins_elsewhere()
         return self.sockets.channels.publish_all(envelopes)
 
-    def _trust_logins(self) -> None:
-        """Have no login examined here: only the thread of the test has its database connection."""
+    def _trust_logins_elsewhere(self) -> None:
+        """Have no login examined but in the thread of the test, which has its database connection.
+
+        Where an event loop runs, that thread may not query either.
+        """
+        if get_ident() == self._thread and not _has_running_loop():
+            return
         for session in self.sockets.engine.sessions.values():
             login: Any = getattr(session.delegate, "login", None)
             if login is not None:

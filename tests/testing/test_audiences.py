@@ -15,7 +15,7 @@ from django.test import RequestFactory, TestCase, override_settings
 from django.urls import include, path
 from django.utils.functional import SimpleLazyObject
 
-from django_socketio import conf, emit
+from django_socketio import conf, emit, emit_batch
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.security import sessions
 from django_socketio.testing import Refused, SocketClient
@@ -189,6 +189,17 @@ class FromOtherThreads(TestCase):
 
     def test_a_thread_pushes_to_a_user(self):
         thread = threading.Thread(target=lambda: emit("pushed", user=self.ann.pk))
+        thread.start()
+        thread.join()
+        self.client_of_ann.assert_received("pushed")
+        assert self.client_of_ann.connected
+
+    def test_a_thread_pushes_a_batch_to_a_user(self):
+        def push_batch():
+            with emit_batch() as batch:
+                batch.emit("pushed", user=self.ann.pk)
+
+        thread = threading.Thread(target=push_batch)
         thread.start()
         thread.join()
         self.client_of_ann.assert_received("pushed")
