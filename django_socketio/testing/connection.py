@@ -5,13 +5,13 @@ from typing import Any, Protocol, cast
 
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import NoReverseMatch, reverse
 
 from django_socketio.protocol import json
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Decoder, Packet
+from django_socketio.server.endpoints import path_of_clients
 from django_socketio.server.handshake import Handshake
 from django_socketio.server.hijack import KEY
 from django_socketio.server.opaque import Opaque
@@ -85,7 +85,9 @@ class Connection:
         handshake = Handshake(engine, None)
         environ: dict[str, Any] = {KEY: Opaque(_Exchange(handshake))}
         query = {"EIO": engineio.VERSION, "transport": "polling"}
-        response: Any = http.get(endpoint(), query, secure=secure, headers=headers, **environ)
+        response: Any = http.get(
+            path_of_clients(), query, secure=secure, headers=headers, **environ
+        )
         answer = handshake.take(response.status_code)
         if answer is None or answer.on_sent is None:
             raise _refusal(response)
@@ -134,14 +136,6 @@ class Connection:
                 self.receivers[packet.namespace].packet_received(packet)
         elif content == PING and not self.is_frozen:
             self._session.data_received(PONG)
-
-
-def endpoint() -> str:
-    """Return the path of the site's Socket.IO endpoint."""
-    try:
-        return reverse("socketio")
-    except NoReverseMatch:
-        return "/socket.io/"
 
 
 def _session_of(engine: Engine, body: bytes) -> Session:

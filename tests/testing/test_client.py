@@ -69,6 +69,10 @@ class SocketTests(TestCase):
         client.connect(auth={"token": "t"})
         assert client.emit("who") == ["ann", "dark", "eo", {"token": "t"}]
 
+    def test_the_handshake_comes_to_the_path_to_which_browsers_send_it(self):
+        on_event("path")(lambda request, socket, context: request.path)
+        assert SocketClient().connect().emit("path") == "/socket.io/"
+
     @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
     def test_the_values_of_a_session_in_a_cookie_arrive(self):
         on_event("theme")(lambda request, socket, context: request.session["theme"])
