@@ -2,7 +2,7 @@
 
 import sys
 from functools import partial
-from typing import Any
+from traceback import walk_stack
 
 from django_socketio.events.handlers import Handlers, Registration
 from django_socketio.testing.running import at_end_of_class, at_end_of_test
@@ -24,9 +24,5 @@ def _added(handlers: Handlers, registration: Registration) -> None:
 
 def _is_importing() -> bool:
     """Return whether a module is being imported: its handlers outlast the test that needed it."""
-    frame: Any = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_filename == _IMPORT:
-            return True
-        frame = frame.f_back
-    return False
+    frames = walk_stack(sys._getframe())
+    return any(frame.f_code.co_filename == _IMPORT for frame, _ in frames)

@@ -7,6 +7,7 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from traceback import walk_stack
 from types import FrameType
 
 Cleanup = Callable[[], object]
@@ -46,24 +47,18 @@ def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False, late: bool = F
 
 def at_end_of_class(cleanup: Cleanup) -> bool:
     """Have a function called at the end of the test case that is set up; False if none is."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
+    for frame, _ in walk_stack(sys._getframe()):
         case = frame.f_locals.get("cls") if frame.f_code.co_name == "setUpClass" else None
         if isinstance(case, type) and issubclass(case, unittest.TestCase):
             case.addClassCleanup(cleanup)
             return True
-        frame = frame.f_back
     return False
 
 
-def _test_case_in(frame: FrameType | None) -> unittest.TestCase | None:
+def _test_case_in(frame: FrameType) -> unittest.TestCase | None:
     """Return the test case that runs in a frame. unittest keeps it in the frame of its ``run``."""
-    while frame is not None:
-        if frame.f_code is _RUN:
-            case: unittest.TestCase = frame.f_locals["self"]
-            return case
-        frame = frame.f_back
-    return None
+    frames = (caller for caller, _ in walk_stack(frame) if caller.f_code is _RUN)
+    return next((caller.f_locals["self"] for caller in frames), None)
 
 
 def begin_test() -> None:
