@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django_socketio.channels.publish import publish_all
-from django_socketio.exceptions import RelayError
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
 from django_socketio.publishing.deferring import snapshot
 from django_socketio.publishing.emitting import new_envelope, new_result
 from django_socketio.publishing.results import Emitted
-from django_socketio.relay.envelope import Envelope
+from django_socketio.publishing.sending import Message, publish_each
 
 
 @contextmanager
@@ -33,7 +31,7 @@ class EmitBatch:
     """The events of an ``emit_batch`` block."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[Envelope, Emitted]] = []
+        self._messages: list[Message] = []
 
     def emit(
         self,
@@ -76,26 +74,9 @@ class EmitBatch:
 
         """
         messages, self._messages = self._messages, []
-        errors = send_all(messages)
-        if errors:
-            taken = len(messages) - len(errors)
-            text = f"{errors[0]} ({taken} of {len(messages)} events of the batch were sent)"
-            raise type(errors[0])(text) from errors[0]
-
-
-def send_all(messages: list[tuple[Envelope, Emitted]]) -> list[RelayError]:
-    """Send events in order, and note the results; return the errors of those that failed.
-
-    Raises:
-        NoRelay: nothing can leave this process.
-
-    """
-    errors = []
-    results = iter(publish_all([envelope for envelope, _ in messages if envelope.topics]))
-    for envelope, emitted in messages:
-        result = next(results) if envelope.topics else 0
-        if isinstance(result, RelayError):
-            errors.append(result)
-        else:
-            emitted.accept(result)
-    return errors
+        failed = publish_each(messages)
+        if failed:
+            _, error = failed[0]
+            taken = len(messages) - len(failed)
+            text = f"{error} ({taken} of {len(messages)} events of the batch were sent)"
+            raise type(error)(text) from error

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from django_socketio.channels.publish import publish_all
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.publishing.results import Emitted
+from django_socketio.publishing.sending import publish_each
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope
@@ -82,19 +82,13 @@ class _Later:
 
 def _publish(messages: Sequence[_Later]) -> None:
     """Publish messages in order; log and count those that the relay did not take."""
-    published = [one for one in messages if one.envelope.topics]
+    pairs = [(one.envelope, one.emitted) for one in messages]
     try:
-        results = publish_all([one.envelope for one in published]) if published else []
+        failed = publish_each(pairs)
     except RelayError as error:
-        results = [error] * len(published)
-    for one in messages:
-        if not one.envelope.topics:
-            one.emitted.accept(0)
-    for one, result in zip(published, results, strict=True):
-        if isinstance(result, RelayError):
-            _note_failure(one.envelope, result)
-        else:
-            one.emitted.accept(result)
+        failed = [(envelope, error) for envelope, _ in pairs if envelope.topics]
+    for envelope, reason in failed:
+        _note_failure(envelope, reason)
 
 
 def _note_failure(envelope: Envelope, error: RelayError) -> None:

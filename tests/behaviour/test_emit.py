@@ -17,7 +17,7 @@ from gevent import get_hub
 from django_socketio import NoRelay, NoSocket, RelayError, broadcast, emit, emit_batch, relay_status
 from django_socketio.channels import publish as channels
 from django_socketio.exceptions import ChannelError, EventError
-from django_socketio.publishing import deferring
+from django_socketio.publishing import sending
 from django_socketio.publishing.emitting import new_envelope
 from tests.kit.clients import join
 from tests.kit.programs import ROOT
@@ -132,7 +132,7 @@ def batches(monkeypatch):
         found.append([envelope.args for envelope in envelopes])
         return channels.publish_all(envelopes)
 
-    monkeypatch.setattr(deferring, "publish_all", publish_all)
+    monkeypatch.setattr(sending, "publish_all", publish_all)
     return found
 
 
