@@ -7,9 +7,9 @@ The functions and the errors that projects use, and the types for annotations::
     emit("message", {"text": "Hello"}, channel="room-1")
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from django_socketio import lazy_names
 from django_socketio.exceptions import (
     CallTimeout,
     ChannelError,
@@ -95,10 +95,4 @@ else:
         "send": "channels.publish",
     }
 
-    def __getattr__(name):
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names.hooks(__name__, _MODULES, globals())

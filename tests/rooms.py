@@ -12,7 +12,7 @@ PACKAGE = "django_socketio"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 ROOMS = [
-    ["exceptions", "logs"],
+    ["exceptions", "lazy_names", "logs"],
     ["protocol"],
     ["concurrency"],
     ["transports"],

@@ -15,8 +15,9 @@
 Nothing is imported before its first use: pytest imports this package at each start.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from django_socketio import lazy_names
 
 __all__ = [
     "NO_ANSWER",
@@ -56,10 +57,4 @@ else:
         "outbox": "messages",
     }
 
-    def __getattr__(name):
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names.hooks(__name__, _MODULES, globals())
