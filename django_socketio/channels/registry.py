@@ -107,10 +107,9 @@ class Channels:
             hub_log.say(logger.warning, "The messages of %s cannot be read: %s", topic, error)
             return LogRange((), None, False)
 
-    def size_of(self, delivery: Delivery) -> int:
-        """Return the number of bytes of a message, as clients receive it."""
-        encoded = self._encode(delivery)
-        return len(encoded.text) + sum(map(len, encoded.attachments))
+    def encode(self, delivery: Delivery) -> EncodedEvent:
+        """Return the event of a delivery, as clients receive it."""
+        return self._encode(delivery)
 
     def skip(self, overlap: Overlap, subscriber: Subscriber) -> None:
         """Have a pending subscriber get no message of an overlap: it has them from the log."""

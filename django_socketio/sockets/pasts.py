@@ -105,16 +105,17 @@ class Pasts:
             self._executor.step_out(self._places.acquire)
 
     def _bounded(self, found: LogRange, wanted: Wanted) -> LogRange:
-        newest = [*self._newest(reversed(found.deliveries))][::-1]
-        if len(newest) == len(found.deliveries):
-            return found
-        is_complete = found.is_complete and wanted.since is None
-        return found._replace(deliveries=tuple(newest), is_complete=is_complete)
+        newest = tuple([*self._newest(reversed(found.deliveries))][::-1])
+        is_whole = len(newest) == len(found.deliveries)
+        is_complete = found.is_complete and (is_whole or wanted.since is None)
+        return found._replace(deliveries=newest, is_complete=is_complete)
 
     def _newest(self, deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
+        """Yield the newest messages, with their JSON: the sockets of a reading share it."""
         size = 0
         for delivery in deliveries:
-            size += self._channels().size_of(delivery)
+            event = self._channels().encode(delivery)
+            size += len(event.text) + sum(map(len, event.attachments))
             if size > self._max_bytes:
                 return
-            yield delivery
+            yield delivery._replace(encoded=(event.text, event.attachments))
