@@ -50,6 +50,11 @@ class Acks:
                 answer.set_exception(CallTimeout("the client left before it answered"))
 
 
+def pack(answer: Any) -> list[Any]:
+    """Return the arguments of an answer: a tuple stands for several."""
+    return list(answer) if isinstance(answer, tuple) else [answer]
+
+
 def unpack(args: list[Any]) -> Any:
     """Return an answer's only argument, or a tuple of several, or None."""
     if len(args) == 1:

@@ -18,6 +18,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.topics import Topic
+from django_socketio.sockets.acks import pack
 from django_socketio.sockets.keeping import make_socket
 from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
@@ -276,9 +277,8 @@ class SocketLifecycle:
             return {"error": INTERNAL_ERROR}
 
     def _acknowledge(self, id: int, answer: Any) -> None:
-        args = list(answer) if isinstance(answer, tuple) else [answer]
         try:
-            acknowledge(self.socket, self._server.encoder, id, args)
+            acknowledge(self.socket, self._server.encoder, id, pack(answer))
         except (TypeError, ValueError) as error:
             self._failed(error)
             acknowledge(self.socket, self._server.encoder, id, [{"error": INTERNAL_ERROR}])

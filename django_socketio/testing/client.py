@@ -11,7 +11,7 @@ from django_socketio.events.unhandled import explanation
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.sockets.acks import unpack
+from django_socketio.sockets.acks import pack, unpack
 from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
@@ -323,8 +323,7 @@ class SocketClient(Inbox):
         connection.server.calls.timing_out.discard(event)
         if callable(answer):
             answer = answer(*args)
-        data = list(answer) if isinstance(answer, tuple) else [answer]
-        connection.write(Packet(PacketType.ACK, self.namespace, data, id))
+        connection.write(Packet(PacketType.ACK, self.namespace, pack(answer), id))
 
     def _connected(self) -> Connection:
         if self._connection is None or not self.connected:
