@@ -1,11 +1,10 @@
 """``page_position``: the place in a channel from which a page goes on that was rendered before."""
 
-import math
-
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.positions import position_text
 from django_socketio.channels.publish import keep_from_now
 from django_socketio.protocol.socketio.names import check_namespace
+from django_socketio.relay.history_rules import is_time
 from django_socketio.relay.topics import channel_topic
 
 LONGEST = 86_400.0
@@ -28,8 +27,7 @@ def page_position(channel: str, *, seconds: float = 60.0, namespace: str = "/") 
         ValueError: the seconds are no positive number, or more than a day.
 
     """
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or not 0 < seconds <= LONGEST:
+    if not is_time(seconds) or seconds > LONGEST:
         raise ValueError(
             f"page_position(seconds=…) takes a number of seconds up to {LONGEST:.0f}, "
             f"not {seconds!r:.100}"
