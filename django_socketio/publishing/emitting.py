@@ -79,7 +79,7 @@ def new_envelope(
     check_event_name(event)
     _check_keep(keep)
     topics = audiences.topics(check_namespace(namespace), given)
-    once = idempotency.digest(idempotency_key, event, topics) if idempotency_key is not None else ""
+    once = idempotency.digest(idempotency_key, event, topics)
     return Envelope(topics, namespace, event, args, keep=float(keep or 0), once=once)
 
 

@@ -109,4 +109,3 @@ def _check_since(since: object) -> None:
             "history(since=…) takes the position of a message, of a history or of what emit "
             f"returned, not {since!r:.100}"
         )
-    return

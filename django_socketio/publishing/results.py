@@ -27,15 +27,10 @@ class Emitted:
 
     __slots__ = ("is_kept", "is_repeat", "position", "received", "unit")
 
-    def __init__(
-        self,
-        unit: Unit,
-        received: int | None = None,
-        position: StreamPosition | None = None,
-    ) -> None:
+    def __init__(self, unit: Unit) -> None:
         self.unit = unit
-        self.received = received
-        self.position = position
+        self.received: int | None = None
+        self.position: StreamPosition | None = None
         self.is_kept = self.is_repeat = False
 
     def accept(self, received: int) -> None:

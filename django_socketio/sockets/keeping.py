@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
-from django_socketio.channels.names import check_channel
 from django_socketio.channels.positions import Kept, name_of, place, position_text, take_kept
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.threads import forbid, running
@@ -100,10 +99,9 @@ class KeepingSocket(Socket):
         """Put this socket on a channel, and send what the client has missed of it."""
         if running:
             forbid("socket.subscribe")
-        check_channel(channel)
-        topic = channel_topic(self.namespace, channel)
         if not self.subscriptions.join(channel, pending=True):
             return False
+        topic = channel_topic(self.namespace, channel)
         since = self._kept.take(topic)
         if since is not None:
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
