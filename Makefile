@@ -4,8 +4,7 @@
 # `make bench-attackers` measures a victim beside attackers. Each installs what it needs on a fresh
 # Debian 12, as root.
 
-# Debian's own where it is new enough: others are often built without what makes Python fast, and
-# the tests then take half as long again.
+# Debian's own where it is new enough: others are often built without what makes Python fast.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13) python3)
 export PYTHON
 VENV ?= .venv
