@@ -77,8 +77,8 @@ class ThreadError(SocketIOError):
 class RelayError(SocketIOError):
     """The relay did not accept a message, so no process received it.
 
-    In a Redis Cluster, one node may have accepted a message for several channels before another
-    node refused it; the text of the error then says so.
+    Of a message for several channels or users, processes may have received it for some of them; the
+    text of the error then says so.
     """
 
 
