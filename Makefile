@@ -49,7 +49,7 @@ UNIT = $(addprefix tests/,behaviour concurrency conf events protocol server test
 	security/test_patterns.py test_api_stability.py test_documentation.py test_layers.py test_types.py)
 test-unit: $(VENV)/unit.installed
 	PATH=$(abspath $(BIN)) $(abspath $(BIN))/python -m pytest --numprocesses 2 --dist loadfile \
-		-m "not alone" $(UNIT)
+		-m "not alone and not redis" $(UNIT)
 
 # The lines and branches that `make test` runs, in all processes; or: make coverage TESTS=tests/protocol
 # (pytest ends with status 5 if it selects no test).

@@ -21,7 +21,7 @@ HISTORY = {
 }
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def server(request, serve, monkeypatch):
     """A server with a history of its channels "room…"."""
     if request.param == "memory":
