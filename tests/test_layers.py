@@ -96,3 +96,14 @@ def test_the_worker_class_leaves_asyncio_to_be_imported_when_gevent_has_patched(
         "assert not {'asyncio', 'asgiref', 'concurrent.futures'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_process_that_only_sends_imports_neither_sockets_nor_transports():
+    code = (
+        "import django, os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.project.settings'; "
+        "django.setup(); from django_socketio import emit; "
+        "rooms = {name.split('.')[1] for name in sys.modules if name[:16] == 'django_socketio.'}; "
+        "assert {'checks', 'security'} <= rooms and 'sockets' not in rooms, rooms; "
+        "assert 'django_socketio.transports.http' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

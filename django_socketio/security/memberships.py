@@ -4,7 +4,7 @@ A site uses groups if its database has any. Where it has none, no query reads th
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -13,7 +13,9 @@ from django.db.models import Model
 
 from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.sockets.lifecycle import SocketLifecycle
+
+if TYPE_CHECKING:  # every process of a site imports this module, and few hold sockets
+    from django_socketio.sockets.lifecycle import SocketLifecycle
 
 logger = get_logger("django_socketio.security")
 
@@ -22,7 +24,7 @@ BATCH = 100
 
 UNREADABLE = (DatabaseError, OSError, ImproperlyConfigured)
 
-Lifecycles = dict[str, list[SocketLifecycle]]
+Lifecycles = dict[str, list["SocketLifecycle"]]
 """The lifecycles of sockets, by the primary keys of their users."""
 
 
@@ -43,7 +45,7 @@ class Memberships:
 
     """
 
-    def __init__(self, open_sockets: Iterable[SocketLifecycle] = ()) -> None:
+    def __init__(self, open_sockets: "Iterable[SocketLifecycle]" = ()) -> None:
         self.open_sockets = open_sockets
         self._are_used: bool | None = None
 

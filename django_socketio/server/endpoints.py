@@ -1,11 +1,15 @@
 """The paths of a site that lead to ``views.socketio``."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import translation
 
 from django_socketio.server.compat.django import get_path_info
-from django_socketio.transports.http import Environ
+
+if TYPE_CHECKING:  # every process of a site imports this module, and few hold sockets
+    from django_socketio.transports.http import Environ
 
 MAX_PATHS = 1_000
 """Paths that are remembered; a site may have one for each of its languages or customers."""
@@ -31,7 +35,7 @@ class Endpoints:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def has(self, environ: Environ) -> bool:
+    def has(self, environ: "Environ") -> bool:
         """Return whether a request's path leads to the view.
 
         A URLconf that a middleware sets for its request is not known here, nor a view that calls
