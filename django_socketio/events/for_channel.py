@@ -19,13 +19,13 @@ def for_channel(find: Callable[[str], Call], is_reserved: Callable[[str], bool])
     def handle(
         request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
     ) -> Any:
-        channel, name, *rest = (*args, None, None)[: max(2, len(args))]
+        channel, name = (*args, None, None)[:2]
         _check(socket, channel)
         if not isinstance(name, str) or is_reserved(name):
             raise ChannelError(f"{name!r:.100} is no event that can be sent for a channel")
         socket.event_channel = channel
         try:
-            return find(name)(request, socket, context, tuple(rest))
+            return find(name)(request, socket, context, args[2:])
         finally:
             socket.event_channel = None
 
