@@ -81,6 +81,7 @@ class SocketServer:
         open_sockets: the lifecycles of the sockets whose last handler has not run yet.
         addresses: the addresses on which the server accepts connections (``getsockname``).
         pools: the pools of greenlets in which the project's code runs.
+        loss_reports: tells sockets of the messages that were lost.
 
     """
 
@@ -118,13 +119,10 @@ class SocketServer:
         self.pools: list[Workers] = [executor] if isinstance(executor, Workers) else []
         self.calls = calls
         self.pasts = Pasts(lambda: self.channels, executor, limits.max_unsent_bytes // 2, replay)
-        self._loss_reports = LossReports(lambda: self.channels, executor)
-        self.relay = open_relay(self._lost)
+        self.loss_reports = LossReports(lambda: self.channels, executor)
+        self.relay = open_relay(self.loss_reports.add)
         self.channels = Channels(self.relay, encoder.delivery, limits.max_unsent_bytes)
         self.engine = open_engine(partial(connect, self))
-
-    def _lost(self, topic: Topic) -> None:
-        self._loss_reports.add(topic)
 
     def publish(self, envelope: Envelope) -> int:
         """Publish an envelope in the event loop, for whichever native thread calls this.

@@ -497,7 +497,7 @@ def test_a_client_is_told_of_a_loss_before_any_later_message(server, open_client
     client, _ = open_client()
     subscribe(client)
     for topic in (channel_topic("/", "hall"), everyone_topic("/"), socket_topic("/", client.id)):
-        server.call(server.socket_server._lost, topic)
+        server.call(server.socket_server.loss_reports.add, topic)
     publish(server, "later")
     assert client.event() == ["_missed", "channel,hall"]
     assert client.event() == ["_missed", "everyone"]
@@ -508,7 +508,7 @@ def test_a_client_is_told_of_a_loss_before_any_later_message(server, open_client
 def test_a_client_without_positions_is_told_nothing_of_a_loss(server, connect):
     client = connect(server)
     client.subscribe("hall")
-    server.call(server.socket_server._lost, channel_topic("/", "hall"))
+    server.call(server.socket_server.loss_reports.add, channel_topic("/", "hall"))
     assert client.sync() == []
 
 
