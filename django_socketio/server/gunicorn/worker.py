@@ -163,6 +163,7 @@ class Worker(base.Worker):
         )
         self._introduce()
         self.socket_server.start()
+        client_log.begin(self.socket_server.timers)
         self.socket_server.add_listener(self.handoff.start())
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.socket_server.limits.workers
@@ -216,7 +217,6 @@ class Worker(base.Worker):
         one.head_limits = head_limits(self.cfg)
         one.start()
         one.watch(self.socket_server.timers, self._timeouts)
-        client_log.begin(self.socket_server.timers)
         return one
 
     def _serve_handed(self, handed: HandedConnection) -> None:
