@@ -120,7 +120,7 @@ class RedisSubscriber:
         connection = self._connection
         are_set(confirmed, self._timeout)
         missing = {event for event in confirmed if not event.is_set()}
-        if not missing.isdisjoint([*self._channels.values()]):  # else: unsubscribed meanwhile
+        if missing and not missing.isdisjoint([*self._channels.values()]):  # else: unsubscribed
             self._overdue = connection
             are_set(missing, self._timeout)
 
