@@ -85,12 +85,7 @@ class IncomingReader:
         """Read what has come; return False if nothing did in time."""
         try:
             data = self._sock.recv(READ_SIZE)
-        except (
-            BlockingIOError,
-            builtins.TimeoutError,
-            ssl.SSLWantReadError,
-            ssl.SSLWantWriteError,
-        ):
+        except _NOTHING_CAME:
             return False
         except (OSError, ValueError) as error:
             raise ConnectionError(f"Error while reading from socket: {error}") from error
