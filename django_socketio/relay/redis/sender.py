@@ -45,12 +45,12 @@ class Sender:
 
     def send(self, envelope: Envelope) -> Receipt:
         """Hand the envelope on; return how many processes received it, for each topic."""
-        message = self._encode(envelope)
+        message = self._outgoing(envelope)
         token = self._presence.token
-        receipt = self._hand_on(envelope, envelope.topics, message)
+        receipt = self._hand_on(message, message.topics)
         if _is_settled(receipt):
             return receipt
-        return self._settle(envelope, message, token, receipt)
+        return self._settle(message, token, receipt)
 
     def send_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Hand envelopes on in their order, many in a round trip; return for each what it got.
@@ -58,18 +58,15 @@ class Sender:
         An error ends it: the steps after it are not sent, and have the same error. It is certain
         what a step has reached before the next one is sent, so no message overtakes another.
         """
-        messages = [*map(self._encode, envelopes)]
+        messages = [*map(self._outgoing, envelopes)]
         results: list[int | RelayError] = []
-        for step in self._publisher.steps([*map(_outgoing, envelopes, messages)]):
-            part = slice(len(results), len(results) + len(step))
-            results += (found := self._send_step(envelopes[part], messages[part], step))
+        for step in self._publisher.steps(messages):
+            results += (found := self._send_step(step))
             if errors := [one for one in found if isinstance(one, RelayError)]:
-                return [*results, *errors[:1] * (len(envelopes) - len(results))]
+                return [*results, *errors[:1] * (len(messages) - len(results))]
         return results
 
-    def _send_step(
-        self, envelopes: Sequence[Envelope], messages: Sequence[bytes], step: Sequence[Outgoing]
-    ) -> list[Receipt | RelayError]:
+    def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
         token = self._presence.token
         results = [*self._publisher.publish_step(step)]
         receipts = enumerate(results)
@@ -77,23 +74,24 @@ class Sender:
             i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
         }
         if unheard:
-            self._settle_all(envelopes, messages, results, unheard, token)
+            self._settle_all(step, results, unheard, token)
         return results
 
-    def _encode(self, envelope: Envelope) -> bytes:
+    def _outgoing(self, envelope: Envelope) -> Outgoing:
         message = envelope.encoded or wire.encode(envelope, self._default)
-        return message if self._signing is None else self._signing.sign(message)
+        if self._signing is not None:
+            message = self._signing.sign(message)
+        return Outgoing(envelope.topics, message, envelope.id, envelope.keep, envelope.once)
 
-    def _hand_on(self, envelope: Envelope, topics: Sequence[Topic], message: bytes) -> Receipt:
-        if envelope.once and len(topics) == len(envelope.topics):
-            return self._publisher.publish_once(_outgoing(envelope, message))
+    def _hand_on(self, message: Outgoing, topics: Sequence[Topic]) -> Receipt:
+        if message.once and len(topics) == len(message.topics):
+            return self._publisher.publish_once(message)
         # Of topics that are left, no record tells: that of the idempotency key is of all together.
-        return self._publisher.publish(topics, message, envelope.id, envelope.keep)
+        return self._publisher.publish(topics, message.message, message.id, message.keep)
 
     def _settle_all(
         self,
-        envelopes: Sequence[Envelope],
-        messages: Sequence[bytes],
+        step: Sequence[Outgoing],
         results: list[Receipt | RelayError],
         unheard: dict[int, Receipt],
         token: str | None,
@@ -102,33 +100,30 @@ class Sender:
         topics = {
             topic: None
             for index, receipt in unheard.items()
-            for topic in receipt.untaken or envelopes[index].topics
+            for topic in receipt.untaken or step[index].topics
         }
         is_settled = False
         with suppress(RelayError, Unsettled):
             self._check_own(topics)
             is_settled = self._presence.is_settled([*topics], token)
         for index, receipt in unheard.items():
-            envelope, message = envelopes[index], messages[index]
             try:
                 if is_settled:
-                    results[index] = self._noted(envelope, message, receipt)
+                    results[index] = self._noted(step[index], receipt)
                 else:
-                    results[index] = self._settle(envelope, message, token, receipt)
+                    results[index] = self._settle(step[index], token, receipt)
             except RelayError as error:
                 results[index] = error
 
-    def _noted(self, envelope: Envelope, message: bytes, receipt: Receipt) -> Receipt:
+    def _noted(self, message: Outgoing, receipt: Receipt) -> Receipt:
         """Return what is true by now; if nobody has got it, its idempotency key says so too."""
         if receipt.is_accepted:
             return receipt
-        if envelope.once:
-            self._publisher.note_unheard(_outgoing(envelope, message))
+        if message.once:
+            self._publisher.note_unheard(message)
         return NOBODY
 
-    def _settle(
-        self, envelope: Envelope, message: bytes, token: str | None, receipt: Receipt
-    ) -> Receipt:
+    def _settle(self, message: Outgoing, token: str | None, receipt: Receipt) -> Receipt:
         """Make certain that nobody listens to the topics that did not take a message.
 
         It has left no trace there, and can be published again. Returns the receipt for all topics.
@@ -137,14 +132,14 @@ class Sender:
             RelayError: a process may have sockets that did not get it.
 
         """
-        topics = receipt.untaken or envelope.topics
+        topics = receipt.untaken or message.topics
         try:
             for _ in range(ATTEMPTS):
                 self._check_own(topics)
                 if self._presence.is_settled(topics, token):
-                    return self._noted(envelope, message, receipt)
+                    return self._noted(message, receipt)
                 token = self._presence.token
-                found = self._hand_on_again(envelope, topics, message, receipt)
+                found = self._hand_on_again(message, topics, receipt)
                 if found.is_repeat:
                     return found
                 receipt, topics = receipt.joined(found), found.untaken or topics
@@ -155,10 +150,10 @@ class Sender:
         raise RelayError(f"{NOT_TAKEN}: processes come and go too fast{_others(receipt)}")
 
     def _hand_on_again(
-        self, envelope: Envelope, topics: Sequence[Topic], message: bytes, receipt: Receipt
+        self, message: Outgoing, topics: Sequence[Topic], receipt: Receipt
     ) -> Receipt:
         try:
-            return self._hand_on(envelope, topics, message)
+            return self._hand_on(message, topics)
         except RelayError:
             if not receipt.is_accepted:
                 raise
@@ -168,10 +163,6 @@ class Sender:
         # No process received what sockets here should have: the subscribing connection is broken.
         if not self._hears(topics):
             raise Unsettled("this process does not hear it")
-
-
-def _outgoing(envelope: Envelope, message: bytes) -> Outgoing:
-    return Outgoing(envelope.topics, message, envelope.id, envelope.keep, envelope.once)
 
 
 def _others(receipt: Receipt) -> str:
