@@ -1,16 +1,19 @@
 """Envelopes: messages on their way between processes, and their places in the logs of topics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from os import urandom
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django_socketio.concurrency.log_limits import Once
 from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
+
+
+Entry = TypeVar("Entry")
 
 
 class EnvelopeKind(StrEnum):
@@ -126,6 +129,11 @@ class LogRange(NamedTuple):
     is_complete: bool
 
 
+def nothing_after(position: StreamPosition | None) -> LogRange:
+    """Return the range of an idle topic: of the epoch that a position was in, all is missing."""
+    return LogRange((), None, is_complete=position is None)
+
+
 def is_complete(
     offsets: Sequence[int],
     position: StreamPosition | None,
@@ -153,11 +161,38 @@ def is_complete(
     return len(offsets) == end - begin
 
 
-def is_complete_to_end(
-    offsets: Sequence[int], position: StreamPosition, begin: int, mark: int = 0
+def is_history_complete(
+    found: Sequence[int],
+    kept: Iterable[tuple[int, bool]],
+    position: StreamPosition | None,
+    after: StreamPosition | None,
+    mark: int = 0,
 ) -> bool:
-    """Return whether messages are all that a topic had from an offset to its position."""
-    return mark <= begin <= position.offset and len(offsets) == position.offset - begin
+    """Return whether a history misses nothing: after a position, or after its own first message.
+
+    Args:
+        found: offsets of the messages that were found.
+        kept: offsets of the messages that the log has after the position, and whether each of them
+            was published to be kept.
+        position: of the topic.
+        mark: the offset from which on the log was complete, but for what it has let go.
+
+    """
+    if position is None:
+        return after is None
+    if after is not None and after.epoch != position.epoch:
+        return False
+    begin = found[0] - 1 if found else position.offset
+    if after is not None:
+        begin = after.offset
+    later = [is_history for offset, is_history in kept if offset > begin]
+    is_whole = mark <= begin <= position.offset and len(later) == position.offset - begin
+    return is_whole and len(found) == sum(later)
+
+
+def newest(found: list[Entry], limit: int | None) -> list[Entry]:
+    """Return the last ones, as many as a limit allows."""
+    return found if limit is None else found[max(len(found) - limit, 0) :]
 
 
 def call_at_once(function: Callable[..., object], *args: Any) -> None:

@@ -12,7 +12,7 @@ from django_socketio.relay.envelope import (
     Envelope,
     LogRange,
     StreamPosition,
-    is_complete,
+    nothing_after,
 )
 from django_socketio.relay.memory_logs import MemoryLogs
 from django_socketio.relay.receipt import Receipt
@@ -157,7 +157,7 @@ class MemoryRelay(Relay):
     ) -> LogRange:
         """Return messages of a topic's log after a position."""
         if self._logs is None:
-            return LogRange((), None, is_complete((), None, after, limit))
+            return nothing_after(after)
         return self._logs.read(topic, after, limit)
 
     def history(
@@ -165,7 +165,7 @@ class MemoryRelay(Relay):
     ) -> LogRange:
         """Return the newest messages of a topic's history after a position."""
         if self._logs is None:
-            return LogRange((), None, is_complete((), None, after, limit))
+            return nothing_after(after)
         return self._logs.history(topic, after, limit)
 
     def forget(self) -> None:

@@ -14,7 +14,9 @@ from django_socketio.relay.envelope import (
     LogRange,
     StreamPosition,
     is_complete,
-    is_complete_to_end,
+    is_history_complete,
+    newest,
+    nothing_after,
 )
 from django_socketio.relay.topics import Retention, Retentions, Topic
 
@@ -104,7 +106,7 @@ class MemoryLogs:
         """Return messages of a topic's log after a position."""
         log = self._find(topic)
         if log is None:
-            return LogRange((), None, is_complete((), None, after, limit))
+            return nothing_after(after)
         found = [*islice(log.after(log.begin(after)), limit)]
         offsets = [entry.offset for entry in found]
         is_whole = is_complete(offsets, log.position, after, limit)
@@ -114,12 +116,13 @@ class MemoryLogs:
         """Return the newest messages of a topic's history after a position."""
         log, now = self._find(topic), self._clock()
         if log is None:
-            return LogRange((), None, is_complete((), None, after, limit))
+            return nothing_after(after)
         entries = [*log.after(log.begin(after))]
-        found = [entry for entry in entries if entry.until > now]
         limit = self._retention(topic).limit(limit)
-        found = found if limit is None else found[max(len(found) - limit, 0) :]
-        is_whole = log.is_whole(entries, found, after)
+        found = newest([entry for entry in entries if entry.until > now], limit)
+        offsets = [entry.offset for entry in found]
+        kept = ((entry.offset, entry.until > 0) for entry in entries)
+        is_whole = is_history_complete(offsets, kept, log.position, after)
         return LogRange(_deliveries(found), log.position, is_whole)
 
     def _begin(self, topic: Topic, retention: Retention) -> "_Log":
@@ -200,23 +203,6 @@ class _Log:
     def after(self, offset: int) -> Iterator[_Entry]:
         """Return the kept messages after an offset."""
         return (entry for entry in self._entries if entry.offset > offset)
-
-    def is_whole(
-        self,
-        entries: Iterable[_Entry],
-        found: list[_Entry],
-        after: StreamPosition | None,
-    ) -> bool:
-        """Return whether a part of the history misses nothing."""
-        if after is not None and after.epoch != self.epoch:
-            return False
-        begin = found[0].offset - 1 if found else self.position.offset
-        if after is not None:
-            begin = after.offset
-        later = [entry for entry in entries if entry.offset > begin]
-        offsets = [entry.offset for entry in later]
-        is_whole = is_complete_to_end(offsets, self.position, begin)
-        return is_whole and len(found) == sum(entry.until > 0 for entry in later)
 
 
 def _deliveries(entries: Iterable[_Entry]) -> tuple[Delivery, ...]:

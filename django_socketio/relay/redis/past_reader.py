@@ -1,6 +1,6 @@
 """Reading topics' pasts: their positions, what came after a position, and histories."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import RedisError
@@ -13,7 +13,8 @@ from django_socketio.relay.envelope import (
     StreamPosition,
     ignore_kind,
     is_complete,
-    is_complete_to_end,
+    is_history_complete,
+    newest,
 )
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.log import MessageLog
@@ -62,10 +63,12 @@ class PastReader:
             wanted = limit if retention.is_history else None
             past = self._log.look(topic, Question(after, wanted, newest=True))
             found = [one for one in past.entries if one.until is not None and one.until > past.time]
-            found = found if limit is None else found[max(len(found) - limit, 0) :]
+            found = newest(found, limit)
             deliveries, is_readable = self._deliveries(topic, past, found)
-        is_whole = is_readable and past.is_proven and _is_whole(past, after, found)
-        return LogRange(deliveries, past.position, is_whole)
+        offsets = [entry.offset for entry in found]
+        kept = ((entry.offset, entry.until is not None) for entry in past.entries)
+        is_whole = is_history_complete(offsets, kept, past.position, after, past.mark)
+        return LogRange(deliveries, past.position, is_whole and is_readable and past.is_proven)
 
     def _deliveries(
         self, topic: Topic, past: Past, entries: Iterable[PastEntry]
@@ -92,19 +95,3 @@ def asking(what: str) -> Iterator[None]:
         yield
     except RedisError as error:
         raise RelayError(f"the relay cannot be asked {what}: {error}") from error
-
-
-def _is_whole(past: Past, after: StreamPosition | None, found: Sequence[PastEntry]) -> bool:
-    """Return whether a history misses nothing: after a position, or among its own messages."""
-    if past.position is None:
-        return after is None
-    if after is not None and after.epoch != past.position.epoch:
-        return False
-    begin = found[0].offset - 1 if found else past.position.offset
-    if after is not None:
-        begin = after.offset
-    later = [entry for entry in past.entries if entry.offset > begin]
-    history = [entry for entry in later if entry.until is not None]
-    offsets = [entry.offset for entry in later]
-    is_whole = is_complete_to_end(offsets, past.position, begin, past.mark)
-    return is_whole and len(history) == len(found)
