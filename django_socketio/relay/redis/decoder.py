@@ -6,8 +6,8 @@ from collections.abc import Callable
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope, ignore_kind
+from django_socketio.relay.redis.entry import REFERENCE
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.log import REFERENCE
 from django_socketio.relay.signing import SIGNED, Signing
 from django_socketio.relay.topics import Topic
 

@@ -11,17 +11,11 @@ from redis.exceptions import RedisError, ResponseError
 from django_socketio.protocol import json
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.client import separate_connection
+from django_socketio.relay.redis.entry import fields_of, message_of, offset_of
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.past import GONE as DATA_GONE
-from django_socketio.relay.redis.past import OtherData, Past, Question, read_past
+from django_socketio.relay.redis.past import GONE, OtherData, Past, Question, read_past
 from django_socketio.relay.redis.script import MISSED, MISSED_IN_CLUSTER, PAST, READ
 from django_socketio.relay.topics import Topic
-
-REFERENCE = b"@"
-"""The first byte of a reference: the rest is the key of a message that several topics share."""
-
-GONE = REFERENCE
-"""Stands for a shared message that is not kept any more: a reference to nothing."""
 
 MISSED_BYTES = 1_000_000
 """Bytes of messages that one answer about many topics may have, the last 50 messages aside."""
@@ -189,7 +183,7 @@ class RedisLog:
         """
         past = self.look_once(topic, question)
         while isinstance(past, OtherData):
-            past = self.look_once(topic, question, DATA_GONE)
+            past = self.look_once(topic, question, GONE)
         return past
 
     def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
@@ -330,18 +324,4 @@ def _position(epoch: bytes | None, offset: bytes | None) -> StreamPosition | Non
 
 
 def _entries(found: list[Any]) -> list[Entry]:
-    return [(_offset(id), _message(fields)) for id, fields in found]
-
-
-def _offset(id: bytes) -> int:
-    return int(id.partition(b"-")[0])
-
-
-def _message(fields: Any) -> bytes:
-    """Return the message of an entry, or a reference to it; nothing of a foreign entry."""
-    named = (
-        fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=False))
-    )
-    if b"r" in named:
-        return REFERENCE + bytes(named[b"r"])
-    return bytes(named.get(b"m", b""))
+    return [(offset_of(id), message_of(fields_of(fields))) for id, fields in found]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.entry import fields_of, message_of, offset_of
 
 GONE = b"gone"
 """Says that no node has the data any more that a topic's position was noted with."""
@@ -94,8 +95,7 @@ def read_past(answer: list[Any]) -> Past | OtherData:
 
 
 def _entry(id: bytes, fields: list[bytes]) -> PastEntry:
-    named = dict(zip(fields[::2], fields[1::2], strict=False))
+    named = fields_of(fields)
     until = named.get(b"u")
-    message = b"@" + named[b"r"] if b"r" in named else named.get(b"m", b"")
-    offset = int(id.partition(b"-")[0])
-    return PastEntry(offset, message, None if until is None else int(until) / 1000)
+    time = None if until is None else int(until) / 1000
+    return PastEntry(offset_of(id), message_of(named), time)

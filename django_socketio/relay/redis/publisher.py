@@ -15,9 +15,10 @@ from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.answers import read_receipt, read_receipts
 from django_socketio.relay.redis.batch_script import NOTE
 from django_socketio.relay.redis.client import descriptors
+from django_socketio.relay.redis.entry import REFERENCE
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
-from django_socketio.relay.redis.log import REFERENCE, RedisLog
+from django_socketio.relay.redis.log import RedisLog
 from django_socketio.relay.redis.lost_answers import (
     FIRST_PAUSE,
     AnswerLate,

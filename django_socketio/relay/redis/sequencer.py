@@ -12,7 +12,8 @@ from django_socketio.relay import wire
 from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
-from django_socketio.relay.redis.log import GONE, MessageLog
+from django_socketio.relay.redis.entry import GONE
+from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
