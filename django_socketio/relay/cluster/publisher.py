@@ -12,7 +12,7 @@ from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.receipt import NOBODY, Receipt
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
-from django_socketio.relay.redis.lost_answers import AnswerLate, AnswerLost
+from django_socketio.relay.redis.lost_answers import Unanswered
 from django_socketio.relay.redis.packing import Outgoing, batches, runs
 from django_socketio.relay.redis.publisher import refusing
 from django_socketio.relay.topics import Topic
@@ -120,7 +120,7 @@ class ClusterPublisher:
             RedisError: the cluster did not take them in time, or refused them.
 
         """
-        retried = (NotSent, AnswerLost, AnswerLate) if batch[0].once else NotSent
+        retried = (NotSent, Unanswered) if batch[0].once else NotSent
 
         def attempt(access: NodeAccess) -> list[Receipt]:
             try:

@@ -35,11 +35,11 @@ class Break:
         self.found: dict[tuple[Topic, int], Collection[bytes]] = {}
 
 
-class AnswerLost(ConnectionError):
-    """The connection broke after a command was sent: Redis may have run it.
+class Unanswered(RedisError):
+    """A command was sent, and no answer came: Redis may have run it.
 
     Args:
-        at: the same for all commands that had no answer when the connection broke.
+        at: the same for all commands that had no answer then.
 
     """
 
@@ -48,17 +48,12 @@ class AnswerLost(ConnectionError):
         self.at = at
 
 
-class AnswerLate(TimeoutError):
-    """No answer came in time: Redis may have run the command, and the connection may be dead.
+class AnswerLost(Unanswered, ConnectionError):
+    """The connection broke before the answer came."""
 
-    Args:
-        at: the same for all commands that had no answer in time.
 
-    """
-
-    def __init__(self, text: object, at: Break) -> None:
-        super().__init__(text)
-        self.at = at
+class AnswerLate(Unanswered, TimeoutError):
+    """No answer came in time, and the connection may be dead."""
 
 
 class LogSearch:

@@ -21,10 +21,10 @@ from django_socketio.relay.redis.line import NotSent
 from django_socketio.relay.redis.log import RedisLog
 from django_socketio.relay.redis.lost_answers import (
     FIRST_PAUSE,
-    AnswerLate,
     AnswerLost,
     Break,
     LogSearch,
+    Unanswered,
 )
 from django_socketio.relay.redis.packing import (
     LOAD_MANY,
@@ -149,7 +149,7 @@ class RedisPublisher:
         parts = self._packer.one(topics, message, shared, keep)
         try:
             return read_receipt(self._run(parts), topics)
-        except (AnswerLost, AnswerLate) as lost:
+        except Unanswered as lost:
             return self._receipt_of(Outgoing(tuple(topics), message, id), lost)
 
     def publish_once(self, message: Outgoing) -> Receipt:
@@ -169,21 +169,21 @@ class RedisPublisher:
 
         Raises:
             NotSent: Redis is not reached; nothing was handed on.
-            AnswerLost, AnswerLate: Redis could not be asked again in time.
+            Unanswered: Redis could not be asked again in time.
             RedisError: Redis did not take it in time, or refused it.
 
         """
         parts = self._packer.many((message,))
         try:
             answers = self._run(parts, LOAD_MANY)
-        except (AnswerLost, AnswerLate) as lost:
+        except Unanswered as lost:
             answers = self._run_again(parts, lost)
         (receipt,) = read_receipts(answers, (message,))
         if isinstance(receipt, RedisError):
             raise receipt
         return receipt
 
-    def _run_again(self, parts: tuple[bytes, bytes], lost: AnswerLost | AnswerLate) -> Any:
+    def _run_again(self, parts: tuple[bytes, bytes], lost: Unanswered) -> Any:
         pause = FIRST_PAUSE
         while time.monotonic() - lost.at.since < self._timeout:
             try:
@@ -236,11 +236,11 @@ class RedisPublisher:
             return [self.send_once(batch[0])]
         try:
             answers = self._run(self._packer.many(batch), LOAD_MANY)
-        except (AnswerLost, AnswerLate) as lost:
+        except Unanswered as lost:
             return [self._receipt_of(message, lost) for message in batch]
         return read_receipts(answers, batch)
 
-    def _receipt_of(self, message: Outgoing, lost: AnswerLost | AnswerLate) -> Receipt:
+    def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt:
         shared = self._packer.shared(message.topics, message.message, message.id)
         if taken := self._taken(message.topics, message.message, shared, lost.at):
             return Receipt(taken)
