@@ -59,10 +59,10 @@ class MessagePacker:
         return self._keyspace.shared(topics[0], id) if shares else None
 
     def one(
-        self, topics: Sequence[Topic], message: bytes, shared: str | None, keep: float
+        self, topics: Sequence[Topic], message: bytes, id: str, keep: float
     ) -> tuple[bytes, bytes]:
         """Return the command that publishes a message, packed, before and after its deadline."""
-        keys, channels = self._names(topics, shared)
+        keys, channels = self._names(topics, self.shared(topics, message, id))
         before = (b"EVALSHA", PUBLISH_SHA, b"%d" % len(keys), *keys, message, new_epoch())
         after = (self._command, *channels, *self._retention(topics, keep))
         return with_deadline(before, after)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha1
 from typing import Any, Protocol, cast
 
 import redis
@@ -33,7 +32,9 @@ from django_socketio.relay.redis.packing import (
     MessagePacker,
     Outgoing,
     batches,
+    load,
     packed,
+    sha_of,
 )
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.topics import Retentions, Topic
@@ -145,8 +146,7 @@ class RedisPublisher:
             RedisError: Redis did not take it in time, or refused it.
 
         """
-        shared = self._packer.shared(topics, message, id)
-        parts = self._packer.one(topics, message, shared, keep)
+        parts = self._packer.one(topics, message, id, keep)
         try:
             return read_receipt(self._run(parts), topics)
         except Unanswered as lost:
@@ -262,11 +262,11 @@ class RedisPublisher:
             RedisError: Redis did not answer in time, or answered by an error.
 
         """
-        digest = sha1(script.encode(), usedforsecurity=False).hexdigest()
+        digest = sha_of(script).decode()
         try:
             return self.ask("EVALSHA", digest, "1", key, *args)
         except NoScriptError:
-            self.ask("SCRIPT", "LOAD", script)
+            self._trips.ask(load(script))
         return self.ask("EVALSHA", digest, "1", key, *args)
 
     def _run(self, parts: tuple[bytes, bytes], load: bytes = SCRIPT_LOAD) -> Any:
