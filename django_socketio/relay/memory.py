@@ -99,8 +99,7 @@ class MemoryRelay(Relay):
             delivery = Delivery(envelope, topic, None, encoded)
             places[topic] = logs.append(delivery, topic in self._subscriptions)
         received = sum(self._deliver(places, envelope, encoded))
-        found = [*places.values()]
-        return Receipt(received, found[0] if len(found) == 1 else None, not received and any(found))
+        return Receipt(received, None, not received and any(places.values()))
 
     def _keep_and_publish_to_one(
         self, logs: "MemoryLogs", envelope: Envelope, encoded: EncodedData | None
