@@ -108,6 +108,7 @@ def test_a_page_goes_on_from_the_position_that_it_was_rendered_with(server, visi
     code = """
       window.got = [];
       make().on("message", (...args) => got.push(args)).connect();
+      socket.io.on("missed", noted("missed"));
       const past = await new Promise((done) =>
         socket.subscribe("yard", {since: arg}, (error, past) => done([error, past])));
       return past"""
@@ -123,6 +124,7 @@ def test_a_page_gets_the_last_messages_and_then_new_ones(server, visit):
     code = """
       window.got = [];
       make().on("message", (...args) => got.push(args)).connect();
+      socket.io.on("missed", noted("missed"));
       await new Promise((done) => socket.subscribe("history", {last: 2}, done));"""
     js(page, code)
     publish(server, 4, channel="history")
