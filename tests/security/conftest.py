@@ -95,6 +95,12 @@ def start(database):
 
 
 @pytest.fixture(scope="package")
+def watchful(start):
+    """A process that looks at its logins again within half a second."""
+    return start(TEST_CHECK_INTERVAL="0.5")
+
+
+@pytest.fixture(scope="package")
 def redis(tmp_path_factory):
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server

@@ -171,18 +171,17 @@ def test_a_new_socket_is_on_the_groups_of_its_user(site, user):
     assert "no group has this name" in error_of(site[0], f"emit('pushed', group='{user}?')")
 
 
-def test_bulk_changes_of_groups_are_found_by_the_check(start, user):
-    server = start(TEST_CHECK_INTERVAL="0.5")
-    socket = logged_in(server, user).open(server)
-    pk = run(server, f"Group.objects.create(name='{user}').pk")
+def test_bulk_changes_of_groups_are_found_by_the_check(watchful, user):
+    socket = logged_in(watchful, user).open(watchful)
+    pk = run(watchful, f"Group.objects.create(name='{user}').pk")
     through = "User.groups.through.objects"
     run(
-        server,
+        watchful,
         f"{through}.bulk_create([User.groups.through(user_id={named(user)}.pk, group_id={pk})])",
     )
-    wait_for_copies(server, socket, 1, group=pk)
-    run(server, f"{through}.filter(group_id={pk}).delete()")
-    wait_for_copies(server, socket, 0, group=pk)
+    wait_for_copies(watchful, socket, 1, group=pk)
+    run(watchful, f"{through}.filter(group_id={pk}).delete()")
+    wait_for_copies(watchful, socket, 0, group=pk)
 
 
 def error_of(server, code):

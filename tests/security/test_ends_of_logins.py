@@ -168,12 +168,6 @@ def test_forged_ends_of_logins_are_ignored(site, redis, user):
 # What only time tells
 
 
-@pytest.fixture(scope="module")
-def watchful(start):
-    """A process that looks at its logins again within half a second."""
-    return start(TEST_CHECK_INTERVAL="0.5")
-
-
 @pytest.mark.parametrize("action", ["deactivate-silently", "expire"])
 def test_what_no_signal_tells_is_found(watchful, user, action):
     browser, other = logged_in(watchful, user), logged_in(watchful, f"{user}-2")

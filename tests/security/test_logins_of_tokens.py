@@ -70,11 +70,10 @@ def test_a_user_who_may_not_go_on_is_ended(site, known, action):
     assert witness.ask("who") == [f"{known}-2"]
 
 
-def test_a_user_who_was_deactivated_silently_is_found_by_the_check(start, database, user):
-    server = start(TEST_CHECK_INTERVAL="1")
-    logged_in(server, user)
-    client = with_token(server, user)
-    Browser().get(server, f"/deactivate-silently/?user={user}")
+def test_a_user_who_was_deactivated_silently_is_found_by_the_check(watchful, user):
+    logged_in(watchful, user)
+    client = with_token(watchful, user)
+    Browser().get(watchful, f"/deactivate-silently/?user={user}")
     assert ends_soon(client, 5)
 
 
