@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from django_socketio.management.commands.runserver import RunServer
-from tests.kit.clients import WebSocketClient
 from tests.kit.http import get
 from tests.kit.programs import free_port, in_project
+from tests.kit.reloading import check_reload
 
 SCRIPT = "/static/django_socketio/socketio.js"
 
@@ -26,15 +26,8 @@ def project(loud):
 
 def test_it_serves_sockets_static_files_and_changed_code(run, project):
     server = run(str(free_port()), command="runserver", **in_project(project))
-    port = server.port
-    assert get(port, SCRIPT)[0] == 200
-    client = WebSocketClient(port)
-    client.connect()
-    project.write_text(project.read_text().replace("'finished'", "'finished again'"))
-    server.wait_for("gone: server shutting down\nfinished\n")
-    assert client.is_closed()
-    server.wait_for(r"Quit the server", count=2)
-    WebSocketClient(port).connect()
+    assert get(server.port, SCRIPT)[0] == 200
+    check_reload(server, project)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert "finished again" in server.output

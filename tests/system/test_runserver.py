@@ -12,6 +12,7 @@ from django_socketio.server.garbage import OURS
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import get
 from tests.kit.programs import free_port, in_project
+from tests.kit.reloading import check_reload
 
 
 def test_the_banner_says_where_it_listens_and_how_to_stop(run):
@@ -96,15 +97,7 @@ def test_a_signal_ends_it_within_two_seconds(run):
 
 def test_changed_code_ends_the_sockets_and_serves_again_on_the_same_port(run, loud):
     server = run(str(free_port()), **in_project(loud))
-    port = server.port
-    client = WebSocketClient(port)
-    client.connect()
-    loud.write_text(loud.read_text().replace("'finished'", "'finished again'"))
-    server.wait_for("gone: server shutting down\nfinished\n")
-    assert client.is_closed()
-    server.wait_for(r"Quit the server", count=2)
-    assert server.port == port
-    WebSocketClient(port).connect()
+    check_reload(server, loud)
     server.process.terminate()
     server.wait_for("finished again")
 
