@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from django_socketio.events import on_error, on_event
+from django_socketio.relay.cluster.shard import ShardSubscriber
 from django_socketio.relay.redis import catching_up, subscriber
 from django_socketio.relay.topics import channel_topic, socket_topic
 from tests.kit.clients import join
@@ -221,6 +222,26 @@ def test_a_newcomer_waits_for_no_node_that_is_caught_up_with(many_in_cluster, mo
     assert not relay.status()["alive"]
     resumed.set()
     wait_until(lambda: relay.status()["alive"])
+    assert inbox.lost == []
+
+
+def test_idle_topics_whose_node_is_found_after_it_is_heard_are_not_told_of_a_loss(
+    new_cluster, monkeypatch
+):
+    start = ShardSubscriber.start
+
+    def start_and_connect(self):
+        start(self)
+        wait_until(lambda: self.alive)
+
+    monkeypatch.setattr(ShardSubscriber, "start", start_and_connect)
+    relay, inbox = new_cluster(listen=False)
+    relay.subscribe_all(TOPICS[:20], inbox.deliver)
+    relay.listen()
+    wait_until(lambda: relay.status()["alive"])
+    for topic in TOPICS[:20]:
+        wait_until(lambda topic=topic: relay.publish(message(f"to {topic}", topic)))
+        inbox.wait_for(f"to {topic}")
     assert inbox.lost == []
 
 

@@ -249,6 +249,8 @@ class ClusterSubscriber:
         return self._new_health(self._topology.topic_at(node, begin))
 
     def _place(self, channel: str, returning: bool) -> None:
+        if returning:  # from nowhere, it may be: nothing else has begun its silence then
+            self._observer.missed([channel], Silence(time.monotonic()))
         node = self._topology.owner(slot_of(channel))
         subscriber = self._subscribers.get(node) if node is not None else None
         if node is None or subscriber is None:
