@@ -113,12 +113,15 @@ def test_no_process_has_come_back_to_a_redis_that_was_emptied(redis_server, new_
     relay.subscribe(A, inbox.deliver)
     publisher, _ = new_redis(listen=False)
     assert publisher.publish(message("idle", B)) == 0
+    always_heard, _ = new_redis(listen=False)
+    assert always_heard.publish(message("before")) == 1
     monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
     redis_server.stop()
     redis_server.start()
-    with pytest.raises(RelayError):
-        publisher.publish(message("by a connection that broke"))
-    check_all_are_refused(publisher, EMPTIED)
+    for one in (publisher, always_heard):
+        with pytest.raises(RelayError):
+            one.publish(message("by a connection that broke"))
+        check_all_are_refused(one, EMPTIED)
     monkeypatch.setattr(presence, "YOUNG", 10)
     newborn, _ = new_redis(listen=False)
     check_all_are_refused(newborn, EMPTIED, 1)

@@ -140,6 +140,8 @@ class Presence(ABC):
     def __init__(self) -> None:
         self.token: str | None = None
         """The token of the last time at which all connections listened."""
+        self.was_heard = False
+        """Whether a message of this process was received, so that processes should listen."""
         self._vanished_at: float | None = None
 
     @abstractmethod
@@ -195,7 +197,7 @@ class Presence(ABC):
 
     def _has_vanished(self, token: str) -> bool:
         """Return whether Redis has forgotten all connections so lately that they may come back."""
-        if token or not self.token:
+        if token or not (self.token or self.was_heard):
             self._vanished_at = None
             return False
         if self._vanished_at is None:

@@ -69,6 +69,8 @@ class Sender:
     def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
         token = self._presence.token
         results = [*self._publisher.publish_step(step)]
+        if any(isinstance(one, Receipt) and one for one in results):
+            self._presence.was_heard = True
         receipts = enumerate(results)
         unheard = {
             i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
@@ -85,9 +87,13 @@ class Sender:
 
     def _hand_on(self, message: Outgoing, topics: Sequence[Topic]) -> Receipt:
         if message.once and len(topics) == len(message.topics):
-            return self._publisher.publish_once(message)
-        # Of topics that are left, no record tells: that of the idempotency key is of all together.
-        return self._publisher.publish(topics, message.message, message.id, message.keep)
+            receipt = self._publisher.publish_once(message)
+        else:
+            # Of topics that are left, no record tells: that of the key is of all together.
+            receipt = self._publisher.publish(topics, message.message, message.id, message.keep)
+        if receipt:
+            self._presence.was_heard = True
+        return receipt
 
     def _settle_all(
         self,
