@@ -1,4 +1,4 @@
-# `make demo` serves the example chat, `make test` runs every test, `make test-matrix` runs them with each
+# `make demo` serves the example, `make test` runs every test, `make test-matrix` runs them with each
 # Python of this machine and each Django, `make bench` compares with other servers and writes
 # docs/benchmarks.rst, `make bench-quick` compares with Socket.IO on Node in two minutes,
 # `make bench-attackers` measures a victim beside attackers. Each installs what it needs on a fresh
@@ -9,12 +9,18 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11 /usr/bin/python3.12 /usr/bi
 export PYTHON
 VENV ?= .venv
 BIN = $(VENV)/bin
+
+# Each of some hundred processes would compile what it imports, and pytest rewrite the assertions of all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 BENCH = benchmarks/.venv/bin
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
+TABLES = $(addprefix bench-,deafness crowd streams presence returning draining positions)
+
 .PHONY: demo test test-unit test-compiled test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
-	bench-quick bench-deafness bench-crowd wheels clean
+	bench-quick $(TABLES) docs wheels release clean
 
 demo: $(VENV)/run.installed
 	$(MANAGE) migrate --verbosity 0
@@ -22,10 +28,15 @@ demo: $(VENV)/run.installed
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
-test: $(VENV)/test.installed lint
+test: $(VENV)/test.installed
+	$(MAKE) --jobs=2 lint $(VENV)/tests.compiled
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-m "not alone" --ignore tests/system/test_compiled.py tests; \
 		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
+
+# The bytecode of changed tests: pytest's processes would start together, and each would compile them.
+$(VENV)/tests.compiled: $(VENV)/test.installed $(shell find tests django_socketio -name "*.py")
+	$(BIN)/python -m pytest --collect-only --quiet tests >$@ || true
 
 # Compiles the package to C and runs the behaviour tests with it: a minute and a half.
 test-compiled: $(VENV)/test.installed
@@ -68,6 +79,7 @@ coverage: $(VENV)/test.installed
 SECONDS ?= 600
 soak: $(VENV)/test.installed
 	$(BIN)/python -m tests.soak --seconds $(SECONDS)
+	$(BIN)/python -m tests.soak.cuts --seconds $(SECONDS)
 
 lint: $(VENV)/unit.installed
 	$(BIN)/ruff check .
@@ -80,12 +92,9 @@ bench: $(BENCH_INSTALLED)
 bench-attackers: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --parts attackers --seconds 3 --results benchmarks/results/attackers.json
 
-# Tables of docs/performance.rst: 45,000 channels after a broken connection to Redis, and 9,000 sockets.
-bench-deafness: $(BENCH_INSTALLED)
-	$(BENCH)/python -m benchmarks.deafness
-
-bench-crowd: $(BENCH_INSTALLED)
-	$(BENCH)/python -m benchmarks.crowd
+# Tables of docs/performance.rst: each is the module of this name in benchmarks/, whose docstring describes it.
+$(TABLES): bench-%: $(BENCH_INSTALLED)
+	$(BENCH)/python -m benchmarks.$*
 
 bench-quick: $(BENCH_INSTALLED)
 	$(BENCH)/python -m benchmarks --quick
@@ -94,6 +103,15 @@ bench-quick: $(BENCH_INSTALLED)
 fuzz: $(VENV)/fuzz.installed
 	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(ONLY),--only "$(ONLY)")
+
+# The documentation as a site in docs/_build/; a warning is an error.
+docs: $(VENV)/docs.installed
+	$(VENV)/docs/bin/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+$(VENV)/docs.installed: requirements/docs.txt requirements/run.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check -r requirements/run.txt -r requirements/docs.txt
+	touch $@
 
 # Asks whether vulnerabilities of what is pinned are known; needs a network.
 audit:
@@ -150,6 +168,16 @@ $(VENV)/fuzz.installed: $(VENV)/test.installed requirements/fuzz.txt
 wheels: $(VENV)/unit.installed
 	rm -rf dist
 	$(BIN)/python requirements/wheels.py
+
+# Everything of a release but the upload: checks the tree, the version and the changelog, builds wheels and
+# sdist, has twine check them, and starts a site with each in an empty environment on each Python here.
+release: $(VENV)/unit.installed $(VENV)/release.installed
+	$(BIN)/python requirements/release.py $(VENV)/release/bin/python
+
+$(VENV)/release.installed: requirements/release.txt
+	$(PYTHON) -m venv $(VENV)/release
+	$(VENV)/release/bin/pip install --quiet --disable-pip-version-check -r requirements/release.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) .servers benchmarks/.venv benchmarks/node_modules build dist *.egg-info tests/clients/official/node_modules example_project/db.sqlite3*

@@ -13,18 +13,20 @@ from setuptools import setup
 # itself (what walks JSON), for compiled code knows no recursion limit, and what is a
 # greenlet.
 COMPILED = """
-    channels/encoded_event channels/registry
-    concurrency/failures concurrency/mailbox concurrency/workers
-    events/failures events/handlers events/pipeline
+    channels/encoded_event channels/measured channels/registry
+    concurrency/failures concurrency/mailbox concurrency/timed_workers concurrency/workers
+    events/failures events/handlers events/pipeline events/remembered
     protocol/json
-    protocol/engineio/heartbeat protocol/engineio/packets
+    protocol/engineio/client_pings protocol/engineio/heartbeat protocol/engineio/packets
     protocol/socketio/packets protocol/socketio/payloads
     protocol/websocket/connection protocol/websocket/deflate protocol/websocket/frames
     protocol/websocket/message
-    sockets/acks sockets/client sockets/encoder sockets/lifecycle
-    sockets/replies sockets/server
-    transports/deflating transports/encoded transports/interfaces transports/polling
-    transports/receiving transports/session transports/websocket transports/write_batch
+    sockets/acks sockets/client sockets/encoder sockets/handing sockets/handler_calls
+    sockets/leaving sockets/lifecycle sockets/relaying sockets/replies sockets/returning
+    sockets/server
+    transports/deflating transports/dialects transports/encoded transports/engineio3
+    transports/interfaces transports/measured transports/polling transports/receiving
+    transports/session transports/websocket transports/write_batch
 """
 
 

@@ -1,6 +1,5 @@
 """The Django app. When the registry of apps is ready, it imports the events of all apps."""
 
-import sys
 from functools import partial
 
 from django.apps import AppConfig
@@ -8,6 +7,7 @@ from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 
 from django_socketio.checks import ALL, BEFORE_DEPLOYMENT
+from django_socketio.concurrency.patched import is_patched
 
 
 class DjangoSocketIOConfig(AppConfig):
@@ -26,6 +26,7 @@ class DjangoSocketIOConfig(AppConfig):
         from django_socketio import conf
         from django_socketio.channels import publish as broadcasts
         from django_socketio.concurrency import threads
+        from django_socketio.publishing import transactions
         from django_socketio.security import signals
         from django_socketio.server import relays
 
@@ -33,17 +34,12 @@ class DjangoSocketIOConfig(AppConfig):
             register(check)
         for check in BEFORE_DEPLOYMENT:
             register(check, "security", deploy=True)
-        broadcasts.publish_without_server(relays.for_publisher)
+        broadcasts.publish_without_server(relays.for_publisher, relays.for_caller)
+        broadcasts.watch(transactions.warn)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
-        if threads_are_greenlets():
+        if is_patched("threading"):
             from django_socketio.concurrency.running_loops import keep_loops_apart
 
             keep_loops_apart()
         autodiscover_modules("events")
-
-
-def threads_are_greenlets() -> bool:
-    """Return whether gevent has patched this process, without importing gevent."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and monkey.is_module_patched("threading")

@@ -1,5 +1,6 @@
 """Fixtures: a server in a thread of its own, and clients that speak to it from outside."""
 
+import gc
 import logging
 import os
 import traceback
@@ -20,17 +21,21 @@ from tests.kit.http import close_all
 from tests.kit.live import LiveServer
 from tests.kit.node import Nodes
 from tests.kit.programs import Runserver
+from tests.kit.recorder import Recorder
 from tests.kit.redis_server import RedisServer
 
 SLOW_FIRST = [
-    "system/test_package.py",
     "system/production/test_gunicorn.py",
+    "clients/browser/test_tutorial.py",
+    "system/test_runserver.py",
+    "soak",
     "clients/browser/test_example_chat.py",
     "relay/test_contract.py",
     "system/database",
-    "clients/browser/test_socketio_js.py",
+    "system/production/test_nginx.py",
+    "system/test_package.py",
     "system/faults",
-    "system/test_runserver.py",
+    "clients/browser/test_socketio_js.py",
     "clients/browser/test_reconnecting.py",
     "relay/test_past.py",
     "system/production",
@@ -41,11 +46,21 @@ SLOW_FIRST = [
     "relay",
     "security",
     "fuzz",
-    "soak",
     "test_types.py",
 ]
 """Modules and folders that take long begin first, or the last of them would run alone at the end;
 those with a browser not at the same time."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Leave all tests out of later garbage collections: one would take half a second."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -135,6 +150,12 @@ def server(serve):
     return serve()
 
 
+@pytest.fixture
+def seen():
+    """What handlers call with what they see."""
+    return Recorder()
+
+
 @pytest.fixture(params=["websocket", "polling", "upgraded"])
 def transport(request):
     """The name of a transport: tests that take it run over each."""
@@ -190,7 +211,7 @@ def loud(tmp_path):
     events.write_text(
         "from django_socketio.events import on_disconnect, on_finish\n"
         "@on_disconnect\n"
-        "def gone(request, socket, context): print('gone:', socket.disconnect_reason)\n"
+        "def gone(request, socket, context): print(f'gone: {socket.disconnect_reason}')\n"
         "@on_finish\n"
         "def finished(request, socket, context): print('finished')\n"
     )

@@ -23,9 +23,25 @@ ROOMS = [
     ["conf"],
     ["security"],
     ["publishing"],
+    ["monitoring"],
     ["server"],
+    ["websockets"],
+    ["streams"],
     ["testing"],
-    ["__init__", "apps", "checks", "gunicorn", "management", "templatetags", "urls"],
+    [
+        "__init__",
+        "apps",
+        "checks",
+        "dashboard",
+        "diagnostics",
+        "gunicorn",
+        "health",
+        "management",
+        "metrics",
+        "namespaces",
+        "templatetags",
+        "urls",
+    ],
 ]
 """From the lowest room to the highest. A module imports from its own room and from lower ones."""
 

@@ -33,5 +33,11 @@ def test_all_that_the_tools_for_tests_export_is_public():
 
 
 def test_all_decorators_of_events_are_public():
-    decorators = {f"django_socketio.events.{name}" for name in vars(events) if name[:3] == "on_"}
+    decorators = {
+        f"django_socketio.events.{name}"
+        for name, value in vars(events).items()
+        if isinstance(
+            value, (events.Event, events.NamedEvents, events.Predicates, events.JoinEvents)
+        )
+    }
     assert decorators == {name for name in NAMES if name.startswith("django_socketio.events.")}

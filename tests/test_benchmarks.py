@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import streams
 from benchmarks.attackers.table import AttackTable
 from benchmarks.load import Load, compiled
 from benchmarks.processes import Failed
 from benchmarks.publishing import Publishing
+from benchmarks.relay import redis
 from benchmarks.servers import OURS, SERVERS, running
 
 ROOT = Path(__file__).parent.parent
@@ -133,3 +135,14 @@ RESULTS = {
         "50": [{"rate": 77_000, "count": 9, "cpu_us": 9, "redis_us": 5}],
     },
 }
+
+
+def test_event_streams_are_measured(tmp_path):
+    with redis(tmp_path) as url, streams.running("ours", tmp_path, url) as (server, port):
+        readers = streams.Readers(port, SUBSCRIBERS)
+        with streams.publisher("ours", url) as publish:
+            rate, cpu = streams.deliver(readers, publish, server, 0.3)
+        readers.close()
+        assert rate > 0
+        assert cpu >= 0
+        assert streams.kept(server, port, SUBSCRIBERS, streams.idle_streams) < 1000

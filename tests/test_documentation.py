@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import django_socketio
+from django_socketio import conf, events, testing
+from tests import reference
+
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "testing.rst").read_text()
 SECTION = PAGE.partition("Where a new test goes\n")[2].partition("\nLifecycles\n")[0]
@@ -75,3 +79,38 @@ def test_the_options_of_the_browser_client_are_listed_with_their_defaults():
     assert {name: listed.get(name) for name in expected} == expected
     read = set(re.findall(r"\boptions\.(\w+)", script))
     assert read - {"href"} <= set(listed)
+
+
+@pytest.mark.parametrize("page", reference.PAGES)
+def test_a_page_of_the_reference_is_that_of_the_source(page):
+    """``python -m tests.reference`` writes these pages."""
+    assert (TESTS.parent / "docs" / page).read_text() == reference.PAGES[page]()
+
+
+def test_each_setting_is_described_and_has_a_group():
+    assert [name for name, setting in conf.SETTINGS.items() if not setting.about] == []
+    assert set(reference.GROUPS) <= set(conf.SETTINGS)
+
+
+def documented_objects():
+    page = (TESTS.parent / "docs" / "reference.rst").read_text()
+    found = re.findall(r"^\.\. auto(?:function|class|data|exception):: (\S+)", page, re.MULTILINE)
+    return {name.rpartition(".")[2] for name in found}
+
+
+def test_the_reference_has_all_public_names():
+    from django_socketio.templatetags import socketio_tags
+
+    decorators = {name for name in vars(events) if name.startswith("on_")}
+    tags = set(socketio_tags.register.tags)
+    public = {*django_socketio.__all__, *testing.__all__, *decorators, *tags}
+    assert public - documented_objects() == set()
+
+
+def test_the_page_of_the_browser_has_all_methods_of_the_client():
+    script = (PACKAGE / "static" / "django_socketio" / "socketio.js").read_text()
+    page = (TESTS.parent / "docs" / "browser.rst").read_text()
+    classes = script[script.index("class Sender") :]
+    members = re.findall(r"^    (?:get )?([a-z]\w+)(?:\(.*\))? \{", classes, re.MULTILINE)
+    missing = {name for name in members if not re.search(rf"\b{name}\b", page)}
+    assert missing - {"constructor", "open", "close", "handlers"} == set()

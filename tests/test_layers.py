@@ -12,11 +12,15 @@ import django_socketio
 from tests import rooms
 
 TESTS = Path(__file__).parent
-MODULES = rooms.read_modules()
 
 
-def test_imports_go_down_without_cycles():
-    assert rooms.violations(MODULES) == []
+@pytest.fixture(scope="module")
+def modules():
+    return rooms.read_modules()
+
+
+def test_imports_go_down_without_cycles(modules):
+    assert rooms.violations(modules) == []
 
 
 @pytest.mark.parametrize(
@@ -30,8 +34,8 @@ def test_imports_go_down_without_cycles():
         ("relay.envelope", "django_socketio.relay.wire"),
     ],
 )
-def test_an_import_that_breaks_the_order_is_found(module, name):
-    assert rooms.violations({**MODULES, module: [*MODULES[module], name]})
+def test_an_import_that_breaks_the_order_is_found(modules, module, name):
+    assert rooms.violations({**modules, module: [*modules[module], name]})
 
 
 def test_the_picture_in_the_documentation_is_that_of_the_source():

@@ -19,14 +19,15 @@ ROOT = Path(django_socketio.__file__).parent
 PROJECT = '''
 from typing import Any, TypedDict
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 import django_socketio
 from django_socketio import Handler, PublicSession, Socket, SocketIOError
 from django_socketio import broadcast, broadcast_channel, emit, emit_batch, in_thread
-from django_socketio import relay_status, send
+from django_socketio import relay_status, send, sign_channel
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_finish
-from django_socketio.events import on_message, on_subscribe, on_unsubscribe
+from django_socketio.events import may_subscribe, on_message, on_subscribe, on_unsubscribe
+from django_socketio.events import on_away, on_return
 from django_socketio.sockets.socket import Socket as InternalSocket
 
 
@@ -49,6 +50,8 @@ def say(request: HttpRequest, socket: Socket, context: Any, message: str) -> int
     reveal_type(socket.channels)  # list[str]
     reveal_type(socket.event_channel)  # str | None
     reveal_type(socket.auth)  # dict[str, Any]
+    reveal_type(socket.recovered)  # bool
+    reveal_type(socket.is_away)  # bool
     reveal_type(socket.disconnect_reason)  # str | None
     socket.broadcast(message)
     socket.broadcast_channel(message, "room-1", event="said")
@@ -66,6 +69,16 @@ def enter(request: SiteRequest, socket: Socket, context: Context) -> None: ...
 @on_event("typing", channel="^room-")
 async def typing(request: HttpRequest, socket: Socket, context: Context, *args: str) -> str:
     return ""
+
+
+@may_subscribe(channel="^room-")
+def members_only(request: SiteRequest, channel: str) -> bool:
+    return True
+
+
+@may_subscribe
+async def visitors(request: HttpRequest, channel: str) -> bool:
+    return True
 
 
 @on_error()
@@ -87,8 +100,11 @@ reveal_type(say)  # def (request: HttpRequest, socket: Socket, context: Any, mes
 reveal_type(enter)  # def (request: SiteRequest, socket: Socket, context: Context)
 reveal_type(on_subscribe(logged(say)))  # Handler
 reveal_type(on_unsubscribe()(logged(typing)))  # Handler
+reveal_type(on_away(channel="^room-")(logged(say)))  # Handler
+reveal_type(on_return(enter))  # def (request: SiteRequest, socket: Socket, context: Context)
 reveal_type(on_disconnect(enter))  # def (request: SiteRequest, socket: Socket, context: Context)
 reveal_type(on_finish(namespace="/admin")(logged(fail)))  # Handler
+reveal_type(members_only)  # def (request: SiteRequest, channel: str) -> bool
 reveal_type(broadcast("hello"))  # int
 reveal_type(broadcast_channel({"text": "hello"}, "room-1", event="said"))  # int
 reveal_type(send("id", b"", namespace="/admin"))  # int
@@ -99,6 +115,28 @@ with emit_batch() as batch:
     reveal_type(batch)  # EmitBatch
     reveal_type(batch.emit("saved", 1, user=1, keep=60, idempotency_key="order-7"))  # Emitted
     batch.emit("saved", on_commit=True)  # error: call-arg
+with emit_batch(on_commit="replica") as batch:
+    pass
+reveal_type(sign_channel("room-1", user=7, last=20))  # ChannelToken
+reveal_type(sign_channel("room-1", anyone=True, since=None).channel)  # str
+sign_channel("room-1", 7)  # error: arg-type
+
+
+from django.contrib.auth.models import User
+from django_socketio import emit_template, publish_changes, publish_created, publish_model
+
+page = {"user": 1}
+reveal_type(emit_template("a.html", page, channel="a", swap="append", target="#log"))  # Emitted
+reveal_type(emit_template(swap="refresh", user=[1, 2], target="#basket"))  # Emitted
+reveal_type(publish_model(User, lambda user: [f"user-{user.pk}"], fields=["email"]))  # Publication
+publish_model(User, "users", template="user.html", element_id=lambda user: "x").stop()
+with publish_changes(User.objects.all()) as users:
+    reveal_type(users)  # QuerySet[User, User]
+publish_created([User()])
+emit_template("a.html", swap="morph", channel="a")  # error: arg-type
+publish_model("auth.User", "users")  # error: arg-type
+publish_model(User, fields=["email"])  # error: call-arg
+
 reveal_type(in_thread(half, 3))  # float
 reveal_type(relay_status())  # RelayStatus
 reveal_type(relay_status()["deaf_since"])  # float | None
@@ -110,6 +148,39 @@ caught: type[Exception] = SocketIOError
 def is_public(socket: InternalSocket) -> Socket:
     return socket  # the class that handlers receive implements all that is public
 
+
+from django_socketio import WebSocketListener, WebSocketRequest, WebSocketView, accept
+from django_socketio import accept_websocket, require_websocket
+
+
+@accept_websocket
+def ticker(request: WebSocketRequest, symbol: str) -> HttpResponse:
+    reveal_type(request.is_websocket())  # bool
+    reveal_type(request.websocket.wait(1))  # str | bytes | None
+    reveal_type(list(request.websocket))  # list[str | bytes]
+    reveal_type(request.websocket.send_json({"a": 1}))  # bool
+    request.websocket.send(7)  # error: arg-type
+    return HttpResponse()
+
+
+@require_websocket(subprotocols=["v1"])
+def quiet(request: WebSocketRequest) -> None: ...
+
+
+class Room(WebSocketView):
+    def websocket(self, request: WebSocketRequest, name: str) -> None: ...
+
+
+class Raw(WebSocketListener):
+    def on_message(self, message: str | bytes) -> None:
+        reveal_type(self.send(message))  # bool
+
+
+def raw(request: HttpRequest) -> HttpResponse:
+    return accept(request, Raw(), subprotocols=["v1"])
+
+
+reveal_type(ticker)  # def (request: WebSocketRequest, symbol: str) -> HttpResponse
 
 from django_socketio.testing import NO_ANSWER, SocketClient, assert_emitted, outbox
 
@@ -139,6 +210,11 @@ on_event(7)  # error: arg-type
 
 @on_message  # error: call-overload
 def swapped(socket: Socket, request: HttpRequest, context: Any) -> None: ...
+
+
+@may_subscribe  # error: type-var
+def no_predicate(request: HttpRequest, socket: Socket, channel: str) -> bool:
+    return True
 
 
 @on_connect  # error: call-overload
@@ -218,9 +294,9 @@ def test_a_misspelt_name_is_no_attribute():
 ROW = re.compile(r"^``socket\.(\w+)|``, ``(\w+)\(", re.MULTILINE)
 
 
-def test_the_table_in_the_readme_has_what_the_public_type_has():
-    readme = (ROOT.parent / "README.rst").read_text()
-    section = readme.partition("\nSockets\n=")[2].partition("\nSeveral processes\n=")[0]
+def test_the_table_of_sockets_has_what_the_public_type_has():
+    page = (ROOT.parent / "docs" / "events.rst").read_text()
+    section = page.partition("\nSockets\n=")[2].partition("\nTypes\n=")[0]
     named = {first or second for first, second in ROW.findall(section)}
     assert named == {name for name in vars(interfaces.Socket) if not name.startswith("_")}
 
@@ -234,9 +310,9 @@ def test_the_public_type_has_the_parameters_of_the_class_behind_it():
             assert defaults == [p.default for p in inspect.signature(method).parameters.values()]
 
 
-def test_the_readme_names_the_types_in_an_example_that_mypy_accepts(tmp_path):
-    readme = (ROOT.parent / "README.rst").read_text()
-    section = readme.partition("Annotations of handlers")[2]
+def test_the_documentation_names_the_types_in_an_example_that_mypy_accepts(tmp_path):
+    page = (ROOT.parent / "docs" / "events.rst").read_text()
+    section = page.partition("Annotations of handlers")[2]
     block = textwrap.dedent(section.partition("::\n\n")[2].partition("\nmypy reports")[0])
     assert check(tmp_path / "project.py", block) == "Success: no issues found in 1 source file\n"
     assert {"Socket", "PublicSession", "Handler", "RelayStatus"} <= set(

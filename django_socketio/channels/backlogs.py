@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.encoded_event import EncodedEvent, Errand
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic
 from django_socketio.transports.encoded import EncodedPacket
@@ -18,13 +18,13 @@ class Subscriber(Protocol):
 
     @property
     def keeps_positions(self) -> bool:
-        """Whether the client keeps positions of its topics, and may come back."""
+        """Whether the client may come back, to any process: by positions, or to its socket."""
 
     def deliver(self, encoded: EncodedEvent) -> bool:
         """Send an event to the client; False if that is not possible any more."""
 
     def missed(self, topic: Topic) -> None:
-        """Tell a client that keeps positions that messages of a topic were lost."""
+        """Tell a client that keeps positions, or may come back, that messages were lost."""
 
     def lost(self, channel: str) -> None:
         """Report that messages of a channel were lost."""
@@ -49,7 +49,7 @@ class Overlap(NamedTuple):
 
     def has(self, delivery: Delivery | None) -> bool:
         """Return whether a message is one of them."""
-        if delivery is None or delivery.envelope.id in self.ids:
+        if delivery is None or self.has_read(delivery):
             return delivery is not None
         return (
             delivery.topic == self.topic
@@ -57,6 +57,10 @@ class Overlap(NamedTuple):
             and delivery.position.epoch == self.position.epoch
             and delivery.position.offset <= self.position.offset
         )
+
+    def has_read(self, delivery: Delivery | None) -> bool:
+        """Return whether a message for several topics is one of them, by whichever it comes."""
+        return delivery is not None and delivery.envelope.id in self.ids
 
     def is_over(self, delivery: Delivery | None) -> bool:
         """Return whether all of them came before a message."""
@@ -87,6 +91,10 @@ class Backlog(Generic[Encoded]):
         self.packets.append(encoded)
         return self._size <= self._limit or len(self.packets) == 1
 
+    def has_read(self, encoded: Encoded) -> bool:
+        """Return whether the receiver gets an event for several topics from the log."""
+        return False
+
 
 class Pending(Backlog[EncodedEvent]):
     """The backlog of a subscriber that a topic has not admitted yet.
@@ -108,10 +116,19 @@ class Pending(Backlog[EncodedEvent]):
             return True
         return super().add(encoded)
 
-    def skip(self, overlap: Overlap) -> None:
-        """Drop the messages of an overlap: those that have come, and those that will."""
+    def skip(self, overlap: Overlap) -> list[EncodedEvent]:
+        """Drop the messages of an overlap: those that have come, and those that will.
+
+        Returns those that may also be buffered for another topic.
+        """
         self.overlap = overlap
+        shared = [one for one in self.packets if overlap.has_read(one.delivery)]
         self.packets = [one for one in self.packets if not overlap.has(one.delivery)]
+        return shared
+
+    def has_read(self, encoded: EncodedEvent) -> bool:
+        """Return whether the receiver gets an event for several topics from the log."""
+        return self.overlap is not None and self.overlap.has_read(encoded.delivery)
 
     def discard(self, encoded: EncodedEvent) -> None:
         """Drop a packet that the subscriber has got by another topic."""
@@ -173,9 +190,17 @@ class CaughtUp(Backlog[EncodedEvent]):
         self._subscriber = subscriber
         self._members = members
 
+    def has(self, encoded: EncodedEvent) -> bool:
+        """Return whether a packet is of the overlap."""
+        return self._overlap.has(encoded.delivery)
+
+    def has_read(self, encoded: EncodedEvent) -> bool:
+        """Return whether the log had an event for several topics, and the subscriber has got it."""
+        return self._overlap.has_read(encoded.delivery)
+
     def add(self, encoded: EncodedEvent) -> bool:
         """Deliver a packet, unless it is of the overlap."""
-        if self._overlap.has(encoded.delivery):
+        if self.has(encoded):
             return True
         if self._overlap.is_over(encoded.delivery) and self._subscriber in self._members:
             self._members[self._subscriber] = None
@@ -183,26 +208,82 @@ class CaughtUp(Backlog[EncodedEvent]):
 
 
 class Copies(Backlog[EncodedEvent]):
-    """The backlogs of a subscriber that is pending on several topics of an event.
+    """The backlogs of a subscriber on several topics of an event.
 
-    Each of them keeps the event: the subscriber may be admitted on one topic and refused on the
-    others.
+    Where it is pending, each of them keeps the event: the subscriber may be admitted on one topic
+    and refused on the others. Where it has caught up with the log of one topic, the event may still
+    be due by another one, after whose position it comes.
 
     Args:
         backlogs: those of the topics.
 
     """
 
-    __slots__ = ("_backlogs",)
+    __slots__ = ("_backlogs", "_caught_up")
 
     def __init__(self, *backlogs: Backlog[EncodedEvent]) -> None:
         super().__init__(0)
+        each = [one for backlog in backlogs for one in _parts(backlog)]
+        self._caught_up = [one for one in each if isinstance(one, CaughtUp)]
         # Gates last: one of them may admit at once, which discards the copies in the others.
-        self._backlogs = sorted(backlogs, key=lambda backlog: isinstance(backlog, Gate))
+        others = (one for one in each if not isinstance(one, CaughtUp))
+        self._backlogs = sorted(others, key=lambda backlog: isinstance(backlog, Gate))
+
+    @property
+    def parts(self) -> list[Backlog[EncodedEvent]]:
+        """The backlogs of the topics."""
+        return [*self._caught_up, *self._backlogs]
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the subscriber is admitted on any of the topics."""
+        return bool(self._caught_up)
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether any of the backlogs is a gate."""
+        return any(isinstance(backlog, Gate) for backlog in self._backlogs)
 
     def add(self, encoded: EncodedEvent) -> bool:
-        """Add a packet to each backlog; False if that exceeds a limit."""
+        """Deliver a packet, or add it to each backlog; False if that exceeds a limit."""
+        if any(one.has_read(encoded) for one in self.parts):
+            return True
+        for one in self._caught_up:
+            if not one.has(encoded):
+                return one.add(encoded)
         return all([backlog.add(encoded) for backlog in self._backlogs])
+
+
+def _parts(backlog: Backlog[EncodedEvent]) -> list[Backlog[EncodedEvent]]:
+    return backlog.parts if isinstance(backlog, Copies) else [backlog]
+
+
+def is_concerned(backlog: Backlog[EncodedEvent] | None) -> bool:
+    """Return whether a subscriber is concerned by what is no event.
+
+    One that no handler has admitted yet is not; one whose login is to be examined is.
+    """
+    is_admitted = isinstance(backlog, Copies) and backlog.is_admitted
+    return backlog is None or is_admitted or isinstance(backlog, CaughtUp) or is_gated(backlog)
+
+
+def is_socket(subscriber: Subscriber) -> bool:
+    """Return whether a subscriber is a socket; an event stream answers no call, for example."""
+    return not getattr(subscriber, "receives_only", False)
+
+
+def is_gated(backlog: Backlog[EncodedEvent] | None) -> bool:
+    """Return whether what comes for a subscriber waits until its login has been examined."""
+    if isinstance(backlog, Copies):
+        return backlog.has_gate
+    return isinstance(backlog, Gate)
+
+
+def drop_errands(backlog: Backlog[EncodedEvent] | None, subscriber: Subscriber) -> None:
+    """Drop the errands that wait for a subscriber, which has left."""
+    for encoded in backlog.packets if backlog is not None else ():
+        if isinstance(encoded, Errand):
+            encoded.drop(subscriber)
 
 
 def combined(
@@ -211,9 +292,6 @@ def combined(
     """Return what an event for two topics of a subscriber is added to; None to deliver it now."""
     if one is None or other is None:
         return None
-    for backlog in (one, other):
-        if isinstance(backlog, CaughtUp):
-            return backlog  # delivers it now, unless the subscriber has it
     return one if one is other else Copies(one, other)
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from django_socketio.channels.calls import Call, Callers
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.receipt import Received
 
 
 class Server(Protocol):
@@ -13,11 +15,31 @@ class Server(Protocol):
 
     relay: Relay
 
-    def publish(self, envelope: Envelope) -> int:
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server ends its connections: new clients should go elsewhere."""
+
+    @property
+    def callers(self) -> Callers:
+        """The calls that wait for answers."""
+
+    def publish(self, envelope: Envelope) -> Received:
         """Publish an envelope; return how many received it."""
 
     def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Publish envelopes in their order; return how many received each, or its error."""
+
+    def prepare_call(self, event: str) -> None:
+        """Check that the caller may wait, and have the answers come to this process.
+
+        Raises:
+            CallTimeout: the largest number of handlers waits already.
+            RuntimeError: the caller is a coroutine, whose event loop would stand still.
+
+        """
+
+    def wait(self, event: str, call: Call, timeout: float) -> None:
+        """Wait for the answers to a call, while other handlers run."""
 
 
 _servers: list[Server] = []

@@ -1,6 +1,6 @@
 """An event on its way to sockets: its data, and the JSON text that all its forms share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django_socketio.protocol.socketio.packets import event_header
@@ -56,3 +56,28 @@ class EncodedEvent(EncodedPacket):
             return ("42" + self.text,)
         header = event_header(self.namespace, self.id, len(self.attachments))
         return [f"4{header}{self.text}", *self.attachments]
+
+
+class Errand(EncodedEvent):
+    """A message that is no event: something is to be done with each receiver.
+
+    It waits among the events for a receiver whose login is not examined yet.
+
+    Args:
+        event: the message in its form as an event.
+        run: is called with each receiver.
+        drop: is called with each receiver that leaves before that.
+
+    """
+
+    __slots__ = ("drop", "run")
+
+    def __init__(
+        self,
+        event: EncodedEvent,
+        run: Callable[[Any], object],
+        drop: Callable[[Any], object] = lambda receiver: None,
+    ) -> None:
+        delivery = event.delivery
+        super().__init__(event.namespace, event.data, None, event.text, event.attachments, delivery)
+        self.run, self.drop = run, drop

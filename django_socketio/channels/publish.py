@@ -1,17 +1,22 @@
 """Out-of-band messages: from a view, a task, a shell, from any process with Django."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
+from django_socketio.channels.calls import Answers, Call, Callers
 from django_socketio.channels.current import Server, current
+from django_socketio.channels.listening import listening
 from django_socketio.channels.names import check_channel
+from django_socketio.concurrency.coroutines import refuse_coroutine
 from django_socketio.concurrency.native import get_ident, in_loop
-from django_socketio.concurrency.threads import running
+from django_socketio.concurrency.threads import forbid, running
 from django_socketio.exceptions import NoRelay, NoSocket, RelayError
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.relay.base import Relay
-from django_socketio.relay.envelope import Envelope, LogRange, StreamPosition
+from django_socketio.relay.envelope import Envelope, LogRange, ReplyTo, StreamPosition
 from django_socketio.relay.receipt import Receipt
+from django_socketio.relay.roster import Roster
 from django_socketio.relay.topics import Topic, channel_topic, everyone_topic, socket_topic
 
 Answer = TypeVar("Answer")
@@ -24,10 +29,30 @@ class _WithoutServer:
     relay: Callable[[], Relay] | None = None
     """Returns the relay of a process that runs no server; set once Django is set up."""
 
+    open_listening: Callable[[], Relay] | None = None
+    """Returns a new relay of such a process, which listens for the answers to its calls."""
 
-def publish_without_server(relay: Callable[[], Relay]) -> None:
-    """Have a process without a server publish by the relay that this returns, and read from it."""
+
+class _Watched:
+    by: Callable[[str], None] | None = None
+    """Gets the name of each function that sends; None while nobody watches."""
+
+
+def publish_without_server(relay: Callable[[], Relay], open_listening: Callable[[], Relay]) -> None:
+    """Have a process without a server publish by a relay, and read from it.
+
+    Args:
+        relay: returns the relay.
+        open_listening: returns a new relay, which listens for the answers to calls.
+
+    """
     _WithoutServer.relay = relay
+    _WithoutServer.open_listening = open_listening
+
+
+def watch(by: Callable[[str], None]) -> None:
+    """Have a function called with the name of ``broadcast`` and its like, before each sends."""
+    _Watched.by = by
 
 
 def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
@@ -50,6 +75,69 @@ def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
 
     """
     return _ask(lambda: _relay().keep(topic, seconds))
+
+
+def read_roster(topic: Topic) -> Roster:
+    """Return the people on a channel, by its presence topic.
+
+    Raises:
+        NoRelay: this process has no relay.
+        RelayError: the relay cannot be asked.
+
+    """
+    return _ask(lambda: _relay().rosters.read(topic))
+
+
+def count_present(topic: Topic) -> int:
+    """Return the number of people on a channel; raises as ``read_roster``."""
+    return _ask(lambda: _relay().rosters.count(topic))
+
+
+def ask_clients(envelope: Envelope, reply_to: ReplyTo) -> Answers | None:
+    """Publish a call, and return the answers that come in time; None if no socket was asked.
+
+    Args:
+        envelope: the call.
+        reply_to: how long to wait, and for what; the name of the topic is set here.
+
+    Raises:
+        NoRelay: nothing can leave this process.
+        RelayError: the relay did not take it.
+        CallTimeout: too many handlers wait already.
+        RuntimeError: the caller is a coroutine.
+
+    """
+    if running:
+        forbid("call")
+    server = current()
+    if server is not None:
+        server.prepare_call(envelope.name)
+        wait = partial(server.wait, envelope.name)
+        return _ask_by(server.callers, envelope, reply_to, wait)
+    if _WithoutServer.open_listening is None:
+        raise NoRelay(_NOT_SET_UP)
+    refuse_coroutine("call")
+    with listening(_WithoutServer.open_listening) as callers:
+        return _ask_by(callers, envelope, reply_to, Call.wait)
+
+
+def _ask_by(
+    callers: Callers,
+    envelope: Envelope,
+    reply_to: ReplyTo,
+    wait: Callable[[Call, float], None],
+) -> Answers | None:
+    envelope.reply_to = reply_to._replace(name=callers.name)
+    call = callers.begin(envelope.id, reply_to.wants_all)
+    try:
+        received = int(publish(envelope))
+        if not received:
+            return None
+        call.expect(received)
+        wait(call, reply_to.timeout)
+        return call.answers
+    finally:
+        callers.end(envelope.id)
 
 
 def _ask(question: Callable[[], Answer]) -> Answer:
@@ -86,6 +174,7 @@ def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int
 
     """
     namespace = check_namespace(namespace)
+    _note("broadcast")
     return _send((everyone_topic(namespace),), namespace, event, message, "there is no socket")
 
 
@@ -105,6 +194,7 @@ def broadcast_channel(
     """
     namespace = check_namespace(namespace)
     topics = (channel_topic(namespace, check_channel(channel)),)
+    _note("broadcast_channel")
     missing = f"there is no socket on the channel {channel!r}"
     return _send(topics, namespace, event, message, missing)
 
@@ -121,6 +211,7 @@ def send(session_id: str, message: Any, event: str = "message", namespace: str =
     """
     namespace = check_namespace(namespace)
     topics = (socket_topic(namespace, session_id),)
+    _note("send")
     missing = f"there is no socket with the session id {session_id!r}"
     return _send(topics, namespace, event, message, missing)
 
@@ -133,7 +224,8 @@ def publish(envelope: Envelope) -> int:
         RelayError: the relay did not take it.
 
     """
-    return _ask(lambda: _publisher().publish(envelope))
+    received: int = _ask(lambda: _publisher().publish(envelope))
+    return received
 
 
 def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
@@ -149,12 +241,20 @@ def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
     return _ask(lambda: _publisher().publish_all(envelopes))
 
 
-def _send(topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str) -> int:
+def _note(function: str) -> None:
+    if _Watched.by is not None:
+        _Watched.by(function)
+
+
+def _send(
+    topics: tuple[Topic, ...], namespace: str, event: str, message: Any, missing: str
+) -> Receipt:
     check_event_name(event)
     try:
         received = publish(Envelope(topics, namespace, event, (message,)))
     except NoRelay as error:
         raise NoSocket(str(error)) from None
-    if not Receipt.of(received).is_accepted:
+    receipt = Receipt.of(received)
+    if not receipt.is_accepted:
         raise NoSocket(missing)
-    return int(received)
+    return receipt

@@ -66,6 +66,7 @@ class Past(NamedTuple):
         position: that of the topic when its log was read; None if it is not known.
         is_whole: whether nothing is missing of what the subscriber has asked for.
         deliveries: the messages; none if something is missing.
+        has_commands: whether there are commands of the site among what was read.
 
     """
 
@@ -73,6 +74,16 @@ class Past(NamedTuple):
     position: StreamPosition | None
     is_whole: bool
     deliveries: tuple[Delivery, ...] = ()
+    has_commands: bool = False
+
+    @property
+    def begin(self) -> StreamPosition | None:
+        """The position after which the messages come; None if it is not known.
+
+        A client that gets the messages one by one goes on from there if its connection breaks.
+        """
+        first = self.deliveries[0].position if self.deliveries else None
+        return self.position if first is None else first._replace(offset=first.offset - 1)
 
     @property
     def overlap(self) -> Overlap | None:
@@ -113,4 +124,5 @@ def past_of(
         return Past(topic, found.position, found.is_complete, tuple(events))
     if not found.is_complete or len(found.deliveries) > MAX_MESSAGES:
         return Past(topic, found.position, False)
-    return Past(topic, found.position, True, tuple(filter(is_for, events)))
+    has_commands = any(one.envelope.kind is EnvelopeKind.CONTROL for one in found.deliveries)
+    return Past(topic, found.position, True, tuple(filter(is_for, events)), has_commands)

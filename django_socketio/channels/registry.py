@@ -1,6 +1,7 @@
 """The subscribers of this process by topic, and the delivery of messages to them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from django_socketio.channels.backlogs import (
     Backlog,
@@ -11,14 +12,16 @@ from django_socketio.channels.backlogs import (
     Pending,
     Subscriber,
     combined,
+    drop_errands,
 )
-from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.encoded_event import EncodedEvent, Errand
 from django_socketio.channels.recovery import MAX_MESSAGES, Wanted
+from django_socketio.channels.untold import UntoldPositions
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.failures import failures
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
-from django_socketio.relay.base import Relay
+from django_socketio.relay.base import Reached, Relay
 from django_socketio.relay.envelope import (
     Delivery,
     Envelope,
@@ -27,6 +30,7 @@ from django_socketio.relay.envelope import (
     StreamPosition,
     ignore_kind,
 )
+from django_socketio.relay.receipt import Received
 from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
@@ -36,6 +40,34 @@ Encode = Callable[[Delivery], EncodedEvent]
 
 
 Receivers = Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]
+
+Handle = Callable[[Delivery, Receivers], int]
+"""Handles a message that is no event for its receivers; returns how many are concerned."""
+
+
+class PresenceHooks(Protocol):
+    """What is told of the sockets on channels, to note the presence of people."""
+
+    def admitted(self, socket: Any, channel: str) -> None:
+        """Note that a socket is on a channel, or belongs to another person now."""
+
+    def left(self, socket: Any, channel: str) -> None:
+        """Note that a living socket has left a channel."""
+
+    def ended(self, socket: Any, channels: Iterable[str]) -> None:
+        """Note that a socket has ended, which was on channels."""
+
+    def set_away(self, socket: Any, channels: Iterable[str], is_away: bool) -> None:
+        """Note that a socket is away, and may come back; or that it is back."""
+
+    def watched(self, socket: Any, channels: Iterable[str]) -> dict[str, str]:
+        """Return the channels of which a socket is told who is there, and up to which positions."""
+
+    def watch(self, socket: Any, channel: str, since: Any) -> None:
+        """Have a socket told who is on a channel."""
+
+    def watch_soon(self, socket: Any, channel: str, since: Any) -> None:
+        """Have a socket told who is on a channel, once the relay can be asked."""
 
 
 class Channels:
@@ -53,16 +85,31 @@ class Channels:
         self._relay = relay
         self._encode = encode
         self._members: dict[Topic, Members] = {}
+        self.presence: PresenceHooks | None = None
+        """Is told who is on channels, in servers; None in a process that notes nobody."""
+        self.untold: UntoldPositions | None = None
+        """Tells clients that keep positions those that messages do not tell; None without such."""
+        self.kinds: dict[EnvelopeKind, Handle] = {}
+        """Handles messages that are no events, by their kind."""
 
     def __len__(self) -> int:
         """The number of topics that have subscribers here."""
         return len(self._members)
 
+    def sizes(self) -> list[tuple[Topic, int]]:
+        """Return the topics with subscribers here, and the number of these."""
+        return [(topic, len(members)) for topic, members in list(self._members.items())]
+
+    @property
+    def publishes_at_once(self) -> bool:
+        """Whether ``publish`` never waits."""
+        return self._relay.publishes_at_once
+
     def use(self, relay: Relay) -> None:
         """Publish by another relay from now on."""
         self._relay = relay
 
-    def publish(self, envelope: Envelope) -> int:
+    def publish(self, envelope: Envelope) -> Received:
         """Send an envelope to the subscribers of its topics in all processes.
 
         Raises:
@@ -90,12 +137,32 @@ class Channels:
         return self._relay.subscribe(topic, self.deliver, subscriber.keeps_positions)
 
     def add_all(
-        self, topics: Mapping[Topic, Pending | None], subscriber: Subscriber
+        self,
+        topics: Mapping[Topic, Pending | None],
+        subscriber: Subscriber,
+        is_known: bool = False,
     ) -> dict[Topic, StreamPosition | None]:
-        """Put a subscriber on topics by one command to the relay, each with its backlog or none."""
+        """Put a subscriber on topics by one command to the relay, each with its backlog or none.
+
+        For ``is_known`` see ``Relay.subscribe_all``.
+        """
         for topic, backlog in topics.items():
             self._members.setdefault(topic, {})[subscriber] = backlog
-        return self._relay.subscribe_all(topics, self.deliver, subscriber.keeps_positions)
+        recoverable = subscriber.keeps_positions
+        return self._relay.subscribe_all(topics, self.deliver, recoverable, is_known)
+
+    def position(self, topic: Topic) -> StreamPosition | None:
+        """Return the position of a topic's last message; None for an idle topic.
+
+        Raises:
+            RelayError: the relay cannot be asked.
+
+        """
+        return self._relay.position(topic)
+
+    def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
+        """Have ``tell`` called with positions, after all messages up to these were delivered."""
+        self._relay.tell_reached(topics, tell)
 
     def past(self, topic: Topic, wanted: Wanted) -> LogRange:
         """Return what a client wants of the past of a topic; nothing if the relay fails."""
@@ -115,7 +182,8 @@ class Channels:
         """Have a pending subscriber get no message of an overlap: it has them from the log."""
         pending = self._members.get(overlap.topic, _NOBODY).get(subscriber)
         if isinstance(pending, Pending):
-            pending.skip(overlap)
+            for encoded in pending.skip(overlap):
+                self._discard_copies(encoded, subscriber)
 
     def replay(
         self,
@@ -151,7 +219,10 @@ class Channels:
             members[subscriber] = overlap and CaughtUp(overlap, subscriber, members)
             for encoded in pending.packets:
                 self._discard_copies(encoded, subscriber)
-                subscriber.deliver(encoded)
+                if isinstance(encoded, Errand):
+                    encoded.run(subscriber)
+                else:
+                    subscriber.deliver(encoded)
 
     def _discard_copies(self, encoded: EncodedEvent, subscriber: Subscriber) -> None:
         """Have an event delivered once to a subscriber that is pending on several of its topics."""
@@ -184,15 +255,23 @@ class Channels:
         members = self._members.get(topic)
         if members is None or subscriber not in members:
             return False
-        del members[subscriber]
+        drop_errands(members.pop(subscriber), subscriber)
         if members:
             return False
         del self._members[topic]
         return True
 
+    def backlogs(self, topic: Topic) -> Members:
+        """Return the subscribers of a topic in this process, each with its backlog."""
+        return self._members.get(topic, _NOBODY)
+
     def members(self, topic: Topic) -> list[Subscriber]:
         """Return the subscribers of a topic in this process."""
         return list(self._members.get(topic, ()))
+
+    def count(self, topic: Topic) -> int:
+        """Return the number of subscribers of a topic in this process."""
+        return len(self._members.get(topic, ()))
 
     def has(self, topic: Topic, subscriber: Subscriber) -> bool:
         """Return whether a subscriber is on a topic."""
@@ -202,11 +281,29 @@ class Channels:
         """Send an event to its receivers in this process; return their number."""
         envelope = delivery.envelope
         if envelope.kind is not _EVENT:
-            return ignore_kind(envelope.kind, hub_log.say)
+            return self._handle(delivery)
         receivers = self._receivers(envelope.topics)
         if not receivers:
             return 0
-        return _send(self._encode(delivery), receivers, envelope.exclude)
+        received = _send(self._encode(delivery), receivers, envelope.exclude)
+        if self.untold is not None:
+            self.untold.came(delivery)
+        return received
+
+    def _handle(self, delivery: Delivery) -> int:
+        """Handle a message that is no event; return how many subscribers are concerned."""
+        envelope = delivery.envelope
+        handle = self.kinds.get(envelope.kind)
+        if handle is None:
+            return ignore_kind(envelope.kind, hub_log.say)
+        concerned = handle(delivery, self._receivers(envelope.topics))
+        if self.untold is not None and delivery.position is not None:
+            self.untold.note(delivery.topic, delivery.position)
+        return concerned
+
+    def topics_here(self, topics: Iterable[Topic]) -> int:
+        """Return how many of some topics have subscribers in this process."""
+        return sum(topic in self._members for topic in topics)
 
     def _receivers(self, topics: tuple[Topic, ...]) -> Receivers:
         if len(topics) == 1:

@@ -23,8 +23,14 @@ ARGUMENTS = {
     events.on_connect: COMMON,
     events.on_disconnect: COMMON,
     events.on_finish: COMMON,
+    events.on_away: COMMON,
+    events.on_return: COMMON,
+    events.may_subscribe.event: "request, channel",
     events.on_subscribe: f"{COMMON}, channel",
     events.on_unsubscribe: f"{COMMON}, channel",
+    events.on_join.event: "channel, person",
+    events.on_leave.event: "channel, person",
+    events.presence_info.event: "request, channel",
     events.on_error: f"{COMMON}, exception",
 }
 """The arguments with which the handlers of an event are called."""

@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Warning
 
 from django_socketio import conf
 from django_socketio.channels.names import MAX_CHANNEL_LENGTH
+from django_socketio.checks.client_events import valid_rules
 from django_socketio.checks.handlers import registrations
 from django_socketio.logs import name_of
 from django_socketio.relay.history_rules import AUDIENCES, is_valid
@@ -19,12 +20,12 @@ from django_socketio.security.patterns import name_that_takes_long
 def check_patterns(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Return warnings about the patterns of handlers and of ``SOCKETIO_HISTORY``.
+    """Return warnings about the patterns of handlers and of settings.
 
     ``django_socketio.W003``: a pattern takes exponential time for a channel. ``…W007``: a pattern
     cannot be meant.
     """
-    return [*_of_handlers(), *_of_histories()]
+    return [*_of_handlers(), *_of_histories(), *_of_signed(), *_of_client_events()]
 
 
 def _of_handlers() -> Iterator[CheckMessage]:
@@ -41,6 +42,20 @@ def _of_histories() -> Iterator[CheckMessage]:
         yield from _slow(re.compile(pattern), f"The pattern {pattern!r} of SOCKETIO_HISTORY")
 
 
+def _of_signed() -> Iterator[CheckMessage]:
+    setting = conf.raw("SIGNED_ONLY")
+    is_list = isinstance(setting, (list, tuple)) and conf.SETTINGS["SIGNED_ONLY"].valid(setting)
+    for pattern in conf.patterns("SIGNED_ONLY") if is_list else ():
+        yield from _slow(pattern, f"The pattern {pattern.pattern!r} of SOCKETIO_SIGNED_ONLY")
+
+
+def _of_client_events() -> Iterator[CheckMessage]:
+    for rule in valid_rules():
+        subject = f"The pattern {rule.pattern.pattern!r} of SOCKETIO_CLIENT_EVENTS"
+        yield from _slow(rule.pattern, subject)
+        yield from _not_meant(rule.pattern, subject)
+
+
 def _slow(pattern: re.Pattern[str], subject: str, obj: str | None = None) -> Iterator[CheckMessage]:
     if name := name_that_takes_long(pattern):
         yield Warning(
@@ -52,7 +67,9 @@ def _slow(pattern: re.Pattern[str], subject: str, obj: str | None = None) -> Ite
         )
 
 
-def _not_meant(pattern: re.Pattern[str], subject: str, obj: str) -> Iterator[CheckMessage]:
+def _not_meant(
+    pattern: re.Pattern[str], subject: str, obj: str | None = None
+) -> Iterator[CheckMessage]:
     if found := fault_of(pattern):
         fault, hint = found
         yield Warning(f"{subject} {fault}.", hint=hint, obj=obj, id="django_socketio.W007")

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_socketio import conf
 from django_socketio.protocol.http.origin import NULL, parse_pattern
 from django_socketio.security import permissions
-from django_socketio.server import handler_contexts, relays
+from django_socketio.server import handler_contexts, relays, tracing
 
 
 def check_settings(
@@ -20,8 +20,8 @@ def check_settings(
     """Return errors and warnings about the settings.
 
     ``django_socketio.E001``: a value cannot be used. ``…E002``: a dotted path leads nowhere.
-    ``…E003``: redis-py is not installed. ``…W001``: a name is unknown. ``…W002``: pages of unknown
-    authors can connect.
+    ``…E003``: a package that a setting needs is not installed. ``…W001``: a name is unknown.
+    ``…W002``: pages of unknown authors can connect.
     """
     return [
         *_bad_values(),
@@ -33,9 +33,12 @@ def check_settings(
 
 
 def _missing_packages() -> list[CheckMessage]:
-    if conf.raw("RELAY_URL") is None or relays.has_redis():
-        return []
-    return [Error(relays.NO_REDIS, id="django_socketio.E003")]
+    missing = []
+    if conf.raw("RELAY_URL") is not None and not relays.has_redis():
+        missing.append(relays.NO_REDIS)
+    if conf.raw("TRACING") and not tracing.is_possible():
+        missing.append(tracing.NO_OPENTELEMETRY)
+    return [Error(text, id="django_socketio.E003") for text in missing]
 
 
 _PATHS: dict[str, Callable[[], object]] = {

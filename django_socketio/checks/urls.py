@@ -1,15 +1,16 @@
 """The check of the URL of the endpoint, as the template tag and other clients write it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.urls import Resolver404, ResolverMatch, get_resolver, resolve
 from django.utils import translation
 
 from django_socketio.logs import name_of
+from django_socketio.server.compat.django import has_fixed_text
 from django_socketio.server.endpoints import MARK, path_of_clients
 
 INCLUDE = 'path("", include("django_socketio.urls"))'
@@ -34,7 +35,7 @@ def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) ->
         return [_unreachable(f"{path} leads to no view: the URLs are not included.", INCLUDE)]
     if getattr(match.func, MARK, False) is not True:
         return [_shadowed(path, match)]
-    return _translated(path)
+    return _translated(path) if _depends_on_language() else []
 
 
 def _match(path: str) -> ResolverMatch | None:
@@ -52,6 +53,20 @@ def _unreachable(message: str, line: str) -> CheckMessage:
 def _shadowed(path: str, match: ResolverMatch) -> CheckMessage:
     message = f"{path} leads to the view {name_of(match.func)} of the pattern {match.route!r}."
     return _unreachable(message, f"{INCLUDE} before that pattern")
+
+
+def _depends_on_language() -> bool:
+    """Return whether the path may depend on the language: catalogs of 100 languages load slowly."""
+    return any(not has_fixed_text(part) for way in _ways(get_resolver()) for part in way)
+
+
+def _ways(pattern: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the parts of each path that leads to the view, below a pattern of the URLconf."""
+    way = (*way, pattern.pattern)
+    if getattr(getattr(pattern, "callback", None), MARK, False) is True:
+        yield way
+    for inner in getattr(pattern, "url_patterns", ()):
+        yield from _ways(inner, way)
 
 
 def _translated(path: str) -> list[CheckMessage]:

@@ -10,17 +10,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gevent import monkey
-
 from django_socketio.concurrency import hub_log, log_limits
 from django_socketio.concurrency.log_limits import Repeats
+from django_socketio.concurrency.patched import original
 from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import printable
 
 SHOWN = 300
 """Characters of an entry that its number is logged with."""
 
-_of_thread = monkey.get_original("threading", "local")()
+_of_thread = original("threading", "local")()
 """The counts of a native thread, which has an event loop of its own."""
 
 

@@ -2,8 +2,6 @@
 
 import sys
 
-from gevent import GreenletExit, Timeout
-
 
 def failures() -> tuple[type[BaseException], ...]:
     """Return the classes of these exceptions, for an ``except`` clause to call.
@@ -11,9 +9,11 @@ def failures() -> tuple[type[BaseException], ...]:
     SystemExit and KeyboardInterrupt are not among them: they are for the process. gunicorn raises
     SystemExit in a worker that blocks.
 
-    asyncio is asked late, for gevent has to patch before asyncio is imported. Nothing raises
-    asyncio's ``CancelledError`` before that.
+    asyncio is asked late, for gevent has to patch before asyncio is imported, and gevent itself is
+    not imported in a process that only sends. Nothing raises their exceptions before that.
     """
     asyncio = sys.modules.get("asyncio.exceptions")
     cancelled = (asyncio.CancelledError,) if asyncio is not None else ()
-    return (Exception, Timeout, GreenletExit, *cancelled)
+    gevent = sys.modules.get("gevent")
+    ended = (gevent.Timeout, gevent.GreenletExit) if gevent is not None else ()
+    return (Exception, *ended, *cancelled)

@@ -9,9 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import gevent
-from greenlet import getcurrent
-
+from django_socketio.concurrency.native import get_hub_if_exists
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.transports")
@@ -43,7 +41,8 @@ def _log(
 
 def say(log: Callable[..., object], *args: Any, **options: Any) -> None:
     """Call a function that logs: in a greenlet of its own where this is the hub, or at once."""
-    if getcurrent() is gevent.get_hub():
+    gevent = sys.modules.get("gevent")
+    if gevent is not None and gevent.getcurrent() is get_hub_if_exists():
         gevent.spawn(log, *args, **options)
     else:
         log(*args, **options)

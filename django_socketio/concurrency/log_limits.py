@@ -13,6 +13,9 @@ from django_socketio.concurrency.timers import Clock, Timers, clock
 INTERVAL = 10.0
 """Seconds for which equal entries are counted together."""
 
+LOGGED_EVERY = 60.0
+"""Seconds between two entries of something that is tried again every few seconds."""
+
 WRITTEN = 5
 """Entries of an interval that are written."""
 

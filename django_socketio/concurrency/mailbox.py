@@ -54,6 +54,11 @@ class Mailbox:
         """The number of jobs that have not been started yet."""
         return len(self._jobs)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a job runs, or waits for a worker."""
+        return self._running
+
     def put(self, job: Callable[..., None], *args: Any) -> int:
         """Have ``job(*args)`` run after all jobs before it; return how many jobs are waiting."""
         if self._jobs is _NO_JOBS:

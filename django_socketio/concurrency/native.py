@@ -1,18 +1,24 @@
 """Native threads, in processes whose ``threading`` gevent may have patched."""
 
+import sys
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeVar
 
-import gevent
-from gevent import _hub_local, monkey
+from django_socketio.concurrency.patched import original
 
 Result = TypeVar("Result")
 
 # A lock of the operating system's: the thread that waits may have no event loop.
-allocate_lock = monkey.get_original("_thread", "allocate_lock")
-get_ident = monkey.get_original("_thread", "get_ident")
-get_hub_if_exists = _hub_local.get_hub_if_exists  # gevent.get_hub would make one
-ThreadLocal = monkey.get_original("_thread", "_local")
+allocate_lock = original("_thread", "allocate_lock")
+get_ident = original("_thread", "get_ident")
+ThreadLocal = original("_thread", "_local")
+
+
+def get_hub_if_exists() -> Any:
+    """Return the hub of this thread, or None; ``gevent.get_hub`` would make one."""
+    hubs = sys.modules.get("gevent._hub_local")
+    return None if hubs is None else hubs.get_hub_if_exists()
 
 
 class Outcome:
@@ -50,10 +56,14 @@ class Outcome:
 def in_loop(loop: Any, function: Callable[..., Result], *args: Any) -> Result:
     """Call ``function(*args)`` in the event loop of another thread, and wait for its result.
 
+    It has the context variables of this thread, such as the current span of a trace.
+
     Raises:
         BaseException: the exception that the function raises.
 
     """
+    import gevent
+
     done = allocate_lock()
     done.acquire()
     outcome = Outcome()
@@ -62,7 +72,7 @@ def in_loop(loop: Any, function: Callable[..., Result], *args: Any) -> Result:
         outcome.of(function, *args)
         done.release()
 
-    loop.run_callback_threadsafe(gevent.spawn, run)
+    loop.run_callback_threadsafe(gevent.spawn, copy_context().run, run)
     done.acquire()
     result: Result = outcome.get()
     return result

@@ -13,12 +13,10 @@ from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar
 
-from gevent import monkey
-from gevent.threadpool import ThreadPool
-
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.log_limits import Once
 from django_socketio.concurrency.native import Outcome, ThreadLocal, get_hub_if_exists, get_ident
+from django_socketio.concurrency.patched import is_patched
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
 
@@ -131,7 +129,7 @@ def guard_logging() -> None:
             forbid("logging")
         return make_record(*args, **kwargs)
 
-    if monkey.is_module_patched("threading"):
+    if is_patched("threading"):
         logging.setLogRecordFactory(guarded)
 
 
@@ -148,6 +146,8 @@ class Threads:
     """
 
     def __init__(self, hub: Any, size: int) -> None:
+        from gevent.threadpool import ThreadPool
+
         self.hub = hub
         self._pool = ThreadPool(size, hub, idle_task_timeout=IDLE_TIME)
 

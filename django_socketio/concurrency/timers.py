@@ -5,8 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from itertools import count
-
-from gevent import get_hub
+from typing import Any
 
 from django_socketio.concurrency import hub_log
 from django_socketio.logs import get_logger
@@ -59,7 +58,7 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._tie = count()
         self._cancelled = 0
-        self._watcher = get_hub().loop.timer(0)
+        self._watcher = _watcher(0.0)
         self._armed_for: float | None = None
         self._reprieve = -math.inf
         """The time before which no timer is called, after the process was blocked."""
@@ -118,7 +117,7 @@ class Timers:
         self._armed_for = when
         self._watcher.close()
         # Data of clients is read first: it may be the data that a timer waits for.
-        self._watcher = get_hub().loop.timer(max(0.0, when - self.clock()), priority=AFTER_READERS)
+        self._watcher = _watcher(max(0.0, when - self.clock()), priority=AFTER_READERS)
         self._watcher.start(self._wake, update=True)
 
     def _wake(self) -> None:
@@ -149,3 +148,10 @@ class Timers:
         if again is not None and now < math.inf:
             timer.when, timer.callback = again, callback
             self._push(timer)
+
+
+def _watcher(seconds: float, **options: Any) -> Any:
+    """Return a timer of the event loop."""
+    from gevent import get_hub  # not before there is an event loop: scripts have none
+
+    return get_hub().loop.timer(seconds, **options)

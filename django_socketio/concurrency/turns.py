@@ -4,13 +4,12 @@
 fifty in a row before it looks at the clock or at a socket.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gevent import get_hub, monkey
+from gevent import get_hub
 from gevent.hub import Waiter
 
 from django_socketio.concurrency import hub_log
@@ -75,14 +74,6 @@ def turns_of_hub() -> Turns:
         turns = Turns()
         setattr(hub, _TURNS, turns)
     return turns
-
-
-def give_way() -> None:
-    """Let others run in the midst of long work: greenlets, or the threads that wait for the GIL."""
-    if monkey.is_module_patched("threading"):
-        turns_of_hub().wait()
-    else:
-        time.sleep(0)
 
 
 def _nothing() -> None:

@@ -93,6 +93,16 @@ class Workers:
         return self._within - len(self._idle) + len(self._ready) >= self._size
 
     @property
+    def busy(self) -> int:
+        """The number of workers that run a mailbox, without those that have stepped out."""
+        return self._within - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """The number of mailboxes that wait for a worker."""
+        return len(self._ready)
+
+    @property
     def _within(self) -> int:
         """The number of workers that have not stepped out."""
         return self._count - self.stepped_out

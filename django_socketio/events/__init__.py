@@ -12,17 +12,24 @@ Put handlers into the ``events.py`` of an installed app: django-socketio imports
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from django_socketio.events.handlers import Handlers, Registration
 from django_socketio.events.interfaces import Handler
+from django_socketio.events.presence import JoinEvents
 from django_socketio.exceptions import EventError
-from django_socketio.protocol.socketio.names import check_namespace
+from django_socketio.protocol.socketio.names import PRESENCE, check_namespace
 
 Function = TypeVar("Function", bound=Handler)
 
+Predicate = Callable[[Any, str], Any]
+"""Takes a request and a channel; returns a ``bool``, or an awaitable of one (``async def``)."""
+
+PredicateFunction = TypeVar("PredicateFunction", bound=Predicate)
+
 RESERVED = frozenset(
     {
+        PRESENCE,
         "channel",
         "connect",
         "connect_error",
@@ -174,19 +181,96 @@ class NamedEvents:
         return iter(self._events.values())
 
 
+class Predicates:
+    """The decorator ``may_subscribe``, for functions that say whether a client may have a channel.
+
+    Such a function takes a request and the name of a channel, returns ``True`` or ``False``, and
+    has no side effects: it is asked when a client subscribes, and again later. The client gets
+    the channel if no function refuses it.
+
+    Attributes:
+        event: the registrations, as those of handlers.
+
+    """
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    @overload
+    def __call__(self, predicate: PredicateFunction) -> PredicateFunction: ...
+
+    @overload
+    def __call__(
+        self,
+        predicate: None = None,
+        channel: str | None = None,
+        namespace: str = "/",
+    ) -> Callable[[PredicateFunction], PredicateFunction]: ...
+
+    def __call__(
+        self,
+        predicate: PredicateFunction | None = None,
+        channel: str | None = None,
+        namespace: str = "/",
+    ) -> PredicateFunction | Callable[[PredicateFunction], PredicateFunction]:
+        """Register ``predicate``, or return the decorator that does; see ``Event``."""
+        register: Any = self.event
+        registered: PredicateFunction = register(predicate, channel, namespace)
+        return registered
+
+    def disconnect(self, predicate: Predicate) -> None:
+        """Remove all registrations of a function."""
+        self.event.handlers.remove(predicate)
+
+
 on_event = NamedEvents()
+"""Handlers of the events that the site names: ``@on_event("typing")``."""
+
 on_connect = Event("on_connect", supports_channels=False)
+"""A client connects. A handler refuses it by ``PermissionDenied``."""
+
 on_message = Event("on_message", handlers=on_event.named("message").handlers, first_only=True)
+"""A client has sent a message, by ``send``: any JSON value, or bytes."""
+
+may_subscribe = Predicates(Event("may_subscribe", names_channel=True))
+"""Functions ``(request, channel)`` that answer whether a client may have a channel."""
+
 on_subscribe = Event("on_subscribe", names_channel=True)
+"""A client asks for a channel, the last argument. A handler refuses it by ``PermissionDenied``."""
+
 on_unsubscribe = Event("on_unsubscribe", names_channel=True)
+"""A client has left a channel, the last argument, or its socket has ended."""
+
+on_join = JoinEvents(Event("on_join", names_channel=True))
+"""Functions ``(channel, person)``: a person has come to a channel, in the whole site."""
+
+on_leave = JoinEvents(Event("on_leave", names_channel=True))
+"""Functions ``(channel, person)``: a person has left a channel, in the whole site."""
+
+presence_info = Predicates(Event("presence_info", names_channel=True))
+"""Functions ``(request, channel)`` that return what others are told of a person on a channel."""
+
 on_error = Event("on_error")
+"""A handler has raised an exception, the last argument, or the client has broken a rule."""
+
+on_away = Event("on_away")
+"""The connection of a client broke that may come back to its socket."""
+
+on_return = Event("on_return")
+"""A client has come back to its socket."""
+
 on_disconnect = Event("on_disconnect")
+"""The connection has ended; ``socket.disconnect_reason`` says why."""
+
 on_finish = Event("on_finish")
+"""The last event of a socket."""
 
 
 def all_events() -> Iterator[Event]:
     """Return every event, the named ones included."""
-    yield from (on_connect, on_subscribe, on_unsubscribe, on_error, on_disconnect, on_finish)
+    yield from (on_connect, may_subscribe.event, on_subscribe, on_unsubscribe)
+    yield from (on_error, on_away, on_return, on_disconnect, on_finish)
+    yield from (on_join.event, on_leave.event, presence_info.event)
     yield from on_event
 
 
@@ -199,14 +283,29 @@ def has_namespace(namespace: str) -> bool:
     )
 
 
+OWN_MODULES = "django_socketio."
+"""The beginning of the names of this package's modules."""
+
+
 def summary() -> str:
     """Return how many handlers there are and in which modules, for the banners of servers."""
-    functions = {id(function): inspect.unwrap(function) for function in all_handlers()}
+    functions = handlers_of_site()
     if not functions:
         return "No handlers"
-    modules = sorted({str(function.__module__) for function in functions.values()})
+    modules = sorted({str(function.__module__) for function in functions})
     noun = "handler" if len(functions) == 1 else "handlers"
     return f"{len(functions)} {noun} in {', '.join(modules)}"
+
+
+def handlers_of_site() -> list[Handler]:
+    """Return each function that is registered, without those of this package and its dashboard."""
+    functions = {id(function): inspect.unwrap(function) for function in all_handlers()}
+    return [one for one in functions.values() if is_of_site(one)]
+
+
+def is_of_site(function: Handler) -> bool:
+    """Return whether a function is a site's own."""
+    return not str(getattr(inspect.unwrap(function), "__module__", "")).startswith(OWN_MODULES)
 
 
 def all_handlers() -> list[Handler]:

@@ -27,11 +27,20 @@ class Subscriptions(Protocol):
     begin: "StreamPosition | None"
     """The position after which the messages of the channel come that was joined last."""
 
+    asked: tuple[str, ...]
+    """The channels that the client has asked for; their messages come after the answer."""
+
+    max_channels: int
+    """How many channels the socket may be on."""
+
     def join(self, channel: Any, pending: bool) -> bool:
         """Join a channel; its messages are buffered while the subscription is pending."""
 
-    def read_replay(self, channel: str) -> None:
+    def read_replay(self, channel: str) -> "Past | None":
         """Read what a new subscriber gets unasked, before it is admitted."""
+
+    def watch(self, channel: str, since: Any) -> None:
+        """Have the client told who is on a channel."""
 
     def leave(self, channel: Any) -> bool:
         """Leave a channel; return False if the socket was not on it."""
@@ -55,8 +64,8 @@ class DispatchedSocket(Protocol):
         """The channels that the socket is on."""
 
     @property
-    def keeps_positions(self) -> bool:
-        """Whether the client keeps positions of its channels."""
+    def tells_positions(self) -> bool:
+        """Whether the client is told positions of its channels, because it keeps them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,6 +36,14 @@ class Socket(Protocol):
         """The channel that the client named for the event; None where it named none."""
 
     @property
+    def recovered(self) -> bool:
+        """Whether the client has come back to this socket after its connection broke."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the connection has broken, and the client may come back."""
+
+    @property
     def disconnect_reason(self) -> str | None:
         """The reason why the socket ended, in Socket.IO's words; None while it is connected."""
 

@@ -15,17 +15,22 @@ returned the call that it got. ``server/bootstrap.py`` lists the layers of a ser
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from sys import getsizeof
 from typing import Any, TypeVar
 
 from django_socketio import events
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.events import Event
+from django_socketio.events.client_events import ClientEvents
 from django_socketio.events.failures import Failures
 from django_socketio.events.for_channel import for_channel
 from django_socketio.events.handlers import Call, Handlers, Registration, check_arguments
-from django_socketio.events.subscribing import subscribing, unsubscribing
+from django_socketio.events.lists import each_of_list
+from django_socketio.events.remembered import Calls, Remembered
+from django_socketio.events.subscribing import asking, subscribing, unsubscribing
 from django_socketio.events.unhandled import log_for_debugging
+from django_socketio.events.watching import watch
+from django_socketio.logs import name_of
+from django_socketio.protocol.socketio.names import PRESENCE
 
 MessageLayer = Callable[[Call, str], Call]
 """Stands around all that a client's message causes; gets the message's name."""
@@ -36,17 +41,17 @@ EventLayer = Callable[[Call, Event], Call]
 HandlerLayer = Callable[[Call, Registration], Call]
 """Stands around a single handler."""
 
+Innermost = Callable[[Registration], Call]
+"""Returns the call of a handler, without layers."""
+
 UNHANDLED: Any = object()
 """The answer to an event that concerns no handler: such an event is not acknowledged."""
 
-REMEMBERED_BYTES = 2_000_000
-"""Memory of one event for the channels, and sets of channels, whose handlers are known."""
-
-ENTRY_BYTES = 200
-"""Memory of one entry, its channels' names aside."""
-
 ANSWER = Event("callback")
 """The answer of a client to ``socket.emit(…, callback=…)``: its handler is the callback."""
+
+READMISSION = Event("readmission", names_channel=True)
+"""The question whether a client that comes back may have a channel; it has no handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,17 @@ class Pipeline:
         errors: writes errors of handlers into the log.
         layers: the layers around messages, events and handlers.
         unhandled: gets the socket and the name of each message that no handler takes.
+        client_events: relays events for channels that no handler takes; None where no event is.
 
     Attributes:
         messages: the calls for what clients send, by its name.
         connect, subscribe, unsubscribe, disconnect, finish, error: call the handlers of
             ``on_connect`` and so on. ``subscribe`` and ``unsubscribe`` take the channel.
+        away, comes_back: call the handlers of ``on_away`` and ``on_return``.
+        stays, readmit: answer ``False`` if a function of ``may_subscribe`` refuses a client its
+            channel. ``readmit`` is for one that comes back: settings may refuse as well, by an
+            exception.
+        presence_info: calls the functions of this decorator, with the channel.
         answer: calls a callback, its first argument, with the others.
         failures: reports errors of handlers, to the log and to ``on_error``.
 
@@ -94,23 +105,37 @@ class Pipeline:
         errors: RepeatedErrors,
         layers: Layers = NO_LAYERS,
         unhandled: Callable[[Any, str], None] = log_for_debugging,
+        client_events: ClientEvents | None = None,
     ) -> None:
         self._layers = layers
         self._unhandled = unhandled
+        self.client_events = client_events
         self.connect = self._event(events.on_connect)
-        self.subscribe = self._event(events.on_subscribe)
+        self._may_subscribe = self._dispatcher(events.may_subscribe.event, _predicate).dispatch
+        self.subscribe = self._subscribe()
         self.unsubscribe = self._event(events.on_unsubscribe)
+        self.presence_info = self._function(events.presence_info.event)
         self.disconnect = self._event(events.on_disconnect)
         self.finish = self._event(events.on_finish)
         self.error = self._event(events.on_error)
+        self.away = self._event(events.on_away)
+        self.comes_back = self._event(events.on_return)
+        self.stays = self._asking(events.may_subscribe.event)
+        self.readmit = self._asking(READMISSION)
         self.failures = Failures(errors, self.error)
         self.answer = _compose(self._call_back, ANSWER, self._layers.events)
         self.messages = _Messages(self._find)
-        self.messages["subscribe"] = self._message("subscribe", subscribing(self.subscribe))
-        self.messages["unsubscribe"] = self._message("unsubscribe", unsubscribing(self.unsubscribe))
+        self._take_lists("subscribe", subscribing(self.subscribe))
+        self._take_lists("unsubscribe", unsubscribing(self.unsubscribe))
+        self.messages[PRESENCE] = self._message(PRESENCE, watch)
         self.messages["channel"] = for_channel(
             self.messages.__getitem__, events.RESERVED.__contains__
         )
+
+    def around(self, function: Callable[[], Any]) -> Call:
+        """Return a call of a function that is no handler, with the layers of handlers around it."""
+        registration = Registration(function, None, "/")
+        return _compose(_callback(registration), registration, self._layers.handlers)
 
     def _find(self, name: str) -> Call:
         event, nothing = events.on_event.get(name), self._nothing(name)
@@ -119,8 +144,15 @@ class Pipeline:
         call = self.messages[name] = self._message(name, self._event(event, nothing))
         return call
 
+    def _take_lists(self, name: str, call: Call) -> None:
+        self.messages[name] = each_of_list(self._message(name, call), name)
+
     def _nothing(self, name: str) -> Call:
+        relay = None if self.client_events is None else self.client_events.relay
+
         def leave_unhandled(request: Any, socket: Any, context: Any, args: Any) -> Any:
+            if relay is not None and socket.event_channel is not None:
+                return relay(socket, name, args, socket.event_channel)
             self._unhandled(socket, name)
             return UNHANDLED
 
@@ -130,8 +162,25 @@ class Pipeline:
         return _compose(call, name, self._layers.messages)
 
     def _event(self, event: Event, otherwise: Call | None = None) -> Call:
-        dispatcher = Dispatcher(event, self._layers.handlers, otherwise or _leave_unhandled)
-        return _compose(dispatcher.dispatch, event, self._layers.events)
+        dispatch = self._dispatcher(event, _handler, otherwise).dispatch
+        return _compose(dispatch, event, self._layers.events)
+
+    def _dispatcher(
+        self, event: Event, innermost: Innermost, otherwise: Call | None = None
+    ) -> "Dispatcher":
+        return Dispatcher(event, self._layers.handlers, otherwise or _leave_unhandled, innermost)
+
+    def _asking(self, event: Event) -> Call:
+        return _compose(self._may_subscribe, event, self._layers.events)
+
+    def _subscribe(self) -> Call:
+        event = events.on_subscribe
+        dispatch = self._dispatcher(event, _handler).dispatch
+        return _compose(asking(self._may_subscribe, dispatch), event, self._layers.events)
+
+    def _function(self, event: Event) -> Call:
+        dispatch = self._dispatcher(event, _plain_function).dispatch
+        return _compose(dispatch, event, self._layers.events)
 
     def _call_back(self, request: Any, socket: Any, context: Any, args: Any) -> Any:
         registration = Registration(args[0], None, socket.namespace)
@@ -169,6 +218,28 @@ def _handler(registration: Registration) -> Call:
     return call_handler
 
 
+def _predicate(registration: Registration) -> Call:
+    """Return the call of a function that admits clients to channels: None if it does, or False."""
+    run, function = registration.run, registration.function
+
+    def ask(request: Any, socket: Any, context: Any, args: Any) -> Any:
+        answer = run(request, *args)
+        if not isinstance(answer, bool):
+            raise TypeError(
+                f"{name_of(function)} must return True or False (@may_subscribe), not "
+                f"{answer!r:.100}"
+            )
+        return None if answer else False
+
+    return ask
+
+
+def _plain_function(registration: Registration) -> Call:
+    """Return the call of a function that takes the request and the arguments of its event."""
+    run = registration.run
+    return lambda request, socket, context, args: run(request, *args)
+
+
 def _callback(registration: Registration) -> Call:
     """Return the call of a callback, which takes the client's arguments only."""
 
@@ -182,10 +253,6 @@ def _callback(registration: Registration) -> Call:
     return call_back
 
 
-Calls = tuple[Call, ...]
-Key = tuple[str, tuple[str, ...]]
-
-
 class Dispatcher:
     """Calls those handlers of one event that its channels concern.
 
@@ -193,13 +260,21 @@ class Dispatcher:
         event: the event, whose handlers may change at any time.
         layers: the layers around each handler.
         otherwise: called where the event concerns no handler.
+        innermost: returns the call of a handler, without layers.
 
     """
 
-    def __init__(self, event: Event, layers: Sequence[HandlerLayer], otherwise: Call) -> None:
+    def __init__(
+        self,
+        event: Event,
+        layers: Sequence[HandlerLayer],
+        otherwise: Call,
+        innermost: Innermost = _handler,
+    ) -> None:
         self._handlers: Handlers = event.handlers
         self._names_channel = event.names_channel
         self._layers = layers
+        self._innermost = innermost
         self._otherwise = otherwise
         self._compose()
 
@@ -236,12 +311,12 @@ class Dispatcher:
     def _compose(self) -> None:
         self._composed = self._handlers.registrations
         self._calls = {
-            registration: _compose(_handler(registration), registration, self._layers)
+            registration: _compose(self._innermost(registration), registration, self._layers)
             for registration in self._composed
         }
         self._has_patterns = any(r.pattern is not None for r in self._composed)
         self._plain = {r.namespace: self._find(r.namespace, ()) for r in self._composed}
-        self._remembered = _Remembered()
+        self._remembered = Remembered()
 
     def _relevant(self, namespace: str, channels: tuple[str, ...]) -> Calls:
         if not channels:
@@ -261,30 +336,3 @@ class Dispatcher:
             )
         found = {call for channel in channels for call in self._relevant(namespace, (channel,))}
         return tuple(call for call in self._calls.values() if call in found)
-
-
-class _Remembered:
-    """The calls that were found for channels, as long as their names take little memory.
-
-    Clients choose the names, so the limit counts bytes instead of names. Past the limit, the
-    entries that were added first are forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[Key, Calls] = {}
-        self._size = 0
-        self.get = self._entries.get
-
-    def add(self, key: Key, found: Calls) -> None:
-        """Remember the calls for a namespace and channels."""
-        self._entries[key] = found
-        self._size += _size(key)
-        while self._size > REMEMBERED_BYTES:
-            oldest = next(iter(self._entries))
-            del self._entries[oldest]
-            self._size -= _size(oldest)
-
-
-def _size(key: Key) -> int:
-    """Return about how many bytes an entry takes, with the names that it keeps."""
-    return ENTRY_BYTES + sum(map(getsizeof, key[1])) + getsizeof(key[1])

@@ -4,7 +4,12 @@ from typing import Any
 
 from django_socketio.channels.positions import position_text
 from django_socketio.channels.recovery import NOTHING, Wanted, parse_wanted
+from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.tallies import REFUSALS
 from django_socketio.events.handlers import Call, DispatchedSocket, Subscriptions
+from django_socketio.logs import get_logger
+
+logger = ClientLog(get_logger("django_socketio.sockets"))
 
 PERMISSION_DENIED = "Permission denied"
 """The text for clients where a refusal has none."""
@@ -18,6 +23,7 @@ def subscribing(on_subscribe: Call) -> Call:
     ) -> Any:
         channel, wanted = _channel(args), parse_wanted(args[1] if len(args) > 1 else None)
         subscriptions = socket.subscriptions
+        subscriptions.asked += (channel,)
         if not subscriptions.join(channel, pending=True):
             return _with_past(subscriptions, channel, wanted)
         begin = subscriptions.begin
@@ -30,10 +36,35 @@ def subscribing(on_subscribe: Call) -> Call:
             return {"error": PERMISSION_DENIED}
         if wanted != NOTHING:
             return _with_past(subscriptions, channel, wanted)
-        subscriptions.read_replay(channel)
-        return (True, {"position": position_text(begin)}) if socket.keeps_positions else True
+        if (replay := subscriptions.read_replay(channel)) is not None:
+            begin = replay.begin or begin  # what a cut keeps from the client comes again
+        return (True, {"position": position_text(begin)}) if socket.tells_positions else True
 
     return subscribe
+
+
+def asking(may_subscribe: Call, on_subscribe: Call) -> Call:
+    """Return the call that asks the predicates of a channel, and then its handlers.
+
+    A client that a predicate refuses is taken off the channel.
+
+    Args:
+        may_subscribe: answers ``False`` if a predicate refuses.
+        on_subscribe: calls the handlers.
+
+    """
+
+    def ask_and_call(
+        request: Any, socket: DispatchedSocket, context: dict[str, Any], args: tuple[Any, ...]
+    ) -> Any:
+        if may_subscribe(request, socket, context, args) is not False:
+            return on_subscribe(request, socket, context, args)
+        logger.info("%r: subscribe to %r refused by @may_subscribe", socket, args[0])
+        REFUSALS.add("subscribe")
+        socket.subscriptions.leave(args[0])
+        return None
+
+    return ask_and_call
 
 
 def _with_past(subscriptions: Subscriptions, channel: str, wanted: Wanted) -> Any:

@@ -15,6 +15,9 @@ MAX_LOGGED = 100
 MAX_LENGTH = 100
 """Characters of a name that the log shows."""
 
+NO_HANDLERS = (
+    "The namespace has no handlers (a new events.py is read at the next start of a server)"
+)
 
 SHOWN_CHANNELS = 5
 """Channels of a socket that the log shows."""
@@ -39,7 +42,7 @@ class Unhandled:
         if not self._kinds.is_new((socket.namespace, name, not channels, channel is None)):
             return
         logger.warning(
-            "No handler takes the event %r of %s %s: it is not answered. %s%s",
+            "No handler takes the event %r of the namespace %s %s: it is not answered. %s%s",
             name,
             socket.namespace,
             _subject(channels, channel),
@@ -75,7 +78,7 @@ def explanation(namespace: str, name: str) -> str:
     if own:
         return f"The patterns are {', '.join(own)}"
     handled = _handled(namespace, events.on_event.items())
-    return f"Handlers there take {', '.join(handled) or 'no event'}"
+    return f"Handlers there take {', '.join(handled)}" if handled else NO_HANDLERS
 
 
 def _handled(namespace: str, named: Iterable[tuple[str, events.Event]]) -> list[str]:

@@ -44,12 +44,13 @@ OMITTED: Any = _Omitted()
 """The default of each audience. None is no default: a missing user must not mean everybody."""
 
 
-def topics(namespace: str, given: Mapping[str, Any]) -> tuple[Topic, ...]:
+def topics(namespace: str, given: Mapping[str, Any], function: str = "emit") -> tuple[Topic, ...]:
     """Return the topics of all audiences, each once; without any, that of all sockets.
 
     Args:
         namespace: the Socket.IO namespace of the sockets.
         given: the values of ``channel``, ``user``, ``session``, ``group`` and ``session_id``.
+        function: the name of the function that got them, which the errors tell.
 
     Raises:
         ChannelError: the name of a channel is not allowed.
@@ -61,20 +62,34 @@ def topics(namespace: str, given: Mapping[str, Any]) -> tuple[Topic, ...]:
         return (everyone_topic(namespace),)
     found: dict[Topic, None] = {}
     for name, value in named.items():
-        found.update(dict.fromkeys(_TOPICS[name](namespace, _values(name, value))))
+        values = _values(function, name, value)
+        found.update(dict.fromkeys(_TOPICS[name](function, namespace, values)))
     return tuple(found)
 
 
-def _values(name: str, value: Any) -> Iterable[Any]:
+def require_one(given: Mapping[str, Any], function: str) -> None:
+    """Check that a function has got at least one audience.
+
+    Raises:
+        TypeError: it has got none.
+
+    """
+    if all(value is OMITTED for value in given.values()):
+        raise TypeError(
+            f"{function}() needs an audience: channel, user, session, group or session_id"
+        )
+
+
+def _values(function: str, name: str, value: Any) -> Iterable[Any]:
     """Return the values of an audience: one, or those of an iterable."""
     value = _unwrapped(value)
     if isinstance(value, (str, Promise)) or not isinstance(value, Iterable):
         return (value,)
     if isinstance(value, (bytes, bytearray, Mapping)):
         raise TypeError(
-            f"emit({name}=…) takes a value or a list of values, not {type(value).__name__}"
+            f"{function}({name}=…) takes a value or a list of values, not {type(value).__name__}"
         )
-    return map(_unwrapped, keys.of_query(name, value))
+    return map(_unwrapped, keys.of_query(function, name, value))
 
 
 def _unwrapped(value: Any) -> Any:
@@ -86,39 +101,44 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-def _channels(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
-    return (channel_topic(namespace, _channel(value)) for value in values)
+def _channels(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    return (channel_topic(namespace, _channel(function, value)) for value in values)
 
 
-def _channel(value: Any) -> str:
+def _channel(function: str, value: Any) -> str:
     if value is None:
         raise ChannelError(
-            "emit(channel=…) takes the name of a channel, not None. socket.event_channel is None "
-            "if the client named no channel, as socket.channel(name).send(message) does"
+            f"{function}(channel=…) takes the name of a channel, not None. socket.event_channel is "
+            "None if the client named no channel, as socket.channel(name).send(message) does"
         )
     return check_channel(value)
 
 
-def _sockets(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+def _sockets(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
     for value in values:
         if not isinstance(value, str) or not value:
-            raise TypeError(f"emit(session_id={value!r:.100}): expected a socket's session_id")
+            raise TypeError(
+                f"{function}(session_id={value!r:.100}): expected a socket's session_id"
+            )
         yield socket_topic(namespace, value)
 
 
-def _users(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
-    return (Topic(TopicKind.USER, namespace, keys.of_user(value)) for value in values)
+def _users(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    found = (keys.of_user(function, value) for value in values)
+    return (Topic(TopicKind.USER, namespace, key) for key in found)
 
 
-def _sessions(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
-    return (Topic(TopicKind.SESSION, namespace, keys.of_session(value)) for value in values)
+def _sessions(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    found = (keys.of_session(function, value) for value in values)
+    return (Topic(TopicKind.SESSION, namespace, key) for key in found)
 
 
-def _groups(namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
-    return (Topic(TopicKind.GROUP, namespace, key) for key in keys.of_groups(values))
+def _groups(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
+    found = keys.of_groups(function, values)
+    return (Topic(TopicKind.GROUP, namespace, key) for key in found)
 
 
-_TOPICS: dict[str, Callable[[str, Iterable[Any]], Iterator[Topic]]] = {
+_TOPICS: dict[str, Callable[[str, str, Iterable[Any]], Iterator[Topic]]] = {
     "channel": _channels,
     "user": _users,
     "session": _sessions,

@@ -5,24 +5,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
-from django_socketio.publishing.deferring import snapshot
-from django_socketio.publishing.emitting import new_envelope, new_result
+from django_socketio.publishing.deferring import publish_all_later, snapshot
+from django_socketio.publishing.emitting import decided, new_envelope, new_result
 from django_socketio.publishing.results import Emitted
 from django_socketio.publishing.sending import Message, publish_each
 
 
 @contextmanager
-def emit_batch() -> Iterator["EmitBatch"]:
+def emit_batch(*, on_commit: bool | str = OMITTED) -> Iterator["EmitBatch"]:
     """Collect events in a ``with`` block, and send them at its end, in order.
 
-    An exception in the block leaves all of them unsent.
+    An exception in the block leaves all of them unsent. ``on_commit`` is as of ``emit``: the events
+    wait for the commit, and a failure of the relay is logged.
 
     Raises:
         RelayError: the relay did not take all events; ``NoRelay`` if this process has none. The
             result of each event that it took is true.
 
     """
-    batch = EmitBatch()
+    batch = EmitBatch(decided(on_commit, "emit_batch"))
     yield batch
     batch.send()
 
@@ -30,7 +31,8 @@ def emit_batch() -> Iterator["EmitBatch"]:
 class EmitBatch:
     """The events of an ``emit_batch`` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_commit: bool | str = False) -> None:
+        self._on_commit = on_commit
         self._messages: list[Message] = []
 
     def emit(
@@ -74,6 +76,8 @@ class EmitBatch:
 
         """
         messages, self._messages = self._messages, []
+        if self._on_commit is not False:
+            return publish_all_later(messages, self._on_commit)
         failed = publish_each(messages)
         if failed:
             _, error = failed[0]

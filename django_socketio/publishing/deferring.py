@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import connections, transaction
 
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.publishing.results import Emitted
-from django_socketio.publishing.sending import publish_each
+from django_socketio.publishing.sending import Message, publish_each
+from django_socketio.publishing.transactions import alias_of, has_transaction
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope
@@ -41,12 +42,21 @@ def publish_later(envelope: Envelope, emitted: Emitted, on_commit: bool | str) -
     """Publish an envelope after the commit of a database; log and count the relay's failure.
 
     Args:
-        on_commit: the alias of the database; True for the default one.
+        on_commit: the alias of the database; True for the one that has a transaction.
 
     """
-    using = DEFAULT_DB_ALIAS if on_commit is True else on_commit
-    later = _Later(envelope, emitted, transaction.get_connection(str(using)))
-    transaction.on_commit(later, using=str(using), robust=True)
+    publish_all_later([(envelope, emitted)], on_commit)
+
+
+def publish_all_later(messages: Sequence[Message], on_commit: bool | str) -> None:
+    """Publish envelopes in order after the commit of a database; see ``publish_later``."""
+    connection = connections[alias_of(on_commit)]
+    later = [_Later(*message, connection) for message in messages]
+    if not has_transaction(connection):
+        return _publish(later)
+    for one in later:
+        one.place = len(connection.run_on_commit)
+        transaction.on_commit(one, using=connection.alias, robust=True)
 
 
 class _Later:
@@ -56,7 +66,12 @@ class _Later:
     takes along those that are to be called next. Functions of others keep their place between
     messages. Django takes the functions from the front of the connection's list, one by one, so the
     list shows which ones are next. A rollback to a savepoint replaces the list. Then the function
-    of this message is still in the old list, which tells nothing, and the message goes alone.
+    of this message is still in its place in the old list, which tells nothing, and the message goes
+    alone.
+
+    Attributes:
+        place: the index of the function when it was added to the list.
+
     """
 
     def __init__(self, envelope: Envelope, emitted: Emitted, connection: Any) -> None:
@@ -64,19 +79,23 @@ class _Later:
         self.emitted = emitted
         self._functions = connection.run_on_commit
         self._is_sent = False
+        self.place = 0
 
     def __call__(self) -> None:
         if self._is_sent:
             return
         messages = [self, *self._rest()]
-        _publish(messages)
-        for one in messages:  # not before: an error of another kind is one of each message
+        try:
+            _publish(messages)
+        except Exception as error:  # of this message, as far as is known: the others try again
+            return _note_failure(self.envelope, error)
+        for one in messages:
             one._is_sent = True
 
     def _rest(self) -> list["_Later"]:
-        functions = [function for _, function, _ in self._functions]
-        if self in functions:
+        if any(function is self for _, function, _ in self._functions[self.place : self.place + 1]):
             return []
+        functions = (function for _, function, _ in self._functions)
         return [*takewhile(lambda one: isinstance(one, _Later), functions)]
 
 
@@ -91,7 +110,9 @@ def _publish(messages: Sequence[_Later]) -> None:
         _note_failure(envelope, reason)
 
 
-def _note_failure(envelope: Envelope, error: RelayError) -> None:
+def _note_failure(envelope: Envelope, error: Exception) -> None:
     _Counted.failures += 1
     topics = ", ".join(map(str, envelope.topics[:5]))
-    logger.error("%r for %s was not sent after the commit: %s", envelope.name, topics, error)
+    text = "%r for %s was not sent after the commit: %s"
+    is_unknown = not isinstance(error, RelayError)
+    logger.error(text, envelope.name, topics, error, exc_info=is_unknown and error)

@@ -5,7 +5,7 @@ from typing import Any
 from django_socketio.channels.current import current
 from django_socketio.channels.publish import publish
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
-from django_socketio.publishing import audiences, idempotency
+from django_socketio.publishing import audiences, idempotency, transactions
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
 from django_socketio.publishing.deferring import publish_later, snapshot
 from django_socketio.publishing.results import Emitted
@@ -22,7 +22,7 @@ def emit(
     group: Groups = OMITTED,
     session_id: Names = OMITTED,
     namespace: str = "/",
-    on_commit: bool | str = False,
+    on_commit: bool | str = OMITTED,
     keep: float | None = None,
     idempotency_key: str | None = None,
 ) -> Emitted:
@@ -33,7 +33,8 @@ def emit(
     all sockets of the namespace receive the event. An audience without sockets is no error.
 
     ``on_commit=True`` sends the event after the commit of the open transaction, a string after that
-    of another database. A failure of the relay is then logged and counted, not raised.
+    of another database. A failure of the relay is then logged and counted, not raised. By default
+    the event is sent at once, in a transaction with a warning under DEBUG.
 
     ``keep`` is a number of seconds for which ``history`` has the event, whether or not an audience
     has sockets.
@@ -46,13 +47,22 @@ def emit(
         TypeError, ValueError: an audience, an argument or the key cannot be used.
 
     """
-    _check_commit(on_commit)
+    on_commit = decided(on_commit, "emit")
     given = {"channel": channel, "user": user, "session": session, "group": group}
     given["session_id"] = session_id
-    return _emit(new_envelope(event, args, given, namespace, keep, idempotency_key), on_commit)
+    return emit_envelope(
+        new_envelope(event, args, given, namespace, keep, idempotency_key), on_commit
+    )
 
 
-def _emit(envelope: Envelope, on_commit: bool | str) -> Emitted:
+def emit_envelope(envelope: Envelope, on_commit: bool | str) -> Emitted:
+    """Publish an envelope now, or after a commit.
+
+    Raises:
+        RelayError: the relay did not take it now; ``NoRelay`` if this process has none.
+        TypeError, ValueError: an argument of the event cannot be used.
+
+    """
     emitted = new_result()
     if on_commit is False:
         emitted.accept(publish(envelope) if envelope.topics else 0)
@@ -77,10 +87,32 @@ def new_envelope(
 
     """
     check_event_name(event)
+    return own_envelope(event, args, given, namespace, keep, idempotency_key)
+
+
+def own_envelope(
+    event: str,
+    args: tuple[Any, ...],
+    given: dict[str, Any],
+    namespace: str,
+    keep: float | None,
+    idempotency_key: str | None,
+    exclude: str | None = None,
+) -> Envelope:
+    """Return the envelope of an event whose name may be one of the package's own.
+
+    Args:
+        exclude: the id of a socket that does not get it.
+
+    Raises:
+        ChannelError, EventError, TypeError, ValueError: as ``new_envelope``.
+
+    """
     _check_keep(keep)
     topics = audiences.topics(check_namespace(namespace), given)
     once = idempotency.digest(idempotency_key, event, topics)
-    return Envelope(topics, namespace, event, args, keep=float(keep or 0), once=once)
+    keep = float(keep or 0)
+    return Envelope(topics, namespace, event, args, exclude=exclude, keep=keep, once=once)
 
 
 def new_result() -> Emitted:
@@ -89,10 +121,31 @@ def new_result() -> Emitted:
     return Emitted("processes" if server is None else server.relay.unit)
 
 
-def _check_commit(on_commit: object) -> None:
+def decided(on_commit: bool | str, function: str) -> bool | str:
+    """Return the argument ``on_commit`` of a function; False where it is omitted.
+
+    Raises:
+        TypeError: it is no boolean and no string.
+
+    """
+    if on_commit is OMITTED:
+        transactions.warn(function)
+        return False
+    check_commit(on_commit, function)
+    return on_commit
+
+
+def check_commit(on_commit: object, function: str) -> None:
+    """Check the argument ``on_commit`` of a function.
+
+    Raises:
+        TypeError: it is no boolean and no string.
+
+    """
     if not isinstance(on_commit, bool | str):
         raise TypeError(
-            f"emit(on_commit={on_commit!r:.100}): expected True, False or the alias of a database"
+            f"{function}(on_commit={on_commit!r:.100}): expected True, False or the alias of a "
+            "database"
         )
 
 

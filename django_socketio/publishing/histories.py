@@ -82,11 +82,7 @@ def _topic(namespace: str, given: dict[str, Any]) -> Topic:
             "history() takes one of channel, user, session and group, not "
             f"{' and '.join(named) or 'none'}"
         )
-    try:
-        topics = audiences.topics(namespace, given)
-    except (TypeError, ValueError) as error:
-        # The same arguments as those of emit, by which the errors call them.
-        raise type(error)(str(error).replace("emit(", "history(")) from None
+    topics = audiences.topics(namespace, given, "history")
     if len(topics) != 1:
         raise ValueError(f"history({named[0]}=…) takes one {named[0]}, not {len(topics)}")
     return topics[0]

@@ -1,4 +1,7 @@
-"""The keys of users, Django sessions and groups, as the names of topics have them."""
+"""The keys of users, Django sessions and groups, as the names of topics have them.
+
+Errors tell the name of the function that got the values: it is the first argument here.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +17,7 @@ from django_socketio.security import sessions
 from django_socketio.security.memberships import group_model
 
 
-def of_user(user: Any) -> str:
+def of_user(function: str, user: Any) -> str:
     """Return the primary key of a user as a text.
 
     Raises:
@@ -23,13 +26,13 @@ def of_user(user: Any) -> str:
     """
     if getattr(user, "is_anonymous", False):
         raise ValueError(
-            "emit(user=AnonymousUser): an anonymous user has no sockets of its own; "
+            f"{function}(user=AnonymousUser): an anonymous user has no sockets of its own; "
             "a visitor's sockets are those of its session (session=request.session)"
         )
-    return _of("user", get_user_model(), user)
+    return _of(function, "user", get_user_model(), user)
 
 
-def of_groups(groups: Iterable[Any]) -> list[str]:
+def of_groups(function: str, groups: Iterable[Any]) -> list[str]:
     """Return the primary keys of groups as texts; a string is the name of a group.
 
     Raises:
@@ -39,14 +42,17 @@ def of_groups(groups: Iterable[Any]) -> list[str]:
     """
     model, given = group_model(), list(groups)
     if model is None:
-        raise ValueError(f"emit(group=…): {get_user_model().__name__} has no field 'groups'")
+        raise ValueError(f"{function}(group=…): {get_user_model().__name__} has no field 'groups'")
     has_names = any(field.name == "name" for field in model._meta.fields)
     names = {one for one in given if has_names and isinstance(one, str)}
     others = [one for one in given if not (has_names and isinstance(one, str))]
-    return [*_named(model, names), *(_of("group", model, one) for one in others)]
+    return [
+        *_named(function, model, names),
+        *(_of(function, "group", model, one) for one in others),
+    ]
 
 
-def _named(model: type[Model], names: set[str]) -> list[str]:
+def _named(function: str, model: type[Model], names: set[str]) -> list[str]:
     if not names:
         return []
     rows = list(model._default_manager.filter(name__in=names).values_list("name", "pk"))
@@ -54,11 +60,11 @@ def _named(model: type[Model], names: set[str]) -> list[str]:
     for name in sorted(names):
         if found[name] != 1:
             number = "several groups have" if found[name] else "no group has"
-            raise ValueError(f"emit(group={name!r}): {number} this name")
+            raise ValueError(f"{function}(group={name!r}): {number} this name")
     return [str(pk) for name, pk in rows]
 
 
-def of_session(session: Any) -> str:
+def of_session(function: str, session: Any) -> str:
     """Return the hash of a Django session's key: the key itself is a secret.
 
     Raises:
@@ -67,17 +73,19 @@ def of_session(session: Any) -> str:
     """
     if sessions.are_in_cookies():
         raise ValueError(
-            "emit(session=…): sessions in cookies (SESSION_ENGINE) have no key; use user="
+            f"{function}(session=…): sessions in cookies (SESSION_ENGINE) have no key; use user="
         )
     key = getattr(session, "session_key", session)  # of request.session, or of a row
     if key is None and session is not None:
-        raise ValueError("emit(session=…): a session has no key before it is saved")
+        raise ValueError(f"{function}(session=…): a session has no key before it is saved")
     if not isinstance(key, str) or not key:
-        raise TypeError(f"emit(session=…) takes a session or its key, not {type(session).__name__}")
+        raise TypeError(
+            f"{function}(session=…) takes a session or its key, not {type(session).__name__}"
+        )
     return sessions.digest(key)
 
 
-def of_query(argument: str, values: Iterable[Any]) -> Iterable[Any]:
+def of_query(function: str, argument: str, values: Iterable[Any]) -> Iterable[Any]:
     """Have a queryset of users that has not been evaluated read primary keys only.
 
     Raises:
@@ -90,23 +98,25 @@ def of_query(argument: str, values: Iterable[Any]) -> Iterable[Any]:
         return values
     model = get_user_model()
     if not issubclass(values.model, model._meta.concrete_model or model):
-        raise TypeError(f"{_expected(argument, model)}, not a queryset of {values.model.__name__}")
+        raise TypeError(
+            f"{_expected(function, argument, model)}, not a queryset of {values.model.__name__}"
+        )
     return values.values_list("pk", flat=True)
 
 
-def _of(argument: str, model: type[Model], value: Any) -> str:
+def _of(function: str, argument: str, model: type[Model], value: Any) -> str:
     """Return the primary key of an object, given the object or its key."""
     if not isinstance(value, Model):
-        return _of_key(argument, model, value)
+        return _of_key(function, argument, model, value)
     if not isinstance(value, model._meta.concrete_model or model):
-        raise TypeError(f"{_expected(argument, model)}, not {value!r:.100}")
+        raise TypeError(f"{_expected(function, argument, model)}, not {value!r:.100}")
     if value.pk is None:
-        raise ValueError(f"emit({argument}=…): {value!r:.100} was not saved, or is deleted")
+        raise ValueError(f"{function}({argument}=…): {value!r:.100} was not saved, or is deleted")
     return str(model._meta.pk.value_to_string(value))
 
 
-def _of_key(argument: str, model: type[Model], key: Any) -> str:
-    expected = f"{_expected(argument, model)}, not {_shown(key)}"
+def _of_key(function: str, argument: str, model: type[Model], key: Any) -> str:
+    expected = f"{_expected(function, argument, model)}, not {_shown(key)}"
     if key is None or key == "" or isinstance(key, (bool, bytes)):
         raise TypeError(expected)
     try:
@@ -124,6 +134,6 @@ def _shown(key: Any) -> str:
     return f"{key!r:.100}" if isinstance(key, int | float | str | None) else type(key).__name__
 
 
-def _expected(argument: str, model: type[Model]) -> str:
+def _expected(function: str, argument: str, model: type[Model]) -> str:
     kind = type(model._meta.pk).__name__
-    return f"emit({argument}=…) takes a {model.__name__} or its primary key ({kind})"
+    return f"{function}({argument}=…) takes a {model.__name__} or its primary key ({kind})"

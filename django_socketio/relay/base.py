@@ -1,17 +1,25 @@
 """The interface of relays: a relay takes envelopes in one process and delivers them in many."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
+from django_socketio.relay.receipt import Received
+from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import Topic
 
 NOT_TAKEN = "the relay of SOCKETIO_RELAY_URL did not take the message"
 """The beginning of the text of each ``RelayError`` about a message."""
 
 Unit = Literal["sockets", "processes"]
+
+Copied = Callable[[Topic, StreamPosition, str], object]
+"""Called with a topic, the position of a message there, and the message's id."""
+
+Reached = Mapping[Topic, StreamPosition | None]
+"""The positions up to which topics were delivered; None where no message has come yet."""
 
 
 class RelayState(TypedDict):
@@ -39,13 +47,20 @@ class Relay(ABC):
 
     Attributes:
         unit: what ``publish`` counts, "sockets" or "processes".
+        publishes_at_once: whether ``publish`` never waits, so that the event loop may call it.
 
     """
 
     unit: Unit = "processes"
+    publishes_at_once = False
+
+    @property
+    @abstractmethod
+    def rosters(self) -> Rosters:
+        """The people on channels, as all processes hold them."""
 
     @abstractmethod
-    def publish(self, envelope: Envelope) -> int:
+    def publish(self, envelope: Envelope) -> Received:
         """Hand the envelope on; return how many sockets or processes received it.
 
         The number is a ``Receipt`` where the message has a position, or is kept for subscribers
@@ -91,10 +106,36 @@ class Relay(ABC):
         """
 
     def subscribe_all(
-        self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
+        self,
+        topics: Iterable[Topic],
+        deliver: Deliver,
+        recoverable: bool = False,
+        is_known: bool = False,
     ) -> dict[Topic, StreamPosition | None]:
-        """Subscribe to topics as ``subscribe`` does, in one round trip where that is possible."""
+        """Subscribe to topics as ``subscribe`` does, in one round trip where that is possible.
+
+        Args:
+            is_known: whether even the topic of a single socket may have had messages, because
+                another process has had the socket so far.
+
+        """
         return {topic: self.subscribe(topic, deliver, recoverable) for topic in topics}
+
+    @abstractmethod
+    def tell_copies(self, copied: Copied) -> None:
+        """Have ``copied`` called for each message that has come by another of its topics before.
+
+        The call is scheduled as those of ``deliver`` are. None is made while topics are caught up
+        with: the next message of the topic tells its position.
+        """
+
+    @abstractmethod
+    def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
+        """Have ``tell`` called with the positions up to which topics were delivered until then.
+
+        The call is scheduled as those of ``deliver`` are. A topic is left out if its position is
+        not known for certain, or if it keeps no log, by which another process could go on.
+        """
 
     @abstractmethod
     def unsubscribe(self, topic: Topic) -> None:
@@ -159,6 +200,11 @@ class Relay(ABC):
             RelayError: the relay cannot be asked.
 
         """
+
+    @property
+    def lag(self) -> float | None:
+        """The seconds that a message of this process to itself takes; None if none was sent yet."""
+        return None
 
     def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""

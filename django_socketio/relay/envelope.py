@@ -1,6 +1,6 @@
 """Envelopes: messages on their way between processes, and their places in the logs of topics."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from os import urandom
@@ -26,15 +26,37 @@ class EnvelopeKind(StrEnum):
     """A command for the server processes that subscribe to a topic."""
 
     CALL = "call"
-    """A question to sockets or processes. No process sends or answers one yet."""
+    """An event for the sockets that are on a topic, which their clients are to answer."""
 
     REPLY = "reply"
-    """An answer to a call. No process sends one yet."""
+    """An answer to a call, for the process that has made the call."""
+
+
+Trace = Mapping[str, str]
+"""Header fields such as ``traceparent``, by which spans of several processes form one trace."""
+
+UNLOGGED = -1.0
+"""For ``Envelope.keep``: the message has no position, and is missed by whoever is away."""
 
 
 def new_id() -> str:
     """Return an id that no other message has, whichever process made it."""
     return urandom(8).hex()
+
+
+class ReplyTo(NamedTuple):
+    """The place for the answers to a call.
+
+    Attributes:
+        name: of the topic (``TopicKind.REPLIES``) on which the calling process waits.
+        timeout: the seconds for which it waits.
+        wants_all: whether it waits for all answers, and wants to know how many sockets are asked.
+
+    """
+
+    name: str
+    timeout: float
+    wants_all: bool = False
 
 
 @dataclass(slots=True)
@@ -53,11 +75,14 @@ class Envelope:
         kind: what it is.
         id: its identity, by which a second copy is known.
         keep: the seconds for which it is kept whether or not there are subscribers; 0 for as long
-            as its topics keep messages anyway.
+            as its topics keep messages anyway; ``UNLOGGED`` if no log is to have it.
         once: a digest of its idempotency key, under which the relay publishes a single message;
             "" for a message without a key. It does not travel.
         encoded: its form between processes, where that was made before it is published: the values
             of ``args`` may have changed since then. b"" for most. It does not travel.
+        reply_to: where the answers to a call go; None for messages of all other kinds.
+        trace: the fields by which tracing goes on where it arrives, as W3C Trace Context has them;
+            None while nothing is traced.
 
     """
 
@@ -71,6 +96,8 @@ class Envelope:
     keep: float = field(default=0.0, compare=False)
     once: str = field(default="", compare=False)
     encoded: bytes = field(default=b"", compare=False, repr=False)
+    reply_to: ReplyTo | None = None
+    trace: Trace | None = field(default=None, compare=False)
 
 
 class StreamPosition(NamedTuple):

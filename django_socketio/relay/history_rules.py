@@ -50,7 +50,7 @@ def faults(value: Any) -> list[str]:
 
 
 def _faults_of_rule(key: Any, rule: Any) -> Iterator[str]:
-    if not isinstance(key, str) or not _is_pattern(key):
+    if not isinstance(key, str) or not is_pattern(key):
         yield f"{key!r} is no regular expression"
     if not isinstance(rule, dict) or not {"size", "seconds"} <= rule.keys():
         yield f'{key!r} needs a dict with "size" and "seconds", not {rule!r:.100}'
@@ -65,7 +65,8 @@ def _faults_of_rule(key: Any, rule: Any) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _is_pattern(value: str) -> bool:
+def is_pattern(value: str) -> bool:
+    """Return whether a text is a regular expression."""
     try:
         return bool(re.compile(value))
     except (re.error, RecursionError, OverflowError):

@@ -1,11 +1,12 @@
 """The relay of a site with one server process: no Redis is needed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Relay, Unit
+from django_socketio.relay.base import Copied, Reached, Relay, Unit
 from django_socketio.relay.envelope import (
+    UNLOGGED,
     Deliver,
     Delivery,
     EncodedData,
@@ -15,8 +16,10 @@ from django_socketio.relay.envelope import (
     nothing_after,
 )
 from django_socketio.relay.memory_logs import MemoryLogs
+from django_socketio.relay.memory_rosters import MemoryRosters
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.repeats import Repeats
+from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import NO_LOG, Retentions, Topic
 
 NOTHING_KEPT = Retentions(NO_LOG)
@@ -35,6 +38,7 @@ class MemoryRelay(Relay):
     """
 
     unit: Unit = "sockets"
+    publishes_at_once = True
 
     def __init__(
         self,
@@ -48,6 +52,15 @@ class MemoryRelay(Relay):
         self._lazily = lazily
         self._logs = self._begin_logs()
         self._repeats = Repeats()
+        self._copied: Copied | None = None
+        self._rosters: Rosters | None = None
+
+    @property
+    def rosters(self) -> Rosters:
+        """The people on channels."""
+        if self._rosters is None:
+            self._rosters = MemoryRosters(self.publish, self.position)
+        return self._rosters
 
     def _begin_logs(self) -> "MemoryLogs | None":
         """Return empty logs; None as long as no topic is known that has one."""
@@ -81,7 +94,7 @@ class MemoryRelay(Relay):
     def _publish(self, envelope: Envelope) -> int:
         # Encoded here, once for all, because what other relays refuse must be refused here as well.
         encoded = wire.encode_data(envelope, self._default)
-        if self._logs is not None or envelope.keep:
+        if (self._logs is not None or envelope.keep) and envelope.keep != UNLOGGED:
             return self._keep_and_publish(self._all_logs, envelope, encoded)
         if len(envelope.topics) == 1:  # as for most
             topic = envelope.topics[0]
@@ -99,7 +112,17 @@ class MemoryRelay(Relay):
             delivery = Delivery(envelope, topic, None, encoded)
             places[topic] = logs.append(delivery, topic in self._subscriptions)
         received = sum(self._deliver(places, envelope, encoded))
+        if self._copied is not None:
+            self._tell_copies(self._copied, places, envelope.id)
         return Receipt(received, None, not received and any(places.values()))
+
+    def _tell_copies(
+        self, copied: Copied, places: Mapping[Topic, StreamPosition | None], id: str
+    ) -> None:
+        heard = [topic for topic in places if topic in self._subscriptions]
+        for topic in heard[1:]:
+            if (position := places[topic]) is not None:
+                copied(topic, position, id)
 
     def _keep_and_publish_to_one(
         self, logs: "MemoryLogs", envelope: Envelope, encoded: EncodedData | None
@@ -134,6 +157,16 @@ class MemoryRelay(Relay):
         if recoverable and self._retentions.away and topic.policy.has_past:
             return self._all_logs.keep(topic, float("inf"))
         return None
+
+    def tell_copies(self, copied: Copied) -> None:
+        """Have ``copied`` called for the further topics of each message."""
+        self._copied = copied
+
+    def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
+        """Have ``tell`` called with the positions up to which topics were delivered."""
+        logs, of = self._logs, self._retentions.of
+        heard = (one for one in topics if one in self._subscriptions and of(one).messages)
+        tell({} if logs is None else {topic: logs.position(topic) for topic in heard})
 
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""

@@ -1,6 +1,6 @@
 """The result of publishing one message."""
 
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.topics import Topic
@@ -63,3 +63,8 @@ class Receipt(int):
 
 NOBODY = Receipt(0)
 """The receipt of a message that left no trace."""
+
+
+Received: TypeAlias = Any
+"""What publishing returns: a number, or a receipt. Compiled code would make a plain number of what
+is annotated as ``int``."""

@@ -30,6 +30,12 @@ class TopicKind(StrEnum):
     CONTROL = "control"
     """The server processes themselves, not their sockets."""
 
+    PRESENCE = "presence"
+    """Changes of who is on a channel; ``name`` is the channel's."""
+
+    REPLIES = "replies"
+    """One process, which waits for answers to its calls; ``name`` is a random one of its own."""
+
     HEALTH = "self"
     """One connection of one process, which sends messages to itself."""
 
@@ -65,6 +71,9 @@ _POLICIES = {
     TopicKind.SESSION: Policy(asks_position=False),
     TopicKind.GROUP: Policy(asks_position=False),
     TopicKind.CONTROL: Policy(),
+    TopicKind.PRESENCE: Policy(),
+    # Lost answers are not read again: the call ends by its timeout.
+    TopicKind.REPLIES: Policy(has_past=False, asks_position=False, has_log=False),
     TopicKind.HEALTH: Policy(),  # with a log, so that the check shows that Redis can write
 }
 
@@ -120,6 +129,12 @@ def socket_topic(namespace: str, session_id: str) -> Topic:
 
 
 @lru_cache(1024)
+def presence_topic(namespace: str, channel: str) -> Topic:
+    """Return the topic of the changes of who is on a channel."""
+    return Topic(TopicKind.PRESENCE, namespace, channel)
+
+
+@lru_cache(1024)
 def everyone_topic(namespace: str) -> Topic:
     """Return the topic of messages for all sockets of a namespace."""
     return Topic(TopicKind.EVERYONE, namespace)
@@ -159,6 +174,9 @@ class Retention(NamedTuple):
 
 NO_LOG = Retention(0, 0, 0.0)
 
+OF_PRESENCE = Retention(messages=1000, bytes=300_000, seconds=3600.0, is_history=True)
+"""Changes of presence are kept whether or not anybody is told of them: each has a position."""
+
 
 class RetentionRule(NamedTuple):
     """A retention for the topics of a kind whose name matches a pattern."""
@@ -187,6 +205,8 @@ class Retentions(NamedTuple):
         """Return the retention of a topic."""
         if not _POLICIES[topic.kind].has_log:
             return NO_LOG
+        if topic.kind is TopicKind.PRESENCE:
+            return OF_PRESENCE
         for rule in self.rules:
             if rule.kind is topic.kind and rule.pattern.search(topic.name):
                 return rule.retention

@@ -13,9 +13,16 @@ from django_socketio.exceptions import EventError, ProtocolError
 from django_socketio.protocol import json
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.attachments import PLACEHOLDER
-from django_socketio.protocol.socketio.names import check_event_name
+from django_socketio.protocol.socketio.names import FRAGMENT, check_event_name
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
-from django_socketio.relay.envelope import EncodedData, Envelope, EnvelopeKind, StreamPosition
+from django_socketio.relay.envelope import (
+    EncodedData,
+    Envelope,
+    EnvelopeKind,
+    ReplyTo,
+    StreamPosition,
+    Trace,
+)
 from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
 
 VERSION = 2
@@ -27,7 +34,6 @@ MAX_DEPTH = 250
 
 
 _KINDS = {kind.value: kind for kind in EnvelopeKind}
-_EVENT = EnvelopeKind.EVENT.value
 _PLAIN = Decoder(MAX_ATTACHMENTS)
 
 
@@ -46,7 +52,9 @@ class UnknownKind(Exception):
         self.id = id
 
 
-_EVENT_KIND = EnvelopeKind.EVENT
+_PACKETS = frozenset((EnvelopeKind.EVENT, EnvelopeKind.CALL, EnvelopeKind.REPLY))
+"""Kinds that travel as packets of Socket.IO, which may hold bytes."""
+
 _PLACEHOLDER = f'"{PLACEHOLDER}"'
 
 
@@ -60,29 +68,33 @@ def encode(envelope: Envelope, default: json.Default | None = None) -> bytes:
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    if envelope.kind is _EVENT_KIND:
+    if envelope.kind in _PACKETS:
         return _encode_event(envelope, default)
     return _encode_command(envelope, default)
 
 
 def _encode_event(envelope: Envelope, default: json.Default | None) -> bytes:
     text, attachments = _event_data(envelope, default)
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
-        "kind": _EVENT,
+        "kind": envelope.kind.value,
         "id": envelope.id,
         "topics": [*map(key_of_topic, envelope.topics)],
         "exclude": envelope.exclude,
         "packet": socketio.event_header(envelope.namespace, None, len(attachments)) + text,
         "attachments": [b64encode(data).decode() for data in attachments],
     }
-    if envelope.keep:
+    if envelope.keep > 0:
         content["keep"] = envelope.keep
+    if envelope.reply_to is not None:
+        content["reply_to"] = envelope.reply_to
+    if envelope.trace is not None:
+        content["trace"] = envelope.trace
     return json.dumps(content).encode()
 
 
 def encode_data(envelope: Envelope, default: json.Default | None = None) -> EncodedData | None:
-    """Return an event's data as a packet holds it; None for an envelope of another kind.
+    """Return the data of a packet; None for an envelope that travels in another form.
 
     Refuses what ``encode`` would refuse, so that all relays refuse the same.
 
@@ -91,14 +103,15 @@ def encode_data(envelope: Envelope, default: json.Default | None = None) -> Enco
         TypeError, ValueError: an argument cannot be written as JSON, or read again.
 
     """
-    if envelope.kind is _EVENT_KIND:
+    if envelope.kind in _PACKETS:
         return _event_data(envelope, default)
     _encode_command(envelope, default)
     return None
 
 
 def _event_data(envelope: Envelope, default: json.Default | None) -> EncodedData:
-    check_event_name(envelope.name)
+    if envelope.name != FRAGMENT:  # which is for emit_template only
+        check_event_name(envelope.name)
     if envelope.namespace != "/":  # as most are
         _check_namespace(envelope.namespace)
     text, attachments = socketio.encode_data([envelope.name, *envelope.args], default)
@@ -142,6 +155,11 @@ def decode(data: bytes) -> Envelope:
         raise ProtocolError(f"no envelope of django-socketio: {error!r:.100}") from None
 
 
+def add_trace(encoded: bytes, trace: Trace) -> bytes:
+    """Return an encoded envelope with the trace in which it is published, later than encoded."""
+    return encoded[:-1] + b',"trace":' + json.dumps(trace).encode() + b"}"
+
+
 def decode_own(envelope: Envelope) -> Envelope:
     """Return an envelope that was encoded before, with the arguments that it had then."""
     decoded = decode(envelope.encoded)
@@ -164,18 +182,37 @@ def _envelope(content: dict[str, Any], text: str) -> Envelope:
         raise UnknownKind(kind, id)
     # Topics of kinds that only newer processes know are left out: this one subscribes to none.
     topics = tuple([topic for topic in map(topic_of_key, keys) if topic is not None])
-    if kind == _EVENT:
-        return _event(content, topics, id)
+    if known in _PACKETS:
+        return _event(content, topics, id, known)
     return _command(content, topics, id, known, text)
 
 
-def _event(content: dict[str, Any], topics: tuple[Topic, ...], id: str) -> Envelope:
+def _event(
+    content: dict[str, Any], topics: tuple[Topic, ...], id: str, kind: EnvelopeKind
+) -> Envelope:
     packet, exclude = _packet(content["packet"], content["attachments"]), content["exclude"]
     if exclude is not None:
         _check_types((exclude,), str)
     name, *args = packet.data
-    keep, event = float(content.get("keep", 0.0)), EnvelopeKind.EVENT
-    return Envelope(topics, packet.namespace, name, tuple(args), exclude, event, id, keep)
+    keep = float(content.get("keep", 0.0))
+    envelope = Envelope(topics, packet.namespace, name, tuple(args), exclude, kind, id, keep)
+    if "reply_to" in content:
+        envelope.reply_to = _reply_to(*content["reply_to"])
+    if "trace" in content:
+        envelope.trace = _trace(content["trace"])
+    return envelope
+
+
+def _reply_to(name: Any, timeout: Any, wants_all: Any, *later: Any) -> ReplyTo:
+    _check_types((name,), str)
+    return ReplyTo(name, float(timeout), bool(wants_all))
+
+
+def _trace(fields: Any) -> Trace:
+    _check_types((fields,), dict)
+    _check_types((*fields.values(),), str)
+    trace: Trace = fields
+    return trace
 
 
 def _command(

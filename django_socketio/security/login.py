@@ -15,7 +15,7 @@ from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.security import sessions
+from django_socketio.security import continuing, sessions
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
@@ -23,7 +23,6 @@ from django_socketio.security.lazy_attributes import (
     refer_weakly,
     restore,
 )
-from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.security"))
 
@@ -33,6 +32,17 @@ NO_COOKIE = (
     "by socket.login(user); sessions in cookies (SESSION_ENGINE is %r) cannot be changed by "
     "handlers at all."
 )
+
+
+class Connection(Protocol):
+    """A client's session, or another connection that ends with its login."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection has ended."""
+
+    def close(self, reason: str) -> None:
+        """End the connection, for one of the reasons in ``Reason``."""
 
 
 class Registry(Protocol):
@@ -62,7 +72,7 @@ class Login:
 
     Args:
         request: the request of the handshake; its Django session has been loaded.
-        session: the Engine.IO session, which is closed when the login ends.
+        session: the Engine.IO session, or another connection, which is closed when the login ends.
         registry: knows the login until ``release``.
 
     Attributes:
@@ -95,7 +105,7 @@ class Login:
         "user_id",
     )
 
-    def __init__(self, request: HttpRequest, session: Session, registry: Registry) -> None:
+    def __init__(self, request: HttpRequest, session: Connection, registry: Registry) -> None:
         self._request: Any = request  # which refers to this login: release() breaks the cycle
         self._is_released = False
         self._registry = registry
@@ -198,25 +208,44 @@ class Login:
         self._registry.add(self)
         put_user(self._touch(), user, self._open_user)
 
+    def continues(self, earlier: "Login") -> bool:
+        """Return whether the client of an earlier login goes on with this one; see LoginState."""
+        return continuing.continues(self, earlier)
+
+    def identity(self) -> list[str | None]:
+        """Return what tells another process which login this is."""
+        return [self.key, self.user_key()]
+
+    def allows(self, identity: list[str | None]) -> bool:
+        """Return whether a client with this login may have the sockets of this one."""
+        return continuing.allows(self, identity)
+
+    def proof(self) -> list[str]:
+        """Return the user of ``log_in`` for another process; [] without one."""
+        return continuing.proof_of(self.own_data)
+
+    user_of = staticmethod(continuing.user_of)
+
     # Audiences
 
     def audiences(self, namespace: str) -> tuple[Topic, ...]:
         """Return the topics of the user, the Django session and the groups, in a namespace."""
-        found = [] if self._key is None else [Topic(TopicKind.SESSION, namespace, self._key)]
-        if (user := self._user_key()) is not None:
+        found = [] if self.key is None else [Topic(TopicKind.SESSION, namespace, self.key)]
+        if (user := self.user_key()) is not None:
             found.append(Topic(TopicKind.USER, namespace, user))
             groups = self._registry.groups_of(user)
             found += [Topic(TopicKind.GROUP, namespace, group) for group in groups]
         return tuple(found)
 
     @property
-    def _key(self) -> str | None:
+    def key(self) -> str | None:
         """The name of the session in topics; None where cookies hold the sessions."""
         if self.digest is None or issubclass(self._store, SessionInCookie):
             return None
         return self.digest
 
-    def _user_key(self) -> str | None:
+    def user_key(self) -> str | None:
+        """Return the primary key of the user, as the middleware of the site has it."""
         if self._read_user is None:
             return self.user_id
         # A middleware has the last word, also where the Django session names another user.
@@ -244,6 +273,11 @@ class Login:
             self.end()
 
     # After a handler
+
+    def leave(self, error: BaseException | None) -> None:
+        """Settle the request, if its user or session was read: a view waits, or has returned."""
+        if self._registry.touched:
+            self._registry.settle(self._request, error)
 
     def settle(self, request: Any, error: BaseException | None) -> None:
         """Save the Django session if the handler has changed it, and forget user and session.

@@ -18,8 +18,9 @@ from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
 from django_socketio.security import sessions, signals
-from django_socketio.security.login import Login
+from django_socketio.security.login import Connection, Login
 from django_socketio.security.memberships import Memberships
+from django_socketio.security.reviews import Reviews
 from django_socketio.security.signals import (
     GROUPS_CHANGED,
     SESSION_ENDED,
@@ -70,6 +71,7 @@ class LoginRegistry:
         self._turn = 0
         self._mailbox = Mailbox(executor)
         self._memberships = Memberships()
+        self._reviews = Reviews(SLOTS)
         self.groups_of = self._memberships.groups_of
         self.touched: dict[Any, Login] = {}
 
@@ -79,7 +81,7 @@ class LoginRegistry:
 
     def start(self, server: SocketServer) -> None:
         """Hear of the ends of logins, and check all against the database, part by part."""
-        self._memberships.open_sockets = server.open_sockets
+        self._memberships.open_sockets = self._reviews.open_sockets = server.open_sockets
         signals.connect_sessions()
         server.relay.subscribe(signals.TOPIC, self.received)
         self._timers.after(self._pause, self._look)
@@ -111,7 +113,7 @@ class LoginRegistry:
 
     # The logins
 
-    def begin(self, session: Session, request: HttpRequest) -> Login:
+    def begin(self, session: Connection, request: HttpRequest) -> Login:
         """Return the login of a new client, registered until its ``release``."""
         login = Login(request, session, self)
         _forget_parsed(request)
@@ -155,8 +157,10 @@ class LoginRegistry:
             self._end_session(subject)
         elif envelope.name == USER_CHANGED:
             self._check_soon(self._by_user.get(subject, ()))
+            self._mailbox.put(self._reviews.of_user, subject)
         elif envelope.name == GROUPS_CHANGED:
             self._mailbox.put(self._memberships.follow, [subject] if subject else None)
+            self._mailbox.put(self._reviews.of_user, subject or None)
         elif envelope.name == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
@@ -181,13 +185,14 @@ class LoginRegistry:
             self._check_soon(login for logins in slot.values() for login in logins)
         if not self._turn:
             self._mailbox.put(self._memberships.follow)
+        self._reviews.look(self._turn)
         self._settle_closed()
         return now + self._pause
 
     def _settle_closed(self) -> None:
         # A greenlet that a handler has spawned may use the request after the last handler.
         for request, login in list(self.touched.items()):
-            if login.session.protocol.reason is not None:
+            if login.session.is_over:
                 self._mailbox.put(self.settle, request, None)
 
     def _check_soon(self, logins: Iterable[Login]) -> None:

@@ -4,7 +4,7 @@ A site uses groups if its database has any. Where it has none, no query reads th
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -14,9 +14,6 @@ from django.db.models import Model
 from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Topic, TopicKind
 
-if TYPE_CHECKING:  # every process of a site imports this module, and few hold sockets
-    from django_socketio.sockets.lifecycle import SocketLifecycle
-
 logger = get_logger("django_socketio.security")
 
 BATCH = 100
@@ -24,8 +21,24 @@ BATCH = 100
 
 UNREADABLE = (DatabaseError, OSError, ImproperlyConfigured)
 
-Lifecycles = dict[str, list["SocketLifecycle"]]
-"""The lifecycles of sockets, by the primary keys of their users."""
+
+class Member(Protocol):
+    """The lifecycle of a socket, or an event stream: it is on the topics of its user's groups."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its topics."""
+
+    @property
+    def audiences(self) -> Iterable[Topic]:
+        """The topics of its user, Django session and groups."""
+
+    def follow_groups(self, groups: Iterable[Topic], /) -> None:
+        """Be on the topics of these groups, and of no others."""
+
+
+Members = dict[str, list[Member]]
+"""Sockets and event streams, by the primary keys of their users."""
 
 
 def group_model() -> type[Model] | None:
@@ -41,11 +54,11 @@ class Memberships:
     """Keeps sockets on the topics of their users' groups.
 
     Args:
-        open_sockets: the lifecycles of the sockets of this process.
+        open_sockets: the sockets and event streams of this process.
 
     """
 
-    def __init__(self, open_sockets: "Iterable[SocketLifecycle]" = ()) -> None:
+    def __init__(self, open_sockets: Iterable[Member] = ()) -> None:
         self.open_sockets = open_sockets
         self._are_used: bool | None = None
 
@@ -62,7 +75,7 @@ class Memberships:
 
     def follow(self, users: Collection[str] | None = None) -> None:
         """Read the groups of users who have sockets here, of all without ``users``."""
-        found = self._lifecycles(users)
+        found = self._members(users)
         if not found:
             self._are_used = None
             return
@@ -73,24 +86,24 @@ class Memberships:
             # The next round reads them.
             logger.warning("The groups of users could not be read: %s", error)
 
-    def _follow(self, found: Lifecycles) -> None:
+    def _follow(self, found: Members) -> None:
         users = list(found)
         for first in range(0, len(users), BATCH):
             some = users[first : first + BATCH]
             groups = _read(some) if self._are_used else dict.fromkeys(some, ())
             for user in some:
-                for lifecycle in found[user]:
-                    namespace = lifecycle.socket.namespace
-                    lifecycle.follow_groups(
+                for member in found[user]:
+                    namespace = member.namespace
+                    member.follow_groups(
                         [Topic(TopicKind.GROUP, namespace, group) for group in groups[user]]
                     )
 
-    def _lifecycles(self, users: Collection[str] | None) -> Lifecycles:
-        found: Lifecycles = {}
-        for lifecycle in list(self.open_sockets):
-            for topic in lifecycle.socket.subscriptions.audiences:
+    def _members(self, users: Collection[str] | None) -> Members:
+        found: Members = {}
+        for member in list(self.open_sockets):
+            for topic in member.audiences:
                 if topic.kind is TopicKind.USER and (users is None or topic.name in users):
-                    found.setdefault(topic.name, []).append(lifecycle)
+                    found.setdefault(topic.name, []).append(member)
         return found
 
 

@@ -4,12 +4,16 @@ https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 import re
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from django_socketio import conf
+from django_socketio.conf.values import FIELD_NAME
 from django_socketio.protocol.http.origin import NULL, Origin, parse, parse_pattern
+from django_socketio.transports.engineio3 import is_script
+from django_socketio.transports.http import read_query
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -26,6 +30,8 @@ REFUSED = (
 SHARED = f"{REFUSED}. Pages of unknown authors have this origin: see docs/security.rst"
 NOT_AN_ORIGIN = "Origin {} refused: not an origin (scheme, host and port); expected {!r}"
 
+WITHOUT_REFERER = "A request of JSONP without a Referer refused: its page is unknown"
+
 
 class OriginRefused(Exception):
     """A page must not connect; the text is for the log."""
@@ -40,6 +46,8 @@ def check(request: HttpRequest) -> Headers:
 
     """
     text = request.META.get("HTTP_ORIGIN")
+    if text is None and _is_script(request):
+        text = _page_of(request)
     expected = f"{request.scheme}://{request.get_host()}"
     if text is None or text == expected:
         return ()
@@ -47,6 +55,27 @@ def check(request: HttpRequest) -> Headers:
     if origin is not None and origin == parse(expected):
         return ()
     return _cors(text, origin, expected)
+
+
+def _is_script(request: HttpRequest) -> bool:
+    """Return whether a page reads the answer by a script element (JSONP of Engine.IO 3).
+
+    Browsers send no Origin with those, and any page may have them.
+    """
+    return conf.get("ALLOW_EIO3") and is_script(read_query(request.META.get("QUERY_STRING", "")))
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the origin of the page with a script, by its Referer.
+
+    Raises:
+        OriginRefused: there is none, so that the page is unknown.
+
+    """
+    page = urlsplit(request.META.get("HTTP_REFERER", ""))
+    if not page.netloc:
+        raise OriginRefused(WITHOUT_REFERER)
+    return f"{page.scheme}://{page.netloc}"
 
 
 def _cors(text: str, origin: Origin | None, expected: str) -> Headers:
@@ -110,5 +139,5 @@ def _allowed_fields(request: HttpRequest, cors: Headers) -> str:
     # Servers may trust a field because only their proxy, or their own pages, can send it. A page
     # of an unknown author may run in the browser of a user whom the server trusts for that.
     asked = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
-    readable = all(map(conf.FIELD_NAME.fullmatch, re.split(", ?", asked)))
+    readable = all(map(FIELD_NAME.fullmatch, re.split(", ?", asked)))
     return asked if readable and CREDENTIALS in cors else USUAL_FIELDS

@@ -7,8 +7,9 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import conf
 from django_socketio.concurrency.client_log import ClientLog
-from django_socketio.events import Event, on_subscribe
+from django_socketio.events import Event, may_subscribe, on_subscribe
 from django_socketio.events.handlers import Call
+from django_socketio.events.pipeline import READMISSION
 from django_socketio.logs import get_logger
 
 logger = ClientLog(get_logger("django_socketio.security"))
@@ -18,8 +19,9 @@ AllowedChannels = Callable[[Any, list[str]], Iterable[str]]
 
 NOT_LISTED = "%r: subscribe to %r refused: SOCKETIO_ALLOWED_CHANNELS leaves it out"
 DENIED = (
-    "%r: subscribe to %r refused: SOCKETIO_DEFAULT_DENY is on, no pattern of an on_subscribe "
-    "handler matches the channel, and SOCKETIO_ALLOWED_CHANNELS is not set"
+    "%r: subscribe to %r refused: SOCKETIO_DEFAULT_DENY is on, no pattern of on_subscribe or "
+    "may_subscribe matches the channel, SOCKETIO_ALLOWED_CHANNELS is not set, and the client "
+    "presents no token"
 )
 
 
@@ -30,8 +32,10 @@ class ChannelPermissions:
         allowed: called for each channel, if it is not None; a channel that it does not return is
             refused.
         default_deny: whether a channel is refused unless ``allowed`` returns it or, where
-            ``allowed`` is None, the pattern of an ``on_subscribe`` handler matches it.
+            ``allowed`` is None, the client presents its token, or a pattern of ``on_subscribe`` or
+            ``may_subscribe`` matches it.
         around: returns a call for the one that calls ``allowed``.
+        has_token: returns whether a client that asks for a channel has presented its token.
 
     """
 
@@ -40,14 +44,23 @@ class ChannelPermissions:
         allowed: AllowedChannels | None,
         default_deny: bool,
         around: Callable[[Call], Call],
+        has_token: Callable[[Any, str], bool],
     ) -> None:
+        self._has_token = has_token
         self._allowed = allowed
         self._default_deny = default_deny
         self._around = around
 
     def layer(self, call: Call, event: Event) -> Call:
-        """Check the permission before the handlers of ``on_subscribe`` (an event layer)."""
-        if event is not on_subscribe or (self._allowed is None and not self._default_deny):
+        """Check the permission before the handlers of ``on_subscribe`` (an event layer).
+
+        ``allowed`` is also asked when a client comes back to its channels. ``default_deny`` is not:
+        whatever has admitted the client then, a pattern or a token, has not changed.
+        """
+        is_limited = self._allowed is not None
+        if not (is_limited and event is READMISSION) and not (
+            event is on_subscribe and (is_limited or self._default_deny)
+        ):
             return call
 
         check = self._check if self._allowed is None else self._around(self._check)
@@ -63,15 +76,16 @@ class ChannelPermissions:
         if self._allowed is not None:
             if channel not in _names(self._allowed(request, [channel])):
                 _deny(NOT_LISTED, socket, channel)
-        elif not _is_matched(socket.namespace, channel):
+        elif not (self._has_token(socket, channel) or _is_matched(socket.namespace, channel)):
             _deny(DENIED, socket, channel)
 
 
 def _is_matched(namespace: str, channel: str) -> bool:
-    """Return whether the pattern of an ``on_subscribe`` handler matches a channel."""
+    """Return whether a pattern of ``on_subscribe`` or ``may_subscribe`` matches a channel."""
     return any(
         handler.pattern is not None and handler.concerns(namespace, (channel,))
-        for handler in on_subscribe.handlers
+        for event in (on_subscribe, may_subscribe.event)
+        for handler in event.handlers
     )
 
 
@@ -109,11 +123,14 @@ def callback() -> AllowedChannels | None:
     return None if path is None else conf.import_callable("ALLOWED_CHANNELS", path, EXPECTED)
 
 
-def from_settings(around: Callable[[Call], Call]) -> ChannelPermissions:
+def from_settings(
+    around: Callable[[Call], Call], has_token: Callable[[Any, str], bool]
+) -> ChannelPermissions:
     """Return the permissions that the settings describe.
 
     Args:
         around: sets up what the function of the settings needs, as for a handler.
+        has_token: see ``ChannelPermissions``.
 
     """
-    return ChannelPermissions(callback(), conf.get("DEFAULT_DENY"), around)
+    return ChannelPermissions(callback(), conf.get("DEFAULT_DENY"), around, has_token)

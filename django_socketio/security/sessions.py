@@ -36,10 +36,16 @@ def cookie_of(request: HttpRequest) -> str:
     return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
 
 
-def digest(key: str) -> str:
+def digest(key: str, secret: str | bytes | None = None) -> str:
     """Return the name of a session in messages between processes; its key is a secret."""
     salt = "django_socketio.sessions"
-    return salted_hmac(salt, key, algorithm="sha256").hexdigest()[:32]
+    return salted_hmac(salt, key, secret, algorithm="sha256").hexdigest()[:32]
+
+
+def had_name(key: str, name: str) -> bool:
+    """Return whether a session had this name with one of ``SECRET_KEY_FALLBACKS``."""
+    names = (digest(key, secret) for secret in settings.SECRET_KEY_FALLBACKS)
+    return any(constant_time_compare(one, name) for one in names)
 
 
 def user_id(data: Data) -> str | None:
@@ -135,6 +141,14 @@ def _valid_users(backend: str, sessions: Mapping[str, Data]) -> dict[str, str]:
 def _users(backend: str, sessions: Mapping[str, Data]) -> dict[str, Any]:
     users = _find_users(backend, set(sessions))
     return {id: users.get(id) for id in sessions if _is_valid(users.get(id), sessions[id])}
+
+
+def find_user(path: str, id: str) -> Any:
+    """Return the user whom an authentication backend still accepts; None if there is none."""
+    user = _find_users(path, {id}).get(id)
+    if user is not None:
+        user.backend = path
+    return user
 
 
 def _find_users(path: str, ids: set[str]) -> dict[str, Any]:

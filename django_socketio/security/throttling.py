@@ -4,14 +4,14 @@ Each limit is a token bucket, stored as a single number: the time when the bucke
 (GCRA, the generic cell rate algorithm).
 """
 
-import ipaddress
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.http.addresses import network
 from django_socketio.sockets.client import Client
 from django_socketio.transports.http import EngineRequest, ErrorCode, RequestError
 from django_socketio.transports.limits import Rates
@@ -92,23 +92,6 @@ class Buckets:
         return bucket
 
 
-MAX_ADDRESS_LENGTH = 64
-"""Characters of an address that are remembered: a proxy may hand on a client's own text."""
-
-
-def network(address: str) -> str:
-    """Return the addresses that one visitor can choose from: an IPv4 address, or an IPv6 /64."""
-    address = address[:MAX_ADDRESS_LENGTH]
-    if ":" not in address:
-        return address
-    try:
-        whole = int(ipaddress.IPv6Address(address.partition("%")[0]))
-    except ValueError:
-        return address
-    mapped = ipaddress.IPv6Address(whole).ipv4_mapped
-    return str(mapped) if mapped else f"{whole >> 64:x}::/64"
-
-
 @dataclass(frozen=True, slots=True)
 class Meter:
     """Counts the messages of one client against one limit."""
@@ -166,7 +149,7 @@ class Throttle:
                 "second are allowed (SOCKETIO_ADDRESS_CONNECT_RATE)"
             )
             again = (("Retry-After", str(math.ceil(wait))),)
-            raise RequestError(ErrorCode.BAD_REQUEST, text, 429, again)
+            raise RequestError(ErrorCode.BAD_REQUEST, text, 429, again, "rate")
 
     def _is_known(self, address: str) -> bool:
         if not address and not self._has_warned:
@@ -238,6 +221,10 @@ class ThrottledClient:
         except RateExceeded as error:
             self._session.close(Reason.TOO_FAST, error)
             raise  # the POST of a client on long-polling is answered with the error
+
+    def upgraded(self, unfetched: Sequence[str | bytes]) -> None:
+        """Tell the client that its other side has all packets but these."""
+        self._client.upgraded(unfetched)
 
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the sockets of the client."""

@@ -59,8 +59,8 @@ class DevelopmentServer:
         self._handler_class = handler_class
         self._ipv6 = ipv6
         self.socket_server = build_server()
-        engine, limits = self.socket_server.engine, self.socket_server.limits
-        self.application = SocketIOMiddleware(django, engine, max_handshakes=limits.workers)
+        workers = self.socket_server.limits.workers
+        self.application = SocketIOMiddleware(django, self.socket_server, max_handshakes=workers)
         self._wsgi: HTTPServer | None = None
 
     @property

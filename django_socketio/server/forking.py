@@ -8,18 +8,22 @@ second server on the connections of the first one.
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from django_socketio.channels import current
 from django_socketio.concurrency import threads
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
-from django_socketio.relay.base import Relay
+from django_socketio.relay.base import Copied, Reached, Relay
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
+from django_socketio.relay.receipt import Received
+from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import Topic
 from django_socketio.server import database, forks, relays
 from django_socketio.server.pywsgi import RequestHandler
 from django_socketio.sockets.keeping import KeepingSocket
+from django_socketio.sockets.recoverable import RecoverableSocket
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
 
@@ -112,7 +116,7 @@ def _leave_unanswered(handler: RequestHandler, data: bytes | bytearray) -> NoRet
 
 def _refuse_to_send(server: SocketServer) -> None:
     server.channels.use(_NoRelay())
-    for kind in (Socket, KeepingSocket):
+    for kind in (Socket, KeepingSocket, RecoverableSocket):
         kind.deliver = _refuse  # type: ignore[assignment]  # a child has its parent's sockets only
 
 
@@ -123,13 +127,25 @@ def _refuse(*args: Any) -> NoReturn:
 class _NoRelay(Relay):
     """The relay of a child, which holds no sockets."""
 
-    def publish(self, envelope: Envelope) -> int:
+    @property
+    def rosters(self) -> Rosters:
+        """The people on channels, as a process without a server reads them."""
+        return relays.for_publisher().rosters
+
+    def publish(self, envelope: Envelope) -> Received:
         """Publish as a process without a server does."""
         return relays.for_publisher().publish(envelope)
 
     def subscribe(self, topic: Topic, deliver: Deliver, recoverable: bool = False) -> None:
         """Refuse: the child holds no socket that could join a channel."""
         _refuse()
+
+    def tell_copies(self, copied: Copied) -> None:
+        """Do nothing: the child receives no messages."""
+
+    def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
+        """Tell nothing: the child receives no messages."""
+        tell({})
 
     def unsubscribe(self, topic: Topic) -> None:
         """Leave the parent's subscription as it is."""

@@ -1,6 +1,6 @@
 """Handshakes: requests that begin a session or a WebSocket, as they pass through Django."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +9,8 @@ from django_socketio.security import login_required, origins
 from django_socketio.server import database, hijack, locales
 from django_socketio.server.kept_request import trim
 from django_socketio.server.refusals import refuse_anonymous, refuse_origin
-from django_socketio.transports.engine import Engine
+from django_socketio.sockets.server import SocketServer
+from django_socketio.transports.event_stream import EventStreamTransport
 from django_socketio.transports.http import (
     NOT_CACHED,
     Answer,
@@ -38,15 +39,15 @@ class Handshake:
     answer in the place of the view's.
 
     Args:
-        engine: the engine of this process.
+        server: the server of this process.
         place: the place that the request takes up in Django; None where there is none.
 
     """
 
-    __slots__ = ("_answer", "_engine", "_place", "_request")
+    __slots__ = ("_answer", "_place", "_request", "server")
 
-    def __init__(self, engine: Engine, place: Place | None) -> None:
-        self._engine = engine
+    def __init__(self, server: SocketServer, place: Place | None) -> None:
+        self.server = server
         self._place = place
         self._answer: Answer | None = None
         self._request: Any = None
@@ -70,7 +71,12 @@ class Handshake:
         """
         return self._leave(request, lambda seen: self._begin_session(seen, request))
 
-    def accept(self, request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
+    def accept(
+        self,
+        request: HttpRequest,
+        listener: WebSocketListener,
+        subprotocols: Sequence[str] | None = None,
+    ) -> HttpResponse:
         """Answer the handshake of a WebSocket that is not Engine.IO's.
 
         The rule for origins, the rate of new connections and the limits of messages are those of
@@ -79,19 +85,36 @@ class Handshake:
         Args:
             request: the request of the view.
             listener: told when the WebSocket is open, of its messages and of its end.
+            subprotocols: see ``protocol.websocket.handshake.accept``.
 
         Raises:
             DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
 
         """
-        return self._leave(request, lambda seen: self._engine.accept(seen, listener))
+        engine = self.server.engine
+        return self._leave(request, lambda seen: engine.accept(seen, listener, subprotocols))
+
+    def stream(
+        self, request: HttpRequest, begin: Callable[[EventStreamTransport], None]
+    ) -> HttpResponse:
+        """Answer a request for an event stream.
+
+        Args:
+            request: the request of the view.
+            begin: gets the connection, once the head of the answer is about to be sent.
+
+        Raises:
+            DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
+
+        """
+        return self._leave(request, lambda seen: self.server.engine.stream(seen, begin))
 
     def _begin_session(self, seen: EngineRequest, request: HttpRequest) -> Answer:
         if seen.sid:
             return RequestError(ErrorCode.BAD_REQUEST, WRONG_PATH).answer()
         if login_required.must_log_in(request):
             return refuse_anonymous()
-        return self._engine.handshake(seen, request)
+        return self.server.engine.handshake(seen, request)
 
     def _leave(
         self, request: HttpRequest, answer: Callable[[EngineRequest], Answer]
@@ -119,7 +142,7 @@ class Handshake:
         send.
         """
         answer = self.take(handler.code)
-        if answer is None:
+        if answer is None or not _has_type_of(answer, handler):
             return False
         database.give_back()
         return begin(answer, handler)
@@ -141,6 +164,18 @@ class Handshake:
         place, self._place = self._place, None
         if place is not None:
             place.release()
+
+
+def _has_type_of(answer: Answer, handler: Any) -> bool:
+    """Return whether an answer has the type of the view's; one of another type is another answer.
+
+    A middleware may answer with a page of the status 200 in the place of an event stream.
+    """
+    expected = dict(answer.headers).get("Content-Type")
+    if answer.hijack is None or expected is None:
+        return True
+    fields = {name.lower(): value for name, value in handler.response_headers}
+    return bool(fields.get(b"content-type", b"").startswith(expected.encode()))
 
 
 class DirectAnswer:

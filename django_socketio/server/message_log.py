@@ -1,6 +1,7 @@
 """The log of clients' messages, in the format of ``SOCKETIO_MESSAGE_LOG_FORMAT``."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,13 @@ logger = get_logger("django_socketio.messages")
 
 MAX_LOGGED = 2_000
 """Characters of a value that the log shows."""
+
+
+def activity() -> Callable[[], bool]:
+    """Return a function that tells whether each message is logged at present."""
+    if conf.get("MESSAGE_LOG_FORMAT") is None:
+        return lambda: False
+    return lambda: logger.isEnabledFor(logging.INFO)
 
 
 def layers() -> tuple[MessageLayer, ...]:

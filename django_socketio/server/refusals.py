@@ -17,7 +17,7 @@ def refuse_cookie(session: object) -> Answer:
     name = settings.SESSION_COOKIE_NAME
     logger.warning("%r: a request refused: its cookie %r is another one, or missing", session, name)
     text = "Forbidden: the session belongs to another session cookie; connect again"
-    return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()
+    return RequestError(ErrorCode.FORBIDDEN, text, 403, reason="session cookie").answer()
 
 
 def refuse_host(error: DisallowedHost) -> Answer:
@@ -26,13 +26,13 @@ def refuse_host(error: DisallowedHost) -> Answer:
     Without the request, and without the frames that show it: its URL holds the session's sid.
     """
     disallowed_hosts.error("%s", error, extra={"status_code": 400})
-    return RequestError(ErrorCode.BAD_REQUEST, "Host not allowed").answer()
+    return RequestError(ErrorCode.BAD_REQUEST, "Host not allowed", reason="host").answer()
 
 
 def refuse_origin(error: OriginRefused) -> Answer:
     """Log why a page must not connect; the client learns only that."""
     logger.warning("%s", error)
-    return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403).answer()
+    return RequestError(ErrorCode.FORBIDDEN, "Forbidden origin", 403, reason="origin").answer()
 
 
 def refuse_anonymous() -> Answer:
@@ -42,4 +42,4 @@ def refuse_anonymous() -> Answer:
         "beside LoginRequiredMiddleware"
     )
     text = "Forbidden: only users who are logged in may connect; log in, then connect again"
-    return RequestError(ErrorCode.FORBIDDEN, text, 403).answer()
+    return RequestError(ErrorCode.FORBIDDEN, text, 403, reason="anonymous").answer()

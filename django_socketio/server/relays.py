@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from django_socketio import conf
@@ -17,10 +18,18 @@ from django_socketio.publishing.deferring import failures
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay, RelayState, RelayStatus
 from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.redis.connection import url_of
 from django_socketio.relay.topics import Retentions, Topic
-from django_socketio.server import retentions
+from django_socketio.server import retentions, tracing
 from django_socketio.server.compat.django import is_running_tests
 
+NO_RELAY = (
+    "This process holds no sockets, and SOCKETIO_RELAY_URL is not set. A shell, a task or another "
+    "server reaches sockets through Redis only: set SOCKETIO_RELAY_URL, for example to "
+    "'redis://localhost:6379/0', for this process and for the server with the sockets. A single "
+    "process that serves pages and sockets needs no Redis: start it by `manage.py "
+    "runserver_socketio` instead of runserver"
+)
 NO_REDIS = "SOCKETIO_RELAY_URL needs redis-py: pip install 'django-socketio[redis]'"
 
 
@@ -35,6 +44,10 @@ def for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -
         ImproperlyConfigured: a setting has a value that cannot be used, or redis-py is missing.
 
     """
+    return tracing.traced(_for_server(schedule, lost))
+
+
+def _for_server(schedule: Callable[..., object], lost: Callable[[Topic], None]) -> Relay:
     if stays_in_process():
         return _new_outbox(retentions.from_settings())
     if conf.get("RELAY_URL") is None:
@@ -53,21 +66,32 @@ def for_publisher() -> Relay:
 
     """
     if stays_in_process():
-        return _outbox(retentions.from_settings())
-    if conf.get("RELAY_URL") is None:
-        raise NoRelay(
-            "This process holds no sockets, and SOCKETIO_RELAY_URL is not set. With this setting, "
-            "messages from here reach the sockets of other processes. To develop with a single "
-            "process, serve the pages by `manage.py runserver_socketio` instead of runserver"
-        )
+        return tracing.traced(_outbox(retentions.from_settings()))
+    if conf.raw("RELAY_URL") is None:
+        raise NoRelay(NO_RELAY)
     key = (os.getpid(), _options())
     relay = _publishers.get(key)
     if relay is None:
         # Of threads that come here at the same time, each gets a relay; one stays.
-        relay = _redis().RedisRelay(_options(), encode_default)
+        relay = tracing.traced(_redis().RedisRelay(_options(), encode_default))
         _publishers.clear()
         _publishers[key] = relay
     return relay
+
+
+def for_caller() -> Relay:
+    """Return a new relay of a process that holds no sockets, which listens for answers.
+
+    Raises:
+        NoRelay: no relay is set, so no answer can come.
+        ImproperlyConfigured: redis-py is missing.
+
+    """
+    if stays_in_process() or conf.get("RELAY_URL") is None:
+        return for_publisher()
+    relay = _redis().RedisRelay(_options(), encode_default, has_sockets=False)
+    relay.listen()
+    return tracing.traced(relay)
 
 
 # In tests
@@ -129,14 +153,23 @@ def has_redis() -> bool:
 _publishers: dict[Any, Relay] = {}
 
 
+@lru_cache(1)
 def _options() -> Any:
+    """Return the options of the relay by Redis; each message of a script asks for them."""
     return _redis().Options(
-        conf.get("RELAY_URL"),
+        url_of(conf.get("RELAY_URL")),
         conf.get("RELAY_PREFIX"),
         conf.get("RELAY_TIMEOUT"),
         retentions.from_settings(),
         _signing_keys() if conf.get("RELAY_SIGNING") else (),
     )
+
+
+def _forget_options(**_: Any) -> None:
+    _options.cache_clear()
+
+
+setting_changed.connect(_forget_options)
 
 
 def _signing_keys() -> tuple[bytes, ...]:

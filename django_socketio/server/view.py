@@ -1,4 +1,4 @@
-"""The view of ``/socket.io/``, and what other views need to accept WebSockets."""
+"""The view of ``/socket.io/``."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.db.transaction import non_atomic_requests
@@ -11,7 +11,6 @@ from django_socketio.logs import get_logger
 from django_socketio.server.endpoints import MARK
 from django_socketio.server.handshake import Handshake, response_of
 from django_socketio.transports.http import Answer
-from django_socketio.transports.interfaces import WebSocketListener
 
 logger = get_logger("django_socketio.server")
 
@@ -38,30 +37,14 @@ def socketio(request: HttpRequest) -> HttpResponse:
 
     """
     handshake = Handshake.of(request)
-    return _no_sockets() if handshake is None else handshake.answer(request)
+    return no_sockets() if handshake is None else handshake.answer(request)
 
 
 setattr(socketio, MARK, True)
 
 
-def accept(request: HttpRequest, listener: WebSocketListener) -> HttpResponse:
-    """Accept a WebSocket in a view; return the view's answer.
-
-    The WebSocket speaks no Engine.IO: its messages go to the listener as they come.
-
-    Args:
-        request: the request of the view.
-        listener: told when the WebSocket is open, of its messages and of its end.
-
-    Raises:
-        DisallowedHost: the Host is none of ``ALLOWED_HOSTS``; Django answers 400.
-
-    """
-    handshake = Handshake.of(request)
-    return _no_sockets() if handshake is None else handshake.accept(request, listener)
-
-
-def _no_sockets() -> HttpResponse:
+def no_sockets() -> HttpResponse:
+    """Refuse a request for a socket or a WebSocket on a server that holds none, by 501."""
     if _complaints.is_due():
         logger.error(NO_SOCKETS.strip())
     return response_of(Answer(501, NO_SOCKETS.encode()))

@@ -27,6 +27,9 @@ HELD = (
     "(SOCKETIO_BLOCKED_AFTER = %s)\n%s"
 )
 
+watched: list[Callable[..., Any]] = []
+"""Functions of the project besides handlers: views of raw WebSockets."""
+
 start_thread = monkey.get_original("_thread", "start_new_thread")
 clock = time.monotonic
 
@@ -92,7 +95,7 @@ class Watchdog:
             logger.exception("The watchdog could not report what holds the event loop")
 
     def _culprit(self, frame: FrameType | None) -> str:
-        handlers = {_code_of(handler): handler for handler in self._handlers()}
+        handlers = {_code_of(handler): handler for handler in [*self._handlers(), *watched]}
         while frame is not None:
             if frame.f_code in handlers:
                 return f"the handler {name_of(handlers[frame.f_code])}"

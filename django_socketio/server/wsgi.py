@@ -13,13 +13,14 @@ from django.core.handlers.wsgi import WSGIRequest
 from django_socketio.concurrency.wait_set import WaitSet
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
+from django_socketio.protocol.event_stream import CONTENT_TYPE
 from django_socketio.security import login_registry, origins
 from django_socketio.server import database, hijack
 from django_socketio.server.handshake import DirectAnswer, Handshake
 from django_socketio.server.handshake_limit import HandshakeLimit
 from django_socketio.server.masking import mask_sids
 from django_socketio.server.refusals import refuse_cookie, refuse_host, refuse_origin
-from django_socketio.transports.engine import Engine
+from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.http import Answer, EngineRequest, Environ, RequestError
 
 ENDPOINT = "/socket.io"
@@ -46,7 +47,7 @@ class SocketIOMiddleware:
 
     Args:
         django: the application that everything else is for.
-        engine: the sessions of this process.
+        server: the server of this process, with its sessions.
         hand_off: called first with each request of a session; true where another process of this
             host has taken its connection, so that nothing is left to answer.
         max_handshakes: how many may be in Django at the same time.
@@ -60,12 +61,13 @@ class SocketIOMiddleware:
     def __init__(
         self,
         django: Any,
-        engine: Engine,
+        server: SocketServer,
         hand_off: HandOff = _keep,
         max_handshakes: int = 100,
     ) -> None:
         self._django = django
-        self._engine = engine
+        self._server = server
+        self._engine = server.engine
         self._hand_off = hand_off
         self.limit = HandshakeLimit(max_handshakes)
         self.open: WaitSet[object] = WaitSet()
@@ -73,6 +75,9 @@ class SocketIOMiddleware:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
+            if CONTENT_TYPE in environ.get("HTTP_ACCEPT", ""):
+                # Event streams come back all at once after a restart, as sockets do.
+                return self._shake_hands(environ, start_response)
             return self._pass_to_django(environ, start_response, None)
         request = EngineRequest.of(environ)
         if not request.sid:
@@ -96,7 +101,7 @@ class SocketIOMiddleware:
     def _pass_to_django(
         self, environ: Environ, start_response: Any, place: HandshakeLimit | None
     ) -> Iterable[bytes]:
-        hijack.handler_of(environ).pending = Handshake(self._engine, place)
+        hijack.handler_of(environ).pending = Handshake(self._server, place)
         response: Iterable[bytes] = self._django(environ, start_response)
         return response
 

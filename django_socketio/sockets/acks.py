@@ -1,13 +1,17 @@
 """The answers of a client to events that the server sent with an ack id."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from gevent.event import AsyncResult
 
 from django_socketio.exceptions import CallTimeout
+from django_socketio.sockets.awaited import Awaited
 
 Callback = Callable[..., None]
+
+
+Expected: TypeAlias = Callback | AsyncResult | Awaited
 
 
 class Acks:
@@ -17,27 +21,42 @@ class Acks:
 
     def __init__(self) -> None:
         self._last = -1
-        self._pending: dict[int, Callback | AsyncResult] = {}
+        self._pending: dict[int, Expected] = {}
 
-    def expect(self, answer: Callback | AsyncResult) -> int:
+    def expect(self, answer: Expected) -> int:
         """Return the ack id for an event; its answer goes to the callback or the result."""
         self._last += 1
         self._pending[self._last] = answer
         return self._last
 
     @property
+    def last(self) -> int:
+        """The ack id of the last event; -1 before the first one."""
+        return self._last
+
+    def go_on_after(self, last: int) -> None:
+        """Use no ack id again that another process has used for the client."""
+        self._last = last
+
+    @property
     def is_awaited(self) -> bool:
-        """Whether a handler waits for an answer (``socket.call``)."""
+        """Whether a handler of the socket waits for an answer (``socket.call``)."""
         return any(isinstance(answer, AsyncResult) for answer in self._pending.values())
 
-    def forget(self, answer: Callback | AsyncResult) -> None:
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody waits for an answer (``socket.call``, ``call``)."""
+        waiting = (AsyncResult, Awaited)
+        return any(isinstance(answer, waiting) for answer in self._pending.values())
+
+    def forget(self, answer: Expected) -> None:
         """Expect an answer no longer."""
         self._pending = {id: other for id, other in self._pending.items() if other is not answer}
 
     def resolve(self, id: int | None, args: list[Any]) -> Callback | None:
         """Take an answer: wake the handler that waits for it, or return the callback to call."""
         answer = self._pending.pop(id, None) if id is not None else None
-        if isinstance(answer, AsyncResult):
+        if isinstance(answer, AsyncResult | Awaited):
             answer.set(args)
             return None
         return answer
@@ -46,7 +65,7 @@ class Acks:
         """Raise CallTimeout in all handlers that wait for an answer: the client has left."""
         pending, self._pending = self._pending, {}
         for answer in pending.values():
-            if isinstance(answer, AsyncResult):
+            if isinstance(answer, AsyncResult | Awaited):
                 answer.set_exception(CallTimeout("the client left before it answered"))
 
 

@@ -1,11 +1,11 @@
 """The handlers of a process that wait, in ``socket.call``, for answers of clients."""
 
-import sys
 from functools import partial
 from typing import Any
 
 from gevent.event import AsyncResult
 
+from django_socketio.channels.calls import Call
 from django_socketio.concurrency.executors import Executor
 from django_socketio.exceptions import CallTimeout
 from django_socketio.sockets.acks import unpack
@@ -27,20 +27,6 @@ class Calls:
         self._executor = executor
         self._limit = limit
 
-    def check_caller(self) -> None:
-        """Check that the caller may wait.
-
-        Raises:
-            RuntimeError: the caller is a coroutine, whose event loop would stand still.
-
-        """
-        events = sys.modules.get("asyncio.events")  # imported late: gevent has to patch it first
-        if events is not None and events._get_running_loop() is not None:
-            raise RuntimeError(
-                "socket.call waits, and would hold up the coroutine that calls it; write "
-                "`await sync_to_async(socket.call)(…)`"
-            )
-
     def check_number(self, event: str) -> None:
         """Check that one more handler may wait.
 
@@ -53,6 +39,11 @@ class Calls:
                 f"{event!r} was not sent: {self._limit} handlers wait for answers of clients, "
                 "which is the most that SOCKETIO_MAX_WAITING_CALLS allows"
             )
+
+    def wait_for_all(self, event: str, call: Call, timeout: float) -> None:
+        """Wait until a ``call`` to any sockets is done, while other handlers run."""
+        if not call.is_done:
+            self._executor.step_out(partial(call.wait, timeout))
 
     def wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
         """Wait for the answer to an event, while other handlers run; return its argument.

@@ -1,16 +1,21 @@
 """The client of one session: decodes its packets and dispatches them by namespace."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django_socketio import events
 from django_socketio.concurrency.mailbox import Pool
 from django_socketio.concurrency.share import Share
+from django_socketio.concurrency.tallies import REFUSALS
 from django_socketio.concurrency.timers import Timer
 from django_socketio.exceptions import MisplacedAttachment, PositionError, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Decoder, Packet, PacketType
 from django_socketio.sockets import replies
-from django_socketio.sockets.lifecycle import LoginState, SocketLifecycle
+from django_socketio.sockets.lifecycle import SocketLifecycle
+from django_socketio.sockets.owner import LoginState
+from django_socketio.sockets.recoverable import RecoverableSocket
+from django_socketio.sockets.returning import make_lifecycle
 from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.session import Session
 
@@ -112,9 +117,10 @@ class Client:
         if self._unfinished > MAX_SOCKETS:
             raise ProtocolError(f"more than {MAX_SOCKETS} sockets on one session")
         if not events.has_namespace(name):
+            REFUSALS.add("namespace")
             return self._refuse_connect(name, "Invalid namespace")
         try:
-            lifecycle = SocketLifecycle(
+            lifecycle = make_lifecycle(
                 self._server, self._session, self._request, packet, self, self._executor()
             )
         except PositionError as error:
@@ -199,11 +205,31 @@ class Client:
     def extra_received(self, count: int, size: int) -> None:
         """Ignore frames and packets that hold no message."""
 
+    def upgraded(self, unfetched: Sequence[str | bytes]) -> None:
+        """Note that the other side has all packets but these."""
+        for lifecycle in self._lifecycles.values():
+            if isinstance(lifecycle.socket, RecoverableSocket):
+                lifecycle.socket.upgraded(unfetched)
+
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the sockets of all namespaces."""
         self._closed = True
         for lifecycle in list(self._lifecycles.values()):
             lifecycle.end(reason, error)
+        if self._lifecycles:  # of sockets that are away: they end with the login
+            self.login.session = self
         self._request = None
         self._has_decided()
         self.finished()
+
+    # The connection of the login of sockets that are away
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection has ended."""
+        return self._closed
+
+    def close(self, reason: str) -> None:
+        """End the sockets that are away, because the login has ended."""
+        for lifecycle in list(self._lifecycles.values()):
+            lifecycle.end(reason)

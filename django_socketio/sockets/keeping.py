@@ -13,6 +13,7 @@ from django_socketio.protocol.socketio.names import MISSED, POSITIONS
 from django_socketio.protocol.socketio.packets import Packet
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
+from django_socketio.sockets.copies import Copies
 from django_socketio.sockets.life import Lifecycle
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
@@ -47,11 +48,9 @@ class KeepingSocket(Socket):
     ) -> None:
         super().__init__(id, namespace, auth, server=server, session=session, lifecycle=lifecycle)
         self._kept = kept
+        server.part(Copies)
 
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether the client keeps positions of its topics."""
-        return True
+    keeps_positions = tells_positions = True
 
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client, which may be its sender."""
@@ -85,8 +84,8 @@ class KeepingSocket(Socket):
         pasts = [self.subscriptions.past_of(*one) for one in wanted.items()]
         for past in pasts:
             # Where nothing is missing, the places of the messages that follow lead to the position.
-            at = since.get(past.topic, begin.get(past.topic))
-            begin[past.topic] = at if past.is_whole else past.position
+            at = since.get(past.topic, past.begin or begin.get(past.topic))
+            begin[past.topic] = at if past.is_whole or past.topic not in since else past.position
         missed = [one.topic for one in pasts if one.topic in since and not one.is_whole]
         positions = _texts({topic: begin.get(topic) for topic in topics})
         self._answer_connect(
@@ -106,8 +105,8 @@ class KeepingSocket(Socket):
         if since is not None:
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
             return True
-        self.began({topic: self.subscriptions.begin})
-        self.subscriptions.read_replay(channel)
+        begin, replay = self.subscriptions.begin, self.subscriptions.read_replay(channel)
+        self.began({topic: (replay and replay.begin) or begin})
         self.subscriptions.admit(channel)
         return True
 
@@ -116,6 +115,7 @@ class KeepingSocket(Socket):
         if not past.is_whole:
             self._tell(MISSED, name_of(past.topic))
         self.subscriptions.replay(past)
+        self.subscriptions.admitted(past.topic.name)
 
     def unsubscribe(self, channel: str) -> bool:
         """Take this socket off a channel; the client forgets its position."""

@@ -1,6 +1,9 @@
 """The lifecycle of a socket, as the socket uses it; that of a socket which has ended."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+from django_socketio.events.handlers import Call
 
 
 class Lifecycle(Protocol):
@@ -18,6 +21,21 @@ class Lifecycle(Protocol):
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client."""
 
+    def relay(self, event: str, args: tuple[Any, ...], channel: str, tells_sender: bool) -> None:
+        """Send a client event to the other sockets on a channel."""
+
+    def obey(self, command: Callable[[Any], object]) -> None:
+        """Have a command of the site carried out, after the events that wait."""
+
+    def claimed(self, command: str, args: tuple[Any, ...]) -> None:
+        """Handle a command of a process to which the client has come back."""
+
+    def verify_login(self) -> bool:
+        """Return whether the login of the client is valid."""
+
+    def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
+        """Handle a client's event, by a call; return the answer."""
+
 
 class Ended:
     """The lifecycle of sockets that have ended."""
@@ -33,6 +51,22 @@ class Ended:
 
     def log_in(self, user: Any) -> None:
         """Do nothing."""
+
+    def relay(self, event: str, args: tuple[Any, ...], channel: str, tells_sender: bool) -> None:
+        """Do nothing."""
+
+    def obey(self, command: Callable[[Any], object]) -> None:
+        """Do nothing."""
+
+    def claimed(self, command: str, args: tuple[Any, ...]) -> None:
+        """Do nothing: the process that asks waits in vain."""
+
+    def verify_login(self) -> bool:
+        """Return False: the client has gone."""
+        return False
+
+    def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
+        """Return no answer: the client has gone."""
 
 
 ENDED = Ended()

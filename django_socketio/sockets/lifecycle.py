@@ -5,83 +5,43 @@ runs the mailbox, which calls the handlers one after the other.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from django_socketio.channels.backlogs import Gate
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox, Pool
-from django_socketio.events.handlers import Call
+from django_socketio.concurrency.tallies import REFUSALS
 from django_socketio.events.pipeline import UNHANDLED
-from django_socketio.exceptions import ChannelError, ProtocolError, WrongArguments
+from django_socketio.exceptions import ChannelError, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.packets import Packet
-from django_socketio.relay.topics import Topic
+from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.topics import Topic, channel_topic
 from django_socketio.sockets.acks import pack
+from django_socketio.sockets.handler_calls import HandlerCalls
 from django_socketio.sockets.keeping import make_socket
+from django_socketio.sockets.owner import LoginState, SocketOwner
 from django_socketio.sockets.replies import (
     INTERNAL_ERROR,
-    WRONG_ARGUMENTS,
     acknowledge,
     refusal_text,
     refuse_connect,
 )
 from django_socketio.sockets.server import SocketServer
+from django_socketio.sockets.socket import Socket
 from django_socketio.sockets.subscriptions import Ask
 from django_socketio.transports.session import Session
 
 logger = ClientLog(get_logger("django_socketio.sockets"))
 
 CALLING_FACTOR = 10
-"""Factor by which a client may exceed the limits of waiting events while a handler waits for its
-answer in ``socket.call``."""
+"""Factor by which a client may exceed the limits of waiting events while anybody waits for its
+answer."""
 
 
-class LoginState(Protocol):
-    """The login that a client connected with."""
-
-    over: bool
-    """Whether the login has ended: no waiting event may be handled in its name."""
-
-    is_verified: bool
-    """Whether the user of the login is known to be logged in."""
-
-    user_id: str | None
-    """The user's primary key as a text; None for an anonymous user."""
-
-    def log_in(self, user: Any) -> None:
-        """Have the client be this user."""
-
-    def audiences(self, namespace: str) -> tuple[Topic, ...]:
-        """Return the topics of the user, the Django session and the groups of the login."""
-
-    def verify(self) -> bool:
-        """Return whether the user is still logged in; otherwise the login ends."""
-
-    def release(self) -> None:
-        """Note that the client is over, and its last handler has run."""
-
-
-class SocketOwner(Protocol):
-    """The client that a socket belongs to."""
-
-    login: LoginState
-
-    def log_in(self, user: Any) -> None:
-        """Have this user be logged in for all sockets of the client."""
-
-    def forget(self, lifecycle: "SocketLifecycle") -> None:
-        """Dispatch no more packets to this lifecycle."""
-
-    def finished(self) -> None:
-        """Count one socket less: its last handler has run."""
-
-    def awaits(self, lifecycle: "SocketLifecycle") -> bool:
-        """Return whether the other side still waits for the answer to this CONNECT."""
-
-
-class SocketLifecycle:
+class SocketLifecycle(HandlerCalls):
     """The lifecycle of one socket: its CONNECT, events and end, with their request and context.
 
     Args:
@@ -99,12 +59,8 @@ class SocketLifecycle:
         "_client",
         "_mailbox",
         "_paused",
-        "_server",
         "_session",
         "_waiting_bytes",
-        "context",
-        "request",
-        "socket",
     )
 
     def __init__(
@@ -125,7 +81,15 @@ class SocketLifecycle:
         self._paused = False
         self.request = request
         self.context: dict[str, Any] = {}
-        self.socket = make_socket(packet, server, session, self)
+        self.socket = self._make_socket(packet)
+
+    def _make_socket(self, packet: Packet) -> Socket:
+        return make_socket(packet, self._server, self._session, self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the socket is accepted, and no job of the socket runs or waits."""
+        return self._accepted and not self._mailbox.is_running
 
     # In the event loop: each method puts a job into the mailbox
 
@@ -138,27 +102,29 @@ class SocketLifecycle:
         """Have an event of ``size`` bytes handled.
 
         Past the limits of waiting events, the session is paused until all of them are handled. It
-        is not paused while a handler waits for an answer of the client: that answer comes behind
-        the events.
+        is not paused while anybody waits for an answer of the client: that answer comes behind the
+        events. Then the limits are higher, and a client that exceeds these is closed if a handler
+        of the socket waits, because the events wait for that handler.
         """
-        limits = self._server.limits
         waiting = self._mailbox.put(self._event, packet, size)
         self._waiting_bytes += size
-        if waiting > limits.max_waiting_events or self._waiting_bytes > limits.max_message_size:
-            self._pause(waiting)
+        if self._exceeds(waiting) and not self._paused:
+            self._hold_back(self._exceeds(waiting, CALLING_FACTOR))
 
-    def _pause(self, waiting: int) -> None:
-        if self._paused:
-            return
-        if not self.socket.is_calling:
+    def _exceeds(self, waiting: int, factor: int = 1) -> bool:
+        limits = self._server.limits
+        return (
+            waiting > factor * limits.max_waiting_events
+            or self._waiting_bytes > factor * limits.max_message_size
+        )
+
+    def _hold_back(self, is_far_too_much: bool) -> None:
+        if is_far_too_much and self.socket.acks.is_awaited:
+            self._session.close(Reason.TOO_MANY_EVENTS)
+        elif is_far_too_much or not self.socket.acks.is_asked:
             self._paused = True
             self._session.pause()
             self._mailbox.put(self.resume)
-        elif (
-            waiting > CALLING_FACTOR * self._server.limits.max_waiting_events
-            or self._waiting_bytes > CALLING_FACTOR * self._server.limits.max_message_size
-        ):
-            self._session.close(Reason.TOO_MANY_EVENTS)
 
     def ack(self, packet: Packet) -> None:
         """Take an ACK: wake ``socket.call`` at once, or have the callback called in the mailbox."""
@@ -179,6 +145,20 @@ class SocketLifecycle:
         """Have the handlers of ``on_error`` called with an error that no handler raised."""
         self._mailbox.put(self._report_loss, error)
 
+    def fail(self, error: BaseException) -> None:
+        """Have an error logged, and the handlers of ``on_error`` called with it."""
+        self._mailbox.put(self._failed, error)
+
+    def obey(self, command: Callable[[Any], object]) -> None:
+        """Have a command called with this lifecycle, after the events that wait.
+
+        It is not called if the socket is not accepted, or has ended by then.
+        """
+        self._mailbox.put(self._obey, command)
+
+    def claimed(self, command: str, args: tuple[Any, ...]) -> None:
+        """Do nothing: the client cannot come back to the socket."""
+
     # In a worker: the jobs of the mailbox, one after the other
 
     def _connect(self) -> None:
@@ -190,6 +170,7 @@ class SocketLifecycle:
                 self._open()
             self._accepted = True
         except self._server.refusals as refusal:
+            REFUSALS.add("connect")
             self._refuse(refusal_text(refusal))
         except failures() as error:
             # A socket whose on_connect failed is not admitted.
@@ -222,9 +203,23 @@ class SocketLifecycle:
         finally:
             gate.is_asked = False
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of the socket."""
+        return self.socket.namespace
+
+    @property
+    def audiences(self) -> tuple[Topic, ...]:
+        """The topics of the socket's user, Django session and groups."""
+        return self.socket.subscriptions.audiences
+
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client (``socket.login``)."""
         self._client.log_in(user)
+
+    def verify_login(self) -> bool:
+        """Return whether the login of the client is valid; see ``LoginState.verify``."""
+        return self._client.login.verify()
 
     def follow_user(self) -> None:
         """Have the socket in the audiences of the user who has logged in since it connected."""
@@ -243,6 +238,15 @@ class SocketLifecycle:
         if login.is_verified:
             subscriptions.admit_audiences()  # with messages that came while it was not to be read
 
+    def review(self) -> None:
+        """Ask again whether the client may have its channels (``may_subscribe``)."""
+        self._mailbox.put(self._review)
+
+    def _review(self) -> None:
+        for channel in self.socket.subscriptions.names if self._accepted else ():
+            if not self._admits(self._server.pipeline.stays, channel):
+                self._take_off(channel)
+
     def _refuse(self, message: str) -> None:
         if self._client.awaits(self):
             refuse_connect(self._session, self._server.encoder, self.socket.namespace, message)
@@ -253,28 +257,11 @@ class SocketLifecycle:
         if not self._accepted or self._client.login.over:
             return
         name, *args = packet.data
-        answer = self._answer_to(name, args)
+        answer = self.answer_to(name, args)
         if packet.id is not None and answer is not UNHANDLED and self.socket.connected:
             self._acknowledge(packet.id, answer)
-        if name == "subscribe" and args and args[0] in self.socket.subscriptions.names:
-            self.socket.subscriptions.admit(args[0])
-
-    def _answer_to(self, name: str, args: list[Any]) -> Any:
-        """Handle a client's event; return the answer, ``UNHANDLED`` where no handler takes it."""
-        try:
-            call = self._server.pipeline.messages[name]
-            return call(self.request, self.socket, self.context, tuple(args))
-        except (self._server.refusals, ChannelError) as refusal:
-            text = refusal_text(refusal)
-            if not getattr(refusal, "is_logged", False):
-                logger.info("%r: %s refused: %s", self.socket, name, text)
-            return {"error": text}
-        except WrongArguments as error:
-            self._failed(error)
-            return {"error": WRONG_ARGUMENTS}
-        except failures() as error:
-            self._failed(error)
-            return {"error": INTERNAL_ERROR}
+        if name == "subscribe":
+            self.socket.subscriptions.admit_asked()
 
     def _acknowledge(self, id: int, answer: Any) -> None:
         try:
@@ -287,8 +274,25 @@ class SocketLifecycle:
         if not self._client.login.over:
             self._guarded(self._server.pipeline.answer, callback, *args)
 
+    def relay(self, event: str, args: tuple[Any, ...], channel: str, tells_sender: bool) -> None:
+        """Send a client event to the other sockets on a channel.
+
+        Raises:
+            ChannelError: the login of the client has ended.
+            RelayError: the relay did not take it.
+            TypeError, ValueError: an argument cannot be written as JSON.
+
+        """
+        login, namespace, id = self._client.login, self.namespace, self.socket.id
+        if not login.verify():
+            raise ChannelError("the login has ended")
+        if tells_sender:
+            args = (*args, {"channel": channel, "session_id": id, "user": login.user_id})
+        topics = (channel_topic(namespace, channel),)
+        self._server.channels.publish(Envelope(topics, namespace, event, args, id))
+
     def resume(self) -> None:
-        """Resume the session, if ``_pause`` has paused it."""
+        """Resume the session, if ``_hold_back`` has paused it."""
         if self._paused:
             self._paused = False
             self._session.resume()
@@ -314,25 +318,16 @@ class SocketLifecycle:
             self._guarded(self._server.pipeline.unsubscribe, channel)
         self._guarded(self._server.pipeline.finish)
 
-    def _report_loss(self, error: Exception) -> None:
-        if self._accepted:
-            self._report(error)
-
-    # Handlers
-
-    def _run(self, call: Call, *args: Any) -> Any:
-        return call(self.request, self.socket, self.context, args)
-
-    def _guarded(self, call: Call, *args: Any) -> None:
+    def _obey(self, command: Callable[[Any], object]) -> None:
+        if not self._accepted or self._client.login.over or not self.socket.connected:
+            return
         try:
-            self._run(call, *args)
+            command(self)
+        except ChannelError as error:
+            logger.warning("%r: %s", self.socket, error)
         except failures() as error:
             self._failed(error)
 
-    def _failed(self, error: BaseException) -> None:
-        self._server.pipeline.failures.handler_failed(
-            error, self.request, self.socket, self.context
-        )
-
-    def _report(self, error: BaseException) -> None:
-        self._server.pipeline.failures.report(error, self.request, self.socket, self.context)
+    def _report_loss(self, error: Exception) -> None:
+        if self._accepted:
+            self._report(error)

@@ -52,8 +52,7 @@ class LossReports:
         """
         members = self._channels().members(topic)
         for subscriber in members:
-            if subscriber.keeps_positions:
-                subscriber.missed(topic)
+            subscriber.missed(topic)
         if topic.policy.tells_losses:
             self._have_reported(topic, members)
 

@@ -8,6 +8,7 @@ from gevent.lock import BoundedSemaphore
 from django_socketio.channels.recovery import Past, Wanted, past_of
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.executors import Executor
+from django_socketio.concurrency.tallies import RECOVERIES
 from django_socketio.relay.envelope import Delivery, LogRange
 from django_socketio.relay.topics import Topic
 
@@ -60,17 +61,27 @@ class Pasts:
         numbers = {topic: self._replay(topic) for topic in topics}
         return {topic: Wanted(last=number) for topic, number in numbers.items() if number}
 
-    def read(self, topic: Topic, wanted: Wanted, is_for: Callable[[Delivery], bool]) -> Past:
+    def read(
+        self,
+        topic: Topic,
+        wanted: Wanted,
+        is_for: Callable[[Delivery], bool],
+        is_counted: bool = True,
+    ) -> Past:
         """Return what a socket gets of the past of a topic.
 
         Args:
             is_for: returns whether a missed message is for the socket.
+            is_counted: whether the topic is one of a client that has come back with its position.
 
         """
         found = None
         while found is None:
             found = self._found(topic, wanted)
-        return past_of(topic, found, wanted, is_for)
+        past = past_of(topic, found, wanted, is_for)
+        if wanted.since is not None and is_counted:
+            RECOVERIES.add("complete" if past.is_whole else "incomplete")
+        return past
 
     def _found(self, topic: Topic, wanted: Wanted) -> LogRange | None:
         """Read the log, or share a reading that has not begun; None if that was interrupted.

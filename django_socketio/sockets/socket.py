@@ -7,6 +7,8 @@ from gevent.event import AsyncResult
 
 from django_socketio.channels.backlogs import Backlog
 from django_socketio.channels.names import check_channel
+from django_socketio.concurrency.coroutines import refuse_coroutine
+from django_socketio.concurrency.owned import end_of
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.events.interfaces import PublicSession
 from django_socketio.exceptions import CallTimeout, RelayGap
@@ -42,16 +44,23 @@ class Socket:
         "_acks",
         "_backlog",
         "_encoder",
-        "_lifecycle",
         "_server",
         "_session",
         "auth",
         "disconnect_reason",
         "event_channel",
         "id",
+        "lifecycle",
         "namespace",
         "subscriptions",
     )
+
+    is_away: bool = False
+    recovered: bool = False  # see RecoverableSocket
+    keeps_positions: bool = False
+    """Whether the client may come back, to any process."""
+    tells_positions: bool = False
+    """Whether the client keeps positions of its topics: see ``KeepingSocket``."""
 
     def __init__(
         self,
@@ -75,7 +84,7 @@ class Socket:
         self._server = server
         self._session = session
         self._encoder = server.encoder
-        self._lifecycle = lifecycle
+        self.lifecycle = lifecycle
         self._acks: Acks | None = None
         self._backlog: Backlog[EncodedPacket] | None = Backlog(server.limits.max_unsent_bytes)
 
@@ -86,11 +95,6 @@ class Socket:
     def session(self) -> PublicSession:
         """Has the ``session_id``: what ``django_socketio.send`` takes, and the client's id."""
         return PublicSession(self.id)
-
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether the client keeps positions of its topics: see ``KeepingSocket``."""
-        return False
 
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client, which may be its sender."""
@@ -145,7 +149,7 @@ class Socket:
         if running:
             forbid("socket.call")
         check_event_name(event)
-        self._server.calls.check_caller()
+        refuse_coroutine("socket.call")
         if self.disconnect_reason is not None:
             raise CallTimeout(f"{event!r} cannot be answered: the client has left")
         if self._backlog is not None:
@@ -153,7 +157,7 @@ class Socket:
         self._server.calls.check_number(event)
         answer: AsyncResult = AsyncResult()
         self._ask(event, args, answer)
-        self._lifecycle.resume()
+        self.lifecycle.resume()
         try:
             return self._server.calls.wait(event, answer, timeout)
         finally:
@@ -166,11 +170,6 @@ class Socket:
         except (TypeError, ValueError):
             self.acks.forget(answer)
             raise
-
-    @property
-    def is_calling(self) -> bool:
-        """Whether a handler waits for the client's answer."""
-        return self._acks is not None and self._acks.is_awaited
 
     @property
     def acks(self) -> Acks:
@@ -290,14 +289,18 @@ class Socket:
         """
         if running:
             forbid("socket.login")
-        self._lifecycle.log_in(user)
+        self.lifecycle.log_in(user)
 
     def disconnect(self) -> None:
         """End the connection to this namespace; the client is told, and does not come back."""
         if running:
             forbid("socket.disconnect")
+        self.cut_off(Reason.SERVER_LEFT)
+
+    def cut_off(self, reason: str) -> None:
+        """End the connection to this namespace for a reason; the client is told of the end."""
         if self.deliver(self._encoder.packet(Packet(PacketType.DISCONNECT, self.namespace))):
-            self._lifecycle.end(Reason.SERVER_LEFT)
+            self.lifecycle.end(reason)
 
     def open(self, audiences: tuple[Topic, ...] = (), ask: Ask | None = None) -> None:
         """Tell the client that it is connected, then send what was queued; be reachable by all.
@@ -324,7 +327,7 @@ class Socket:
 
     def lost(self, channel: str) -> None:
         """Have ``on_error`` told that messages of a channel were lost."""
-        self._lifecycle.report(RelayGap(channel))
+        self.lifecycle.report(RelayGap(channel))
 
     def overflow(self) -> None:
         """Cut the client off: too much waits for the end of ``on_connect`` or ``on_subscribe``."""
@@ -338,5 +341,6 @@ class Socket:
 
     def finish(self) -> None:
         """Leave all channels and release the lifecycle: the last thing that a socket does."""
+        end_of(self)
         self.subscriptions.leave_all()
-        self._lifecycle = ENDED
+        self.lifecycle = ENDED

@@ -1,7 +1,7 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from django_socketio.channels import backlogs
 from django_socketio.channels.backlogs import Gate, Pending
@@ -55,17 +55,20 @@ class Subscriptions:
         audiences: the topics of the socket's user, Django session and groups.
         begin: the position after which the messages of the channel come that the socket has just
             joined; None if it is not known.
+        asked: the channels that the client has asked for, until ``admit_asked``.
+        max_channels: how many channels the socket may be on.
 
     """
 
     __slots__ = (
         "_channels",
-        "_max_channels",
         "_pasts",
         "_replays",
         "_socket",
+        "asked",
         "audiences",
         "begin",
+        "max_channels",
         "names",
     )
 
@@ -75,12 +78,13 @@ class Subscriptions:
         # The socket refers to its subscriptions: leave_all() breaks the cycle.
         self._socket: Subscriber | None = socket
         self._channels = channels
-        self._max_channels = max_channels
+        self.max_channels = max_channels
         self._pasts = pasts
         self.names: tuple[str, ...] = ()
         self.audiences: tuple[Topic, ...] = ()
         self._replays: dict[str, Past] = _NO_REPLAYS
         self.begin: StreamPosition | None = None
+        self.asked: tuple[str, ...] = ()
 
     def join(self, channel: str, pending: bool = False) -> bool:
         """Put the socket on a channel; while ``pending``, buffer its messages until ``admit``.
@@ -103,12 +107,34 @@ class Subscriptions:
         except BaseException:
             self.leave(channel)
             raise
+        if not pending:
+            self.admitted(channel)
         return True
 
+    def admitted(self, channel: str) -> None:
+        """Note the presence of the socket's user on a channel that the socket is on."""
+        if self._channels.presence is not None and self._socket is not None:
+            self._channels.presence.admitted(self._socket, channel)
+
+    def note_away(self, is_away: bool) -> None:
+        """Note that the client is away, and may come back to the socket; or that it is back."""
+        if self._channels.presence is not None and self._socket is not None:
+            self._channels.presence.set_away(self._socket, self.names, is_away)
+
+    def watch(self, channel: str, since: Any) -> None:
+        """Have the client told who is on a channel.
+
+        Raises:
+            ChannelError: nobody's presence is noted on the channel.
+
+        """
+        if self._channels.presence is not None and self._socket is not None:
+            self._channels.presence.watch(self._socket, channel, since)
+
     def _check_number(self) -> None:
-        if len(self.names) >= self._max_channels:
+        if len(self.names) >= self.max_channels:
             raise ChannelError(
-                f"the socket is on {self._max_channels} channels, which is the most that "
+                f"the socket is on {self.max_channels} channels, which is the most that "
                 "SOCKETIO_MAX_CHANNELS allows"
             )
 
@@ -120,12 +146,21 @@ class Subscriptions:
             self.replay(self._replays.pop(channel))
         else:
             self._channels.admit(channel_topic(self._socket.namespace, channel), self._socket)
+        self.admitted(channel)
 
-    def read_replay(self, channel: str) -> None:
+    def admit_asked(self) -> None:
+        """Admit the channels that the client has asked for, as far as it is on them now."""
+        asked, self.asked = self.asked, ()
+        for channel in asked:
+            if channel in self.names:
+                self.admit(channel)
+
+    def read_replay(self, channel: str) -> Past | None:
         """Read what a new subscriber of a pending channel gets unasked, before it is admitted."""
         namespace = "/" if self._socket is None else self._socket.namespace
         for topic, wanted in self._pasts.unasked([channel_topic(namespace, channel)]).items():
             self._replays = {**self._replays, channel: self.past_of(topic, wanted)}
+        return self._replays.get(channel)
 
     def join_at_once(self, channel: str) -> bool:
         """Put the socket on a channel, after the messages that it gets unasked; see ``join``."""
@@ -146,12 +181,15 @@ class Subscriptions:
         namespace = "/" if self._socket is None else self._socket.namespace
         return self.past_of(channel_topic(namespace, channel), wanted)
 
-    def past_of(self, topic: Topic, wanted: Wanted) -> Past:
-        """Return a part of the past of a topic, which the pending socket does not get again."""
+    def past_of(self, topic: Topic, wanted: Wanted, is_counted: bool = True) -> Past:
+        """Return a part of the past of a topic, which the pending socket does not get again.
+
+        For ``is_counted`` see ``Pasts.read``.
+        """
         socket = self._socket
         if socket is None:
             return Past(topic, None, False)
-        past = self._pasts.read(topic, wanted, socket.wants)
+        past = self._pasts.read(topic, wanted, socket.wants, is_counted)
         if past.overlap is not None:
             self._channels.skip(past.overlap, socket)
         return past
@@ -162,6 +200,8 @@ class Subscriptions:
             return False
         self.names = tuple(name for name in self.names if name != channel)
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
+        if self._channels.presence is not None:
+            self._channels.presence.left(self._socket, channel)
         return True
 
     def join_own(
@@ -208,6 +248,45 @@ class Subscriptions:
             for topic in topics
         }
 
+    # From one process to another
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics that the socket is on; none once it has ended."""
+        if self._socket is None:
+            return ()
+        namespace = self._socket.namespace
+        channels = (channel_topic(namespace, name) for name in self.names)
+        return (*_own_topics(self._socket), *self.audiences, *channels)
+
+    @property
+    def watched(self) -> dict[str, str]:
+        """The channels of which the client is told who is there, and up to which positions."""
+        presence, socket = self._channels.presence, self._socket
+        return {} if presence is None or socket is None else presence.watched(socket, self.names)
+
+    def go_on_watching(self, watched: Mapping[str, str]) -> None:
+        """Have the client told who is on channels, from positions on."""
+        presence, socket = self._channels.presence, self._socket
+        if presence is not None and socket is not None:
+            for channel, since in watched.items():
+                presence.watch_soon(socket, channel, since)
+
+    def take_over(
+        self, names: tuple[str, ...], audiences: tuple[Topic, ...]
+    ) -> dict[Topic, StreamPosition | None]:
+        """Be on the topics of a socket that another process has had; deliver nothing yet.
+
+        Commands and calls that come wait as well. Returns the positions after which messages come,
+        as far as they are known.
+        """
+        if self._socket is None:
+            return {}
+        self.names, self.audiences = names, audiences
+        limit = self._channels.max_buffered_bytes
+        gates: dict[Topic, Pending | None] = {one: Gate(limit, _wait) for one in self.topics}
+        return self._channels.add_all(gates, self._socket, is_known=True)
+
     def admit_audiences(self) -> None:
         """Deliver what was buffered for the socket's user and groups, and all later messages."""
         if self._socket is not None:
@@ -229,6 +308,8 @@ class Subscriptions:
         self._channels.remove_from_all(left, self._socket)
         if joined:
             self._socket.began(self._channels.add_all(self._gated(joined, ask), self._socket))
+        for channel in self.names:
+            self.admitted(channel)  # as another person, maybe
 
     def leave_all(self) -> None:
         """Receive no more messages: the last thing that a socket does."""
@@ -238,6 +319,12 @@ class Subscriptions:
             topics = [channel_topic(socket.namespace, name) for name in names]
             own = (*_own_topics(socket), *self.audiences)
             self._channels.remove_from_all([*topics, *own], socket)
+            if names and self._channels.presence is not None:
+                self._channels.presence.ended(socket, names)
+
+
+def _wait(gate: Gate) -> None:
+    """Leave what comes for a gate there: ``replay`` opens it."""
 
 
 def _own_topics(socket: Subscriber) -> tuple[Topic, Topic]:

@@ -30,6 +30,7 @@ __all__ = [
     "assert_emitted",
     "assert_nothing_emitted",
     "outbox",
+    "stream_events",
 ]
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         outbox,
     )
     from django_socketio.testing.received import Received
+    from django_socketio.testing.streams import stream_events
 else:
     _MODULES = {
         "NO_ANSWER": "client",
@@ -55,6 +57,7 @@ else:
         "assert_emitted": "messages",
         "assert_nothing_emitted": "messages",
         "outbox": "messages",
+        "stream_events": "streams",
     }
 
     __getattr__, __dir__ = lazy_names.hooks(__name__, _MODULES, globals())

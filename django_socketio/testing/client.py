@@ -6,15 +6,18 @@ from typing import Any, Self
 
 from django.test import Client
 
+from django_socketio.channels.people import Person
 from django_socketio.events.interfaces import Socket
 from django_socketio.events.unhandled import explanation
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.protocol.socketio.names import check_event_name
+from django_socketio.protocol.socketio.names import PRESENCE, check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import pack, unpack
+from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
+from django_socketio.testing.people import SeenPeople
 from django_socketio.testing.received import Inbox, Received
 from django_socketio.testing.sender import ChannelSender
 from django_socketio.testing.server import InlineServer
@@ -77,12 +80,13 @@ class SocketClient(Inbox):
         self._ids = count()
         self._acks: dict[int, list[Any]] = {}
         self._answers: dict[str, Any] = {}
-        self._channels: list[str] = []
+        self._channels: dict[str, str] = {}
+        """What to ask for when the client reconnects: the name of a channel or its token."""
+        self._seen = SeenPeople()
         browser.prepare(self.http, user, session)
 
     def __repr__(self) -> str:
-        state = self.id if self.connected else self.disconnect_reason
-        return f"<SocketClient {self.namespace} {state}>"
+        return f"<SocketClient {self.namespace} {self.disconnect_reason or self.id}>"
 
     def of(self, namespace: str) -> "SocketClient":
         """Return another socket, for another namespace on the same connection."""
@@ -123,11 +127,11 @@ class SocketClient(Inbox):
         if self.connected:
             raise RuntimeError(f"{self!r} is connected already")
         self._end, self._refusal = NEVER_CONNECTED, None
-        self.auth, self._channels = auth, []
+        self.auth, self._channels, self._seen = auth, {}, SeenPeople()
         connection = self._open()
         connection.receivers[self.namespace] = self
         try:
-            connection.write(Packet(PacketType.CONNECT, self.namespace, _copied(auth)))
+            connection.write(Packet(PacketType.CONNECT, self.namespace, auth and dict(auth)))
             self._settle(connection.server)
         finally:
             if not self.connected:
@@ -178,8 +182,8 @@ class SocketClient(Inbox):
         """
         channels = self._channels
         self.connect(self.auth)
-        for channel in channels:
-            self.subscribe(channel)
+        for asked in channels.values():
+            self.subscribe(asked)
         return self
 
     # Sending
@@ -196,7 +200,8 @@ class SocketClient(Inbox):
             Exception: a handler has raised it.
 
         """
-        check_event_name(event)
+        if event != PRESENCE:
+            check_event_name(event)
         connection, id = self._connected(), next(self._ids)
         connection.write(Packet(PacketType.EVENT, self.namespace, [event, *args], id))
         self._settle(connection.server)
@@ -223,22 +228,27 @@ class SocketClient(Inbox):
         return ChannelSender(self.emit, name)
 
     def subscribe(self, channel: str) -> Any:
-        """Subscribe to a channel; return the server's answer, which is True.
+        """Subscribe to a channel, by its name or its token; return the answer, which is True.
 
         Raises:
-            Refused: a setting or a handler of ``on_subscribe`` refuses it.
+            Refused: a setting or a handler of ``on_subscribe`` refuses it, or the token is wrong.
 
         """
         answer = self._ask("subscribe", channel)
-        if channel not in self._channels:
-            self._channels.append(channel)
-        return answer
+        accepted, told = answer if isinstance(answer, tuple) else (answer, {})
+        name = told.get("channel", channel)
+        self._channels[name] = told.get("token", name)
+        return accepted
 
     def unsubscribe(self, channel: str) -> Any:
         """Leave a channel; return the server's answer, which is True."""
-        if channel in self._channels:
-            self._channels.remove(channel)
+        self._channels.pop(getattr(channel, "channel", channel), None)
         return self._ask("unsubscribe", channel)
+
+    def presence(self, channel: str) -> list[Person]:
+        """Return who is on a channel, as the page is told; raise ``Refused`` if it is not."""
+        _ = channel in self._seen or self._ask(PRESENCE, channel)
+        return [*self._seen[channel].values()]
 
     def _ask(self, request: str, channel: str) -> Any:
         answer = self.emit(request, channel)
@@ -281,7 +291,8 @@ class SocketClient(Inbox):
 
     def _lifecycle(self) -> Any:
         open_sockets = self._connected().server.sockets.open_sockets
-        return next(one for one in open_sockets if one.socket.id == self.id)
+        sockets = (one for one in open_sockets if isinstance(one, SocketLifecycle))
+        return next(one for one in sockets if one.socket.id == self.id)
 
     # Time
 
@@ -311,6 +322,8 @@ class SocketClient(Inbox):
 
     def _event_received(self, packet: Packet) -> None:
         event, *args = packet.data
+        if event == PRESENCE:
+            return self._seen.take(*args)
         self.received.append(Received(event, tuple(args)))
         if packet.id is not None and event in self._answers:
             self._give_answer(packet.id, event, args)
@@ -335,7 +348,3 @@ class SocketClient(Inbox):
             server.raise_failure()
         else:
             server.forget_failures()
-
-
-def _copied(auth: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if auth is None else dict(auth)

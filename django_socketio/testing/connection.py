@@ -82,7 +82,7 @@ class Connection:
 
     def _begin(self, http: Client, headers: Mapping[str, str] | None, secure: bool) -> Session:
         engine = self.server.sockets.engine
-        handshake = Handshake(engine, None)
+        handshake = Handshake(self.server.sockets, None)
         environ: dict[str, Any] = {KEY: Opaque(_Exchange(handshake))}
         query = {"EIO": engineio.VERSION, "transport": "polling"}
         response: Any = http.get(

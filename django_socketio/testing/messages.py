@@ -158,7 +158,7 @@ def assert_emitted(
 def _topics(namespace: str, given: dict[str, Any]) -> frozenset[Topic]:
     if all(value is OMITTED for value in given.values()):
         return frozenset()
-    return frozenset(audiences.topics(namespace, given))
+    return frozenset(audiences.topics(namespace, given, "assert_emitted"))
 
 
 def assert_nothing_emitted() -> None:

@@ -12,25 +12,29 @@ from django.utils import timezone
 from gevent.event import AsyncResult
 
 from django_socketio.channels import current
+from django_socketio.channels.calls import Call, Callers
 from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.native import get_ident
 from django_socketio.concurrency.repeated import RepeatedErrors
 from django_socketio.concurrency.timers import Timers
 from django_socketio.exceptions import CallTimeout, RelayError
+from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.receipt import Received
 from django_socketio.server.bootstrap import build_server
 from django_socketio.server.retentions import from_settings
 from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
 from django_socketio.testing.messages import OutboxRelay, open_outbox
 from django_socketio.testing.running import at_end_of_test
 
 NO_ANSWER_REGISTERED = (
-    "socket.call({!r}) would wait for ever: in a test, handlers run in the thread of the test. "
+    "call({!r}) would wait for ever: in a test, handlers run in the thread of the test. "
     "Register the client's answer beforehand: client.answer({!r}, value), or "
     "client.answer({!r}, NO_ANSWER) to have the call end with CallTimeout"
 )
@@ -94,6 +98,17 @@ class InlineCalls(Calls):
         super().__init__(executor, limit)
         self._failed = failed
         self.timing_out: set[str] = set()
+
+    def wait_for_all(self, event: str, call: Call, timeout: float) -> None:
+        """Return if a ``call`` is done: all clients of a test answer at once, or never.
+
+        Raises:
+            Unanswered: the test has registered no answer.
+
+        """
+        if call.is_done or event in self.timing_out:
+            return self.timing_out.discard(event)
+        raise Unanswered(NO_ANSWER_REGISTERED.format(event, event, event))
 
     def wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
         """Return the answer to an event.
@@ -184,6 +199,7 @@ class InlineServer:
             BaseException: a handler has raised it, and no client has.
 
         """
+        self._end_streams()
         try:
             self.sockets.stop()
         finally:
@@ -191,13 +207,36 @@ class InlineServer:
         self.raise_failure()
         self._check_nothing_is_left()
 
+    def _end_streams(self) -> None:
+        """End the event streams of Django's test client, which have no connection to be closed."""
+        for member in list(self.sockets.open_sockets):
+            if not isinstance(member, SocketLifecycle):
+                member.close(Reason.SHUTTING_DOWN)
+
     def _check_nothing_is_left(self) -> None:
         kept = [*self.sockets.open_sockets, *self.sockets.engine.sessions.values()]
         if kept or len(self.sockets.channels):
             count = len(self.sockets.channels)
             raise AssertionError(f"The test has left {kept} and {count} topics with subscribers")
 
-    def publish(self, envelope: Envelope) -> int:
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server ends its connections."""
+        return self.sockets.is_stopping
+
+    @property
+    def callers(self) -> Callers:
+        """The calls that wait for answers."""
+        return self.sockets.callers
+
+    def prepare_call(self, event: str) -> None:
+        """Do nothing: answers come at once, or never, and do not leave the process."""
+
+    def wait(self, event: str, call: Call, timeout: float) -> None:
+        """Return if a ``call`` is done; see ``InlineCalls.wait_for_all``."""
+        self.calls.wait_for_all(event, call, timeout)
+
+    def publish(self, envelope: Envelope) -> Received:
         """Publish an envelope at once, in whichever thread."""
         self._trust_logins_elsewhere()
         return self.sockets.channels.publish(envelope)

@@ -1,7 +1,8 @@
 """Handshakes of WebSockets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket
+from typing import NamedTuple
 
 from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import turns_of_hub
@@ -16,6 +17,17 @@ from django_socketio.transports.write_batch import WriteBatch
 
 Begin = Callable[[WebSocketTransport, bytes], None]
 """Called with an accepted connection, and the bytes that came after its handshake."""
+
+
+class Kinds(NamedTuple):
+    """The classes of a dialect's WebSockets."""
+
+    plain: type[WebSocketTransport]
+    deflating: type[DeflatingTransport] | None
+    """Those with compressed messages; None where the dialect has none."""
+
+
+KINDS = Kinds(WebSocketTransport, DeflatingTransport)
 
 
 class Acceptor:
@@ -35,8 +47,20 @@ class Acceptor:
         self.turns = turns_of_hub()
         """Runs the later batches of connections that have received more than one."""
 
-    def accept(self, engine_request: EngineRequest, begin: Begin) -> Answer:
+    def accept(
+        self,
+        engine_request: EngineRequest,
+        begin: Begin,
+        subprotocols: Sequence[str] | None = None,
+        kinds: Kinds = KINDS,
+    ) -> Answer:
         """Answer a WebSocket handshake; ``begin`` is called once the connection is ours.
+
+        Args:
+            engine_request: the handshake.
+            begin: called with the connection.
+            subprotocols: see ``protocol.websocket.handshake.accept``.
+            kinds: the classes of the connection.
 
         Raises:
             RequestError: the request is not a handshake that can be accepted.
@@ -44,17 +68,19 @@ class Acceptor:
         """
         if engine_request.method != "GET":
             raise RequestError(ErrorCode.BAD_REQUEST, "Bad method: a WebSocket begins with GET")
+        if engine_request.has_body:  # whose bytes would be taken for frames
+            raise RequestError(ErrorCode.BAD_REQUEST, "a WebSocket begins without a body")
         request = engine_request.opening_request()
         try:
-            headers = opening.accept(request)
-            compression = self._agree_to_compression(request)
+            headers = opening.accept(request, subprotocols)
+            compression = self._agree_to_compression(request) if kinds.deflating else ()
         except ProtocolError as error:
             # Section 4.4: the answer names the supported version.
             spoken = ("Sec-WebSocket-Version", opening.VERSION)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), headers=(spoken,)) from None
 
         def hijack(sock: socket, head: bytes, received: bytes) -> None:
-            begin(self._transport(sock, head, bool(compression)), received)
+            begin(self._transport(kinds, sock, head, bool(compression)), received)
 
         return Answer(101, b"", (*headers, *compression), hijack)
 
@@ -70,10 +96,12 @@ class Acceptor:
         agreed = opening.agree_to_compression(request.extensions)
         return () if agreed is None else (("Sec-WebSocket-Extensions", agreed),)
 
-    def _transport(self, sock: socket, head: bytes, compression: bool) -> WebSocketTransport:
+    def _transport(
+        self, kinds: Kinds, sock: socket, head: bytes, compression: bool
+    ) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
         how = sock, head, protocol, self.batch, self.turns, self._timers, limits.max_unsent_bytes
-        if compression and threshold is not None:
-            return DeflatingTransport(*how, threshold)
-        return WebSocketTransport(*how)
+        if compression and threshold is not None and kinds.deflating is not None:
+            return kinds.deflating(*how, threshold)
+        return kinds.plain(*how)

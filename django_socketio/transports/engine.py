@@ -4,8 +4,9 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from socket import socket
 from typing import Any
 
 from django_socketio.concurrency.client_log import ClientLog
@@ -13,10 +14,13 @@ from django_socketio.concurrency.timers import Timers, clock
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
-from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol, open_packet
-from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.accept import Acceptor, Begin
-from django_socketio.transports.encoded import EncodedPacket, payload_parts
+from django_socketio.protocol.engineio.heartbeat import Reason, open_packet
+from django_socketio.transports import event_stream
+from django_socketio.transports.accept import KINDS, Acceptor, Begin, Kinds
+from django_socketio.transports.accepted import AcceptedConnections
+from django_socketio.transports.dialects import Dialect, Dialects
+from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.event_stream import EventStreamTransport
 from django_socketio.transports.http import (
     WEBSOCKET,
     Answer,
@@ -27,7 +31,6 @@ from django_socketio.transports.http import (
 from django_socketio.transports.interfaces import WebSocketListener
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.polling import (
-    NOOP,
     EndedError,
     LatePolls,
     OverlapError,
@@ -41,9 +44,6 @@ logger = ClientLog(get_logger("django_socketio.transports"))
 
 LONG = 0.001
 """Seconds after which a POST that is being handled lets the event loop turn."""
-
-FEW = 100
-"""Number of accepted WebSockets up to which closed ones are kept with them."""
 
 Welcome = Callable[[EngineRequest], None]
 """Called with each handshake; refuses one by raising ``RequestError``."""
@@ -63,6 +63,7 @@ class Engine:
             can hand requests of the session off to this process. Empty where there is only one.
         welcome: called with each handshake.
         connect: makes the delegate of each new session.
+        dialects: the versions of Engine.IO that clients may speak; by default version 4 only.
 
     """
 
@@ -74,8 +75,10 @@ class Engine:
         worker_id: str,
         welcome: Welcome,
         connect: Connect,
+        dialects: Dialects | None = None,
     ) -> None:
         self._connect = connect
+        self._dialects = dialects or Dialects()
         self._limits = limits
         self.can_upgrade = can_upgrade
         self.worker_id = worker_id
@@ -84,19 +87,20 @@ class Engine:
         self.clock = timers.clock
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
-        self._accepted: set[WebSocketTransport] = set()
-        self._many_accepted = FEW
-        """Number of accepted WebSockets past which the closed ones among them are dropped."""
+        self.accepted = AcceptedConnections()
         self._accepting = True
         self._late_polls = LatePolls()
 
     def stop(self) -> None:
         """End all sessions, and accept no new one."""
         self._accepting = False
-        for session in list(self.sessions.values()):
-            session.close(Reason.SHUTTING_DOWN)
-        for websocket in list(self._accepted):
-            websocket.close(CloseCode.GOING_AWAY)
+        for end in self.ends():
+            end()
+
+    def ends(self) -> list[Callable[[], object]]:
+        """Return a function for each connection that ends it."""
+        ends = (partial(one.close, Reason.SHUTTING_DOWN) for one in self.sessions.values())
+        return [*ends, *self.accepted.ends()]
 
     def flush(self) -> None:
         """Send the bytes that wait for the end of this turn of the event loop."""
@@ -111,30 +115,51 @@ class Engine:
         except RequestError as error:
             return self._refuse(request, error)
 
-    def accept(self, request: EngineRequest, listener: WebSocketListener) -> Answer:
-        """Answer the handshake of a WebSocket that is not Engine.IO's."""
+    def accept(
+        self,
+        request: EngineRequest,
+        listener: WebSocketListener,
+        subprotocols: Sequence[str] | None = None,
+    ) -> Answer:
+        """Answer the handshake of a WebSocket that is not Engine.IO's.
+
+        For ``subprotocols`` see ``protocol.websocket.handshake.accept``.
+        """
 
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
-            self._keep(websocket)
+            self.accepted.add(websocket)
             websocket.start(listener)
             listener.opened(websocket)
             websocket.feed(received)
 
         try:
             self._admit(request)
-            return self._accept(request, begin)
+            return self._accept(request, begin, subprotocols)
         except RequestError as error:
             return self._refuse(request, error)
 
-    def _keep(self, websocket: WebSocketTransport) -> None:
-        """Keep an accepted WebSocket for ``stop``; the closed ones are dropped from time to time.
+    def stream(
+        self, request: EngineRequest, begin: Callable[[EventStreamTransport], None]
+    ) -> Answer:
+        """Answer a request for an event stream; ``begin`` gets the connection once it is ours."""
 
-        Weak references would do without that, but compiled objects have none.
-        """
-        if len(self._accepted) >= self._many_accepted:
-            self._accepted = {other for other in self._accepted if not other.is_closed}
-            self._many_accepted = FEW + 2 * len(self._accepted)
-        self._accepted.add(websocket)
+        def hijack(sock: socket, head: bytes, received: bytes) -> None:
+            stream = event_stream.take(sock, head, self._acceptor.batch, self._timers, self._limits)
+            self.accepted.add(stream)
+            begin(stream)
+
+        if not self._accepting:
+            # A browser gives up at a 503. After an empty stream it comes back, to another process.
+            return Answer(200, event_stream.EMPTY, event_stream.HEADERS)
+        return self.refusal(request) or Answer(200, b"", event_stream.HEADERS, hijack)
+
+    def refusal(self, request: EngineRequest) -> Answer | None:
+        """Return the refusal of a connection; None if it is admitted."""
+        try:
+            self._admit(request)
+        except RequestError as error:
+            return self._refuse(request, error)
+        return None
 
     def _admit(self, request: EngineRequest) -> None:
         """Refuse a connection if the server is stopping, or if ``welcome`` does.
@@ -148,7 +173,7 @@ class Engine:
         self.welcome(request)
 
     def _handshake(self, request: EngineRequest, site_request: Any) -> Answer:
-        transport = request.transport()
+        transport, dialect = request.transport(), self._dialects.of(request)
         if request.method != "GET":
             raise RequestError(
                 ErrorCode.BAD_HANDSHAKE_METHOD,
@@ -156,25 +181,24 @@ class Engine:
             )
         self._admit(request)
         if transport == WEBSOCKET:
-            return self._open_websocket(request, site_request)
-        return self._open_polling(site_request)
+            return self._open_websocket(request, site_request, dialect)
+        return self._open_polling(request, site_request, dialect)
 
-    def _open_polling(self, site_request: Any) -> Answer:
-        sid = self._new_sid()
-        transport = PollingTransport(self._limits.max_unsent_bytes)
-        upgrades = [WEBSOCKET] if self.can_upgrade else []
-        (body,) = self._open_packet(sid, upgrades).render(payload_parts)
-        return Answer(200, body, on_sent=partial(self.begin, sid, transport, site_request))
+    def _open_polling(self, request: EngineRequest, site_request: Any, dialect: Dialect) -> Answer:
+        sid, upgrades = self._new_sid(), [WEBSOCKET] if self.can_upgrade else []
+        transport = dialect.polling(request, self._limits.max_unsent_bytes)
+        answer = dialect.poll_answer(request, dialect.payload(self._open_packet(sid, upgrades)))
+        return answer._replace(on_sent=partial(self.begin, sid, transport, site_request, dialect))
 
-    def _open_websocket(self, request: EngineRequest, site_request: Any) -> Answer:
+    def _open_websocket(self, request: EngineRequest, site: Any, dialect: Dialect) -> Answer:
         def begin(transport: WebSocketTransport, received: bytes) -> None:
             sid = self._new_sid()
-            session = self.begin(sid, transport, site_request)
+            session = self.begin(sid, transport, site, dialect)
             transport.start(session)
             session.send(self._open_packet(sid, []))
             transport.feed(received)
 
-        return self._accept(request, begin)
+        return self._accept(request, begin, kinds=dialect.kinds)
 
     def _new_sid(self) -> str:
         secret = secrets.token_urlsafe(15)
@@ -187,15 +211,17 @@ class Engine:
         return EncodedPacket([engineio.encode(packet)])
 
     def begin(
-        self, sid: str, transport: WebSocketTransport | PollingTransport, site_request: Any
+        self,
+        sid: str,
+        transport: WebSocketTransport | PollingTransport,
+        site_request: Any,
+        dialect: Dialect,
     ) -> Session:
         """Begin a session on a transport, which a handshake has opened."""
-        limits = self._limits
-        protocol = SessionProtocol(limits.ping_interval, limits.ping_timeout, self.clock())
-        session = Session(sid, protocol, transport, self)
+        session = dialect.session(sid, transport, self, self._limits)
         self.sessions[sid] = session
         session.delegate = self._connect(session, site_request)
-        session.timer = self._timers.set(protocol.deadline, session.wake)
+        session.timer = self._timers.set(session.protocol.deadline, session.wake)
         return session
 
     def forget(self, session: Session) -> None:
@@ -206,15 +232,21 @@ class Engine:
 
     # WebSocket
 
-    def _accept(self, request: EngineRequest, begin: Begin) -> Answer:
+    def _accept(
+        self,
+        request: EngineRequest,
+        begin: Begin,
+        subprotocols: Sequence[str] | None = None,
+        kinds: Kinds = KINDS,
+    ) -> Answer:
         if not self.can_upgrade:
             raise RequestError(
                 ErrorCode.BAD_REQUEST,
                 "This server does not support WebSocket; use transport=polling",
             )
-        return self._acceptor.accept(request, begin)
+        return self._acceptor.accept(request, begin, subprotocols, kinds)
 
-    def _upgrade(self, request: EngineRequest, session: Session) -> Answer:
+    def _upgrade(self, request: EngineRequest, session: Session, dialect: Dialect) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
             polling = session.transport
             if not isinstance(polling, PollingTransport) or polling.probed:
@@ -225,7 +257,7 @@ class Engine:
             websocket.start(upgrade)
             websocket.feed(received)
 
-        return self._accept(request, begin)
+        return self._accept(request, begin, kinds=dialect.kinds)
 
     # Requests of a session
 
@@ -237,18 +269,23 @@ class Engine:
             return self._refuse(request, error)
 
     def _respond(self, request: EngineRequest) -> Answer:
-        transport = request.transport()
+        transport, dialect = request.transport(), self._dialects.of(request)
         if self._late_polls.take(request):
-            return Answer(200, NOOP)
+            return dialect.poll_answer(request, dialect.noop)
         session = self._find(request.sid)
+        if session.version != dialect.version:
+            raise RequestError(
+                ErrorCode.BAD_REQUEST,
+                f"The session began with EIO={session.version}, but EIO={dialect.version} came",
+            )
         if transport == WEBSOCKET:
-            return self._upgrade(request, session)
+            return self._upgrade(request, session, dialect)
         if not isinstance(session.transport, PollingTransport):
             raise RequestError(ErrorCode.BAD_REQUEST, "The session has been upgraded to WebSocket")
         if request.method == "GET":
-            return self._get(session, session.transport)
+            return dialect.poll_answer(request, self._get(session, session.transport))
         if request.method == "POST":
-            return self._post(request, session, session.transport)
+            return self._post(request, session, session.transport, dialect)
         raise RequestError(
             ErrorCode.BAD_REQUEST, f"Bad method: expected GET or POST, not {request.method:.20}"
         )
@@ -265,9 +302,9 @@ class Engine:
             )
         return session
 
-    def _get(self, session: Session, polling: PollingTransport) -> Answer:
+    def _get(self, session: Session, polling: PollingTransport) -> bytes:
         try:
-            return Answer(200, polling.get())
+            return polling.get()
         except OverlapError as error:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
@@ -275,11 +312,17 @@ class Engine:
             problem = f"Session ID unknown: the session is over ({session.protocol.reason})"
             raise RequestError(ErrorCode.UNKNOWN_SID, problem) from None
 
-    def _post(self, request: EngineRequest, session: Session, polling: PollingTransport) -> Answer:
+    def _post(
+        self,
+        request: EngineRequest,
+        session: Session,
+        polling: PollingTransport,
+        dialect: Dialect,
+    ) -> Answer:
         polled = polling.polled
         try:
             with polling.posting():
-                self._feed(session, request.body(self._limits.max_message_size))
+                self._feed(session, dialect.packets(request, self._limits))
         except MessageTooBig as error:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error), 413) from None
@@ -290,8 +333,7 @@ class Engine:
             self._late_polls.wait(session.sid)
         return Answer(200, b"ok")
 
-    def _feed(self, session: Session, body: bytes) -> None:
-        packets = engineio.decode_payload(body, self._limits.max_payload_packets)
+    def _feed(self, session: Session, packets: Iterator[engineio.Packet]) -> None:
         end = clock() + LONG
         for packet in packets:
             session.packet_received(packet)

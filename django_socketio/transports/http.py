@@ -7,9 +7,9 @@ from socket import socket
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from django_socketio.concurrency.tallies import REFUSALS
 from django_socketio.exceptions import MessageTooBig
 from django_socketio.protocol import json
-from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.websocket import handshake as opening
 
 Environ = dict[str, Any]
@@ -26,7 +26,7 @@ Hijack = Callable[[socket, bytes, bytes], None]
 the client sent after its handshake."""
 
 
-def _shown(value: str | None) -> str:
+def shown(value: str | None) -> str:
     """Return a value of a client as text for a log and for an answer."""
     return repr(value)[1:-1][:20] if value else "none"
 
@@ -60,7 +60,10 @@ class Answer(NamedTuple):
 
 
 class RequestError(Exception):
-    """A request that the engine refuses, with the message for the client and the status."""
+    """A request that the engine refuses, with the message for the client and the status.
+
+    ``reason`` is what the refusal is counted by, instead of the code.
+    """
 
     def __init__(
         self,
@@ -68,14 +71,17 @@ class RequestError(Exception):
         message: str,
         status: int = 400,
         headers: tuple[tuple[str, str], ...] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(message)
         self.headers = headers
         self.code = code
         self.status = status
+        self.reason = reason or code.name.lower().replace("_", " ")
 
     def answer(self) -> Answer:
-        """Return the refusal, in the form of Socket.IO's own server."""
+        """Return the refusal, in the form of Socket.IO's own server, and count it."""
+        REFUSALS.add(self.reason)
         body = json.dumps({"code": int(self.code), "message": str(self)}).encode()
         fields = ("Content-Type", "application/json"), NOT_CACHED, *self.headers
         return Answer(self.status, body, fields)
@@ -111,6 +117,11 @@ class EngineRequest(NamedTuple):
         """The session that the client names, empty for a handshake."""
         return self.query.get("sid", "")
 
+    @property
+    def version(self) -> str:
+        """The version of Engine.IO that the client names, empty for none."""
+        return self.query.get("EIO", "")
+
     def opening_request(self) -> opening.Request:
         """Return the header fields of a WebSocket handshake."""
         get = self.environ.get
@@ -128,22 +139,22 @@ class EngineRequest(NamedTuple):
         """Return the transport that the client names ("Query parameters").
 
         Raises:
-            RequestError: the transport or the version of the protocol is not supported.
+            RequestError: the transport is not supported.
 
         """
-        transport, version = self.query.get("transport"), self.query.get("EIO")
+        transport = self.query.get("transport")
         if transport not in (POLLING, WEBSOCKET):
             raise RequestError(
                 ErrorCode.UNKNOWN_TRANSPORT,
-                f"Transport unknown: {_shown(transport)} came, polling and websocket are spoken",
-            )
-        if version != engineio.VERSION:
-            raise RequestError(
-                ErrorCode.UNSUPPORTED_PROTOCOL_VERSION,
-                f"Unsupported protocol version: EIO={_shown(version)} came, EIO=4 is spoken; "
-                "use a client of Socket.IO 3 or later",
+                f"Transport unknown: {shown(transport)} came, polling and websocket are spoken",
             )
         return transport
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request announces a body."""
+        length = self.environ.get("CONTENT_LENGTH") or "0"
+        return length != "0" or "HTTP_TRANSFER_ENCODING" in self.environ
 
     def body(self, limit: int) -> bytes:
         """Return the request's body.

@@ -25,6 +25,18 @@ class Limits:
     max_channels: int = 100
     """Number of channels of one socket."""
 
+    max_away_sockets: int = 10_000
+    """Number of sockets whose connection has broken and whose client may come back."""
+
+    recovery_seconds: float = 30.0
+    """Time for which a client may be away; 0 if none may come back to its socket."""
+
+    recovery_for_all: bool = False
+    """Whether each client may come back to its socket, or only those that ask."""
+
+    recovery_bytes: int = 100_000_000
+    """Bytes of the events that are kept for all clients that may come back."""
+
     max_unsent_bytes: int = 1_000_000
     """Bytes that wait for a client to read them; a single message may have more."""
 

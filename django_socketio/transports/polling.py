@@ -81,7 +81,7 @@ class PollingTransport:
         """Queue a packet for the next GET; False if the transport is closed, or gets closed."""
         if self.closed:
             return False
-        parts = encoded.render(payload_parts)
+        parts = self._parts_of(encoded)
         size = sum(map(len, parts))
         if self._unsent and self._unsent + size > self._max_unsent:
             self._abort()
@@ -112,7 +112,19 @@ class PollingTransport:
             self._wait()
         if self._refuses and not self._queue:
             raise EndedError
-        return engineio.join_payload(self._take() or [NOOP])
+        return self._payload(self._take())
+
+    def _parts_of(self, encoded: EncodedPacket) -> list[bytes]:
+        return encoded.render(payload_parts)
+
+    def _payload(self, taken: list[tuple[bytes, str | bytes]]) -> bytes:
+        """Return the payload of packets, each as a part and as its content; a NOOP for none."""
+        return engineio.join_payload([part for part, _ in taken] or [NOOP])
+
+    @property
+    def unsent(self) -> int:
+        """The bytes that wait for the client."""
+        return self._unsent
 
     def flush(self) -> None:
         """Do nothing: packets wait for the next GET, or have woken the one that waits."""
@@ -143,10 +155,10 @@ class PollingTransport:
         finally:
             self._waiting = None
 
-    def _take(self) -> list[bytes]:
-        parts = [self._queue.popleft()[0] for _ in range(min(len(self._queue), MAX_PACKETS_OUT))]
-        self._unsent -= sum(map(len, parts))
-        return parts
+    def _take(self) -> list[tuple[bytes, str | bytes]]:
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_PACKETS_OUT))]
+        self._unsent -= sum(len(part) for part, _ in taken)
+        return taken
 
     def release(self) -> None:
         """Have the waiting GET, if there is one, answered with the queued packets, or a NOOP."""

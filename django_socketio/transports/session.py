@@ -1,6 +1,7 @@
 """An Engine.IO session on its transport."""
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 from gevent.event import Event
 
@@ -37,6 +38,9 @@ class Delegate(Protocol):
 
         """
 
+    def upgraded(self, unfetched: Sequence[str | bytes]) -> None:
+        """Note that the client has all packets but these: it has upgraded after a poll."""
+
     def closed(self, reason: str, error: ProtocolError | None) -> None:
         """End: the session is over; called once."""
 
@@ -60,6 +64,9 @@ class Session:
         engine: lists the session until it is over.
 
     """
+
+    version: ClassVar[str] = engineio.VERSION
+    """The version of Engine.IO that the client speaks."""
 
     __slots__ = (
         "_engine",
@@ -93,6 +100,11 @@ class Session:
     def __repr__(self) -> str:
         # Whoever knows the sid can use the session: it is never shown completely.
         return f"<Session {self.sid[:4]}… {self.transport.name}>"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self.protocol.reason is not None
 
     def send(self, encoded: EncodedPacket) -> bool:
         """Send a packet to the client; False if the session is over."""
@@ -211,6 +223,8 @@ class Session:
         transport.listener = self
         if isinstance(old, PollingTransport):
             rest = old.drain()
+            if old.probed and self.delegate is not None:
+                self.delegate.upgraded(rest.contents)
             old.close(say_so=False)
             if rest.contents:
                 transport.send(rest)

@@ -9,12 +9,15 @@ from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
+from django_socketio.protocol.websocket.frames import FIN, PING, with_header
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.interfaces import TransportListener
 from django_socketio.transports.receiving import WebSocketReader
 from django_socketio.transports.write_batch import MORE_FOLLOWS, WriteBatch
 
 WRITE = 2
+
+PING_FRAME = with_header(FIN | PING, b"")
 
 LINGER = 2.0
 """Seconds that the client has to close its side, after the server closed its own."""
@@ -92,6 +95,29 @@ class WebSocketTransport(WebSocketReader):
             return False
         self._write(frames)
         return True
+
+    def ping(self) -> None:
+        """Send a ping; the client's pong is told to ``extra_received`` of the listener."""
+        if self._open:
+            self._write(PING_FRAME)
+            self.flush()  # the time for the pong runs
+
+    @property
+    def close_received(self) -> tuple[int, str] | None:
+        """The code and the reason of the client's close frame; None before such a frame."""
+        close = self._protocol.close_received
+        return None if close is None else (int(close.code), close.reason)
+
+    def has_room(self, size: int) -> bool:
+        """Return whether so many bytes may wait, after the kernel has taken as many as it can."""
+        if self._unsent + size <= self._max_unsent or not self._open:
+            return True
+        return self._has_room(size)
+
+    @property
+    def unsent(self) -> int:
+        """The bytes that wait for the client."""
+        return self._unsent
 
     def _has_room(self, size: int) -> bool:
         """Return whether so many bytes may wait, after the kernel has taken as many as it can."""

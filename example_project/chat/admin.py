@@ -1,19 +1,13 @@
 from django.contrib import admin
 
 from .forms import RoomForm
-from .models import Message, Person, Room
+from .models import Message, Room
 
 
 @admin.register(Room)
 class RoomAdmin(admin.ModelAdmin):
     form = RoomForm
     list_display = ("name", "slug")
-
-
-@admin.register(Person)
-class PersonAdmin(admin.ModelAdmin):
-    list_display = ("name", "room", "seen")
-    list_filter = ("room",)
 
 
 @admin.register(Message)

@@ -4,7 +4,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 
-from .models import NAME_LENGTH, ROOM_NAME_LENGTH, TEXT_LENGTH, Message, Person, Room
+from .models import NAME_LENGTH, ROOM_NAME_LENGTH, TEXT_LENGTH, Message, Room
 
 
 def text_field(length, when_empty, **options):
@@ -30,17 +30,32 @@ class RoomForm(forms.ModelForm):
         self.instance.slug = slugify(name, allow_unicode=True)
         if not self.instance.slug:
             raise ValidationError("Please use at least one letter or digit.")
+        if len(self.instance.slug) > ROOM_NAME_LENGTH:  # a letter such as "½" becomes several
+            raise ValidationError("Please choose a shorter name.")
         if Room.objects.exclude(pk=self.instance.pk).filter(slug=self.instance.slug).exists():
             raise ValidationError("There is already a room with this name.")
         return name
 
 
-class PersonForm(forms.ModelForm):
-    name = text_field(NAME_LENGTH, "Please enter a name.")
+class NameForm(forms.Form):
+    """The name of a visitor, for as long as the Django session lasts."""
 
-    class Meta:
-        model = Person
-        fields = ("name", "token")
+    name = text_field(
+        NAME_LENGTH,
+        "Please enter a name.",
+        label="Your name",
+        widget=forms.TextInput({"autocomplete": "nickname", "autofocus": True}),
+    )
+
+    def __init__(self, room, *args, **options):
+        super().__init__(*args, **options)
+        self.room = room
+
+    def clean_name(self):
+        name = self.cleaned_data["name"]
+        if self.room.has_somebody_named(name):
+            raise ValidationError("Somebody here has this name already. Please choose another one.")
+        return name
 
 
 class MessageForm(forms.ModelForm):

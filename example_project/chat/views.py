@@ -1,10 +1,11 @@
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
 
-from django_socketio import NoSocket, broadcast, broadcast_channel
+from django_socketio import NoSocket, broadcast, broadcast_channel, emit, unsubscribe
 
-from .forms import RoomForm, SystemMessageForm
+from .forms import NameForm, RoomForm, SystemMessageForm
 from .models import Room
 
 
@@ -12,12 +13,31 @@ def rooms(request):
     form = RoomForm(request.POST or None)
     if form.is_valid():
         return redirect(form.save())
-    context = {"form": form, "rooms": Room.objects.with_head_count()}
+    context = {"form": form, "rooms": Room.objects.all()}
     return render(request, "chat/rooms.html", context)
 
 
 def room(request, slug):
-    return render(request, "chat/room.html", {"room": get_object_or_404(Room, slug=slug)})
+    """The page of a room; a visitor without a name enters one first."""
+    room = get_object_or_404(Room, slug=slug)
+    if "name" in request.session:
+        return render(request, "chat/room.html", {"room": room, "name": request.session["name"]})
+    form = NameForm(room, request.POST or None, initial={"name": request.user.get_username()})
+    if form.is_valid():
+        request.session["name"] = form.cleaned_data["name"]
+        return redirect(room)
+    return render(request, "chat/join.html", {"room": room, "form": form})
+
+
+@require_POST
+def leave(request, slug):
+    """Give the name back, and leave the room at once; all tabs of the browser show the rooms."""
+    room = get_object_or_404(Room, slug=slug)
+    if request.session.pop("name", None):
+        request.session.save()
+        unsubscribe(room.channel, session=request.session)
+        emit("left", session=request.session)
+    return redirect("rooms")
 
 
 @staff_member_required

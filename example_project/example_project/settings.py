@@ -19,6 +19,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_socketio",
     "chat",
+    "orders",
+    "tour",
 ]
 
 MIDDLEWARE = [
@@ -63,8 +65,17 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# What a socket receives is logged by default. Here each page says "join" every few seconds.
-SOCKETIO_MESSAGE_LOG_FORMAT = None
+# Who is in a room of the chat: one person for each visitor, however many tabs it has open.
+SOCKETIO_PRESENCE = ["^room-"]
+
+# The last minute of the load, for pages that are opened now.
+SOCKETIO_HISTORY = {"^load$": {"size": 60, "seconds": 90, "replay": 60}}
+
+# By itself, the example is one process. DEMO_REDIS=redis://127.0.0.1:6379/0 lets several processes
+# share it, and has Celery run its task.
+DEMO_REDIS = os.environ.get("DEMO_REDIS", "")
+SOCKETIO_RELAY_URL = DEMO_REDIS or None
+CELERY_BROKER_URL = DEMO_REDIS
 
 STATIC_URL = "static/"
 TIME_ZONE = "UTC"

@@ -1,4 +1,4 @@
-"""Views that accept WebSockets: the rule for origins and the limits are those of sockets."""
+"""Views that call ``accept``: the rule for origins and the limits are those of sockets."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django_socketio.server.view import socketio
 from tests.kit.http import HANDSHAKE, UPGRADE, get, raw_request
 from tests.project import urls
-from tests.project.echo import Echo, echo
+from tests.project.echo import Echo, echo_at_once
 
 
 def wrapped(request):
@@ -19,7 +19,7 @@ def wrapped(request):
     return never_cache(socketio)(request)
 
 
-urlpatterns = [*urls.urlpatterns, path("echo/", echo), path("wrapped/", wrapped)]
+urlpatterns = [*urls.urlpatterns, path("echo/", echo_at_once), path("wrapped/", wrapped)]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_request_that_is_no_websocket_handshake_is_refused(site):
 
 def test_they_end_when_the_server_stops(site, monkeypatch):
     ended = []
-    monkeypatch.setattr(Echo, "transport_closed", lambda *args: ended.append(args[1]))
+    monkeypatch.setattr(Echo, "on_close", lambda *args: ended.append(args[1:]))
     server = site()
     with dial(server) as client:
         client.send("hello")
@@ -103,18 +103,19 @@ def test_they_end_when_the_server_stops(site, monkeypatch):
         opcode, data = client.recv_data()
         assert (opcode, int.from_bytes(data[:2])) == (websocket.ABNF.OPCODE_CLOSE, 1001)
         assert refusal(server)[0] == 503
+    assert ended == [(1001, "server shutting down")]
 
 
 def test_closed_ones_are_not_kept(site, monkeypatch):
-    monkeypatch.setattr("django_socketio.transports.engine.FEW", 3)
+    monkeypatch.setattr("django_socketio.transports.accepted.FEW", 3)
     server = site()
     engine = server.socket_server.engine
     with dial(server):
         for _ in range(10):
             with dial(server):
                 pass
-        assert len(engine._accepted) <= 6
-        assert len([one for one in engine._accepted if not one.is_closed]) >= 1
+        assert len(engine.accepted) <= 6
+        assert len([one for one in engine.accepted if not one.is_closed]) >= 1
 
 
 def test_a_view_that_calls_ours_begins_sessions_at_any_path(site):

@@ -144,3 +144,52 @@ def test_no_client_gets_more_bytes_of_the_past_than_wait_for_it_elsewhere(serve)
     _, past = client.ask("subscribe", "hall", {"last": 15})
     numbers = [int(text.split()[0]) for _, text in past["messages"]]
     assert numbers == list(range(6, 15))
+
+
+@pytest.fixture
+def caught_up_with_both(channels):
+    """A receiver that has read the log of "a" up to 5, and before it that of "b" up to 1."""
+    receiver = Receiver(lambda encoded: encoded.data[1], keeps_positions=True)
+    for topic, offset in ((B, 1), (A, 5)):
+        channels.add(topic, receiver, pending=True)
+        channels.skip(Overlap(topic, StreamPosition("x", offset), frozenset({"m4"})), receiver)
+        channels.admit(topic, receiver)
+    return receiver
+
+
+def test_a_message_before_the_position_of_one_topic_comes_by_another(channels, caught_up_with_both):
+    channels.deliver(delivery(3, A, B))  # by "a", where it is not wanted
+    channels.deliver(delivery(4, A, B))  # the log had it
+    channels.deliver(delivery(6, A, B))
+    assert caught_up_with_both.received == [3, 6]
+
+
+def test_a_message_before_the_position_of_one_topic_is_buffered_for_another(channels):
+    receiver = Receiver(lambda encoded: encoded.data[1], keeps_positions=True)
+    for topic in (A, B):
+        channels.add(topic, receiver, pending=True)
+    channels.skip(Overlap(A, StreamPosition("x", 5)), receiver)
+    channels.admit(A, receiver)
+    for number in (3, 6):
+        channels.deliver(delivery(number, A, B))
+    assert receiver.received == [6]
+    channels.admit(B, receiver)
+    assert receiver.received == [6, 3]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_message_in_the_log_of_one_topic_is_not_buffered_for_another(channels, is_first):
+    """It comes before the log of "a" is read, or after that; "b" has been read before."""
+    receiver = Receiver(lambda encoded: encoded.data[1], keeps_positions=True)
+    for topic in (A, B):
+        channels.add(topic, receiver, pending=True)
+    channels.skip(Overlap(B, StreamPosition("x", 1)), receiver)
+    if is_first:
+        channels.deliver(delivery(4, B, A))
+    channels.skip(Overlap(A, StreamPosition("x", 5), frozenset({"m4"})), receiver)
+    if not is_first:
+        channels.deliver(delivery(4, B, A))
+    channels.deliver(delivery(6, B, A))
+    for topic in (B, A):
+        channels.admit(topic, receiver)
+    assert receiver.received == [6]

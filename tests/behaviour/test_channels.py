@@ -179,7 +179,7 @@ BAD_NAMES = [
     ("\ud800", "no lone surrogates"),
     (7, "is a string; got int"),
     (None, "is a string; got NoneType"),
-    (["a"], "is a string; got list"),
+    ({"a": 1}, "is a string; got dict"),
 ]
 
 

@@ -297,13 +297,21 @@ def test_under_debug_the_log_says_once_which_handlers_and_patterns_there_are(
     here = f"{__name__}.test_under_debug_the_log_says_once_which_handlers_and_patterns_there_are"
     chat = f"'message', channel='^chat-' ({here}.<locals>.say)"
     room = f"'typing', channel='^room-' ({here}.<locals>.typing)"
-    of_room = "of / from a socket on ['room-1']: it is not answered."
-    of_none = "of / from a socket on no channel: it is not answered."
+    of_room = "of the namespace / from a socket on ['room-1']: it is not answered."
+    of_none = "of the namespace / from a socket on no channel: it is not answered."
     assert warnings_of(caplog) == [
         f"{UNHANDLED} 'message' {of_none} The patterns are {chat}",
         f"{UNHANDLED} 'Typing' {of_room} Handlers there take {chat}, {room}",
         f"{UNHANDLED} 'message' {of_room} The patterns are {chat}",
     ]
+
+
+def test_under_debug_the_log_tells_of_a_namespace_without_handlers(serve, connect, caplog):
+    client = connect(serve(django={"DEBUG": True}))
+    client.emit("message")
+    client.sync()
+    (warning,) = warnings_of(caplog)
+    assert "The namespace has no handlers (a new events.py is read at the next start" in warning
 
 
 def test_under_debug_the_log_names_the_channel_of_the_event(serve, connect, caplog):
@@ -314,7 +322,9 @@ def test_under_debug_the_log_names_the_channel_of_the_event(serve, connect, capl
     client.emit("channel", "lobby", "message", "hi")
     client.sync()
     (warning,) = warnings_of(caplog)
-    assert warning.startswith(f"{UNHANDLED} 'message' of / for the channel 'lobby': it is not")
+    assert warning.startswith(
+        f"{UNHANDLED} 'message' of the namespace / for the channel 'lobby': it is not"
+    )
 
 
 def test_clients_cannot_fill_the_log_with_events_that_no_handler_takes(serve, connect, caplog):

@@ -13,6 +13,7 @@ from django_socketio.events import (
     on_message,
     on_unsubscribe,
 )
+from django_socketio.monitoring import answering
 from django_socketio.security.signals import TOPIC
 from tests.kit.clients import PollingClient
 from tests.kit.waiting import wait_until
@@ -401,7 +402,7 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     wait_until_all_have_ended(server)
     assert len(server.socket_server.channels) == 0
     assert server.socket_server.engine.sessions == {}
-    assert set(server.socket_server.relay._subscriptions) == {TOPIC}
+    assert set(server.socket_server.relay._subscriptions) == {TOPIC, answering.TOPIC}
     assert len(server.logins) == 0
     assert server.logins.touched == {}
 

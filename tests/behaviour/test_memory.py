@@ -15,7 +15,8 @@ from django.test import RequestFactory
 
 from django_socketio.events import Event, on_connect
 from django_socketio.events.handlers import Registration
-from django_socketio.events.pipeline import REMEMBERED_BYTES, Dispatcher
+from django_socketio.events.pipeline import Dispatcher
+from django_socketio.events.remembered import REMEMBERED_BYTES
 from django_socketio.protocol.http.fields import HeadLimits, read_fields
 from django_socketio.security.throttling import Buckets
 from django_socketio.server.kept_request import trim

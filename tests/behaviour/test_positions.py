@@ -11,6 +11,7 @@ from django_socketio import ChannelError, EventError, emit, page_position, relay
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
+from tests.kit.keeping import KeepingClient
 from tests.kit.waiting import wait_until
 
 numbers = itertools.count()
@@ -27,7 +28,7 @@ def server(request, serve, monkeypatch):
     if request.param == "memory":
         return serve(HISTORY=HISTORY)
     redis = request.getfixturevalue("redis")
-    monkeypatch.setattr("django_socketio.relay.redis.presence.YOUNG", 0)  # nobody is on their way
+    monkeypatch.setattr("django_socketio.relay.redis.listeners.YOUNG", 0)  # nobody is on their way
     prefix = f"test-{next(numbers)}"  # so that no test sees the channels of another
     server = serve(RELAY_URL=redis.url, RELAY_PREFIX=prefix, HISTORY=HISTORY)
     wait_until(lambda: server.call(relay_status)["alive"])  # until then, nobody is not certain
@@ -51,10 +52,14 @@ def publish(server, *messages, channel="hall", **audiences):
         server.call(lambda m=message: emit("message", m, **(audiences or {"channel": channel})))
 
 
-def after(position):
-    """Return the position after another one."""
+def after(position, count=1):
+    """Return the position that is so many messages after another one."""
     epoch, _, offset = position.rpartition(".")
-    return f"{epoch}.{int(offset) + 1}"
+    return f"{epoch}.{int(offset) + count}"
+
+
+def offset(position):
+    return int(position.rpartition(".")[2])
 
 
 def place(client, message):
@@ -248,6 +253,47 @@ def test_a_message_for_two_channels_of_a_client_is_delivered_once_and_known_by_i
     past = subscribe(client, since=begin)
     assert past["messages"] == [["message", "both"]]
     assert past["ids"] == {"0": id}
+
+
+def page_on(server, *channels):
+    """Return a page on channels, what it has received, and the losses that it was told."""
+    received, lost = [], []
+    page = KeepingClient(received.append, lost.append)
+    page.connect(server.port)
+    for channel in channels:
+        page.subscribe(channel)
+    return page, received, lost
+
+
+@pytest.mark.parametrize(("most", "longest", "told"), [(10, 600, 20), (600, 0.01, 25)])
+def test_messages_for_several_channels_move_the_position_of_each(
+    server, monkeypatch, most, longest, told
+):
+    """Otherwise the client would come back with a position from before the log."""
+    monkeypatch.setattr("django_socketio.channels.untold.MOST", most)
+    monkeypatch.setattr("django_socketio.channels.untold.LONGEST", longest)
+    page, received, lost = page_on(server, "yard", "hall")
+    _other = page_on(server, "attic")
+    publish(server, *range(25), channel=["attic", "hall", "yard"])
+    while min(offset(page.at[f"channel,{channel}"]) for channel in page.wanted) < told:
+        page.take(page.receive())
+    page.ask("unsubscribe", "no channel of it")
+    page.cut()
+    publish(server, "missed", channel=["attic", "hall", "yard"])
+    page.connect(server.port)
+    assert (received, lost) == ([*range(25), "missed"], [])
+
+
+def test_a_message_for_one_channel_is_not_followed_by_an_older_position(server):
+    page, received, _ = page_on(server, "hall", "yard")
+    begin = {**page.at}
+    publish(server, "both", channel=["hall", "yard"])
+    publish(server, "one")
+    server.call(server.socket_server.channels.untold.tell)
+    page.ask("unsubscribe", "no channel of it")
+    assert received == ["both", "one"]
+    assert page.at["channel,hall"] == after(begin["channel,hall"], 2)
+    assert page.at["channel,yard"] == after(begin["channel,yard"])
 
 
 @pytest.mark.parametrize("position", ["", "forged.1", "forged.999999999999999", "x.y.0"])

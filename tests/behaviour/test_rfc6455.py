@@ -24,7 +24,7 @@ from tests.kit.frames import (
     mask,
     sent,
 )
-from tests.kit.http import TIMEOUT
+from tests.kit.http import TIMEOUT, WEBSOCKET_PATH
 from tests.kit.live import LiveServer
 from tests.kit.raw_websocket import WEBSOCKET_FIELDS, RawWebSocket, request
 
@@ -84,7 +84,8 @@ def test_4_2_2_the_accept_key_is_that_of_the_request(ws):
 def test_4_2_1_a_handshake_without_one_of_its_fields_is_refused(port, missing):
     headers = {name: value for name, value in WEBSOCKET_FIELDS.items() if name != missing}
     connection = RawWebSocket(port, headers)
-    assert b" 400 " in connection.head.partition(b"\r\n")[0]
+    status = b" 426 " if missing == "Upgrade" else b" 400 "  # a view that serves WebSockets only
+    assert status in connection.head.partition(b"\r\n")[0]
     connection.socket.close()
 
 
@@ -102,9 +103,21 @@ BAD_FIELDS = [
 @pytest.mark.parametrize(("name", "value"), BAD_FIELDS)
 def test_4_2_1_a_handshake_with_a_bad_field_is_refused_and_told_the_version(port, name, value):
     connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, name: value})
-    assert b" 400 " in connection.head.partition(b"\r\n")[0]
+    status = b" 426 " if name == "Upgrade" else b" 400 "
+    assert status in connection.head.partition(b"\r\n")[0]
     if name == "Sec-WebSocket-Version":
         assert b"Sec-WebSocket-Version: 13" in connection.head  # 4.4
+    connection.socket.close()
+
+
+@pytest.mark.parametrize("path", ["/echo/socket.io", WEBSOCKET_PATH])
+@pytest.mark.parametrize(
+    ("name", "value"), [("Content-Length", "6"), ("Transfer-Encoding", "chunked")]
+)
+def test_a_handshake_with_a_body_is_refused(port, path, name, value):
+    """RFC 9110, section 7.8: the body comes before the other protocol begins."""
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, name: value}, path=path)
+    assert b" 400 " in connection.head.partition(b"\r\n")[0]
     connection.socket.close()
 
 
@@ -119,11 +132,23 @@ def test_4_2_1_names_are_read_whatever_their_case(port, name, value):
     connection.socket.close()
 
 
-def test_4_2_2_the_first_subprotocol_that_is_offered_is_chosen(port):
-    offered = "first, second\r\nSec-WebSocket-Protocol: third"
-    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, "Sec-WebSocket-Protocol": offered})
+OFFERED = "first, second\r\nSec-WebSocket-Protocol: third"
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen"), [("/echo/socket.io", b"third"), (WEBSOCKET_PATH, b"first")]
+)
+def test_4_2_2_one_subprotocol_is_chosen_the_preferred_one_of_a_view(port, path, chosen):
+    fields = {**WEBSOCKET_FIELDS, "Sec-WebSocket-Protocol": OFFERED}
+    connection = RawWebSocket(port, fields, path=path)
     assert connection.head.lower().count(b"sec-websocket-protocol") == 1
-    assert b"\r\nSec-WebSocket-Protocol: first" in connection.head
+    assert b"\r\nSec-WebSocket-Protocol: " + chosen in connection.head
+    connection.socket.close()
+
+
+def test_4_2_2_no_subprotocol_is_chosen_where_the_view_speaks_none_that_is_offered(port):
+    connection = RawWebSocket(port, {**WEBSOCKET_FIELDS, "Sec-WebSocket-Protocol": "first"})
+    assert b"sec-websocket-protocol" not in connection.head.lower()
     connection.leave()
     connection.socket.close()
 

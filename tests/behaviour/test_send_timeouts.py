@@ -68,8 +68,12 @@ urlpatterns = [
 
 @pytest.fixture
 def site(serve):
-    """Start a server of these views; ``site(seconds)``: its SOCKETIO_SEND_TIMEOUT."""
-    return lambda seconds: serve({"ROOT_URLCONF": __name__}, SEND_TIMEOUT=seconds)
+    """Start a server of these views; ``site(seconds)``: its SOCKETIO_SEND_TIMEOUT.
+
+    Pipelined requests hold the event loop for so long on a slow machine that the watchdog says so.
+    """
+    urls = {"ROOT_URLCONF": __name__}
+    return lambda seconds: serve(urls, SEND_TIMEOUT=seconds, BLOCKED_AFTER=0)
 
 
 @pytest.fixture

@@ -17,7 +17,11 @@ from django.db import connection, connections
 
 import django_socketio
 from django_socketio import ThreadError, in_thread
+from django_socketio.channels.calls import Call, Report
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_message
+from django_socketio.relay.memory_rosters import MemoryRosters
+from django_socketio.relay.roster import Hold, Presence
+from django_socketio.relay.topics import presence_topic
 from tests.kit.clients import WebSocketClient, join
 from tests.kit.live import nothing_is_left
 from tests.kit.waiting import wait_until
@@ -475,3 +479,61 @@ def test_a_patched_process_that_is_no_server_has_threads_as_well():
         [sys.executable, "-c", PATCHED], capture_output=True, text=True, check=False, timeout=20
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+# Native threads that the site has begun itself
+
+
+@pytest.fixture
+def _impatient():
+    """Have threads take turns as often as they can: after nearly every step."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def outcome_of(change, look):
+    """Look while a thread changes what is looked at; return the errors of both."""
+    errors = []
+
+    def run():
+        try:
+            change()
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        while thread.is_alive():
+            look()
+    except RuntimeError as error:
+        errors.append(error)
+    thread.join()
+    return errors
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_reports_come_in_another_thread_than_that_of_the_caller():
+    def add(call):
+        for number in range(300):
+            call.add(Report("call", f"process-{number}", 1, 1, f"socket-{number}", None, [1]))
+
+    for _ in range(20):
+        call = Call(True, threading.Event())
+        assert outcome_of(lambda call=call: add(call), lambda call=call: call.expect(301)) == []
+        assert len(call.answers) == 300
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_presence_is_read_in_another_thread_than_that_of_the_server():
+    rosters, room = MemoryRosters(lambda _: None, lambda _: None), presence_topic("/", "room-1")
+
+    def come_and_go():
+        for number in range(1500):
+            rosters.hold("p1", [Hold(room, f"person-{number}", Presence.ONLINE)])
+            rosters.hold("p1", [Hold(room, f"person-{number - 100}", Presence.GONE)])
+
+    assert outcome_of(come_and_go, lambda: rosters.read(room)) == []
+    assert len(rosters.read(room).people) == 100

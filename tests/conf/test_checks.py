@@ -16,8 +16,10 @@ from django.db import connections
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import clear_url_caches, include, path, re_path
+from django.utils import translation
+from django.utils.translation import gettext_lazy
 
-from django_socketio import events
+from django_socketio import events, namespaces
 from django_socketio.checks import (
     check_deployment,
     check_handlers,
@@ -25,6 +27,7 @@ from django_socketio.checks import (
     check_open_channels,
     check_patterns,
     check_personal_channels,
+    check_settings,
     check_urls,
 )
 from django_socketio.checks.deployment import _blocking_databases
@@ -144,6 +147,18 @@ def test_banners_name_the_modules_of_the_handlers():
     of_orders = types.FunctionType(three.__code__, {"__name__": "orders.events"})
     events.on_finish(of_orders)
     assert events.summary() == f"3 handlers in orders.events, {__name__}"
+
+
+def test_banners_count_the_handlers_of_the_site_only():
+    class Chat(namespaces.Namespace, namespace="/chat"):
+        def on_connect(self):
+            pass
+
+    class Empty(namespaces.Namespace, namespace="/empty"):  # registers a handler of the package
+        pass
+
+    assert events.summary() == f"1 handler in {__name__}"
+    assert len(events.all_handlers()) == 2
 
 
 # Patterns
@@ -357,6 +372,19 @@ def test_urls_that_depend_on_the_language_are_reported(urls):
     assert "/de/socket.io/" in warning.msg
 
 
+def test_a_translated_path_is_reported(urls):
+    patterns = [path(gettext_lazy("Monday"), include("django_socketio.urls"))]
+    (warning,) = urls(patterns, LANGUAGES=[("en", "English"), ("de", "German")])
+    assert warning.id == "django_socketio.W006"
+    assert "/Montagsocket.io/" in warning.msg
+
+
+def test_no_catalog_is_loaded_for_a_path_without_translations(urls, monkeypatch):
+    monkeypatch.setattr(translation, "activate", (activated := set()).add)
+    assert urls([*i18n_patterns(path("page/", page)), OURS]) == []
+    assert activated <= {settings.LANGUAGE_CODE, translation.get_language()}
+
+
 # Servers
 
 
@@ -485,12 +513,30 @@ def test_a_handler_of_another_channel_or_namespace_limits_nothing():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"SOCKETIO_DEFAULT_DENY": True}, {"SOCKETIO_ALLOWED_CHANNELS": "tests.conf.test_checks.four"}],
+    [
+        {"SOCKETIO_DEFAULT_DENY": True},
+        {"SOCKETIO_ALLOWED_CHANNELS": "tests.conf.test_checks.four"},
+        {"SOCKETIO_SIGNED_ONLY": True},
+        {"SOCKETIO_SIGNED_ONLY": ["^user-"]},
+    ],
 )
 def test_a_setting_limits_all_channels(settings):
     events.on_message(channel="^user-")(four)
     with override_settings(**settings):
         assert check_personal_channels() == check_open_channels() == []
+
+
+def test_patterns_of_signed_channels_limit_these_only():
+    events.on_message(channel="^user-")(four)
+    with override_settings(SOCKETIO_SIGNED_ONLY=["^room-"]):
+        assert ids(check_personal_channels()) == ["W011"]
+    with override_settings(SOCKETIO_SIGNED_ONLY=["^(a+)+$"]):
+        (warning,) = check_patterns()
+        assert "'^(a+)+$' of SOCKETIO_SIGNED_ONLY takes exponential time" in warning.msg
+    with override_settings(SOCKETIO_SIGNED_ONLY="^user-"):
+        assert ids(check_settings()) == ["E001"]
+        assert check_patterns() == []
+        check_personal_channels()
 
 
 def test_open_channels_are_reported_before_deployment_only():

@@ -1,7 +1,6 @@
 """Settings, system checks and the template tag."""
 
 import re
-from ast import literal_eval
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -11,12 +10,12 @@ from django.test import RequestFactory, override_settings
 from django_socketio import conf
 from django_socketio.checks import check_settings
 from django_socketio.checks.patterns import check_patterns
+from django_socketio.exceptions import ChannelError
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from django_socketio.server import retentions
 from django_socketio.server.hijack import KEY
 from django_socketio.transports.limits import Limits
 from tests.kit.logs import errors_of
-from tests.kit.programs import ROOT
 
 
 def test_every_limit_is_a_setting_with_the_same_default():
@@ -147,8 +146,8 @@ def test_good_settings_are_not_reported():
         assert check_settings() == []
 
 
-def render(request=None, **context):
-    template = Template("{% load socketio_tags %}{% socketio %}")
+def render(request=None, tag="socketio", **context):
+    template = Template(f"{{% load socketio_tags %}}{{% {tag} %}}")
     return template.render(Context({"request": request, **context})).strip()
 
 
@@ -180,6 +179,16 @@ def test_behind_a_proxy_only_a_port_that_was_set_is_told():
         assert 'data-port="9001"></script>' in render(request)
 
 
+@override_settings(DEBUG=True)
+def test_the_tag_of_the_address_of_the_sockets():
+    for name, expected in (("testserver", "//testserver:9000"), ("[::1]", "//[::1]:9000")):
+        host = f"{name}:8000"
+        request = RequestFactory().get("/", SERVER_PORT="8000", HTTP_HOST=host)
+        assert render(request, tag="socketio_url") == f"{expected}/socket.io/"
+    same = RequestFactory().get("/", SERVER_PORT="9000")
+    assert render(same, tag="socketio_url") == render(tag="socketio_url") == "/socket.io/"
+
+
 def test_the_tag_respects_the_nonce_of_a_content_security_policy():
     request = RequestFactory().get("/")
     request.csp_nonce = "n0nce"
@@ -187,11 +196,46 @@ def test_the_tag_respects_the_nonce_of_a_content_security_policy():
     assert 'nonce="other"' in render(csp_nonce="other")
 
 
-ROW = re.compile(r"^``SOCKETIO_(\w+)`` +(?:``(.+?)``|as in 0\.3) ", re.MULTILINE)
+LIVE = '<script src="/static/django_socketio/live.js" defer'
 
 
-def test_the_readme_lists_all_settings_with_their_defaults():
-    rows = ROW.findall((ROOT / "README.rst").read_text())
-    assert sorted(name for name, _ in rows) == sorted(conf.SETTINGS)
-    for name, default in rows:
-        assert default == "" or literal_eval(default) == conf.SETTINGS[name].default, name
+def test_the_tag_emits_the_script_of_live_pages():
+    assert render(tag="socketio live=True") == f"{SCRIPT}></script>\n{LIVE}></script>"
+    expected = f'{LIVE} data-namespace="/shop" nonce="n0nce"></script>'
+    tag = "socketio live=True namespace='/shop'"
+    assert render(tag=tag, csp_nonce="n0nce").splitlines()[1] == expected
+    with pytest.raises(TypeError, match="add live=True"):
+        render(tag="socketio namespace='/shop'")
+
+
+class Token(str):
+    channel = "room-1"
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("'room-1'", 'data-socketio-live="room-1"'),
+        ("'room-' number", 'data-socketio-live="room-7"'),
+        ("'a\"b<'", 'data-socketio-live="a&quot;b&lt;"'),
+        ("token", 'data-socketio-live="room-1" data-socketio-token="signed:room-1"'),
+        (
+            "'r' url=url lazy=True scripts=True",
+            'data-socketio-live="r" data-socketio-url="/orders/?a=1&amp;b=2" '
+            'data-socketio-lazy="True" data-socketio-scripts="True"',
+        ),
+        ("'r' lazy=False", 'data-socketio-live="r"'),
+    ],
+)
+def test_the_tag_of_an_element_on_a_channel(tag, expected):
+    token = Token("signed:room-1")
+    assert (
+        render(tag=f"socketio_live {tag}", number=7, token=token, url="/orders/?a=1&b=2")
+        == expected
+    )
+
+
+@pytest.mark.parametrize("tag", ["missing", ""])
+def test_the_tag_refuses_an_element_without_a_channel(tag):
+    with pytest.raises(ChannelError, match="1 to 200 characters"):
+        render(tag=f"socketio_live {tag}")

@@ -12,11 +12,11 @@ from django_socketio.events.pipeline import UNHANDLED, Layers, Pipeline
 
 
 def socket_on(*channels):
-    subscriptions = SimpleNamespace(names=channels, begin=None)
+    subscriptions = SimpleNamespace(names=channels, begin=None, asked=())
     subscriptions.join = lambda channel, pending: True
     subscriptions.read_replay = lambda channel: None
     socket = SimpleNamespace(namespace="/", event_channel=None, subscriptions=subscriptions)
-    socket.keeps_positions = False
+    socket.tells_positions = False
     return socket
 
 

@@ -50,7 +50,7 @@ def test_what_is_no_function_is_told():
         on_connect("/admin")
 
 
-@pytest.mark.parametrize("name", ["subscribe", "connect", "disconnecting", "", handler])
+@pytest.mark.parametrize("name", ["subscribe", "_presence", "connect", "newListener", "", handler])
 def test_on_event_refuses_names_that_cannot_come(name):
     with pytest.raises(EventError, match=r"reserved|takes the event's name"):
         on_event(name)

@@ -4,6 +4,7 @@ import re
 from base64 import urlsafe_b64decode
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.engineio import v3
 from django_socketio.protocol.engineio.packets import (
     Packet,
     PacketType,
@@ -77,4 +78,46 @@ TARGET = Target(
         '4ü😀\x1e451-["a",{"_placeholder":true,"num":0}]\x1ebAA=='.encode(),
     ),
     tokens=(b"\x1e", b"b", b"4", b"=", b"==", b"AAAA", b"/+", b"-_", b"\n", b"7", "é".encode()),
+)
+
+
+def check_old(data: bytes) -> None:
+    """Take any payload of Engine.IO 3."""
+    try:
+        packets = list(v3.decode_payload(data, MAX_PACKETS))
+    except ProtocolError as error:
+        return refusal_is_fit_to_be_told(error)
+    contents = [encode(packet) for packet in packets]
+    assert list(v3.decode_payload(b"".join(map(v3.payload_part, contents)), MAX_PACKETS)) == packets
+    assert list(v3.decode_payload(v3.binary_payload(contents), MAX_PACKETS)) == packets
+
+
+OLD_TARGET = Target(
+    "engine.io 3 payloads",
+    check_old,
+    seeds=(
+        b"",
+        b"6:4hello",
+        b"6:2probe1:5",
+        b"10:b4AQIDBA==2:4x",
+        "3:4😀1:6".encode(),
+        b"\x00\x04\xff4\xe2\x82\xac\x01\x05\xff\x04\x01\x02\x03\x04",
+    ),
+    tokens=(b":", b"b4", b"4", b"=", b"AAAA", b"\x00", b"\x01", b"\xff", b"9", "é".encode()),
+)
+
+
+def check_form(data: bytes) -> None:
+    """Take any form of JSONP."""
+    try:
+        assert isinstance(v3.jsonp_payload(data), bytes)
+    except ProtocolError as error:
+        refusal_is_fit_to_be_told(error)
+
+
+FORMS = Target(
+    "forms of jsonp",
+    check_form,
+    seeds=(b"d=6%3A4hello", b"d=4%3A4a%5Cnb", b"x=1&d=2", b"d=%ED%A0%80"),
+    tokens=(b"&", b"=", b"%", b"%5C", b"\\n", b"+", b"d=", b";", b"%00"),
 )

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from django_socketio.exceptions import MessageTooBig
 from django_socketio.server.masking import mask_sids
+from django_socketio.transports.dialects import Dialects
 from django_socketio.transports.http import EngineRequest, RequestError
 from tests.fuzz.target import Target
 
@@ -18,7 +19,7 @@ def check_query(data: bytes) -> None:
     assert type(request.sid) is str
     try:
         assert request.transport() in ("polling", "websocket")
-        assert request.query["EIO"] == "4"
+        assert Dialects().of(request).version == request.query["EIO"] == "4"
     except RequestError as error:
         answer = error.answer()
         assert answer.status == 400

@@ -4,6 +4,8 @@ from tests.fuzz import engineio, envelopes, frames, heads, packets, requests
 
 TARGETS = (
     engineio.TARGET,
+    engineio.OLD_TARGET,
+    engineio.FORMS,
     packets.TARGET,
     frames.TARGET,
     frames.COMPRESSED,

@@ -81,8 +81,8 @@ class Client:
 class WebSocketClient(Client):
     """Speaks Engine.IO over a WebSocket."""
 
-    def __init__(self, port, sid=None, **options):
-        url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+    def __init__(self, port, sid=None, query="", **options):
+        url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket{query}"
         if sid is not None:
             url += f"&sid={sid}"
         self.ws = websocket.create_connection(url, timeout=TIMEOUT, **options)
@@ -125,10 +125,10 @@ class WebSocketClient(Client):
 class PollingClient(Client):
     """Speaks Engine.IO over long-polling; a thread polls, as a browser would."""
 
-    def __init__(self, port, headers=None):
+    def __init__(self, port, headers=None, query=""):
         self.port = port
         self.headers = headers or {}
-        status, body = self.request("GET", "/socket.io/?EIO=4&transport=polling")
+        status, body = self.request("GET", f"/socket.io/?EIO=4&transport=polling{query}")
         assert status == 200, (status, body)
         self.handshake = json.loads(body[1:])
         self.sid = self.handshake["sid"]

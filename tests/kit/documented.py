@@ -5,24 +5,41 @@ import textwrap
 
 from tests.kit.programs import ROOT
 
-TEXT = (ROOT / "docs" / "deployment.rst").read_text()
+
+def text_of(page):
+    """Return the text of a page, by its path below docs/ without the suffix."""
+    return (ROOT / "docs" / f"{page}.rst").read_text()
 
 
-def blocks(language, text=TEXT):
-    """Return all code blocks of a language (a regular expression) in a page."""
+def blocks(language, text):
+    """Return all code blocks of a language (a regular expression) in a text."""
     pattern = rf"^\.\. code-block:: (?:{language})\n\n((?:    .*\n|\n)+)"
     return [textwrap.dedent(found) for found in re.findall(pattern, text, re.MULTILINE)]
 
 
-NGINX, SPLIT, SEVERAL_HOSTS = blocks("nginx")
-CONFIGURATION, *DJANGO = blocks("python")
-"""A configuration of gunicorn, and what a site behind nginx needs."""
+TEXT = text_of("deployment")
+NGINX, NGINX_LIMITS = blocks("nginx", TEXT)
+(NGINX_METRICS,) = blocks("nginx", text_of("monitoring"))
+(SPLIT,) = blocks("nginx", text_of("deployment/split"))
+(SEVERAL_HOSTS,) = blocks("nginx", text_of("deployment/several-hosts"))
+(APACHE,) = blocks("apache", text_of("deployment/apache"))
+(CADDY,) = blocks("text", text_of("deployment/caddy"))
+(HAPROXY,) = blocks("text", text_of("deployment/haproxy"))
+SOCKET_UNIT, SERVICE_UNIT = blocks("ini", text_of("deployment/systemd"))
+(SUPERVISOR,) = blocks("ini", text_of("deployment/supervisor"))
+(UWSGI,) = blocks("ini", text_of("deployment/split"))
+RIGHTS = blocks("text", text_of("relay"))
+CONFIGURATION, *_MODULES = blocks("python", TEXT)
+"""A configuration of gunicorn."""
+
+DJANGO = [module for module in _MODULES if "urlpatterns" not in module]
+"""What a site behind nginx needs."""
 
 
 def replaced(text, values):
     """Return a text with other ports and paths; each must be there."""
     for old, new in values.items():
-        assert old in text, f"{old!r} is not in docs/deployment.rst"
+        assert old in text, f"{old!r} is not in the documentation"
         text = text.replace(old, str(new))
     return text
 
@@ -38,3 +55,12 @@ def surrounded(folder, text):
         f"worker_processes 2;\nevents {{ worker_connections 4096; }}\n"
         f"http {{\naccess_log {folder}/access.log;\n{paths}{text}\n}}\n"
     )
+
+
+STEP = re.compile(r"\.\. code-block:: (\S+)\n\n((?:    .*\n|\n)+)")
+
+
+def tutorial_sections():
+    """Return the steps of each section of the tutorial: kinds and texts of its code blocks."""
+    parts = re.split(r"\n\d\. .*\n=+\n", text_of("tutorial"))[1:]
+    return [[(kind, textwrap.dedent(text)) for kind, text in STEP.findall(p)] for p in parts]

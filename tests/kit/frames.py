@@ -1,6 +1,5 @@
 """WebSocket frames, as a client writes and reads them (RFC 6455, section 5; RFC 7692)."""
 
-import itertools
 import struct
 import zlib
 
@@ -16,7 +15,9 @@ FLUSHED = b"\x00\x00\xff\xff"
 
 
 def mask(payload, key):
-    return bytes(byte ^ part for byte, part in zip(payload, itertools.cycle(key), strict=False))
+    size = len(payload)
+    repeated = (key * (size // len(key) + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(repeated)).to_bytes(size)
 
 
 def length_of(size, form=None, bit=MASKED):

@@ -26,6 +26,13 @@ OPTIONS = {
 }
 """What the client is told for each transport; left alone, it polls and then upgrades."""
 
+ROAMING = {
+    "reconnectionDelay": 100,
+    "reconnectionDelayMax": 500,
+    "query": {"recovery": 1},
+}
+"""What a client is told that comes back to its socket."""
+
 
 class Node:
     """A Node process with any number of sockets."""
@@ -48,13 +55,27 @@ class Node:
             told = from_json(json.loads(line))
             self._sockets[told.pop("socket")].told(told)
 
-    def socket(self, server, transport, namespace="/", *, agent=None, **options):
-        """Begin to connect; return the socket at once."""
+    def socket(
+        self, server, transport, namespace="/", *, agent=None, old=False, cut=None, **options
+    ):
+        """Begin to connect; return the socket at once. An old one is of Socket.IO 2.
+
+        With ``cut``, the first connection breaks at that event of its engine.
+        """
         socket = self._new()
         options = {"reconnection": False, **OPTIONS[transport], **options}
         url = f"http://127.0.0.1:{server.port}{namespace}"
-        extra = {"agent": agent} if agent else {}
+        given = {"agent": agent, "cut": cut}
+        extra = {"old": old, **{name: value for name, value in given.items() if value}}
         socket.do("connect", url=url, options=options, **extra)
+        return socket
+
+    def roam(self, port, channels, longest, until, **options):
+        """Begin to roam on channels; each connection breaks after ``longest`` seconds at most."""
+        socket = self._new()
+        url, given = f"http://127.0.0.1:{port}/", {**ROAMING, **options}
+        arguments = {"channels": channels, "most": longest * 1000, "until": until}
+        socket.do("roam", url=url, options=given, **arguments)
         return socket
 
     def join(self, namespace, beside, **options):
@@ -144,8 +165,10 @@ class NodeSocket:
         self._node.write({"do": command, "socket": self.name, **arguments})
 
     def wait_connected(self):
-        """Wait until the server has accepted the socket."""
-        self.id = self.next("connect")["id"]
+        """Wait until accepted; return whether it was recovered (2.5 knows no recovery)."""
+        told = self.next("connect")
+        self.id = told["id"]
+        return told.get("recovered", False)
 
     def emit(self, *event):
         """Send an event."""
@@ -177,6 +200,10 @@ class NodeSocket:
     def disconnect(self):
         """Leave the namespace."""
         self.do("disconnect")
+
+    def cut(self):
+        """Break the connection; a client with reconnection comes back."""
+        self.do("break")
 
     def again(self):
         """Leave the namespace and join it at once, as React's StrictMode does."""

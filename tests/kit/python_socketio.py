@@ -6,6 +6,7 @@ import socketio
 
 from tests.kit.http import TIMEOUT
 from tests.kit.recorder import Recorder
+from tests.kit.waiting import wait_until
 
 TRANSPORTS = {
     "websocket": ["websocket"],
@@ -63,6 +64,11 @@ class PythonClient:
         """Connect to all namespaces, and upgrade if the transport says so."""
         url = f"http://127.0.0.1:{server.port}"
         self.client.connect(url, wait_timeout=TIMEOUT, **self._options, **options)
+
+    def wait_until_connected(self):
+        """Wait for the next connection; before its own flag is set, this client tells no end."""
+        assert self.connected.next()
+        wait_until(lambda: self.client.connected)
 
     def close(self):
         """Disconnect without waiting for its threads, and close what this client leaves open."""

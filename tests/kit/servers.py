@@ -47,6 +47,16 @@ class Gunicorn(Program):
         return [int(found[1]) for found in re.finditer(r"Worker ready \(pid: (\d+)", self.output)]
 
 
+class OtherGunicorn(Gunicorn):
+    """gunicorn with a worker of its own: ``OtherGunicorn("gthread", "--threads", "8")``."""
+
+    ready = "Booting worker"
+
+    def __init__(self, worker_class, *arguments, **options):
+        self.worker_class = worker_class
+        super().__init__(*arguments, **options)
+
+
 class SyncGunicorn(Gunicorn):
     """Gunicorn with its own workers, which serve pages and hold no sockets."""
 

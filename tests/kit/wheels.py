@@ -10,13 +10,33 @@ import sys
 import venv
 import zipfile
 
-TOOLS = {"mypy", "playwright", "pip"}
+from tests.kit.programs import ROOT
+
+TOOLS = {"celery", "coverage", "hypothesis", "mypy", "pip", "playwright", "ruff"}
 """Large, and nothing that a site needs: they are not packed."""
 
 
-def pack_installed(folder):
-    """Pack what is installed here into wheels."""
+def build(copy, out, *kinds):
+    """Build the wheel and the sdist, or one of them, from a clean copy of what git tracks.
+
+    Args:
+        copy: an empty folder for the copy.
+        kinds: ``"--wheel"`` or ``"--sdist"``; both if there is none.
+
+    """
+    subprocess.run(["git", "checkout-index", "--all", f"--prefix={copy}/"], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", *kinds, "--outdir", str(out), str(copy)],
+        check=True,
+        capture_output=True,
+    )
+
+
+def pack_installed(folder, only=None):
+    """Pack what is installed here into wheels; or only some distributions, by their names."""
     for distribution in importlib.metadata.distributions():
+        if only is not None and distribution.name.lower() not in only:
+            continue
         if distribution.name not in {"django-socketio", *TOOLS}:
             with zipfile.ZipFile(folder / _wheel_name(distribution), "w") as wheel:
                 for file in filter(_is_packed, distribution.files):

@@ -1,29 +1,27 @@
-"""A WebSocket that sends every message back, for tools that judge RFC 6455.
+"""WebSockets that send every message back, for tools that judge RFC 6455.
 
-It is reached as the sockets are (Django, the engine's handshake, the event loop), and speaks no
-Engine.IO: what comes, text or binary, goes back in one frame.
+``echo`` is a view that waits for messages in a greenlet of its own. ``echo_at_once`` has its
+messages from the event loop. Both are reached as the sockets are (Django, the engine's handshake,
+the event loop), and speak no Engine.IO: a message, text or binary, goes back in one frame.
 """
 
-from django_socketio.server.view import accept
-from django_socketio.transports.encoded import EncodedPacket
+from django_socketio import WebSocketListener, accept, require_websocket
 
 
-class Echo:
-    """Listens to one connection."""
-
-    def opened(self, websocket):
-        self.websocket = websocket
-
-    def extra_received(self, frames, size):
-        """Count nothing."""
-
-    def data_received(self, data):
-        self.websocket.send(EncodedPacket([data]))
-
-    def transport_closed(self, reason, error):
-        self.websocket = None
-
-
+@require_websocket(subprotocols=["third", "second"])
 def echo(request):
+    """Send messages back until the client leaves."""
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
+class Echo(WebSocketListener):
+    """Sends messages back."""
+
+    def on_message(self, message):
+        self.send(message)
+
+
+def echo_at_once(request):
     """Answer the handshake."""
     return accept(request, Echo())

@@ -42,7 +42,15 @@ SILENCED_SYSTEM_CHECKS = [
 ]  # the handlers of the benchmarks are another site's
 USE_TZ = True
 
-_TIMES = ["PING_INTERVAL", "PING_TIMEOUT", "CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "SEND_TIMEOUT"]
+_TIMES = [
+    "DRAIN_SECONDS",
+    "PING_INTERVAL",
+    "PING_TIMEOUT",
+    "CONNECT_TIMEOUT",
+    "REQUEST_TIMEOUT",
+    "SEND_TIMEOUT",
+    "RECOVERY_SECONDS",
+]
 
 for _name in _TIMES:
     if _name in os.environ:

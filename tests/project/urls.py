@@ -4,7 +4,8 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 import django_socketio
-from tests.project.echo import echo
+from tests.project.echo import echo, echo_at_once
+from tests.project.streams import Members, Stream
 
 
 def push(request):
@@ -23,4 +24,9 @@ urlpatterns = [
     path("fields/", fields),
     path("garbage/", lambda request: JsonResponse({"thresholds": gc.get_threshold()})),
     path("echo/socket.io", echo),
+    path("echo-at-once/socket.io", echo_at_once),
+    path("stream/", Stream.as_view()),
+    path("stream/channels-only/", Stream.as_view(audiences=False)),
+    path("stream/members/", Members.as_view()),
+    path("stream/admin/", Stream.as_view(namespace="/admin")),
 ]

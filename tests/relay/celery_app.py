@@ -1,4 +1,4 @@
-"""A Celery application whose task pushes to the sockets of other processes."""
+"""A Celery application whose tasks push to the sockets of other processes, and ask them."""
 
 import os
 
@@ -15,3 +15,12 @@ def push(message, channel):
     from django_socketio import emit
 
     emit("message", message, channel=channel)
+
+
+@app.task
+def ask(channel):
+    from django_socketio import call, emit
+
+    answers = call("who?", channel=channel, wait="all")
+    told = sorted(answer.value for answer in answers)
+    emit("answers", told, channel=channel)

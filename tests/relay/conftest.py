@@ -11,7 +11,8 @@ import pytest
 from django_socketio import RelayError
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.parts import Options
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, channel_topic
 from tests.kit.programs import free_port
 from tests.kit.redis_server import ALL, DEFAULT, RedisServer, has, program
@@ -64,7 +65,7 @@ def server_name(request):
 @pytest.fixture(autouse=True)
 def never_young(monkeypatch):
     """Have publishers trust a Redis that has just started, as all of the tests have."""
-    monkeypatch.setattr("django_socketio.relay.redis.presence.YOUNG", 0)
+    monkeypatch.setattr("django_socketio.relay.redis.listeners.YOUNG", 0)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def tcp_redis(tmp_path, server_name):
 
 def keys_of_topics(redis_server):
     """Return the keys of all topics; the other one has the processes that listen."""
-    return [key for key in redis_server.client.scan_iter() if not key.endswith(b"{presence}")]
+    return [key for key in redis_server.client.scan_iter() if not key.endswith(b"{listeners}")]
 
 
 def message(content, *topics, **options):

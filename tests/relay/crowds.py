@@ -14,7 +14,8 @@ from gevent import monkey
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import Envelope
-from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.parts import Options
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.topics import channel_topic
 
 A = channel_topic("/", "a")

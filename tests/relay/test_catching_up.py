@@ -9,6 +9,7 @@ import pytest
 
 from django_socketio.events import on_error, on_event
 from django_socketio.relay.cluster.shard import ShardSubscriber
+from django_socketio.relay.envelope import UNLOGGED, Envelope, EnvelopeKind
 from django_socketio.relay.redis import catching_up, subscriber
 from django_socketio.relay.topics import channel_topic, socket_topic
 from tests.kit.clients import join
@@ -134,6 +135,21 @@ def test_messages_that_topics_share_are_delivered_once(redis_server, new_redis):
     inbox.wait(lambda: len(inbox.messages) == 5)
     assert [text[0] for text in inbox.messages] == list("01234")
     assert commands(redis_server)["hget"] < 10  # of a hundred references
+    assert inbox.lost == []
+
+
+def test_a_call_after_the_last_message_of_a_topic_is_no_loss(redis_server, new_redis):
+    """It has no position, so the log has another message at that of the topic."""
+    (relay, inbox), (other, _) = new_redis(), new_redis()
+    relay.subscribe(A, inbox.deliver)
+    call = Envelope((A,), "/", "confirm?", ("call",), kind=EnvelopeKind.CALL, keep=UNLOGGED)
+    for envelope in (message("first"), call):
+        other.publish(envelope)
+    inbox.wait_for("call")
+    break_connection(relay)
+    other.publish(message("last"))
+    inbox.wait_for("last")
+    assert inbox.messages == ["first", "call", "last"]
     assert inbox.lost == []
 
 

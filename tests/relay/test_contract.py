@@ -1,6 +1,7 @@
 """What every relay does: each test runs with all of them."""
 
 import logging
+import queue
 import re
 import threading
 
@@ -9,7 +10,15 @@ import pytest
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.log_limits import Once
 from django_socketio.exceptions import EventError
-from django_socketio.relay.envelope import Envelope, EnvelopeKind, LogRange, StreamPosition
+from django_socketio.relay.envelope import (
+    UNLOGGED,
+    Delivery,
+    Envelope,
+    EnvelopeKind,
+    LogRange,
+    ReplyTo,
+    StreamPosition,
+)
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import (
     NO_LOG,
@@ -22,7 +31,7 @@ from django_socketio.relay.topics import (
     everyone_topic,
     socket_topic,
 )
-from django_socketio.relay.wire import MAX_DEPTH
+from django_socketio.relay.wire import MAX_DEPTH, add_trace, encode
 from django_socketio.sockets.encoder import Encoder
 from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
@@ -99,6 +108,55 @@ def test_a_topic_can_be_left_and_subscribed_to_again(pair):
         inbox.wait_for(number)
         there.unsubscribe(A)
     assert inbox.messages == list(range(5))
+
+
+def told_reached(relay, *topics):
+    told = queue.Queue()
+    relay.tell_reached(topics, told.put)
+    return told.get(timeout=10)
+
+
+def test_how_far_topics_were_delivered_is_told_after_these_deliveries(new_relay):
+    """Another process goes on from there, by the log."""
+    relay, inbox = new_relay(retentions=Retentions(Retention(), away=30.0))
+    user, own = Topic(TopicKind.USER, "/", "7"), socket_topic("/", "new")
+    topics = (A, B, user, own)
+    relay.subscribe_all(topics, inbox.deliver, recoverable=True)
+    begin = told_reached(relay, *topics)
+    assert {*begin} == {*topics}
+    for number, topic in enumerate((*topics, A)):
+        relay.publish(message(number, topic))
+    relay.publish(message("both", A, B))
+    inbox.wait_for("both")
+    wait_until(lambda: told_reached(relay, B)[B] == relay.position(B))
+    reached = told_reached(relay, *topics)
+    assert reached == {topic: relay.position(topic) for topic in topics}
+    relay.publish(message("next", own))
+    found = relay.read(own, reached[own])
+    assert ([one.envelope.args[0] for one in found.deliveries], found.is_complete) == (
+        ["next"],
+        True,
+    )
+
+
+def test_how_far_a_topic_was_delivered_is_not_told_without_certainty(new_relay):
+    rule = RetentionRule(TopicKind.CHANNEL, re.compile("^b$"), Retention(messages=0))
+    relay, inbox = new_relay(retentions=Retentions(rules=(rule,), away=30.0))
+    relay.subscribe_all((A, B), inbox.deliver, recoverable=True)
+    assert {*told_reached(relay, A, B, channel_topic("/", "other"))} == {A}
+
+
+def test_the_topic_of_a_socket_goes_on_where_another_process_has_had_it(pair):
+    (here, inbox), (there, theirs) = pair
+    topic = socket_topic("/", "moves")
+    here.subscribe_all([topic], inbox.deliver, recoverable=True)
+    here.publish(message("before", topic))
+    inbox.wait_for("before")
+    there.subscribe_all([topic], theirs.deliver, recoverable=True, is_known=True)
+    here.publish(message("after", topic))
+    theirs.wait_for("after")
+    assert theirs.messages[-1] == "after"
+    assert told_reached(there, topic) in ({topic: here.position(topic)}, {})
 
 
 def test_the_publisher_receives_its_own(pair):
@@ -414,3 +472,65 @@ def test_the_sockets_of_a_channel_get_its_events_only(pair, kind, caplog, monkey
     assert len(receiver.received) == (4 if kind is EnvelopeKind.EVENT else 1)
     lines = [one.levelno for one in caplog.records if "not handled here" in one.message]
     assert lines == ([] if kind is EnvelopeKind.EVENT else [logging.DEBUG])
+
+
+@pytest.mark.parametrize("is_encoded_before", [False, True])
+def test_a_trace_travels_with_the_message(pair, is_encoded_before):
+    (here, _), (there, inbox) = pair
+    there.subscribe(A, inbox.deliver)
+    envelope, trace = message("traced"), {"traceparent": "00-ab-cd-01", "baggage": "ü=1"}
+    if is_encoded_before:
+        envelope.encoded = add_trace(encode(envelope), trace)
+    else:
+        envelope.trace = trace
+    here.publish(envelope)
+    inbox.wait_for("traced")
+    assert inbox.envelopes[0].trace == trace
+
+
+@pytest.mark.parametrize("value", [None, [1, {"a": b"\x00\xff"}]])
+def test_calls_and_replies_travel_whole_and_leave_nothing(pair, value):
+    (here, _), (there, inbox) = pair
+    replies = Topic(TopicKind.REPLIES, "", "process")
+    there.subscribe_all([A, replies], inbox.deliver)
+    asked = Envelope((A,), "/", "confirm?", (value,), kind=EnvelopeKind.CALL, keep=UNLOGGED)
+    asked.reply_to = ReplyTo("process", 2.5, True)
+    reply = Envelope((replies,), "/", "report", (value,), kind=EnvelopeKind.REPLY)
+    before = here.position(A)
+    assert here.publish(asked) == here.publish(reply) == 1
+    inbox.wait(lambda: len(inbox.envelopes) == 2)
+    assert sorted(one.name for one in inbox.envelopes) == ["confirm?", "report"]
+    for sent in (asked, reply):
+        (received,) = [one for one in inbox.envelopes if one.name == sent.name]
+        assert received == sent
+    assert here.position(A) == before
+    assert here.read(A).deliveries == here.read(replies).deliveries == ()
+
+
+def test_copies_of_a_message_by_further_topics_are_told_with_their_positions(pair):
+    (here, _), (there, inbox) = pair
+    copies = []
+
+    def copied(topic, position, id):
+        copies.append((topic, position, id))
+        inbox.deliver(Delivery(message(len(copies)), topic))  # wakes the one who waits
+
+    other = channel_topic("/", "other")
+    for topic in (A, B):
+        there.subscribe(topic, inbox.deliver)
+    here.publish(message("untold", A, B))
+    inbox.wait_for("untold")
+    for topic in (A, B):
+        here.publish(message(str(topic), topic))
+        inbox.wait_for(str(topic))
+    there.tell_copies(copied)
+    inbox.deliveries.clear()
+    for content in ("x", "x" * 5000):  # the long one is kept once, and referred to
+        sent = message(content, A, other, B)
+        here.publish(sent)
+        inbox.wait(lambda: len(inbox.deliveries) == 2)
+        first = next(one for one in inbox.deliveries if one.envelope.id == sent.id)
+        again = B if first.topic == A else A
+        assert copies == [(again, here.position(again), sent.id)]
+        copies.clear()
+        inbox.deliveries.clear()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_socketio.relay.redis.presence import NO_LEASE
+from django_socketio.relay.redis.listeners import NO_LEASE
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
@@ -115,15 +115,15 @@ def test_a_redis_that_is_emptied_before_its_logs_are_read(
 @each_server
 def test_a_lease_shows_that_redis_was_emptied(redis_server, new_redis, monkeypatch):
     """Also after its end, and again if the answer that said so was lost."""
-    monkeypatch.setattr("django_socketio.relay.redis.presence.LEASE", 0.001)
-    presence = new_redis(listen=False)[0]._presence
-    first, was_forgotten = presence.join("a", NO_LEASE)
-    second, is_forgotten = presence.join("a", first)
+    monkeypatch.setattr("django_socketio.relay.redis.listeners.LEASE", 0.001)
+    listeners = new_redis(listen=False)[0]._listeners
+    first, was_forgotten = listeners.join("a", NO_LEASE)
+    second, is_forgotten = listeners.join("a", first)
     assert (was_forgotten, is_forgotten, second.data) == (False, False, first.data)
     redis_server.client.flushall()
-    answers = [presence.join("a", second) for _ in range(2)]
+    answers = [listeners.join("a", second) for _ in range(2)]
     assert [is_forgotten for _, is_forgotten in answers] == [True, True]
-    assert presence.join("a", answers[-1][0])[1] is False
+    assert listeners.join("a", answers[-1][0])[1] is False
 
 
 def test_a_redis_that_was_a_replica_in_between(tcp_redis, ends, notice, tmp_path, caplog):

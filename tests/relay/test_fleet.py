@@ -16,7 +16,7 @@ from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import was_accepted
 
-SOCKETS, EACH = 90, 250
+SOCKETS, EACH = 30, 250
 PAUSE = 0.01
 """Seconds between two messages of a publisher: connections are to be killed among them."""
 

@@ -86,6 +86,8 @@ MALFORMED = {
     "half of an event": whole(packet='51-["m",{"_placeholder":true,"num":0}]'),
     "too many attachments": whole(attachments=["YQ=="]),
     "attachments that are none": whole(attachments={"a": 1}),
+    "a trace that is none": whole(trace="00-ab-cd-01"),
+    "a trace of numbers": whole(trace={"traceparent": 1}),
     "no base64": whole(packet='51-["m",{"_placeholder":true,"num":0}]', attachments=["?"]),
     "a deep text": whole(packet='2["m",' + "[" * 1000 + "]" * 1000 + "]"),
     "a very deep text": b"[" * 100_000,

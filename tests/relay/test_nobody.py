@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from django_socketio import RelayError
-from django_socketio.relay.redis import presence
+from django_socketio.relay.redis import listeners
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster, topic_of
@@ -122,7 +122,7 @@ def test_no_process_has_come_back_to_a_redis_that_was_emptied(redis_server, new_
         with pytest.raises(RelayError):
             one.publish(message("by a connection that broke"))
         check_all_are_refused(one, EMPTIED)
-    monkeypatch.setattr(presence, "YOUNG", 10)
+    monkeypatch.setattr(listeners, "YOUNG", 10)
     newborn, _ = new_redis(listen=False)
     check_all_are_refused(newborn, EMPTIED, 1)
     monkeypatch.undo()
@@ -154,7 +154,7 @@ def test_a_process_that_ends_is_missed_by_nobody(new_redis):
 def test_a_process_that_is_gone_is_expected_for_the_time_of_its_lease(
     tcp_redis, far_and_near, monkeypatch
 ):
-    monkeypatch.setattr(presence, "LEASE", 1)
+    monkeypatch.setattr(listeners, "LEASE", 1)
     far, _, near = far_and_near
     far._subscriber._health.send()
     near._subscriber._health.send()

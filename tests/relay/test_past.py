@@ -336,6 +336,20 @@ def test_processes_take_their_leases_again_after_redis_was_emptied(redis_server,
     assert contents(relay.read(A, last)) == ["kept"]
 
 
+def test_a_reading_begins_an_idle_topic_anew_after_redis_was_emptied(redis_server, new_redis):
+    relay, inbox = new_redis(retentions=AWAY)
+    begin = relay.subscribe(A, inbox.deliver, recoverable=True)
+    redis_server.client.flushall()
+    read = relay.read(A, begin)
+    assert not read.is_complete
+    assert read.position.offset == 0
+    assert relay.read(A, read.position).is_complete
+    relay.unsubscribe(A)
+    wait_until(lambda: redis_server.client.pubsub_numsub(relay._keyspace.channel(A))[0][1] == 0)
+    assert relay.publish(message("kept")).is_kept
+    assert contents(relay.read(A, read.position)) == ["kept"]
+
+
 def test_a_process_renews_its_leases_while_it_has_subscribers(redis_server, new_redis, monkeypatch):
     monkeypatch.setattr("django_socketio.relay.redis.leases.RENEWAL", 0.05)
     relay, inbox = new_redis(retentions=AWAY)
@@ -402,8 +416,29 @@ def test_leases_of_many_topics_take_one_round_trip(redis_server, new_redis):
     before = redis_server.client.info("stats")["total_reads_processed"]
     relay.subscribe_all(topics, inbox.deliver, recoverable=True)
     reads = redis_server.client.info("stats")["total_reads_processed"] - before
-    assert reads < 10  # for the leases, the subscriptions, the question, and a health check
+    assert reads < 11  # leases, subscriptions, what came meanwhile, and a health check
     assert relay.publish(message("heard", topics[-1])) == 1
+    assert reads_of_renewal(relay, topics, redis_server.client) < 10  # and a health check
+
+
+def test_leases_of_many_topics_take_one_round_trip_to_each_node(cluster, new_cluster):
+    relay, inbox = new_cluster(retentions=AWAY)
+    topics = [channel_topic("/", f"{number}") for number in range(50)]
+    relay.subscribe_all(topics, inbox.deliver, recoverable=True)
+    nodes = [node.client for node in cluster.nodes]
+    assert reads_of_renewal(relay, topics, *nodes) < 25  # and health checks
+
+
+def reads_of_renewal(relay, topics, *servers):
+    """Have all leases be renewed; return how often the servers have read from their clients."""
+
+    def reads():
+        return sum(server.info("stats")["total_reads_processed"] for server in servers)
+
+    before = reads()
+    relay._leases.renew(topics)
+    wait_until(lambda: all(relay._leases._topics.values()))
+    return reads() - before
 
 
 def test_a_plain_topic_costs_the_commands_of_before(redis_server, new_redis):
@@ -433,7 +468,8 @@ IN_SCRIPT = (
 
 KILLED = """
 import sys, time
-from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.parts import Options
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.topics import Retentions, channel_topic
 relay = RedisRelay(Options(sys.argv[1], retentions=Retentions(away=30.0)))
 relay.listen()

@@ -1,5 +1,6 @@
 """Messages from processes of every kind, through Redis, to the sockets of real servers."""
 
+import re
 import signal
 import sys
 
@@ -23,6 +24,8 @@ INSTALLED_APPS = [*INSTALLED_APPS[:-1], "loud"]
 DEBUG = True
 ROOT_URLCONF = "tests.project.urls"
 SOCKETIO_RELAY_URL = {url!r}
+SOCKETIO_CLIENT_EVENTS = {{"^a$": ["typing"]}}
+SOCKETIO_HISTORY = {{"^notes$": {{"size": 5, "seconds": 60}}}}
 """
 
 
@@ -60,6 +63,17 @@ def clients(servers):
         assert client.subscribe("a") is True
     yield clients
     close_all()
+
+
+def test_client_events_reach_the_members_in_other_processes_in_order(clients):
+    here, there = clients
+    for number in range(10):
+        here.emit("channel", "a", "typing", number)
+        here.emit("message", number)
+    expected = [f'42["{name}",{n}]' for n in range(10) for name in ("typing", "message")]
+    assert [there.receive() for _ in expected] == expected
+    assert [here.receive() for _ in range(10)] == expected[1::2]
+    assert here.ask("channel", "b", "typing") == [{"error": "the socket is not on the channel 'b'"}]
 
 
 def test_servers_that_gevent_has_patched_share_their_channels(clients):
@@ -118,6 +132,11 @@ def test_an_operator_sends_to_one_socket(site, clients):
     assert clients[0].event() == ["message", 1]
 
 
+def test_an_operator_is_told_of_a_message_that_is_only_kept(site):
+    done = python(site, MANAGE, "socketio_send", "notes", "1")
+    assert done.stdout.strip() == "Kept; nobody is connected to receive it now."
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -145,12 +164,48 @@ def celery(site):
     worker.end()
 
 
-def test_celery_tasks_push(site, clients, celery):
+def answer_all(clients):
+    """Have each client answer a call with its number."""
+    for number, client in enumerate(clients):
+        id, question = re.fullmatch(r"42(\d+)(.*)", client.receive()).groups()
+        assert question == '["who?"]'
+        client.send(f"43{id}[{number}]")
+
+
+def test_celery_tasks_push_and_ask(site, clients, celery):
     code = "from tests.relay.celery_app import push\nfor n in range(10): push.delay(n, 'a')"
     python(site, "-c", code)
     seen = [[client.event()[1] for _ in range(10)] for client in clients]
     assert seen[0] == seen[1]
     assert sorted(seen[0]) == list(range(10))
+    python(site, "-c", "from tests.relay.celery_app import ask\nask.delay('a')")
+    answer_all(clients)
+    assert [client.event() for client in clients] == [["answers", [0, 1]]] * 2
+
+
+ASK = """
+import django, sys, threading
+django.setup()
+from django_socketio import call
+
+def ask():
+    print(sorted(answer.value for answer in call("who?", channel="a", wait="all")), flush=True)
+
+ask()
+thread = threading.Thread(target=ask)
+thread.start()
+thread.join()
+print("with gevent" if "gevent" in sys.modules else "without gevent", flush=True)
+"""
+
+
+def test_a_script_and_its_threads_ask_without_an_event_loop(site, clients):
+    script = Program([sys.executable, "-c", ASK], **site)
+    for number in (1, 2):
+        answer_all(clients)
+        script.wait_for(r"\[0, 1\]", number)
+    script.wait_for("without gevent")
+    script.end()
 
 
 def test_the_banner_names_the_relay(servers):

@@ -108,6 +108,60 @@ def test_threads_share_round_trips_and_get_their_own_answers(redis_server, new_r
         assert own == sorted(own)
 
 
+def publish_together(server, relay, numbers, topic_of):
+    """Have threads publish a number each while Redis is paused; return what they were told."""
+    told = {}
+
+    def publish(number):
+        try:
+            told[number] = relay.publish(message(number, topic_of(number)))
+        except RelayError as error:
+            told[number] = str(error)
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in numbers]
+    server.client.config_resetstat()
+    server.client.execute_command("CLIENT", "PAUSE", 300)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return told
+
+
+def test_messages_that_wait_together_are_one_call_with_an_answer_each(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("first"))
+    told = publish_together(redis_server, relay, range(60), lambda _: A)
+    relay.publish(message("last"))
+    inbox.wait_for("last")
+    assert {*told.values()} == {1}
+    by_position = sorted(told, key=lambda number: told[number].position.offset)
+    assert inbox.messages == ["first", *by_position, "last"]
+    assert [told[number].position.offset for number in by_position] == [*range(2, 62)]
+    calls = redis_server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert calls < 20, calls
+
+
+def test_what_redis_refuses_a_topic_does_not_concern_others_of_the_same_trip(
+    redis_server, new_redis
+):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    relay.subscribe(B, inbox.deliver)
+    _, log = relay._keyspace.keys(B)
+    redis_server.client.set(log, "of another program")
+    relay.publish(message("first"))
+    position, _ = relay._keyspace.keys(B)
+    redis_server.client.hset(position, mapping={"epoch": "e", "number": 1, "bytes": 1})
+    told = publish_together(redis_server, relay, range(60), lambda number: (A, B)[number % 2])
+    relay.publish(message("last"))
+    inbox.wait_for("last")
+    assert {told[number] for number in range(0, 60, 2)} == {1}
+    assert all("WRONGTYPE" in told[number] for number in range(1, 60, 2)), told
+    assert sorted(inbox.messages[1:-1]) == [*range(0, 60, 2)]
+
+
 def test_a_clock_that_was_moved_is_read_again(redis_server, new_redis):
     relay, inbox = new_redis()
     relay.subscribe(A, inbox.deliver)

@@ -8,6 +8,8 @@ import pytest
 import redis
 
 from django_socketio import RelayError
+from django_socketio.relay.redis import subscriber
+from django_socketio.relay.redis.client import separate_connection
 from django_socketio.relay.topics import socket_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import (
@@ -48,6 +50,22 @@ def test_killed_connections_lose_nothing_and_double_nothing(redis_server, listen
         assert len(one.messages) == len(set(one.messages))
     assert set(inbox.messages) | set(other.messages) == set(stream.accepted)
     assert (inbox.lost, other.lost) == ([], [])
+
+
+def test_a_subscription_waits_for_the_first_connection(redis_server, new_redis, monkeypatch):
+    may_connect = threading.Event()
+
+    def connect_later(client):
+        may_connect.wait()
+        return separate_connection(client)
+
+    monkeypatch.setattr(subscriber, "separate_connection", connect_later)
+    publisher, _ = new_redis(listen=False)
+    relay, inbox = new_redis(listen=False)
+    relay.listen()
+    threading.Timer(0.1, may_connect.set).start()
+    relay.subscribe(A, inbox.deliver)
+    assert publisher.publish(message("first")) == 1
 
 
 @each_server

@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.views.debug import ExceptionReporter
 
 from django_socketio import conf, relay_status
-from django_socketio.relay.redis.relay import Options
+from django_socketio.relay.redis.parts import Options
 from django_socketio.relay.redis.url import RelayURL
 from tests.kit.programs import MANAGE, ROOT, Program
 from tests.kit.servers import HAS_CONTROL_SOCKET

@@ -83,7 +83,7 @@ def test_a_kind_that_is_not_handled_is_told_once_and_not_by_the_event_loop(
 ):
     client = join(servers[1], "a")
     for _ in range(3):
-        envelope = Envelope((topic,), "/", "message", ("m",), kind=EnvelopeKind.CALL)
+        envelope = Envelope((topic,), "/", "message", ("m",), kind=EnvelopeKind.REPLY)
         servers[0].call(lambda envelope=envelope: servers[0].socket_server.relay.publish(envelope))
     publish(servers[0], A, "last")
     assert client.event() == ["message", "last"]

@@ -14,7 +14,8 @@ from django.test import override_settings
 from django_socketio import conf
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.options import UNUSABLE, USABLE
-from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.parts import Options
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.topics import channel_topic
 

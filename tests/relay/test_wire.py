@@ -46,13 +46,11 @@ def test_what_the_first_version_wrote_is_read_and_written(data, envelope):
 # What a process after 1.0.0 might write
 
 LATER = (
-    b'{"version":2,"kind":"event","id":"1","topics":["presence,/,a","channel,/,a"],"exclude":null,'
+    b'{"version":2,"kind":"event","id":"1","topics":["tenant,/,a","channel,/,a"],"exclude":null,'
     b'"packet":"2[\\"message\\",\\"later\\"]","attachments":[],"key":"order-1","reply":"process,x",'
     b'"trace":{"id":"1"},"serial":123}'
 )
-OF_A_LATER_KIND = (
-    b'{"version":2,"kind":"presence","id":"1","topics":["channel,/,a"],"who":{"b":[]}}'
-)
+OF_A_LATER_KIND = b'{"version":2,"kind":"survey","id":"1","topics":["channel,/,a"],"who":{"b":[]}}'
 
 
 def test_fields_and_topics_that_are_not_known_are_passed_over():
@@ -62,7 +60,7 @@ def test_fields_and_topics_that_are_not_known_are_passed_over():
 def test_a_kind_that_is_not_known_is_told_from_what_is_malformed():
     with pytest.raises(wire.UnknownKind) as caught:
         wire.decode(OF_A_LATER_KIND)
-    assert (caught.value.kind, caught.value.id) == ("presence", "1")
+    assert (caught.value.kind, caught.value.id) == ("survey", "1")
 
 
 @pytest.mark.parametrize("fields", [b"", b"s=17 ", b"s=17 p=e:1,f:2 "])
@@ -98,7 +96,7 @@ def test_messages_of_a_later_process_are_delivered_or_ignored_without_a_gap(
     read = relay.read(A)
     assert [one.envelope.args[0] for one in read.deliveries] == ["first", "later", "last"]
     assert read.is_complete
-    lines = [one for one in caplog.records if "presence" in one.message]
+    lines = [one for one in caplog.records if "survey" in one.message]
     assert [one.levelno for one in lines] == [logging.DEBUG]
 
 

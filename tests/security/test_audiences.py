@@ -352,7 +352,7 @@ class Relay(MemoryRelay):
     def publish(self, envelope):
         topics.extend(envelope.topics)
         return 0
-publish_without_server(Relay)
+publish_without_server(Relay, Relay)
 emit("pushed", user=[{good}])
 emit("pushed", user=Person(id=[{good}][0]))
 assert set(map(str, topics)) == {{"user,/,{text}"}}, topics

@@ -38,6 +38,9 @@ LONGEST = 0.025
 WATCHED = 0.4
 """Seconds in which turns are measured."""
 
+TRIES = 4
+"""Measurements of what is longer; the processor's time of the same work differs by a third."""
+
 
 def compute(seconds):
     until = time.thread_time() + seconds
@@ -69,6 +72,15 @@ def handlers():
         raise ValueError("a mistake")
 
 
+def asked_before(server):
+    """Return a server that has had its first requests: they import URLs, and make a template."""
+    websocket(server.port).close()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"POST /fields/" + HOST + b"Content-Length: 0\r\n\r\n")
+        receive_until(connection, b"CSRF")
+    return server
+
+
 class TurnsOf:
     """Measures how much of the processor's time each turn of a server's event loop takes."""
 
@@ -98,27 +110,41 @@ class TurnsOf:
         return self.longest
 
 
+def least(measure):
+    """Return the least of some measurements: what else the machine does makes turns longer only."""
+    found = []
+    while len(found) < TRIES and min(found, default=LONGEST) >= LONGEST:
+        found.append(measure())
+    return min(found)
+
+
 @pytest.mark.parametrize(
     "name", [name for name in ATTACKS if name != "nothing" and not ATTACKS[name].polling]
 )
 def test_no_write_of_one_client_holds_the_event_loop(serve, name):
     attack = ATTACKS[name]
-    server = serve(COMPRESSION_THRESHOLD=1000)
-    turns = TurnsOf(server)
-    with websocket(server.port, attack.compressed) as connection:
-        connection.sendall(attack.write)
-        longest = turns.watch(WATCHED)
-    assert longest < LONGEST
+    server = asked_before(serve(COMPRESSION_THRESHOLD=1000))
+
+    def measure():
+        turns = TurnsOf(server)
+        with websocket(server.port, attack.compressed) as connection:
+            connection.sendall(attack.write)
+            return turns.watch(WATCHED)
+
+    assert least(measure) < LONGEST
 
 
 @pytest.mark.parametrize("name", [name for name in ATTACKS if ATTACKS[name].polling])
 def test_no_post_of_one_client_holds_the_event_loop(serve, name):
     server = serve()
-    with closing(Polling(server.port)) as session:
-        turns = TurnsOf(server)
-        session.post(ATTACKS[name].write, wait=False)
-        longest = turns.watch(WATCHED)
-    assert longest < LONGEST
+
+    def measure():
+        with closing(Polling(server.port)) as session:
+            turns = TurnsOf(server)
+            session.post(ATTACKS[name].write, wait=False)
+            return turns.watch(WATCHED)
+
+    assert least(measure) < LONGEST
 
 
 HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
@@ -134,12 +160,15 @@ WITHOUT_PAUSE = {
 
 @pytest.mark.parametrize("name", WITHOUT_PAUSE)
 def test_no_http_connection_holds_the_event_loop(serve, name):
-    server = serve()
+    server = asked_before(serve())
+    assert least(lambda: longest_turn(server, WITHOUT_PAUSE[name])) < LONGEST
+
+
+def longest_turn(server, requests):
+    """Return the longest turn while requests are sent, and answers read."""
     turns = TurnsOf(server)
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        send = threading.Thread(
-            target=ignoring_errors, args=(connection.sendall, WITHOUT_PAUSE[name])
-        )
+        send = threading.Thread(target=ignoring_errors, args=(connection.sendall, requests))
         read = threading.Thread(target=ignoring_errors, args=(read_all, connection))
         send.start()
         read.start()
@@ -147,7 +176,7 @@ def test_no_http_connection_holds_the_event_loop(serve, name):
         connection.shutdown(socket.SHUT_RDWR)
         send.join()
         read.join()
-    assert longest < LONGEST
+    return longest
 
 
 def ignoring_errors(function, *args):

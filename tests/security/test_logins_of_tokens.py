@@ -74,7 +74,7 @@ def test_a_user_who_was_deactivated_silently_is_found_by_the_check(watchful, use
     logged_in(watchful, user)
     client = with_token(watchful, user)
     Browser().get(watchful, f"/deactivate-silently/?user={user}")
-    assert ends_soon(client, 5)
+    assert ends_soon(client)
 
 
 def test_users_who_may_not_log_in_are_refused(site, known):

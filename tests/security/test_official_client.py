@@ -29,11 +29,11 @@ def test_the_python_client_comes_back_as_who_it_is_now(site, user, transport, ac
     try:
         python.http.cookies.set("sessionid", browser.cookie)
         python.connect(site[1])
-        assert python.connected.next()
+        python.wait_until_connected()
         assert python.ask("who") == user
         browser.get(site[0], action)
         assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
-        assert python.connected.next()
+        python.wait_until_connected()
         assert python.ask("who") == ""  # its cookie is still the old one
     finally:
         python.close()

@@ -6,7 +6,7 @@ import pytest
 
 from django_socketio.checks import check_settings
 from tests.kit.clients import PollingClient
-from tests.kit.http import HANDSHAKE, UPGRADE
+from tests.kit.http import HANDSHAKE, UPGRADE, exchange
 from tests.kit.logs import errors_of
 
 TLS = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}
@@ -364,3 +364,47 @@ def test_what_names_no_header_field_is_reported(value, fault):
     (error,) = errors_of(ALLOWED_HEADERS=value)
     assert error.id == "django_socketio.E001"
     assert error.msg.endswith(f", not {value!r}.{fault}")
+
+
+# JSONP: browsers send no Origin with a script
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("http://localhost:9000/chat/", 200),
+        ("https://other.example/page", 200),
+        ("http://localhost/", 403),
+        ("https://evil.example/?http://localhost:9000/", 403),
+        ("localhost:9000", 403),
+        ("", 403),
+    ],
+)
+def test_a_script_is_for_pages_that_may_connect(serve, page, status):
+    server = serve(ALLOW_EIO3=True, ALLOWED_ORIGINS=["https://other.example"])
+    path = "/socket.io/?EIO=3&transport=polling&j=0"
+    headers = {"Host": "localhost:9000", **({"Referer": page} if page else {})}
+    assert exchange(server.port, "GET", path, headers=headers)[0] == status
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["j=0&EIO=3", "EIO=3&j", "EIO=3&j=", "EIO=3&%6A=0", "EIO=3&%6a", "EIO=3&&j", "EIO=3&j=0&j"],
+)
+def test_a_script_is_known_however_its_query_is_written(serve, query):
+    server = serve(ALLOW_EIO3=True)
+    path = f"/socket.io/?transport=polling&{query}"
+    assert exchange(server.port, "GET", path, headers={"Host": "localhost"})[0] == 403
+    headers = {"Host": "localhost", "Referer": "http://localhost/"}
+    status, body = exchange(server.port, "GET", path, headers=headers)
+    assert status == 200
+    assert body.startswith("___eio[")
+
+
+def test_the_function_of_a_script_is_a_number(serve):
+    server = serve(ALLOW_EIO3=True)
+    path = "/socket.io/?EIO=3&transport=polling&j=1;alert(2)//"
+    headers = {"Host": "localhost", "Referer": "http://localhost/"}
+    status, body = exchange(server.port, "GET", path, headers=headers)
+    assert status == 200
+    assert body.startswith('___eio[12]("')

@@ -8,7 +8,8 @@ from django.conf import settings
 
 from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
-from django_socketio.security.throttling import Bucket, Buckets, network
+from django_socketio.protocol.http.addresses import network
+from django_socketio.security.throttling import Bucket, Buckets
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
 from tests.kit.frames import client_frame
 from tests.kit.http import UPGRADE

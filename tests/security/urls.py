@@ -11,7 +11,16 @@ from django.dispatch import receiver
 from django.http import HttpResponse
 from django.urls import include, path
 
-from django_socketio import RelayError, emit, history
+from django_socketio import (
+    RelayError,
+    WebSocketListener,
+    accept,
+    emit,
+    history,
+    require_websocket,
+    sign_channel,
+)
+from tests.project.streams import Stream
 from tests.security.events import gates
 
 
@@ -103,7 +112,12 @@ def open_gate(request):
 def run(request):
     """Have the server evaluate an expression of a test."""
     names = {"User": User, "Group": Group, "emit": emit, "history": history}
-    names |= {"error_of": error_of, "refusal_of": refusal_of, "queries": QUERIES}
+    names |= {
+        "sign_channel": sign_channel,
+        "error_of": error_of,
+        "refusal_of": refusal_of,
+        "queries": QUERIES,
+    }
     return eval(request.GET["code"], {**names, "request": request})
 
 
@@ -144,4 +158,24 @@ def _watch(connection, **kwargs):
 VIEWS = [run, log_in, log_out, visit, flush, expire, new_password, deactivate, deactivate_silently]
 VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted, open_gate]
 
-urlpatterns = [path("", include("django_socketio.urls")), *map(view, VIEWS)]
+
+@require_websocket
+def raw(request):
+    """Answer each message with the user; tell how the connection has ended."""
+    for _ in request.websocket:
+        request.websocket.send(f"{request.user} {request.user.first_name}")
+    print(f"raw: {request.user}: {request.websocket.close_reason}", flush=True)  # noqa: T201
+
+
+class Raw(WebSocketListener):
+    def on_message(self, message):
+        self.send(message)
+
+
+urlpatterns = [
+    path("", include("django_socketio.urls")),
+    path("stream/", Stream.as_view()),
+    *map(view, VIEWS),
+    path("raw/", raw),
+    path("raw-at-once/", lambda request: accept(request, Raw())),
+]

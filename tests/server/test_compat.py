@@ -6,6 +6,9 @@ import socket
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test.utils import setup_test_environment, teardown_test_environment
+from django.urls import path, re_path
+from django.urls.resolvers import LocalePrefixPattern
+from django.utils.translation import gettext_lazy
 from gevent import pywsgi
 
 from django_socketio.server import pywsgi as ours
@@ -87,3 +90,11 @@ def test_the_environment_of_a_test_runner_is_known():
     finally:
         teardown_test_environment()
     assert not django.is_running_tests()
+
+
+def test_texts_of_url_patterns_that_are_the_same_in_all_languages_are_known():
+    fixed = [path("a/", print), re_path("^a/$", print)]
+    lazy = gettext_lazy("a/")
+    assert all(django.has_fixed_text(one.pattern) for one in fixed)
+    assert not any(django.has_fixed_text(kind(lazy, print).pattern) for kind in (path, re_path))
+    assert not django.has_fixed_text(LocalePrefixPattern())

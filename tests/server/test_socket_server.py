@@ -16,6 +16,7 @@ from django_socketio.concurrency.executors import InlineExecutor
 from django_socketio.events import on_connect, on_disconnect, on_event, on_finish
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.server.bootstrap import build_server
+from django_socketio.transports.dialects import Dialect
 
 
 def without_event_loop(test):
@@ -99,7 +100,8 @@ class Server:
         request = RequestFactory().get("/socket.io/")
         SessionMiddleware(lambda request: None).process_request(request)
         transport = Transport()
-        session = self.sockets.engine.begin(f"sid {id(transport)}", transport, request)
+        sid, engine = f"sid {id(transport)}", self.sockets.engine
+        session = engine.begin(sid, transport, request, Dialect())
         if packet:
             session.data_received(packet)
         return transport, session.data_received

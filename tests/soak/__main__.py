@@ -3,8 +3,8 @@
 Two servers with a relay hold sockets that come and go by both transports, while publishers send,
 connections break, Redis is killed and one server is reloaded. Attackers send what costs most to
 both servers all the time. The status is 1 if a message that was accepted did not come and nobody
-was told, if one came twice or in another order, if a socket that should have stayed did not, or if
-a server has grown.
+was told, if one came twice or in another order, if a socket that should have stayed did not, if
+somebody is present who has left, or if a server has grown.
 """
 
 import argparse
@@ -12,9 +12,10 @@ import contextlib
 import sys
 import time
 
+from tests.soak import people
 from tests.soak.ledger import audit
 from tests.soak.site import Site
-from tests.soak.storm import Storm
+from tests.soak.storm import CHANNELS, Storm
 
 WARM_UP = 30
 """Seconds of a long test after which servers are measured first."""
@@ -36,7 +37,9 @@ def main():
             seconds -= WARM_UP
         before = site.measure()
         storm = run(site, seconds)
-        return report(storm, before, site.measure())
+        after = site.measure()
+        left = people.all_have_left(CHANNELS)
+        return report(storm, people.audit(site.outputs, left), before, after)
 
 
 def run(site, seconds):
@@ -46,16 +49,17 @@ def run(site, seconds):
     return storm
 
 
-def report(storm, before, after):
+def report(storm, presence, before, after):
     """Print the table; return the exit status."""
     books = audit(storm.messages, storm.stays)
-    rows = {**books.rows, **dict(sorted(storm.counts.items()))}
+    rows = {**books.rows, **presence, **dict(sorted(storm.counts.items()))}
     for name, value in rows.items():
         print(f"{name:32}{value:12,}")
     grown = [print_process(name, before[name], after[name]) for name in before]
     for failure in storm.failures:
         print(f"failed: {failure!r}")
-    return int(bool(storm.failures) or any(grown) or not books.is_clean)
+    is_wrong = any(presence[name] for name in people.WRONG)
+    return int(bool(storm.failures) or any(grown) or is_wrong or not books.is_clean)
 
 
 def print_process(name, before, after):

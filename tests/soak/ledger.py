@@ -50,6 +50,9 @@ class Audit:
     lost: int = 0
     told: int = 0
     gaps: int = 0
+    unfounded: int = 0
+    """Gaps that were told to sockets that lack nothing."""
+
     duplicates: int = 0
     disordered: int = 0
 
@@ -98,6 +101,7 @@ def _audit_stay(result, accepted, stay):
     )
     if stay.gaps:
         result.told += missing
+        result.unfounded += 0 if missing else stay.gaps
     else:
         result.lost += missing
 

@@ -37,25 +37,26 @@ def send(push, channel, name):
 class Publisher(threading.Thread):
     """Publishes on all channels, one message after the other, until it is over."""
 
-    def __init__(self, name, channels, over, push=publish):
+    def __init__(self, name, channels, over, push=publish, pause=PAUSE):
         super().__init__(daemon=True)
         self._name, self._channels, self._over, self._push = name, channels, over, push
+        self._pause = pause
         self.messages = []
         self.start()
 
     def run(self):
         for number in itertools.count():
-            if self._over.wait(random.uniform(0, 2 * PAUSE)):
+            if self._over.wait(random.uniform(0, 2 * self._pause)):
                 return
             channel = random.choice(self._channels)
             self.messages.append(send(self._push, channel, (self._name, number)))
 
 
-def say_end(channels):
+def say_end(channels, push=publish):
     """Publish the last message of each channel; return these messages."""
     ends = []
     for channel in channels:
-        while not (message := send(publish, channel, END)).accepted:
+        while not (message := send(push, channel, END)).accepted:
             time.sleep(PAUSE)
         ends.append(message)
     return ends

@@ -22,6 +22,7 @@ class Site:
         self._environ = {
             "DJANGO_SETTINGS_MODULE": "tests.relay.site.settings",
             "TEST_RELAY_URL": self.redis.url,
+            "TEST_PRESENCE": "1",
             "PING_INTERVAL": str(PING_INTERVAL),
             "PING_TIMEOUT": str(PING_TIMEOUT),
         }
@@ -41,6 +42,11 @@ class Site:
         pids = {"the server that stays": self.steady.process.pid}
         pids |= {f"its worker {number}": pid for number, pid in enumerate(self.steady.pids, 1)}
         return pids | {"the server that is reloaded": self.reloaded.process.pid}
+
+    @property
+    def outputs(self):
+        """What the servers have printed."""
+        return [self.steady.output, self.reloaded.output]
 
     def measure(self):
         """Return megabytes and descriptors of each process."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.kit.programs import ROOT, free_port
 from tests.kit.waiting import wait_until
+from tests.soak import people
 from tests.soak.__main__ import print_process
 from tests.soak.attackers import Attacker
 from tests.soak.ledger import END, Message, Stay, audit
@@ -28,11 +29,36 @@ def test_some_seconds_of_it():
     assert int(table["messages accepted"]) > 20
     assert int(table["delivered to sockets"]) > int(table["messages accepted"])
     assert table["lost in silence"] == table["duplicates"] == table["out of order"] == "0"
+    assert min(int(table[f"people that {did}"]) for did in ("joined", "left")) > 8
+    assert table["leaves told twice"] == table["people left behind"] == "0"
     assert int(table["attacks"]) >= 3
     for fault in ("Redis connections killed", "Redis killed and started", "servers reloaded"):
         assert int(table[fault]) > 0
     for sockets in ("by polling", "by websocket", "that broke", "that left in order"):
         assert int(table[f"sockets {sockets}"]) > 0
+
+
+def test_some_seconds_of_cuts():
+    options = {"seconds": 4, "clients": 18, "messages": 500, "workers": 2}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak.cuts", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, _, faults, _, *rows = done.stdout.splitlines()
+    assert all(f"{fault}: " in faults for fault in ("relays cut", "reloads", "workers killed"))
+    assert len(rows) == 6
+    for row in rows:
+        kind, numbers = row[:24], row[24:].replace(",", "").split()
+        connections, recovered, delivered, _, *wrong, _ = map(int, numbers)
+        assert connections + recovered > 3, row
+        assert delivered > 0, row
+        assert wrong == [0, 0, 0, 0], row
+        assert (recovered > 0) <= kind.startswith("official"), row
 
 
 MESSAGES = [Message("a", "p", number, float(number), number != 3) for number in range(6)]
@@ -82,8 +108,20 @@ def test_the_books_find_what_is_wrong(stay, wrong):
 
 def test_what_was_told_is_not_lost_in_silence():
     books = book(0, 1, 3, gaps=1)
-    assert (books.lost, books.told, books.gaps) == (0, 1, 1)
+    assert (books.lost, books.told, books.gaps, books.unfounded) == (0, 1, 1, 0)
     assert books.is_clean
+
+
+def test_a_loss_that_was_told_and_is_none_is_counted():
+    assert book(*range(6), gaps=2, whole=True).unfounded == 2
+
+
+def test_the_books_of_presence_find_what_is_wrong():
+    outputs = [
+        "joined a socket:1\nleft a socket:1\njoined a socket:2\n",
+        "left a socket:2\nleft a socket:2\nleft b socket:3\n",
+    ]
+    assert [*people.audit(outputs, 4).values()] == [2, 4, 1, 4]
 
 
 @pytest.mark.parametrize(

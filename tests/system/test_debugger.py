@@ -23,7 +23,7 @@ def handler(request, socket, context):
     return "continued"
 
 @on_disconnect
-def gone(request, socket, context): print("gone:", socket.disconnect_reason)
+def gone(request, socket, context): print(f"gone: {socket.disconnect_reason}")
 
 def view(request):
     pdb.set_trace()
@@ -92,7 +92,7 @@ def test_after_a_breakpoint_ctrl_c_ends_the_server_as_before(terminal):
     assert answers == [b"continued"]
     terminal.type(CTRL_C)
     assert terminal.wait() == 0
-    assert "gone: server shutting down" in terminal.output
+    assert "gone: server shutting down" in terminal.output, terminal.output
     assert "interrupted" not in terminal.output
     assert "Traceback" not in terminal.output
     assert "pdb.py" not in terminal.output  # as in the stack that the watchdog logs

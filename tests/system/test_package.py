@@ -4,7 +4,6 @@ import importlib.metadata
 import re
 import signal
 import subprocess
-import sys
 import tarfile
 import textwrap
 import zipfile
@@ -23,12 +22,7 @@ from tests.kit.redis_server import RedisServer
 def built(tmp_path_factory):
     """Build the wheel and the sdist from a clean copy of what git tracks."""
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("out")
-    subprocess.run(["git", "checkout-index", "--all", f"--prefix={copy}/"], cwd=ROOT, check=True)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)],
-        check=True,
-        capture_output=True,
-    )
+    wheels.build(copy, out)
     return out
 
 
@@ -38,7 +32,11 @@ def wheel(built):
 
 
 DATA = [
+    "django_socketio/dashboard/static/socketio_dashboard/dashboard.css",
+    "django_socketio/dashboard/static/socketio_dashboard/dashboard.js",
+    "django_socketio/dashboard/templates/socketio_dashboard/dashboard.html",
     "django_socketio/py.typed",
+    "django_socketio/static/django_socketio/live.js",
     "django_socketio/static/django_socketio/socketio.js",
     "django_socketio/templates/django_socketio/scripts.html",
 ]
@@ -52,11 +50,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     assert sources <= set(names)
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from(built):
+TO_BUILD = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.rst", "pyproject.toml", "setup.cfg"}
+
+
+def test_the_sdist_holds_what_the_wheel_is_built_from_and_nothing_else(built):
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {*DATA, "pyproject.toml", "README.rst", "LICENSE"} <= names
+        names = {one.name.partition("/")[2] for one in archive if one.isfile()}
+    assert set(DATA) <= names
+    others = {name for name in names if not name.startswith("django_socketio")}
+    assert others == {*TO_BUILD, "setup.py"}
 
 
 def test_the_version_is_that_of_the_package(built):
@@ -87,7 +90,7 @@ README = (ROOT / "README.rst").read_text()
 
 def quick_start(first_line):
     """Return the block of README's quick start that begins with a line."""
-    section = README.partition("\nQuick start\n")[2].partition("\nEvents\n")[0]
+    section = README.partition("\nQuick start\n")[2].partition("\nWhere to go from here\n")[0]
     blocks = re.findall(r"::\n\n((?:        .*\n|\n)+)", section)
     (block,) = [block for block in map(textwrap.dedent, blocks) if block.startswith(first_line)]
     return block
@@ -104,12 +107,14 @@ DOCUMENTED = [
     "django-socketio[redis]",
     "django-socketio[gunicorn]",
     "django-socketio[gunicorn,redis]",
+    "django-socketio[metrics]",
+    "django-socketio[opentelemetry]",
 ]
 """Requirements that the documentation names."""
 
 
 def test_the_documentation_names_the_requirements_that_are_tested_here():
-    pages = [ROOT / "README.rst", *(ROOT / "docs").glob("*.rst")]
+    pages = [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")]
     found = {line for page in pages for line in re.findall("pip install (.*)", page.read_text())}
     assert {line.strip("'") for line in found if "django" in line} == set(DOCUMENTED)
 
@@ -288,6 +293,8 @@ IMPORTED = """
 import importlib, os, pkgutil, django_socketio
 os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
 import django
+from mysite import settings
+settings.INSTALLED_APPS += ["django_socketio.dashboard"]
 django.setup()
 for module in pkgutil.walk_packages(django_socketio.__path__, "django_socketio."):
     try:
@@ -300,8 +307,11 @@ for module in pkgutil.walk_packages(django_socketio.__path__, "django_socketio."
 @pytest.mark.parametrize(
     ("requirement", "missing"),
     [
-        ("django-socketio", {"gunicorn", "pytest", "redis"}),
-        ("django-socketio[gunicorn,redis]", {"pytest"}),  # which alone imports its plugin
+        ("django-socketio", {"gunicorn", "opentelemetry", "prometheus_client", "pytest", "redis"}),
+        ("django-socketio[metrics]", {"gunicorn", "opentelemetry", "pytest", "redis"}),
+        ("django-socketio[opentelemetry]", {"gunicorn", "prometheus_client", "pytest", "redis"}),
+        # pytest alone imports its plugin
+        ("django-socketio[gunicorn,redis]", {"opentelemetry", "prometheus_client", "pytest"}),
     ],
 )
 def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, requirement, missing):
@@ -316,6 +326,8 @@ def test_modules_import_nothing_that_the_metadata_does_not_ask_for(site, require
         "server.compat.gunicorn",
         "relay.redis",
         "relay.cluster",
+        "metrics",
+        "monitoring.tracing",
         "testing.plugin",
     )
     assert all(name.startswith(rooms, len("django_socketio.")) for name, _ in lines), output

@@ -3,36 +3,42 @@
 import re
 import signal
 import socket
-import subprocess
-import sys
 
 import pytest
+from django.core.management import call_command
+from django.test import override_settings
 
+from django_socketio.management.commands.runserver_socketio import Command
 from django_socketio.server.garbage import OURS
 from tests.kit.clients import WebSocketClient
-from tests.kit.http import get
-from tests.kit.programs import free_port, in_project
+from tests.kit.http import close_all, get
+from tests.kit.live import LiveServer
+from tests.kit.programs import Runserver, free_port, in_project
 from tests.kit.reloading import check_reload
 
 
-def test_the_banner_says_where_it_listens_and_how_to_stop(run):
-    server = run("0", "--noreload")
-    assert server.port > 0
-    server.wait_for(r"Quit the server with CONTROL-C\.")
-    assert "Relay: in-process" in server.output
-    assert re.search(r"^\d+ handlers in tests\.project\.events$", server.output, re.MULTILINE)
-    assert "System check identified no issues" in server.output
-    assert "unapplied migration" in server.output
+@pytest.fixture(scope="module")
+def plain():
+    """A server for tests that do it no harm."""
+    server = Runserver("0", "--noreload")
+    yield server
+    close_all()
+    server.end()
+
+
+def test_the_banner_says_where_it_listens_and_how_to_stop(plain):
+    plain.wait_for(r"Quit the server with CONTROL-C\.")
+    with socket.create_connection(("127.0.0.1", plain.port), timeout=5):
+        pass
+    assert "Relay: in-process" in plain.output
+    assert re.search(r"^\d+ handlers in tests\.project\.events$", plain.output, re.MULTILINE)
+    assert "System check identified no issues" in plain.output
+    assert "unapplied migration" in plain.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "host"),
-    [
-        (["0"], "127.0.0.1"),
-        (["localhost:0"], "localhost"),
-        (["[::1]:0"], "::1"),
-        (["-6", "0"], "::1"),
-    ],
+    [(["localhost:0"], "localhost"), (["[::1]:0"], "::1"), (["-6", "0"], "::1")],
 )
 def test_the_forms_of_the_address(run, arguments, host):
     server = run(*arguments, "--noreload")
@@ -123,7 +129,7 @@ def test_it_runs_from_another_folder_than_that_of_manage_py(run, tmp_path, reloa
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     elsewhere.mkdir()
     project.mkdir()
-    subprocess.run([sys.executable, "-m", "django", "startproject", "site1", project], check=True)
+    call_command("startproject", "site1", project)
     settings = project / "site1" / "settings.py"
     settings.write_text(settings.read_text() + "\nINSTALLED_APPS.append('django_socketio')\n")
     server = run("0", *reload, python=(str(project / "manage.py"),), cwd=elsewhere)
@@ -144,11 +150,15 @@ SCRIPT = "/static/django_socketio/socketio.js"
         (False, ["--insecure"], 200),
     ],
 )
-def test_static_files(run, loud, debug, arguments, status):
-    settings = loud.parent.parent / "loud_settings.py"
-    settings.write_text(settings.read_text().replace("DEBUG = True", f"DEBUG = {debug}"))
-    server = run("0", "--noreload", *arguments, **in_project(loud))
-    assert get(server.port, SCRIPT)[0] == status
+def test_static_files(debug, arguments, status):
+    command = Command()
+    options = vars(command.create_parser("manage.py", "runserver_socketio").parse_args(arguments))
+    with override_settings(DEBUG=debug):
+        server = LiveServer(command._handler(options))
+        try:
+            assert get(server.port, SCRIPT)[0] == status
+        finally:
+            server.stop()
 
 
 def test_an_error_in_events_py_is_raised(run, loud):
@@ -175,6 +185,5 @@ def test_handlers_run_cooperatively(run, loud):
         sleeper.receive()
 
 
-def test_garbage_is_collected_less_often_in_a_server(run):
-    server = run("0", "--noreload")
-    assert get(server.port, "/garbage/")[1] == {"thresholds": list(OURS)}
+def test_garbage_is_collected_less_often_in_a_server(plain):
+    assert get(plain.port, "/garbage/")[1] == {"thresholds": list(OURS)}

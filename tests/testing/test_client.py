@@ -18,7 +18,19 @@ from django.test import (
 )
 from django.utils import timezone
 
-from django_socketio import CallTimeout, broadcast, broadcast_channel, in_thread, send
+from django_socketio import (
+    Answer,
+    CallTimeout,
+    NoSocket,
+    broadcast,
+    broadcast_channel,
+    call,
+    disconnect,
+    in_thread,
+    send,
+    subscribe,
+    unsubscribe,
+)
 from django_socketio.events import (
     on_connect,
     on_disconnect,
@@ -325,6 +337,40 @@ class SocketTests(TestCase):
         assert client.emit("ask") == "'confirm?' was not answered within 10.0 s"
         client.answer("confirm?", 1)
         assert client.emit("ask") == 1
+
+    def test_a_view_calls_the_clients_of_a_user(self):
+        tabs = [SocketClient(self.ann).connect() for _ in range(2)]
+        with self.assertRaises(NoSocket):
+            call("confirm?", user=self.ann.pk + 1)
+        tabs[0].answer("confirm?", lambda text: text.upper())
+        assert call("confirm?", "yes", user=self.ann) == "YES"
+        tabs[1].answer("confirm?", b"\x00")
+        answers = call("confirm?", "yes", user=self.ann, wait="all")
+        assert sorted(answers, key=str) == sorted(
+            [
+                Answer("YES", tabs[0].id, str(self.ann.pk)),
+                Answer(b"\x00", tabs[1].id, str(self.ann.pk)),
+            ],
+            key=str,
+        )
+        for tab in tabs:
+            tab.answer("confirm?", NO_ANSWER)
+        with self.assertRaises(CallTimeout):
+            call("confirm?", "yes", user=self.ann)
+
+    def test_a_call_without_a_registered_answer_is_an_error_of_the_test(self):
+        client = SocketClient(raise_exceptions=False).connect()
+        with self.assertRaisesMessage(Unanswered, "client.answer('other?', value)"):
+            call("other?", session_id=client.id)
+
+    def test_sockets_are_moved_and_ended_from_a_view(self):
+        tabs = [SocketClient(self.ann).connect() for _ in range(2)]
+        subscribe("room-1", user=self.ann)
+        assert [tab.channels for tab in tabs] == [["room-1"]] * 2
+        unsubscribe("room-1", session_id=tabs[0].id)
+        assert [tab.channels for tab in tabs] == [[], ["room-1"]]
+        disconnect(channel="room-1")
+        assert [tab.connected for tab in tabs] == [True, False]
 
     def test_a_callback_gets_the_answer(self):
         answers = []

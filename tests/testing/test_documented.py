@@ -9,23 +9,37 @@ from pathlib import Path
 import pytest
 
 from tests.kit.programs import ROOT
-from tests.kit.recipes import RECIPES, files, files_of_recipes, write_project
+from tests.kit.recipes import (
+    CELERY,
+    LARGER,
+    RECIPES,
+    files,
+    files_of_recipes,
+    settings_of_recipes,
+    write_project,
+)
 
 CASES = Path(__file__).with_name("recipe_cases.py")
 
-CELERY = """
-from celery import Celery
-app = Celery("mysite", set_as_current=True)
-app.conf.task_always_eager = app.conf.task_eager_propagates = True
+ROOM = """
+from django.test import TestCase
+from django_socketio.testing import SocketClient
+
+class RoomTests(TestCase):
+    def test_a_message_reaches_the_room(self):
+        ann, bob = SocketClient().connect(), SocketClient().connect()
+        for client in (ann, bob):
+            client.subscribe("room-1")
+        ann.channel("room-1").send("hello")
+        bob.assert_received("message", "hello")
 """
 
 
 def files_of_readme():
-    """Return the handler of the quick start and the test of the section "Tests"."""
+    """Return the handler of the quick start, and a test of it."""
     readme = (ROOT / "README.rst").read_text()
     handler = readme.partition("The package imports these modules::\n\n")[2].partition("\n3. ")[0]
-    test = readme.partition("``docs/testing-your-site.rst``)::\n\n")[2].partition("\nSeveral")[0]
-    return {"room/events.py": textwrap.dedent(handler), "room/tests.py": textwrap.dedent(test)}
+    return {"room/events.py": textwrap.dedent(handler), "room/tests.py": ROOM}
 
 
 def run(folder, *arguments, **options):
@@ -39,10 +53,11 @@ def test_the_examples_pass(tmp_path):
     shown = files("testing-your-site.rst") | files("recipes/testing.rst") | files_of_readme()
     shown |= files_of_recipes()
     added = {"recipes/tests.py": CASES.read_text(), "mysite/__init__.py": CELERY}
-    apps, environment = write_project(tmp_path, shown | added, relay="redis://127.0.0.1:1")
+    settings = settings_of_recipes()
+    apps, environment = write_project(tmp_path, shown | added, "redis://127.0.0.1:1", settings)
     done = run(tmp_path, "-W", "error", "-m", "django", "test", *apps, env=environment)
     assert done.returncode == 0, done.stderr
-    assert (len(shown), "Ran 15 tests" in done.stderr) == (20, True), done.stderr
+    assert (len(shown), "Ran 24 tests" in done.stderr) == (36, True), done.stderr
 
 
 def test_the_tests_of_the_example_project_pass(tmp_path):
@@ -50,7 +65,7 @@ def test_the_tests_of_the_example_project_pass(tmp_path):
         ROOT / "example_project", "-W", "error", "manage.py", "test", env={"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr
-    assert "Ran 5 tests" in done.stderr
+    assert re.search(r"Ran [1-9]\d+ tests", done.stderr)
 
 
 def lines(text):
@@ -61,6 +76,13 @@ def lines(text):
 def test_the_files_of_the_recipe_for_tests_are_short():
     for text in files("recipes/testing.rst").values():
         assert len(lines(text)) < 20
+
+
+@pytest.mark.parametrize("recipe", LARGER)
+def test_a_larger_recipe_has_about_20_lines_of_python(recipe):
+    shown = files(f"recipes/{recipe}.rst").items()
+    assert sum(len(lines(text)) for name, text in shown if name.endswith(".py")) <= 25
+    assert all(len(lines(text)) < 20 for _, text in shown)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -23,6 +23,8 @@ NAME = "runserver"
 class RunServer(runserver_socketio.Command):
     """Serves Django and its sockets, at the address and with the options of ``runserver``."""
 
+    help = "Starts a server for Django and its sockets, if SOCKETIO_RUNSERVER is set."
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the arguments of Django's command."""
         super().add_arguments(parser)

@@ -11,6 +11,7 @@ from django_socketio import conf
 from django_socketio.channels import publish as broadcasts
 from django_socketio.exceptions import SocketIOError
 from django_socketio.protocol import json
+from django_socketio.relay.receipt import Receipt
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ class Command(BaseCommand):
             received = self._send(message, options)
         except (ImproperlyConfigured, SocketIOError) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(self.style.SUCCESS(f"Sent; received by {_counted(received)}."))
+        self.stdout.write(self.style.SUCCESS(_told(Receipt.of(received))))
 
     def _send(self, message: Any, options: dict[str, Any]) -> int:
         where = {"event": options["event"], "namespace": options["namespace"]}
@@ -61,6 +62,13 @@ def _parse(text: str) -> Any:
     except ValueError as error:
         expected = """JSON such as '"text"' or '{"a": 1}'"""
         raise CommandError(f"The message must be {expected}, not {text!r:.100}: {error}") from None
+
+
+def _told(receipt: Receipt) -> str:
+    """Return what is said of a message that was accepted."""
+    if not receipt and receipt.is_kept:
+        return "Kept; nobody is connected to receive it now."
+    return f"Sent; received by {_counted(receipt)}."
 
 
 def _counted(received: int) -> str:

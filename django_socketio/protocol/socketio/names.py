@@ -9,6 +9,13 @@ POSITIONS = "_positions"
 MISSED = "_missed"
 """The event that tells a client that messages of a topic will not come."""
 
+FRAGMENT = "_fragment"
+"""The event that has ``live.js`` change the page: nobody else may send HTML under its name."""
+
+
+PRESENCE = "_presence"
+"""The event by which a client asks who is on a channel, and is told that, and each change."""
+
 
 def check_event_name(event: str) -> None:
     """Check the name of an event that is to be sent.
@@ -25,6 +32,10 @@ def check_event_name(event: str) -> None:
         )
     if event in (POSITIONS, MISSED):
         raise EventError(f"the event name {event!r} is reserved: docs/delivery.rst says for what")
+    if event == PRESENCE:
+        raise EventError(f"the event name {event!r} is reserved: docs/presence.rst says for what")
+    if event == FRAGMENT:
+        raise EventError(f"the event name {event!r} is reserved: emit_template sends it")
 
 
 def check_namespace(namespace: str) -> str:

@@ -85,6 +85,7 @@ class WebSocketProtocol:
         "_max_message_size",
         "_message",
         "_room",
+        "close_received",
         "error",
         "extra_bytes",
         "extra_frames",
@@ -102,6 +103,8 @@ class WebSocketProtocol:
         self._has_closed = self._is_over = self._ends_tcp = False
         self.error: ProtocolError | None = None
         """The client's mistake, once it made one."""
+        self.close_received: Close | None = None
+        """The close frame of the client, once it came; without a code, the code is 1005."""
         self.extra_frames = 0
         """Frames that count against the rates, though they completed no message."""
         self.extra_bytes = 0
@@ -283,7 +286,7 @@ class WebSocketProtocol:
     def _take_close(self, content: bytes) -> None:
         """Answer a close frame with its own content, unless the server has closed (5.5.1)."""
         try:
-            Close.parse(content)
+            self.close_received = Close.parse(content)
         except FrameError as error:
             raise _wrong(str(error)) from None
         except UnicodeDecodeError:

@@ -45,11 +45,22 @@ class Request(NamedTuple):
     """Value of ``Sec-WebSocket-Protocol``: the client's offers."""
 
 
-def accept(request: Request) -> tuple[tuple[str, str], ...]:
+SUBPROTOCOL = "Sec-WebSocket-Protocol"
+"""The header field of subprotocols."""
+
+
+def accept(
+    request: Request, subprotocols: Sequence[str] | None = None
+) -> tuple[tuple[str, str], ...]:
     """Return the header fields of the answer to a request: those of a 101.
 
-    The first subprotocol that the client offers is chosen, whichever it is: browsers fail a
-    connection for which none is. For extensions see ``agree_to_compression``.
+    For extensions see ``agree_to_compression``.
+
+    Args:
+        request: the fields of the request.
+        subprotocols: the subprotocols of the server, the preferred one first. The first of them
+            that the client offers is chosen, or none. With None, the first subprotocol of the
+            client is chosen, whichever it is: browsers fail a connection for which none is.
 
     Raises:
         ProtocolError: the request does not open a WebSocket of this version.
@@ -64,11 +75,11 @@ def accept(request: Request) -> tuple[tuple[str, str], ...]:
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", binascii.b2a_base64(digest, newline=False).decode()),
-        *_subprotocol(request.subprotocols),
+        *_subprotocol(request.subprotocols, subprotocols),
     )
 
 
-def _subprotocol(offered: str) -> tuple[tuple[str, str], ...]:
+def _subprotocol(offered: str, known: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
     """Return the header field that chooses a subprotocol, if the client offers one (4.2.2, /5)."""
     if not offered:
         return ()
@@ -78,8 +89,9 @@ def _subprotocol(offered: str) -> tuple[tuple[str, str], ...]:
     except InvalidHeader:
         names = []
     if not names or len(set(names)) < len(names):  # section 4.1, point 10: they must be unique
-        raise ProtocolError(_unexpected("Sec-WebSocket-Protocol", expected, offered))
-    return (("Sec-WebSocket-Protocol", names[0]),)
+        raise ProtocolError(_unexpected(SUBPROTOCOL, expected, offered))
+    chosen = names if known is None else [name for name in known if name in names]
+    return ((SUBPROTOCOL, chosen[0]),) if chosen else ()
 
 
 def agree_to_compression(extensions: str) -> str | None:

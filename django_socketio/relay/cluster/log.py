@@ -44,8 +44,14 @@ class ClusterLog:
         return past
 
     def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
-        """Ask the same question about several topics, each at its node."""
-        return [self.look(topic, question) for topic in topics]
+        """Ask the same question about several topics, in one round trip to each node."""
+        found: dict[Topic, Past | None] = {}
+        slots = [slot_of(self._keyspace.channel(topic)) for topic in topics]
+        for slot, numbers in self._router.by_node(slots):
+            group = [topics[number] for number in numbers]
+            pasts = self._router.read(slot, _pasts_at_node(group, question))
+            found.update(zip(group, pasts, strict=True))
+        return [found[topic] or self.look(topic, question) for topic in topics]
 
     def _look(self, topic: Topic, question: Question, same: bytes) -> Past | OtherData:
         return self._read(topic, lambda log, asking: log.look_once(topic, question, same, asking))
@@ -70,6 +76,12 @@ class ClusterLog:
 
     def _read(self, topic: Topic, read: Callable[[RedisLog, bool], Result]) -> Result:
         return self._router.read(slot_of(self._keyspace.channel(topic)), read)
+
+
+def _pasts_at_node(
+    topics: Sequence[Topic], question: Question
+) -> Callable[[RedisLog, bool], list[Past | None]]:
+    return lambda log, _: log.look_at_all_here(topics, question)
 
 
 def _missed_at_node(places: Sequence[Place]) -> Callable[[RedisLog, bool], list[Missed | None]]:

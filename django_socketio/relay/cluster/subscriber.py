@@ -78,6 +78,14 @@ class ClusterSubscriber:
         """The number of connections that were made again, to any node."""
         return self._reconnects + sum(one.reconnects for one in list(self._subscribers.values()))
 
+    @property
+    def lag(self) -> float | None:
+        """The seconds that a message to this process is on its way through the slowest node."""
+        lags: list[float | None] = [
+            subscriber.lag for subscriber in list(self._subscribers.values())
+        ]
+        return max((lag for lag in lags if lag is not None), default=None)
+
     def start(self) -> None:
         """Connect to the nodes, and begin to receive."""
         self._started = True

@@ -32,11 +32,16 @@ def read_receipts(
     """
     found: list[Receipt | ResponseError] = []
     for answer, message in zip(answers, messages, strict=False):
-        if isinstance(answer, bytes) and answer.startswith(b"E"):
+        if is_error(answer):
             refused = ResponseError(answer[1:].decode(errors="replace"))
             return [*found, *[refused] * (len(messages) - len(found))]
         found.append(_read(answer, message.topics))
     return found
+
+
+def is_error(answer: Any) -> bool:
+    """Return whether an answer about a message of a batch is the error that ended the batch."""
+    return isinstance(answer, bytes) and answer.startswith(b"E")
 
 
 def _read(answer: Any, topics: Sequence[Topic]) -> Receipt:

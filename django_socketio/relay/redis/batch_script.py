@@ -79,8 +79,9 @@ local function publish_rest(keys, arguments, first, last)
   call('HSET', position, 'number', number + last - first + 1, 'bytes', at[3] + size)
   for i = first, last do
     number = number + 1
-    local place = epoch .. ' ' .. number .. ' '
-    call('XADD', log, 'MAXLEN', '~', log_size, number .. '-0', 'm', ARGV[i])
+    local digits = number < 1e14 and number or string.format('%.0f', number)
+    local place = epoch .. ' ' .. digits .. ' '
+    call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'm', ARGV[i])
     call(command, channel, place .. ARGV[i])
     answers[#answers + 1] = received .. ' ' .. place
   end

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from django_socketio.concurrency.turns import give_way
+from django_socketio.concurrency.giving_way import give_way
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.log import MessageLog, Missed, Place
 from django_socketio.relay.redis.sequencer import Sequencer

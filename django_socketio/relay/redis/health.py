@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError, RedisError
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.presence import NO_LEASE, Presence
+from django_socketio.relay.redis.listeners import NO_LEASE, Listeners, Unlisted
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.topics import Topic
 
@@ -24,7 +24,7 @@ class HealthCheck:
     """Sends a message to this process now and then, and notes whether it came.
 
     Args:
-        presence: is told that the connection listens.
+        listeners: is told that the connection listens.
         topic: of this process and this connection only.
         timeout: seconds that a message may take.
 
@@ -34,18 +34,20 @@ class HealthCheck:
         self,
         publisher: MessagePublisher,
         keyspace: Keyspace,
-        presence: Presence,
+        listeners: Listeners | Unlisted,
         topic: Topic,
         timeout: float,
     ) -> None:
         self._publisher = publisher
-        self._presence = presence
+        self._listeners = listeners
         self._topic = topic
         self._timeout = timeout
         self.channel = keyspace.channel(topic)
         self.heard_until = time.monotonic()
         """The time (``time.monotonic``) up to which the connection has surely received everything:
         the messages of a connection come in order, and this is when the last own one was sent."""
+        self.lag: float | None = None
+        """The seconds that the last message was on its way; None before there was one."""
         self._sent_at = 0.0
         self._is_waiting = False
         self._lease, self._joining = NO_LEASE, threading.Lock()
@@ -96,7 +98,7 @@ class HealthCheck:
     def _join(self, is_new: bool) -> None:
         asked_at = time.monotonic()
         try:
-            self._lease, is_forgotten = self._presence.join(self.channel, self._lease, is_new)
+            self._lease, is_forgotten = self._listeners.join(self.channel, self._lease, is_new)
         except RedisError as error:
             return logger.info("The relay could not note that this process listens: %s", error)
         if is_forgotten:
@@ -108,7 +110,7 @@ class HealthCheck:
         """Stop, and have publishers know that this connection listens no more."""
         self.stop()
         try:
-            self._presence.leave(self.channel)
+            self._listeners.leave(self.channel)
         except RedisError as error:
             logger.info("The relay could not note that this process has left: %s", error)
 
@@ -116,6 +118,7 @@ class HealthCheck:
         """Note that a message came. Foreign ones, which anything may publish, are ignored."""
         with suppress(ValueError):
             sent_at = float(data.rpartition(b" ")[2])
+            self.lag = max(0.0, time.monotonic() - sent_at)
             self.heard_until = max(self.heard_until, min(sent_at, time.monotonic()))
             self._is_waiting = self._is_waiting and sent_at < self._sent_at
             if self._forgotten_at is not None and self.heard_until >= self._forgotten_at:

@@ -28,9 +28,18 @@ class Keyspace:
         self._after = "}" + (str(database) if database else "")
 
     @property
-    def presence(self) -> str:
+    def listeners(self) -> str:
         """The key of the processes that listen."""
-        return f"{self._before}presence}}"  # no topic's: those have a comma
+        return f"{self._before}listeners}}"  # no topic's: those have a comma
+
+    @property
+    def processes(self) -> str:
+        """The key of the leases of processes that hold people in rosters."""
+        return f"{self._before}processes}}"
+
+    def topics_of(self, process: str) -> str:
+        """Return the key of the topics on which a process holds people."""
+        return f"{self.processes}:topics:{process}"
 
     def names(self, topic: Topic) -> tuple[str, str, str]:
         """Return the channel of a topic, and the keys of its position and of its log."""

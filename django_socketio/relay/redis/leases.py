@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from redis.exceptions import RedisError
 
+from django_socketio.concurrency.log_limits import LOGGED_EVERY, Every
 from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Topic
 
@@ -18,7 +19,7 @@ RENEWAL = 1200.0
 """Seconds after which a process renews its leases."""
 
 AT_ONCE, PAUSE = 50, 0.02
-"""Leases that are renewed at once, and seconds until the next ones are."""
+"""Leases that are renewed in one round trip, and seconds until the next ones are."""
 
 
 class Leases:
@@ -28,15 +29,16 @@ class Leases:
     there are any: every 20 minutes, and when Redis may have forgotten them.
 
     Args:
-        take: takes a lease of a topic; raises RedisError.
+        take: takes leases of topics, for some seconds; raises RedisError.
 
     """
 
-    def __init__(self, take: Callable[[Topic, float], object]) -> None:
+    def __init__(self, take: Callable[[Sequence[Topic], float], object]) -> None:
         self._take = take
         self._topics: dict[Topic, float] = {}
         self._wanted = threading.Event()
         self._stopped = False
+        self._failures = Every(LOGGED_EVERY)
         self._thread: threading.Thread | None = None
 
     def add(self, topic: Topic) -> bool:
@@ -48,6 +50,10 @@ class Leases:
             self._thread = threading.Thread(target=self._run, name="socketio-leases", daemon=True)
             self._thread.start()
         return True
+
+    def has(self, topic: Topic) -> bool:
+        """Return whether this process holds a lease of a topic, as far as Redis remembers it."""
+        return topic in self._topics
 
     def remove(self, topic: Topic) -> None:
         """Forget a topic. Its lease ends by itself, so that subscribers may come back."""
@@ -76,15 +82,21 @@ class Leases:
         """Renew what is due; return False if Redis is away."""
         now = time.monotonic()
         due = [topic for topic, at in [*self._topics.items()] if at <= now]
-        for number, topic in enumerate(due, 1):
+        for first in range(0, len(due), AT_ONCE):
+            if first:
+                time.sleep(PAUSE)
+            if self._stopped:
+                break
             try:
-                if topic in self._topics and not self._stopped:
-                    self._take(topic, LEASE)
+                self._renew([one for one in due[first : first + AT_ONCE] if one in self._topics])
             except RedisError as error:
-                logger.info("Leases of topics could not be renewed: %s", error)
+                if self._failures.is_due():
+                    logger.info("Leases of topics could not be renewed: %s", error)
                 return False
+        return True
+
+    def _renew(self, topics: Sequence[Topic]) -> None:
+        self._take(topics, LEASE)
+        for topic in topics:
             if topic in self._topics:
                 self._topics[topic] = time.monotonic() + RENEWAL
-            if number % AT_ONCE == 0:
-                time.sleep(PAUSE)
-        return True

@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import Enum, auto
+from itertools import chain
 from typing import Any
 
 from redis.connection import ConnectionInterface
@@ -49,7 +50,10 @@ class Command:
 
     __slots__ = ("after", "answer", "before", "error", "is_gone", "line", "since", "woken")
 
-    def __init__(self, before: bytes, after: bytes | None) -> None:
+    merges: Hashable = None
+    """Commands for which this is equal become one call if they are sent together; None: alone."""
+
+    def __init__(self, before: bytes = b"", after: bytes | None = None) -> None:
         self.before = before
         self.after = after
         self.answer: Any = None
@@ -66,6 +70,15 @@ class Command:
     def __len__(self) -> int:
         """The bytes of the command, without the deadline."""
         return len(self.before) + len(self.after or b"")
+
+    def parts(self, call: Sequence[Any]) -> tuple[bytes, bytes | None]:
+        """Return the packed call of commands, of which this is the first: its two parts."""
+        return self.before, self.after
+
+    def settle_call(self, call: Sequence["Command"], answer: Any, error: RedisError | None) -> None:
+        """Give the commands of a call, of which this is the first, what Redis answers."""
+        for command in call:
+            command.settle(answer, error)
 
     def settle(self, answer: Any, error: RedisError | None = None) -> None:
         """Take the answer, and wake the caller."""
@@ -99,6 +112,8 @@ class Line:
         self._is_open = False
         self._stage = Stage.WAITING
         self.commands: deque[Command] = deque()
+        self._calls: deque[int] = deque()
+        """How many commands share each call whose answer is still to come."""
 
     @property
     def is_sent(self) -> bool:
@@ -160,20 +175,25 @@ class Line:
 
     def _packed(self) -> bytes:
         deadline, parts = self._clock.deadline(), []
-        for command in self.commands:
-            parts.append(command.before)
-            if command.after is not None:
-                parts += (deadline, command.after)
+        calls = calls_of(self.commands)
+        for call in calls:
+            before, after = call[0].parts(call)
+            parts.append(before)
+            if after is not None:
+                parts += (deadline, after)
+        self.commands = deque(chain.from_iterable(calls))
+        self._calls = deque(map(len, calls))
         return b"".join(parts)
 
     def _read_all(self) -> None:
-        commands, connection = self.commands, self._connection
-        while commands and connection is not None:
+        calls, connection = self._calls, self._connection
+        while calls and connection is not None:
             try:
                 answer, error = read_answer(connection), None
             except ResponseError as failure:
                 answer, error = None, failure
-            commands.popleft().settle(answer, error)
+            call = [self.commands.popleft() for _ in range(calls.popleft())]
+            call[0].settle_call(call, answer, error)
         self._stage = Stage.WAITING
 
     def _fail(self, error: RedisError) -> None:
@@ -207,8 +227,18 @@ class Line:
     def disconnect(self) -> None:
         """Close the connection; it is opened again when it is needed."""
         self._stage, self._is_open = Stage.WAITING, False
+        self._calls.clear()
         if self._connection is not None:
             self._connection.disconnect()
+
+
+def calls_of(commands: Iterable[Command]) -> list[list[Command]]:
+    """Return commands as they are called: in their order, those that merge with the first one."""
+    calls: dict[Hashable, list[Command]] = {}
+    for command in commands:
+        key = id(command) if command.merges is None else command.merges
+        calls.setdefault(key, []).append(command)
+    return [*calls.values()]
 
 
 def _failure(error: RedisError, at: Break) -> RedisError:

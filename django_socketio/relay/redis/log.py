@@ -193,19 +193,25 @@ class RedisLog:
             RedisError: Redis cannot be asked.
 
         """
+        pasts = self.look_at_all_here(topics, question)
+        found = zip(topics, pasts, strict=True)
+        return [past or self.look(topic, question) for topic, past in found]
+
+    def look_at_all_here(self, topics: Sequence[Topic], question: Question) -> list[Past | None]:
+        """Return what ``look_at_all`` returns, with None for each topic to be asked about alone.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
         if len(topics) < 2:
-            return [self.look(topic, question) for topic in topics]
+            return [None for _ in topics]
         with self._client.pipeline(transaction=False) as pipeline:
             for topic in topics:
                 keys, args = self._keyspace.keys(topic), question.args(urandom(6).hex(), b"")
                 pipeline.evalsha(self._look.sha, len(keys), *keys, *args)
             found = pipeline.execute(raise_on_error=False)
-        return [self._past(topic, question, one) for topic, one in zip(topics, found, strict=True)]
-
-    def _past(self, topic: Topic, question: Question, answer: Any) -> Past:
-        """Return what was answered about a topic, or the answer to asking again."""
-        past = None if isinstance(answer, RedisError) else read_past(answer)
-        return past if isinstance(past, Past) else self.look(topic, question)
+        return [_whole_past(answer) for answer in found]
 
     def look_once(
         self, topic: Topic, question: Question, same: bytes = b"", asking: bool = False
@@ -295,6 +301,12 @@ def missed_of_one(log: MessageLog, place: Place) -> Missed:
     if position is not None and after is not None and position.epoch == after.epoch:
         is_same = next((_has_id(entry, id) for at, entry in kept if at == after.offset), None)
     return Missed(position, is_same, entries)
+
+
+def _whole_past(answer: Any) -> Past | None:
+    """Return the past that Redis has answered with; None for an error or other data."""
+    past = None if isinstance(answer, RedisError) else read_past(answer)
+    return past if isinstance(past, Past) else None
 
 
 def _has_id(entry: bytes, id: str | None) -> bool:

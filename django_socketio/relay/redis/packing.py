@@ -1,16 +1,18 @@
 """The commands that publish, as Redis reads them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha1
 from itertools import chain, groupby
 from os import urandom
 from typing import NamedTuple
 
+from django_socketio.relay.envelope import UNLOGGED
 from django_socketio.relay.redis.batch_script import PUBLISH_MANY
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.repeats import REMEMBERED
-from django_socketio.relay.topics import Retention, Retentions, Topic
+from django_socketio.relay.topics import NO_LOG, Retention, Retentions, Topic
 
 SHARED_ABOVE = 500
 """Bytes up to which a message for several topics is kept in the log of each."""
@@ -19,13 +21,17 @@ SHARED_ABOVE = 500
 MOST_TOPICS, MOST_BYTES = 100, 1_000_000
 """How much Redis publishes in one step; a single message may be more."""
 
+RETENTIONS = 1024
+"""Topics whose retention is known without the patterns of ``SOCKETIO_HISTORY``."""
+
 
 class Outgoing(NamedTuple):
     """A message that is to be published.
 
     Attributes:
         id: of the message; without one, its topics do not share it.
-        keep: seconds for which it is kept in any case; 0 for as long as the topics say.
+        keep: seconds for which it is kept in any case; 0 for as long as the topics say,
+            ``UNLOGGED`` if no log is to have it.
         once: the digest of its idempotency key; "" for none.
 
     """
@@ -50,6 +56,7 @@ class MessagePacker:
     def __init__(self, keyspace: Keyspace, retentions: Retentions, command: bytes) -> None:
         self._keyspace = keyspace
         self._retentions = retentions
+        self._retention_of = lru_cache(RETENTIONS)(retentions.of)
         self._encoded: dict[Retention, tuple[bytes, ...]] = {}
         self._command = command
 
@@ -104,13 +111,19 @@ class MessagePacker:
 
     def _retention(self, topics: Sequence[Topic], keep: float) -> Sequence[bytes]:
         """Return what the logs keep, as the script takes it: once, or for each topic."""
+        if keep == UNLOGGED:
+            return self._encode(NO_LOG)
         if len(topics) == 1 and not keep:
-            return self._encode(self._retentions.of(topics[0]))
-        retentions = [self._retentions.of(topic) for topic in topics]
+            return self._encode(self._retention_of(topics[0]))
+        retentions = [self._retention_of(topic) for topic in topics]
         # The times of keep= may all be different: they are not cached.
         kept = [self._numbers(one.kept_for(keep)) for one in retentions] if keep else ()
         encoded = kept or [self._encode(one) for one in retentions]
         return encoded[0] if len({*encoded}) == 1 else [*chain.from_iterable(encoded)]
+
+    def retention(self, topic: Topic) -> Sequence[bytes]:
+        """Return what the log of a topic keeps, as the script takes it."""
+        return self._encode(self._retentions.of(topic))
 
     def _encode(self, retention: Retention) -> tuple[bytes, ...]:
         encoded = self._encoded.get(retention)
@@ -165,6 +178,7 @@ def packed(arguments: Iterable[bytes]) -> bytes:
     return b"".join([b"$%d\r\n%b\r\n" % (len(one), one) for one in arguments])
 
 
+@lru_cache
 def sha_of(script: str) -> bytes:
     """Return the digest by which Redis knows a script."""
     return sha1(script.encode(), usedforsecurity=False).hexdigest().encode()

@@ -1,7 +1,7 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
@@ -25,6 +25,7 @@ from django_socketio.relay.redis.lost_answers import (
     LogSearch,
     Unanswered,
 )
+from django_socketio.relay.redis.merging import NotRun, Publication
 from django_socketio.relay.redis.packing import (
     LOAD_MANY,
     RECORDS_STAY,
@@ -146,11 +147,18 @@ class RedisPublisher:
             RedisError: Redis did not take it in time, or refused it.
 
         """
-        parts = self._packer.one(topics, message, id, keep)
+        outgoing = Outgoing(tuple(topics), message, id, keep)
         try:
-            return read_receipt(self._run(parts), topics)
+            return read_receipt(self._run_one(outgoing), topics)
         except Unanswered as lost:
-            return self._receipt_of(Outgoing(tuple(topics), message, id), lost)
+            return self._receipt_of(outgoing, lost)
+
+    def _run_one(self, message: Outgoing) -> Any:
+        """Publish a message in the same call as others that wait with it for a connection."""
+        try:
+            return self._insist(lambda: self._trips.carry(Publication(message, self._packer)))
+        except NotRun:
+            return self._run(self._packer.one(*message[:4]))
 
     def publish_once(self, message: Outgoing) -> Receipt:
         """Hand a message with an idempotency key on, unless one with the same key was before.
@@ -175,7 +183,7 @@ class RedisPublisher:
         """
         parts = self._packer.many((message,))
         try:
-            answers = self._run(parts, LOAD_MANY)
+            answers = self._run(parts)
         except Unanswered as lost:
             answers = self._run_again(parts, lost)
         (receipt,) = read_receipts(answers, (message,))
@@ -187,7 +195,7 @@ class RedisPublisher:
         pause = FIRST_PAUSE
         while time.monotonic() - lost.at.since < self._timeout:
             try:
-                return self._run(parts, LOAD_MANY)
+                return self._run(parts)
             except (NotSent, AnswerLost):
                 time.sleep(pause)
                 pause *= 2
@@ -235,7 +243,7 @@ class RedisPublisher:
         if batch[0].once:
             return [self.send_once(batch[0])]
         try:
-            answers = self._run(self._packer.many(batch), LOAD_MANY)
+            answers = self._run(self._packer.many(batch))
         except Unanswered as lost:
             return [self._receipt_of(message, lost) for message in batch]
         return read_receipts(answers, batch)
@@ -262,27 +270,41 @@ class RedisPublisher:
             RedisError: Redis did not answer in time, or answered by an error.
 
         """
-        digest = sha_of(script).decode()
+        return self.evaluate_bytes(script, (key,), [*map(str.encode, args)])
+
+    def evaluate_bytes(self, script: str, keys: Sequence[str], args: Sequence[bytes]) -> Any:
+        """Return the answer of a script with several keys, in a shared round trip.
+
+        Raises:
+            RedisError: Redis did not answer in time, or answered by an error.
+
+        """
+        parts = (b"EVALSHA", sha_of(script), b"%d" % len(keys), *map(str.encode, keys), *args)
+        command = b"*%d\r\n" % len(parts) + packed(parts)
         try:
-            return self.ask("EVALSHA", digest, "1", key, *args)
+            return self._trips.ask(command)
         except NoScriptError:
             self._trips.ask(load(script))
-        return self.ask("EVALSHA", digest, "1", key, *args)
+        return self._trips.ask(command)
 
-    def _run(self, parts: tuple[bytes, bytes], load: bytes = SCRIPT_LOAD) -> Any:
-        """Run the script; again, if Redis did not have it, or if the clocks have changed."""
+    def _run(self, parts: tuple[bytes, bytes]) -> Any:
+        return self._insist(lambda: self._trips.ask(*parts))
+
+    def _insist(self, run: Callable[[], Any]) -> Any:
+        """Run a script; again, if Redis did not have it, or if the clocks have changed."""
         asked = time.monotonic()
         for _ in range(TRIES):
             try:
-                return self._trips.ask(*parts)
+                return run()
             except NoScriptError:
-                self._trips.ask(load)
+                for script in (SCRIPT_LOAD, LOAD_MANY):
+                    self._trips.ask(script)
             except ResponseError as error:
                 late = time.monotonic() - asked > LATE * self._timeout
                 if late or not str(error).startswith("TOOLATE"):
                     raise
                 self._trips.clock.forget()
-        return self._trips.ask(*parts)
+        return run()
 
     def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
         """Return how many topics' logs have a message whose answer did not come.

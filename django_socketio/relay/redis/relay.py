@@ -1,23 +1,14 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
-from django_socketio.relay.base import Relay, RelayState
-from django_socketio.relay.cluster.log import ClusterLog
-from django_socketio.relay.cluster.presence import ClusterPresence
-from django_socketio.relay.cluster.publisher import ClusterPublisher
-from django_socketio.relay.cluster.router import NodeAccess, Router
-from django_socketio.relay.cluster.subscriber import ClusterSubscriber
-from django_socketio.relay.cluster.topology import Node, Topology
+from django_socketio.relay import wire
+from django_socketio.relay.base import Copied, Reached, Relay, RelayState
 from django_socketio.relay.envelope import (
     Deliver,
     Envelope,
@@ -27,62 +18,23 @@ from django_socketio.relay.envelope import (
 )
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.catching_up import CatchUp
-from django_socketio.relay.redis.client import connect
 from django_socketio.relay.redis.decoder import MessageDecoder
-from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.holes import close_holes
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.leases import LEASE, Leases
-from django_socketio.relay.redis.log import MessageLog, RedisLog
+from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.packing import MessagePacker
+from django_socketio.relay.redis.parts import Options, PartsBuilder
 from django_socketio.relay.redis.past import Question
 from django_socketio.relay.redis.past_reader import PastReader, asking
-from django_socketio.relay.redis.presence import Presence, RedisPresence
-from django_socketio.relay.redis.publisher import MessagePublisher, RedisPublisher
+from django_socketio.relay.redis.reached import reached
+from django_socketio.relay.redis.rosters import Asker, RedisRosters
 from django_socketio.relay.redis.sender import Sender
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscriber import RedisSubscriber
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
-from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retentions, Topic, TopicKind
-
-
-class Parts(NamedTuple):
-    """The parts of a relay that differ between one Redis and a cluster.
-
-    Attributes:
-        publisher: publishes.
-        log: is read by the callers of the relay.
-        presence: the processes that listen.
-        subscriber: receives.
-        heard_log: is read by the subscriber, on connections that nothing else can occupy.
-
-    """
-
-    publisher: MessagePublisher
-    log: MessageLog
-    presence: Presence
-    subscriber: RedisSubscriber | ClusterSubscriber
-    heard_log: MessageLog
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a relay through Redis.
-
-    Args:
-        url: where Redis is.
-        prefix: of all keys and channels of the site.
-        timeout: seconds that Redis may take.
-        retentions: what the log of each topic keeps.
-        signing_keys: the first one signs messages, and all are accepted; none: nothing is signed.
-
-    """
-
-    url: str = field(repr=False)
-    prefix: str = "socketio"
-    timeout: float = 2.0
-    retentions: Retentions = DEFAULT_RETENTIONS
-    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+from django_socketio.relay.topics import Topic
 
 
 def _ignore_loss(topic: Topic) -> None:
@@ -96,6 +48,7 @@ class RedisRelay(Relay):
         default: turns values into ones that JSON knows.
         schedule: how ``deliver`` is called: in the server's event loop.
         lost: called, as ``deliver``, with a topic of which messages were lost.
+        has_sockets: whether publishers expect this process to listen, once it does.
 
     Raises:
         ValueError: the URL or the prefix cannot be used.
@@ -108,64 +61,44 @@ class RedisRelay(Relay):
         default: Default | None = None,
         schedule: Schedule = call_at_once,
         lost: LossHandler = _ignore_loss,
+        has_sockets: bool = True,
     ) -> None:
         self._options = options
         self._url = RelayURL.parse(options.url)
         self._keyspace = Keyspace(options.prefix, self._url.database)
-        build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
-        self._publisher, self._log, self._presence, self._subscriber, self._heard_log = build()
+        parts = PartsBuilder(options, self._url, self._keyspace, has_sockets).build(self)
+        self._publisher, self._log, self._listeners, self._subscriber, self._heard_log, _ = parts
         self._topics: dict[str, Topic] = {}
         keys = options.signing_keys
         retentions = options.retentions
         self._signing = Signing(keys, retentions) if keys else None
-        self._sender = Sender(self._publisher, self._presence, self._hears, default, self._signing)
+        self._sender = Sender(self._publisher, self._listeners, self._hears, default, self._signing)
+        self._rosters = self._new_rosters(parts.asker, default)
         self._past = PastReader(self._log, self._decoder(self._log), retentions)
         decoder = self._decoder(self._heard_log)
+        self._schedule = schedule
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
-        self._leases = Leases(self._lease)
+        self._leases = Leases(self._lease_all)
         self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
 
     def _decoder(self, log: MessageLog) -> MessageDecoder:
         return MessageDecoder(log.shared, self._keyspace, self._signing)
 
-    def _parts_of_one(self) -> Parts:
-        timeout = self._options.timeout
-        client, hearing = connect(self._url, timeout), connect(self._url, timeout)
-        log = RedisLog(client, self._keyspace)
-        publisher = self._publisher_by(client, log, timeout / 2)
-        topic = Topic(TopicKind.HEALTH, "", secrets.token_hex(8))
-        presence = RedisPresence(publisher, self._keyspace)
-        health = HealthCheck(publisher, self._keyspace, presence, topic, timeout)
-        subscriber = RedisSubscriber(hearing, self, health, timeout)
-        return Parts(publisher, log, presence, subscriber, RedisLog(hearing, self._keyspace))
+    def _new_rosters(self, asker: Asker, default: Default | None) -> RedisRosters:
+        command = b"SPUBLISH" if self._url.is_cluster else b"PUBLISH"
+        packer = MessagePacker(self._keyspace, self._options.retentions, command)
 
-    def _parts_of_cluster(self) -> Parts:
-        timeout = self._options.timeout
-        topology = Topology(self._url, timeout / 2)
+        def encode(envelope: Envelope) -> bytes:
+            message = wire.encode(envelope, default)
+            return message if self._signing is None else self._signing.sign(message)
 
-        def access(node: Node, hears: bool = False) -> NodeAccess:
-            client = topology.client(node, hears)
-            log = RedisLog(client, self._keyspace, is_node=True)
-            publisher = self._publisher_by(client, log, timeout / 4, "SPUBLISH")
-            return NodeAccess(publisher, log)
+        is_cluster = self._url.is_cluster
+        return RedisRosters(asker, self._keyspace, packer, command, encode, is_cluster)
 
-        router = Router(topology, access, timeout / 2)
-        hearing = Router(topology, partial(access, hears=True), timeout / 2)
-        publisher = ClusterPublisher(router, self._keyspace)
-        presence = ClusterPresence(router, self._keyspace)
-
-        def health(topic: Topic) -> HealthCheck:
-            return HealthCheck(publisher, self._keyspace, presence, topic, timeout)
-
-        subscriber = ClusterSubscriber(topology, self, health, timeout)
-        logs = [ClusterLog(one, self._keyspace) for one in (router, hearing)]
-        return Parts(publisher, logs[0], presence, subscriber, logs[1])
-
-    def _publisher_by(
-        self, client: Any, log: RedisLog, timeout: float, command: str = "PUBLISH"
-    ) -> RedisPublisher:
-        retentions = self._options.retentions
-        return RedisPublisher(client, self._keyspace, log, retentions, timeout, command)
+    @property
+    def rosters(self) -> RedisRosters:
+        """The people on channels, as all processes hold them."""
+        return self._rosters
 
     def __str__(self) -> str:
         return f"{'Redis Cluster' if self._url.is_cluster else 'Redis'} at {self._url}"
@@ -192,20 +125,27 @@ class RedisRelay(Relay):
         return self.subscribe_all((topic,), deliver, recoverable)[topic]
 
     def subscribe_all(
-        self, topics: Iterable[Topic], deliver: Deliver, recoverable: bool = False
+        self,
+        topics: Iterable[Topic],
+        deliver: Deliver,
+        recoverable: bool = False,
+        is_known: bool = False,
     ) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics by one command; waits for Redis's confirmation of each."""
         topics = tuple(dict.fromkeys(topics))
         begin = self._take_leases(topics) if recoverable else {}
+        new = []
         for topic in topics:
             if self._sequencer.add(topic, deliver):
+                new.append(topic)
                 asks = self._log.position if topic.policy.asks_position else None
-                self._sequencer.locate(topic, begin.get if begin.get(topic) else asks)
+                self._sequencer.locate(topic, begin.get if begin.get(topic) else asks, is_known)
         for topic in topics:
             self._sequencer.wait_until_located(topic, self._options.timeout)
         channels = {self._keyspace.channel(topic): topic for topic in topics}
         self._topics.update(channels)
         self._subscriber.subscribe(*channels)
+        close_holes([topic for topic in new if begin.get(topic)], self._sequencer, self._heard_log)
         return {topic: begin.get(topic) for topic in topics}
 
     def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
@@ -227,12 +167,24 @@ class RedisRelay(Relay):
     def _lease(self, topic: Topic, seconds: float = LEASE) -> StreamPosition | None:
         return self._log.look(topic, Question(limit=0, lease=seconds)).position
 
+    def _lease_all(self, topics: Sequence[Topic], seconds: float) -> None:
+        self._log.look_at_all(topics, Question(limit=0, lease=seconds))
+
     def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
         """Have a topic's messages kept for some seconds; return its position."""
         if not self._can_keep(topic):
             return self.position(topic)
         with asking("for a position"):
             return self._lease(topic, seconds)
+
+    def tell_copies(self, copied: Copied) -> None:
+        """Have ``copied`` called for each message that has come by another topic before."""
+        self._sequencer.copied = copied
+
+    def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
+        """Have ``tell`` called with the positions up to which topics were delivered until then."""
+        kept = [one for one in topics if self._options.retentions.of(one).messages]
+        self._schedule(tell, reached(self._sequencer, kept))
 
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
@@ -250,13 +202,24 @@ class RedisRelay(Relay):
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return messages of a topic's log after a position."""
-        return self._past.read(topic, after, limit)
+        found = self._past.read(topic, after, limit)
+        if found.position is None and self._leases.has(topic):
+            # Redis was emptied: without a lease, the reader would have no position to come back to.
+            self.keep(topic, LEASE)
+            return self._past.read(topic, after, limit)
+        return found
 
     def history(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
     ) -> LogRange:
         """Return the newest messages of a topic's history after a position."""
         return self._past.history(topic, after, limit)
+
+    @property
+    def lag(self) -> float | None:
+        """The seconds that the last message of this process to itself was on its way."""
+        lag: float | None = self._subscriber.lag
+        return lag
 
     def status(self) -> RelayState:
         """Return whether it is alive, since when it is deaf, and how often it connected again."""
@@ -276,7 +239,7 @@ class RedisRelay(Relay):
         self._leases.stop()
         if channels := self._subscriber.health_channels:
             with suppress(RedisError):  # the leases end by themselves
-                self._presence.leave(*channels)
+                self._listeners.leave(*channels)
         self._subscriber.stop()
         self._publisher.close()
         self._sequencer.losses.write()

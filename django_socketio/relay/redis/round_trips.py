@@ -10,7 +10,6 @@ come, to another caller.
 """
 
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from typing import Any
 from redis.connection import BlockingConnectionPool
 from redis.exceptions import RedisError, TimeoutError
 
+from django_socketio.concurrency.patched import is_patched
 from django_socketio.relay.redis.clock import RedisClock
 from django_socketio.relay.redis.line import Command, Line, NotSent
 
@@ -68,9 +68,17 @@ class RoundTrips:
             RedisError: Redis did not answer in time, or answered by an error.
 
         """
+        return self.carry(Command(before, after))
+
+    def carry(self, command: Command) -> Any:
+        """Return Redis's answer to a command, which may share a call with others.
+
+        Raises:
+            NotSent, AnswerLost, RedisError: as ``ask``.
+
+        """
         if self._pid != os.getpid():
             self._reset()
-        command = Command(before, after)
         line = self._enter(command) or self._wait(command)
         if line is not None:
             self._work(line, command)
@@ -153,7 +161,7 @@ class RoundTrips:
     def _interrupted(self, line: Line, command: Command) -> None:
         with self._lock:
             command.is_gone = True
-        if line.interrupted(_is_patched()):
+        if line.interrupted(is_patched("threading")):
             self._pass_on(line, command)
         else:
             self._release(line)
@@ -181,9 +189,3 @@ class RoundTrips:
                 failed.append(self._queue.popleft())
         for command in failed:
             command.settle(None, NotSent(error))
-
-
-def _is_patched() -> bool:
-    """Return whether gevent has replaced threads by greenlets."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))

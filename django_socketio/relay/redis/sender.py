@@ -9,8 +9,8 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.receipt import NOBODY, Receipt
+from django_socketio.relay.redis.listeners import Listeners, Unsettled
 from django_socketio.relay.redis.packing import Outgoing
-from django_socketio.relay.redis.presence import Presence, Unsettled
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
@@ -32,13 +32,13 @@ class Sender:
     def __init__(
         self,
         publisher: MessagePublisher,
-        presence: Presence,
+        listeners: Listeners,
         hears: Callable[[Iterable[Topic]], bool],
         default: Default | None,
         signing: Signing | None,
     ) -> None:
         self._publisher = publisher
-        self._presence = presence
+        self._listeners = listeners
         self._hears = hears
         self._default = default
         self._signing = signing
@@ -46,7 +46,7 @@ class Sender:
     def send(self, envelope: Envelope) -> Receipt:
         """Hand the envelope on; return how many processes received it, for each topic."""
         message = self._outgoing(envelope)
-        token = self._presence.token
+        token = self._listeners.token
         receipt = self._hand_on(message, message.topics)
         if _is_settled(receipt):
             return receipt
@@ -67,10 +67,10 @@ class Sender:
         return results
 
     def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        token = self._presence.token
+        token = self._listeners.token
         results = [*self._publisher.publish_step(step)]
         if any(isinstance(one, Receipt) and one for one in results):
-            self._presence.was_heard = True
+            self._listeners.was_heard = True
         receipts = enumerate(results)
         unheard = {
             i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
@@ -92,7 +92,7 @@ class Sender:
             # Of topics that are left, no record tells: that of the key is of all together.
             receipt = self._publisher.publish(topics, message.message, message.id, message.keep)
         if receipt:
-            self._presence.was_heard = True
+            self._listeners.was_heard = True
         return receipt
 
     def _settle_all(
@@ -111,7 +111,7 @@ class Sender:
         is_settled = False
         with suppress(RelayError, Unsettled):
             self._check_own(topics)
-            is_settled = self._presence.is_settled([*topics], token)
+            is_settled = self._listeners.is_settled([*topics], token)
         for index, receipt in unheard.items():
             try:
                 if is_settled:
@@ -142,9 +142,9 @@ class Sender:
         try:
             for _ in range(ATTEMPTS):
                 self._check_own(topics)
-                if self._presence.is_settled(topics, token):
+                if self._listeners.is_settled(topics, token):
                     return self._noted(message, receipt)
-                token = self._presence.token
+                token = self._listeners.token
                 found = self._hand_on_again(message, topics, receipt)
                 if found.is_repeat:
                     return found

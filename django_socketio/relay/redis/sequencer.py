@@ -9,6 +9,7 @@ from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay import wire
+from django_socketio.relay.base import Copied
 from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
@@ -68,6 +69,8 @@ class Sequencer:
         self.losses = Losses()
         self.epoch_began: Callable[[Topic], object] = _ignore_epoch
         """Is called with a topic whose messages come in another epoch than those before."""
+        self.copied: Copied | None = None
+        """See ``Relay.tell_copies``."""
         self._subscriptions: dict[Topic, Subscription] = {}
         self.order = TopicOrder(schedule, self._subscriptions.__contains__)
         self._noting = threading.Lock()
@@ -103,18 +106,19 @@ class Sequencer:
         subscription = self._subscriptions.get(topic)
         return None if subscription is None else subscription.cursor.position
 
-    def locate(self, topic: Topic, ask: Locate | None) -> None:
+    def locate(self, topic: Topic, ask: Locate | None, is_known: bool = False) -> None:
         """Learn a new topic's position, before Redis is told: what comes between is a hole.
 
         Args:
             ask: returns the position; None: the first message tells it.
+            is_known: see ``Relay.subscribe_all``.
 
         """
         subscription = self._subscriptions[topic]
         if ask is None:
             return subscription.tried.set()
         try:
-            if topic.policy.has_past:
+            if topic.policy.has_past or is_known:
                 subscription.cursor.position = ask(topic)
             subscription.is_located = True
         except RedisError:
@@ -159,7 +163,7 @@ class Sequencer:
         if verdict is not Verdict.NEXT and not self._is_reached(topic, position):
             return self._ignore(topic, message, f"Redis is not at {position.offset:.0f} there")
         if verdict is Verdict.HOLE:
-            self._fill(topic, subscription, position.offset)
+            self.fill(topic, subscription, position.offset)
         elif verdict is Verdict.LOST:
             self.tell_lost(topic)
         try:
@@ -191,10 +195,10 @@ class Sequencer:
         cursor = subscription.cursor
         if self._is_rewound(topic, subscription, now):
             cursor.position = StreamPosition(now.epoch, min(position.offset, now.offset) - 1)
-            self._fill(topic, subscription, now.offset + 1)
+            self.fill(topic, subscription, now.offset + 1)
         subscription.confirmed = cursor.position.offset if cursor.position is not None else 0
 
-    def _fill(self, topic: Topic, subscription: Subscription, until: int) -> None:
+    def fill(self, topic: Topic, subscription: Subscription, until: int) -> None:
         """Deliver the messages before the offset ``until`` that the log has.
 
         Raises:
@@ -291,6 +295,8 @@ class Sequencer:
             self._hand_on(topic, envelope, call, len(message))
         elif not self.order.is_simple:
             self.order.take_again(topic, id)
+        elif self.copied is not None and place is not None:
+            self._schedule(self.copied, topic, place, id)
 
     def _hand_on(self, topic: Topic, envelope: Envelope, call: Call, size: int) -> None:
         if self.order.is_simple:
@@ -303,6 +309,8 @@ class Sequencer:
     def _move(
         self, topic: Topic, subscription: Subscription, position: StreamPosition, id: str | None
     ) -> None:
+        if position.epoch == NO_LOG:
+            return  # the last message that the log has is another one
         cursor = subscription.cursor
         if cursor.position is None or position.epoch != cursor.position.epoch:
             subscription.confirmed = 0

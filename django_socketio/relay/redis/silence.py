@@ -3,7 +3,10 @@
 import time
 from typing import NamedTuple
 
+from django_socketio.logs import get_logger
 from django_socketio.relay.topics import Retention
+
+logger = get_logger("django_socketio.relay")
 
 
 class Silence(NamedTuple):
@@ -42,3 +45,20 @@ class Silence(NamedTuple):
         kept = retention.seconds if retention.messages else 0
         is_kept = not self.has_evicted and time.monotonic() - self.since < kept
         return False if is_kept else None
+
+
+def say_that_data_may_differ(name: str, since: float, is_hidden: bool) -> None:
+    """Log what concerns all topics: those that tell no socket of a loss, too.
+
+    Args:
+        name: of the connection that has found out.
+        since: the beginning of the silence.
+        is_hidden: whether Redis does not tell which data it has.
+
+    """
+    logger.warning(
+        "%s %s: messages that Redis accepted in the last %.1f s may be lost",
+        name,
+        "may not ask Redis for its identity (INFO)" if is_hidden else "finds other data in Redis",
+        time.monotonic() - since,
+    )

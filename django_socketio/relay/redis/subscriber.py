@@ -7,7 +7,7 @@ import redis
 from redis.connection import ConnectionInterface
 from redis.exceptions import RedisError
 
-from django_socketio.concurrency.turns import give_way
+from django_socketio.concurrency.giving_way import give_way
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import descriptors, separate_connection
 from django_socketio.relay.redis.health import HealthCheck
@@ -16,7 +16,7 @@ from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.observer import CatchingUp, SubscriptionObserver
 from django_socketio.relay.redis.pubsub import PUBSUB, are_set
-from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.redis.silence import Silence, say_that_data_may_differ
 
 logger = get_logger("django_socketio.relay")
 
@@ -49,6 +49,7 @@ class RedisSubscriber:
 
     commands = PUBSUB
     name = "The relay"
+    lag = property(lambda self: self._health.lag)
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class RedisSubscriber:
         self._failure: BaseException | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._attempted = threading.Event()
         self.is_receiving = False
         """True while messages come from Redis, even if missed ones are not caught up with yet."""
         self.alive = False
@@ -104,11 +106,16 @@ class RedisSubscriber:
         return descriptors(self._client, *filter(None, [self._made]))
 
     def subscribe(self, *channels: str) -> None:
-        """Subscribe; wait until Redis has confirmed all channels, unless Redis is away."""
+        """Subscribe; wait until Redis has confirmed all channels, unless Redis is away.
+
+        Whether it is away is known after the first attempt to connect, which has its time, too.
+        """
         new = [channel for channel in channels if channel not in self._channels]
         self._channels.update({channel: threading.Event() for channel in new})
         confirmed = [self._channels[channel] for channel in channels]
         self._send(self.commands.subscribe, *new)
+        if self._thread is not None:
+            self._attempted.wait(self._timeout)
         if self.is_receiving:
             self.wait_for(*confirmed)
 
@@ -218,6 +225,7 @@ class RedisSubscriber:
         if before is not None:
             before.end()
         self._health.begin(begun)
+        self._attempted.set()
 
     def _subscribe_all(self, reader: IncomingReader) -> None:
         """Subscribe to all channels, and have what they have missed caught up with.
@@ -244,20 +252,9 @@ class RedisSubscriber:
         if not self._has_connected and self.deaf_since is None:
             return Silence(since)  # the first attempt: the positions of all topics are known by now
         if before is None or found is None or before[:2] != found[:2]:
-            self._say_that_data_may_differ(since, is_hidden=found is None)
+            say_that_data_may_differ(self.name, since, is_hidden=found is None)
             return Silence(since, is_same_data=False)
         return Silence(since, has_evicted=before.evicted != found.evicted)
-
-    def _say_that_data_may_differ(self, since: float, is_hidden: bool) -> None:
-        """Log what concerns all topics: those that tell no socket of a loss, too."""
-        logger.warning(
-            "%s %s: messages that Redis accepted in the last %.1f s may be lost",
-            self.name,
-            "may not ask Redis for its identity (INFO)"
-            if is_hidden
-            else "finds other data in Redis",
-            time.monotonic() - since,
-        )
 
     def _note_back(self) -> None:
         if self.deaf_since is not None:
@@ -267,6 +264,7 @@ class RedisSubscriber:
 
     def _note_lost(self, error: BaseException) -> None:
         self.is_receiving = self.alive = False
+        self._attempted.set()
         if self.deaf_since is None and not self._stopped:
             silent = time.monotonic() - self._heard_at if self._heard_at else 0.0
             self.deaf_since = time.time() - silent
@@ -330,8 +328,7 @@ class RedisSubscriber:
 
     def _confirm(self, channel: str) -> None:
         self._overdue = None
-        confirmed = self._channels.get(channel)
-        if confirmed is not None and not confirmed.is_set():
+        if (confirmed := self._channels.get(channel)) is not None and not confirmed.is_set():
             confirmed.set()
 
     def _end(self, channel: str) -> None:

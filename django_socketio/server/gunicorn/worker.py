@@ -19,7 +19,7 @@ from django_socketio.concurrency import client_log
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import escape
-from django_socketio.relay.memory import MemoryRelay
+from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.server import debuggers, garbage
 from django_socketio.server.compat.gunicorn import base_environ, config_of_setup, ssl_context
 from django_socketio.server.gunicorn import settings as gunicorn_settings
@@ -29,8 +29,10 @@ from django_socketio.server.gunicorn.requests import GunicornHandler, GunicornSe
 from django_socketio.server.handoff import router as handoff
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.router import Handoff
+from django_socketio.transports.draining import drain
 
 if TYPE_CHECKING:
+    from django_socketio.sockets.away import Away
     from django_socketio.sockets.server import SocketServer
 
 VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
@@ -40,6 +42,10 @@ BEAT = 1.0
 
 LOOK_INTERVAL = 0.05
 """Seconds between two looks at what is still open when the worker stops."""
+
+RETURN_SECONDS = 5.0
+"""Seconds that the last clients have to come back to other workers, after all sockets were ended
+one after the other. The official client waits for 0.5 to 1.5 seconds."""
 
 QUICK = 0.5
 """Seconds that requests have on SIGQUIT and SIGINT; last handlers have ``STOP_TIMEOUT`` more."""
@@ -150,11 +156,12 @@ class Worker(base.Worker):
 
     def _start(self) -> None:
         # Django is imported here, after gevent patched: its connections are one per greenlet then.
-        from django_socketio.server.bootstrap import build_server, http_timeouts
+        from django_socketio.monitoring.neighbours import Neighbours
+        from django_socketio.server.bootstrap import build_server, drain_seconds, http_timeouts
         from django_socketio.server.wsgi import SocketIOMiddleware, http_workers
 
         self._escape_logs()
-        self._timeouts = http_timeouts()
+        self._timeouts, self._drain_seconds = http_timeouts(), drain_seconds()
         self.handoff = Handoff(self._directory, self._serve_handed)
         self.socket_server = build_server(
             worker_id=self.handoff.worker_id,
@@ -165,11 +172,13 @@ class Worker(base.Worker):
         self.socket_server.start()
         client_log.begin(self.socket_server.timers)
         self.socket_server.add_listener(self.handoff.start())
+        neighbours = self.socket_server.part(Neighbours)
+        self.socket_server.add_listener(neighbours.open(self._directory, self.handoff.worker_id))
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.socket_server.limits.workers
         django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
         application = SocketIOMiddleware(
-            django, self.socket_server.engine, hand_off, max_handshakes=workers
+            django, self.socket_server, hand_off, max_handshakes=workers
         )
         self._servers = [
             self._serve(listener, number, application, http_workers(self.cfg.worker_connections))
@@ -192,7 +201,7 @@ class Worker(base.Worker):
         if not self._speaks:
             return
         self.log.info(events.summary())
-        if isinstance(self.socket_server.relay, MemoryRelay) and self.cfg.workers > 1:
+        if self.socket_server.relay.unit == "sockets" and self.cfg.workers > 1:
             self.log.warning(NO_RELAY, self.cfg.workers)
 
     def _serve(
@@ -268,8 +277,10 @@ class Worker(base.Worker):
     def _stop(self) -> None:
         """Stop accepting, end all sockets, answer the last requests."""
         begun = clock()
+        self.socket_server.is_stopping = True
         for one in self._servers:
             one.close()
+        self._drain()
         self.socket_server.engine.stop()
         while self._is_busy():
             if clock() - begun > self._patience():
@@ -280,6 +291,31 @@ class Worker(base.Worker):
         for one in self._servers:
             one.stop(timeout=0)
 
+    def _drain(self) -> None:
+        """End sockets one after the other; others accept their clients meanwhile."""
+        seconds = min(self._drain_seconds, self._patience())
+        if seconds and not self._quick:
+            self.log.info("Ending the sockets within %g s", seconds)
+            begun, away = clock(), self.socket_server.away
+            if away is not None:
+                away.outlast()
+            drain(self.socket_server.engine.ends(), seconds, self._is_drained)
+            self.socket_server.engine.stop()  # and sessions that have begun meanwhile
+            if away is not None:
+                self._let_return(away, begun)
+
+    def _let_return(self, away: "Away", begun: float) -> None:
+        """Wait for the last clients to come back to other workers, which take their sockets."""
+        end = min(clock() + RETURN_SECONDS, begun + self._patience())
+        while len(away) and clock() < end and not self._is_drained():
+            gevent.sleep(LOOK_INTERVAL)
+        away.end_all(Reason.SHUTTING_DOWN)
+
+    def _is_drained(self) -> bool:
+        for one in self._servers:
+            one.close_idle()
+        return self._quick
+
     def _patience(self) -> float:
         # The arbiter kills after graceful_timeout; the last handlers may need STOP_TIMEOUT of it.
         graceful = float(self.cfg.graceful_timeout)
@@ -288,6 +324,4 @@ class Worker(base.Worker):
     def _is_busy(self) -> bool:
         for one in self._servers:
             one.close_idle()
-        return any(one.connections for one in self._servers) or bool(
-            self.socket_server.open_sockets
-        )
+        return any(one.connections for one in self._servers) or (self.socket_server.is_busy)

@@ -12,6 +12,7 @@
  */
 (() => {
   "use strict";
+  if (window.io?.Socket?.prototype.subscribe) return; // the page was replaced as a whole, with its scripts
 
   // <script src="…/socketio.js" data-port="9000" data-path="/socket.io/"></script>
   const scriptDefaults = { ...document.currentScript?.dataset };
@@ -27,6 +28,7 @@
   const SEPARATOR = "\x1e";
   const EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"';
   const CHANNEL = "channel,"; // begins the name of a channel's topic
+  const TOKEN = "socketio.channel:"; // begins the token of a channel
   const KEPT_TOPICS = 100; // besides the channels that the page asks for
   const KEPT_IDS = 1000; // as many messages as the log of a topic has
   const KEPT_SOCKETS = 100; // what they sent to others does not come back
@@ -145,7 +147,9 @@
       const path = options.path ?? script.path ?? "socket.io";
       url.pathname = ["", ...path.split("/").filter(Boolean), ""].join("/");
       this.#server = url.href.slice("http".length);
-      this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...options.query };
+      // Without positions, this client has no way to come back: no event is to have an offset for that.
+      const recovery = options.positions ? {} : { recovery: 0 };
+      this.#query = { ...Object.fromEntries(new URLSearchParams(search)), ...options.query, ...recovery };
       this.namespace = (options.namespace ?? route).replace(/^\/*/, "/");
     }
 
@@ -181,6 +185,7 @@
         engine.lost("transport close", new Error(`the WebSocket was closed: ${code} ${reason}`));
     }
 
+    get isClosing() { return this.#socket?.readyState === WebSocket.CLOSING; }
     encode(packet) { return packet; }
     send(frames) { frames.forEach((frame) => this.#socket.send(frame)); }
     close() { Object.assign(this.#socket, { onmessage: null, onerror: null, onclose: null }).close(); }
@@ -196,6 +201,7 @@
       this.#receive().catch((error) => this.#lost(error));
     }
 
+    get isClosing() { return this.#closed && this.#sending !== null; } // the close packet is on its way
     encode(packet) { return typeof packet === "string" ? packet : `b${toBase64(packet)}`; }
     send(frames) { this.#queue.push(...frames); this.#flushInTurn().catch((error) => this.#lost(error)); }
 
@@ -264,6 +270,7 @@
       this.#tryNext(new Error("no transport to try"));
     }
 
+    get isClosing() { return Boolean(this.#transport?.isClosing); }
     get transportName() { return this.session && this.#transport.name; }
     get maxPayload() { return this.session.maxPayload ?? Infinity; }
 
@@ -458,6 +465,17 @@
     }
   }
 
+  // Returns the channel of a token, and of any other text the text itself: it is a channel's name.
+  function channelOf(text) {
+    if (!String(text).startsWith(TOKEN)) return text;
+    try {
+      const [content] = text.slice(TOKEN.length).split(":");
+      return JSON.parse(atob(content.replace(/-/g, "+").replace(/_/g, "/")))[0];
+    } catch {
+      return text; // the server says what is wrong with it
+    }
+  }
+
   // The server answers true or {error: "reason"}. Without a callback, a refusal is a warning.
   function conclude(request, callbacks, answer, past) {
     const error = answer === true ? null : new Error(answer?.error ?? "refused by the server");
@@ -467,32 +485,79 @@
 
   // The channels of the page. The state of each is "idle" until this session has "asked" the server,
   // and then "accepted". ask(event, ...args, callback) sends the request. replay(name, past) takes what the
-  // server tells of a channel's past.
+  // server tells of a channel's past. A channel with a token is asked for by it; the server's answer has the
+  // token for the next time, which is renewed before it expires.
   class Channels {
     #wanted = new Map(); #online = false;
-    constructor(ask, positions, replay) { Object.assign(this, { ask, positions, replay }); }
+    constructor(ask, positions, replay, presences, refused) { Object.assign(this, { ask, positions, replay, presences, refused }); }
 
     get names() { return [...this.#wanted.keys()]; }
+    isAccepted(name) { return this.#wanted.get(name)?.state === "accepted"; }
     online() { this.#online = true; this.#wanted.forEach((channel, name) => this.#subscribe(channel, name)); }
-    offline() { this.#online = false; this.#wanted.forEach((channel) => { channel.state = "idle"; }); }
+    offline() { this.#online = false; this.#wanted.forEach((channel) => this.#rest(channel)); }
+    #rest(channel) { channel.state = "idle"; channel.renewal.stop(); }
     isWanted(topic) { return topic.startsWith(CHANNEL) && this.#wanted.has(topic.slice(CHANNEL.length)); }
 
-    // Asks once in each session, also if "connect" listeners subscribe again; for a history, each time.
-    add(name, options, callback) {
+    // Asks for several channels in one packet. callback(error, pasts) is called once all are answered;
+    // error.refused has the text for each channel that was refused.
+    addAll(list, options, callback) {
       if (typeof options === "function") [options, callback] = [undefined, options];
-      if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [] });
+      const one = callback && this.#collector(list.length, callback);
+      const group = {};
+      const names = list.map((asked) => this.add(asked, options, one?.(channelOf(asked)), group));
+      for (const name of names) if (this.#online && this.#wanted.has(name)) this.#subscribe(this.#wanted.get(name), name);
+    }
+
+    removeAll(list, callback) {
+      const one = callback && this.#collector(list.length, callback);
+      list.forEach((asked) => this.remove(asked, one?.(channelOf(asked))));
+    }
+
+    // Returns a function that makes the callback for each of several channels.
+    #collector(left, callback) {
+      const [refused, pasts] = [{}, {}];
+      const finish = () => {
+        const reasons = Object.entries(refused).map(([name, text]) => `${name}: ${text}`);
+        const error = reasons.length ? Object.assign(new Error(reasons.join("; ")), { refused }) : null;
+        callback(error, ...(Object.keys(pasts).length ? [pasts] : []));
+      };
+      if (!left) queueMicrotask(() => safely(finish));
+      return (name) => (error, past) => {
+        if (error) refused[name] = error.message;
+        if (past) pasts[name] = past;
+        left -= 1;
+        if (!left) finish();
+      };
+    }
+
+    // Asks once in each session, also if "connect" listeners subscribe again; for a history, each time.
+    // A group has the channels that are asked for together.
+    add(asked, options, callback, group) {
+      if (typeof options === "function") [options, callback] = [undefined, options];
+      const name = channelOf(asked);
+      if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [], renewal: new Timer() });
       const channel = this.#wanted.get(name);
-      if (channel.state === "accepted" && options) return this.#read(name, options, callback ?? (() => {}));
+      if (asked !== name && asked !== channel.given && channel.state !== "accepted")
+        channel.token = channel.given = asked; // otherwise, it has a newer one
+      channel.group = group;
+      if (channel.state === "accepted" && options) this.#read(name, options, callback ?? (() => {}));
+      else this.#await(channel, name, options, callback);
+      return name;
+    }
+
+    #await(channel, name, options, callback) {
       if (options) channel.options = options;
       if (callback) channel.callbacks.push(callback);
       if (channel.state === "accepted") queueMicrotask(() => conclude(name, channel.callbacks, true));
-      else if (this.#online) this.#subscribe(channel, name);
+      else if (this.#online && !channel.group) this.#subscribe(channel, name);
     }
 
     // A session that has ended has no subscriptions, so an unsubscribe cannot fail there.
-    remove(name, callback) {
+    remove(asked, callback) {
+      const name = channelOf(asked);
       const pending = this.#wanted.get(name)?.callbacks ?? [];
-      this.#wanted.delete(name);
+      this.#drop(name);
+      this.presences.left(name);
       this.positions.forget(CHANNEL + name);
       if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
       const done = (lost, answer) => {
@@ -503,24 +568,108 @@
       else queueMicrotask(() => done(null, true));
     }
 
+    #drop(name) { this.#wanted.get(name)?.renewal.stop(); this.#wanted.delete(name); }
+
     #subscribe(channel, name) {
       if (channel.state !== "idle") return;
-      channel.state = "asked";
       const since = this.positions.get(CHANNEL + name);
-      const options = since === undefined ? channel.options : { since };
-      this.ask("subscribe", name, ...(options ? [options] : []), (lost, answer, past) => {
-        if (lost || this.#wanted.get(name) !== channel) return;
-        if (answer === true) channel.state = "accepted";
-        else this.#wanted.delete(name);
-        if (answer === true && past) this.replay(name, past);
-        conclude(`subscribe ${name}`, channel.callbacks, answer, channel.options && past);
-        channel.options = undefined; // they are for the first time, not for reconnects
-      });
+      const asked = since === undefined ? this.#togetherWith(channel) : [[name, channel]];
+      asked.forEach(([, one]) => { one.state = "asked"; });
+      this.#request(asked, since === undefined ? channel.options : { since }, (...answer) => this.#answered(...answer));
+    }
+
+    // Returns the channels that one request is for; one with a position needs a request of its own.
+    #togetherWith(channel) {
+      const { group, options } = channel;
+      const isLike = (one) => group && one.group === group && one.options === options && one.state === "idle";
+      const hasPosition = (name) => this.positions.get(CHANNEL + name) !== undefined;
+      return [...this.#wanted].filter(([name, one]) => one === channel || (isLike(one) && !hasPosition(name)));
+    }
+
+    #answered(name, channel, lost, answer, past) {
+      if (lost || this.#wanted.get(name) !== channel) return;
+      if (answer === true) channel.state = "accepted";
+      else this.#drop(name);
+      if (answer === true && past) this.replay(name, past);
+      if (answer === true) this.presences.accepted(name);
+      conclude(`subscribe ${name}`, channel.callbacks, answer, past?.messages && past);
+      if (answer !== true) this.refused(name);
+      channel.options = undefined; // they are for the first time, not for reconnects
     }
 
     #read(name, options, callback) {
-      this.ask("subscribe", name, options, (lost, answer, past) =>
+      this.#request([[name, this.#wanted.get(name)]], options, (_name, _channel, lost, answer, past) =>
         conclude(`subscribe ${name}`, [callback], lost ? { error: lost.message } : answer, past));
+    }
+
+    // The answer for several channels is a list of answers, or an error for all of them.
+    #request(channels, options, callback) {
+      const asked = channels.map(([name, { token }]) => token ?? name);
+      const ofOne = (answer, index) => (asked.length > 1 && Array.isArray(answer) ? answer[index] : answer);
+      const isOne = asked.length === 1;
+      this.ask("subscribe", isOne ? asked[0] : asked, ...(options ? [options] : []), (lost, answer, past) =>
+        channels.forEach(([name, channel], index) => {
+          const told = ofOne(past, index);
+          if (!lost && told?.token && this.#wanted.get(name) === channel) this.#keep(channel, name, told);
+          callback(name, channel, lost, ofOne(answer, index), told);
+        }));
+    }
+
+    #keep(channel, name, { token, renew }) {
+      channel.token = token;
+      this.#renewIn(renew, channel, name, renew / 10);
+    }
+
+    // A renewal that fails is tried again: the token is still good for as long as it has been.
+    #renewIn(seconds, channel, name, pause) {
+      channel.renewal.start(seconds * 1000, () => this.#request([[name, channel]], null, (_name, _channel, lost, answer) => {
+        if (!lost && answer !== true && this.#wanted.get(name) === channel) this.#renewIn(pause, channel, name, pause);
+      }));
+    }
+  }
+
+  // The people on channels, as the server tells of them; for socket.presence. ask(name, position) asks the
+  // server, once the channel is accepted. A client that comes back brings the position that it has come to.
+  class Presences {
+    #watched = new Map();
+    constructor(ask) { this.ask = ask; }
+
+    add(name, callback, isAccepted) {
+      if (!this.#watched.has(name)) this.#watched.set(name, { callbacks: new Set() });
+      const watched = this.#watched.get(name);
+      watched.callbacks.add(callback);
+      if (watched.people) queueMicrotask(() => this.#call(watched, [callback], [...watched.people.values()]));
+      else if (isAccepted && watched.callbacks.size === 1) this.ask(name);
+      return () => { if (watched.callbacks.delete(callback) && !watched.callbacks.size) this.#watched.delete(name); };
+    }
+
+    accepted(name) { if (this.#watched.has(name)) this.ask(name, this.#watched.get(name).position); }
+    left(name) { const watched = this.#watched.get(name); if (watched) watched.people = watched.position = undefined; }
+
+    take(name, { people, changes = [], page, pages, position }) {
+      const watched = this.#watched.get(name);
+      if (!watched) return;
+      const before = watched.people ?? new Map();
+      const next = people ? (page === 1 ? new Map() : watched.next) : new Map(watched.people);
+      if (!next) return; // a page of a list whose beginning another session had
+      watched.next = next;
+      people?.forEach((person) => next.set(person.id, person));
+      if (people && page < pages) return;
+      changes.forEach(({ id, gone, ...person }) => (gone ? next.delete(id) : next.set(id, { id, ...person })));
+      const isFirst = !watched.people;
+      [watched.people, watched.next] = [next, undefined];
+      if (page === pages) watched.position = position;
+      const joined = [...next.values()].filter(({ id }) => !before.has(id));
+      const left = [...before.values()].filter(({ id }) => !next.has(id));
+      const isOther = (one, other) => other && JSON.stringify(one) !== JSON.stringify(other);
+      const changed = [...next.values()].filter((person) => isOther(person, before.get(person.id)));
+      if (isFirst || joined.length || left.length || changed.length)
+        this.#call(watched, [...watched.callbacks], joined, left, changed);
+    }
+
+    #call({ people }, callbacks, joined, left = [], changed = []) {
+      const change = { joined, left, changed };
+      if (people) callbacks.forEach((callback) => safely(callback, null, [...people.values()], change));
     }
   }
 
@@ -545,13 +694,13 @@
   // A Sender without conditions. Only this class connects.
   class Socket extends Sender {
     #address; #retry;
-    #id; #active = false; #engine = null; #unwatch;
+    #id; #active = false; #engine = null; #former = null; #unwatch;
     #buffer = []; #overflowed = false;
     #acks = new Acks(); #nextAck = 0;
     #patience = new Timer(); #listeners = new Listeners();
-    #positions; #channels;
+    #positions; #channels; #presences;
     #reconnecting = new Listeners();
-    io = new Manager(this.#reconnecting); // reconnect_attempt, reconnect, reconnect_failed, missed
+    io = new Manager(this.#reconnecting); // reconnect_attempt, reconnect, reconnect_failed, missed, refused
 
     constructor(host, options) {
       super((...message) => this.#transmit(...message), {});
@@ -560,8 +709,9 @@
       this.#address = new Address(host, this.options);
       this.#retry = new Retry(this.options, () => this.#reconnect());
       this.#positions = new Positions(this.options.positions === "session" && this.#address.name);
-      this.#channels = new Channels(
-        (...question) => this.#ask(...question), this.#positions, (name, past) => this.#replay(name, past));
+      this.#presences = new Presences((name, since) => this.#askForPeople(name, since));
+      this.#channels = new Channels((...question) => this.#ask(...question), this.#positions,
+        (name, past) => this.#replay(name, past), this.#presences, (name) => this.#tell("refused", name));
       this.auth = this.options.auth; // a "connect_error" listener may correct it
     }
 
@@ -571,14 +721,27 @@
     get transport() { return this.#engine?.transportName ?? null; }
     get channels() { return this.#channels.names; }
 
+    // One of these is true. Between two attempts to connect it is is_closed(), while active is true.
+    is_connecting() { return Boolean(this.#engine) && !this.connected; }
+    is_connected() { return this.connected; }
+    is_closing() { return !this.#engine && Boolean(this.#former?.isClosing); }
+    is_closed() { return !this.#engine && !this.is_closing(); }
+
     on(event, fn) { this.#listeners.add(event, fn, false); return this; }
     once(event, fn) { this.#listeners.add(event, fn, true); return this; }
     off(event, fn) { this.#listeners.remove(event, fn); return this; }
-    subscribe(channel, options, callback) { this.#channels.add(channel, options, callback); return this; }
-    unsubscribe(channel, callback) { this.#channels.remove(channel, callback); return this; }
-    channel(name) { return new Sender((...message) => this.#transmitFor(name, ...message), {}); }
+    subscribe(channel, options, callback) { return this.#addOrRemove("add", channel, options, callback); }
+    unsubscribe(channel, callback) { return this.#addOrRemove("remove", channel, callback); }
+    channel(name) { return new Sender((...message) => this.#transmitFor(channelOf(name), ...message), {}); }
+    presence(name, callback) { return this.#presences.add(name, callback, this.#channels.isAccepted(name)); }
     open() { return this.connect(); }
     close() { return this.disconnect(); }
+
+    #addOrRemove(method, channel, ...args) {
+      if (Array.isArray(channel)) this.#channels[`${method}All`](channel, ...args);
+      else this.#channels[method](channel, ...args);
+      return this;
+    }
 
     connect() {
       if (this.#active) this.#retry.hurry();
@@ -629,7 +792,7 @@
 
     // Has the listeners called with the messages that the socket has missed on a channel.
     #replay(name, { position, recovered, messages = [], ids = {} }) {
-      if (this.options.positions) this.#positions.set(CHANNEL + name, position);
+      if (this.options.positions && position !== undefined) this.#positions.set(CHANNEL + name, position);
       messages.forEach((event, number) => {
         if (!(number in ids) || this.#positions.isFirst(ids[number])) this.#fireEvent(...event);
       });
@@ -665,7 +828,7 @@
 
     #forget(reason, error) {
       const { connected } = this;
-      [this.#engine, this.#id] = [null, undefined];
+      [this.#former, this.#engine, this.#id] = [this.#engine, null, undefined];
       this.#patience.stop();
       if (!connected) return;
       this.#channels.offline();
@@ -696,6 +859,11 @@
     #tell(event, ...args) { this.#reconnecting.fire(this.io, event, ...args); }
     #encode(packet) { return encode({ namespace: this.#address.namespace, ...packet }); }
     #send(packet) { this.#engine.send(this.#encode(packet)); }
+    #askForPeople(name, since) {
+      const done = (lost, answer) => lost || conclude(`presence of ${name}`, [], answer);
+      this.#ask("_presence", name, ...(since ? [since] : []), done);
+    }
+
     #ask(event, ...args) { this.#transmit(event, args, { errorFirst: true, timeout: Infinity }); }
 
     #receive(packet) {
@@ -711,7 +879,8 @@
     #dispatch(id, event, ...args) {
       if (this.options.positions && !this.#positions.take(args)) return;
       if (id !== undefined) args.push(this.#answerer(id, this.#engine));
-      if (this.options.positions && event === "_positions") this.#positions.update(...args);
+      if (event === "_presence") this.#presences.take(...args);
+      else if (this.options.positions && event === "_positions") this.#positions.update(...args);
       else if (this.options.positions && event === "_missed") this.#tellMissed(...args);
       else this.#fireEvent(event, ...args);
     }
@@ -769,4 +938,10 @@
   }
 
   window.io = Object.assign(io, { Socket, connect: io, protocol: 5 });
+
+  // live.js is deferred, so it has run by then.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (io.live || !document.querySelector("[data-socketio-live]")) return;
+    console.warn("socket.io: {% socketio_live %} has no effect without live.js: write {% socketio live=True %}");
+  });
 })();

@@ -1,10 +1,10 @@
 """Fixtures: Chromium, and pages in it that come from a server of ours."""
 
-import contextlib
 import os
 import socket
 import stat
 import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +17,12 @@ from tests.clients.browser.site import Door
 from tests.kit.live import LiveServer
 
 HERE = Path(__file__).parent
+SHELL = Path("/usr/bin/chromium-headless-shell")
+"""Chromium without a user interface, which needs a quarter of the processor time for a page."""
+
 CHROMIUM = Path("/usr/bin/chromium")
+"""Chromium as people have it, for tests of what the other lacks."""
+
 ARGUMENTS = [
     "--no-sandbox",
     "--headless",
@@ -34,23 +39,46 @@ TIMEOUT = 15  # seconds
 # Not of the session: while Playwright runs, its event loop counts as running in the main thread,
 # and Django refuses to use a database there. The other folders' tests must not meet it.
 @pytest.fixture(scope="package")
-def chromium():
-    """Chromium, driven by Playwright."""
+def launch():
+    """Start a browser, driven by Playwright: ``launch(program) -> Browser``."""
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
         pytest.fail("Playwright is missing: run make test, which installs it")
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing: run make test, which installs it")
     expect.set_options(timeout=TIMEOUT * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=ARGUMENTS,
-            ignore_default_args=["--disable-back-forward-cache"],  # people have it
-        )
+
+        def start(program):
+            if not program.exists():
+                pytest.fail(f"{program} is missing: run make test, which installs it")
+            return playwright.chromium.launch(
+                executable_path=program,
+                args=ARGUMENTS,
+                ignore_default_args=["--disable-back-forward-cache"],  # people have it
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="package")
+def chromium(launch):
+    """The browser of all tests but those that are marked ``whole_chromium``."""
+    with closing(launch(SHELL)) as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture
+def whole_chromium(launch):
+    """A browser with a user interface, and a cache of the pages before."""
+    with closing(launch(CHROMIUM)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(request):
+    """The browser of a test's own windows."""
+    whole = request.node.get_closest_marker("whole_chromium")
+    return request.getfixturevalue("whole_chromium" if whole else "chromium")
 
 
 @pytest.fixture
@@ -62,12 +90,12 @@ def page_errors():
 
 
 @pytest.fixture
-def window(chromium, page_errors):
+def window(browser, page_errors):
     """Open a window of a browser that has never been here: ``window(url) -> Page``."""
     contexts = []
 
     def open_window(url):
-        context = chromium.new_context()
+        context = browser.new_context()
         contexts.append(context)
         context.set_default_timeout(TIMEOUT * 1000)
         context.on("weberror", lambda error: page_errors.append(str(error.error)))
@@ -90,10 +118,51 @@ def _site():
         Door.keeper = None
 
 
+class KeptPage:
+    """A page that many tests use, one after the other: a new window takes half a second."""
+
+    def __init__(self, browser):
+        self.errors = []
+        context = browser.new_context()
+        context.set_default_timeout(TIMEOUT * 1000)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.add_init_script(path=HERE / "helpers.js")
+        self.page = context.new_page()
+
+    def go(self, url):
+        self.page.goto(url)
+        return self.page
+
+    def leave(self):
+        """Leave nothing of a test: storage, cookies, and what the page does."""
+        self.page.evaluate("sessionStorage.clear(); localStorage.clear()")
+        self.page.goto("about:blank")
+        self.page.context.clear_cookies()
+
+
+@pytest.fixture(scope="package")
+def kept_page(chromium):
+    kept = KeptPage(chromium)
+    yield kept
+    kept.page.context.close()
+
+
 @pytest.fixture
-def visit(window):
-    """Open a page of a server: ``visit(server, path="/") -> Page``."""
-    return lambda server, path="/": window(f"http://127.0.0.1:{server.port}{path}")
+def visit(request, window, kept_page, page_errors):
+    """Open a page of a server: ``visit(server, path="/") -> Page``.
+
+    The first page of a test is the kept one, unless the test is marked ``own_window``.
+    """
+    free = [] if request.node.get_closest_marker("own_window") else [kept_page]
+    kept_page.errors = page_errors
+
+    def open_page(server, path="/"):
+        url = f"http://127.0.0.1:{server.port}{path}"
+        return free.pop().go(url) if free else window(url)
+
+    yield open_page
+    if kept_page.page.url != "about:blank":
+        kept_page.leave()
 
 
 @pytest.fixture
@@ -132,7 +201,7 @@ def stop(server):
     """End a server, and its connections as the end of its process would."""
     server.stop()
     for fd in map(int, os.listdir("/proc/self/fd")):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             if stat.S_ISSOCK(os.fstat(fd).st_mode):
                 _shut_down(fd, server.port)
 

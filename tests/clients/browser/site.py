@@ -10,6 +10,9 @@ from tests.kit.node import FOLDER
 BUNDLE = FOLDER / "node_modules" / "socket.io-client" / "dist" / "socket.io.min.js"
 """The official browser client."""
 
+OLD_BUNDLE = FOLDER / "node_modules" / "socket.io-client-2" / "dist" / "socket.io.js"
+"""The browser client of Socket.IO 2."""
+
 NONCE = "bm9uY2U="
 
 PAGE = """<!doctype html>
@@ -44,8 +47,49 @@ def ours(request):
     return _page(request, "ours", OURS)
 
 
+SIGNED = (
+    OURS
+    + """{% socketio_channel "room-" request.GET.room as token %}
+<script>
+  window.got = [];
+  window.ready = () => {
+    socket.on("message", (...args) => got.push(args));
+    socket.subscribe(document.body.dataset.room).connect();
+    socket.io.on("missed", noted("missed"));
+  };
+</script>
+<body data-room="{{ token }}">
+"""
+)
+
+
+def signed(request):
+    return _page(request, "signed", SIGNED)
+
+
 def official(request):
     return _page(request, "official", OFFICIAL)
+
+
+def old(request):
+    return _page(request, "old", '<script src="/old.js"></script>')
+
+
+OWN_CLIENT = (
+    OFFICIAL
+    + """<script>
+  const url = new URL("{% load socketio_tags %}{% socketio_url %}", location);
+  window.own = io(url.origin, {path: url.pathname});
+</script>"""
+)
+
+
+def own_client(request):
+    return _page(request, "own client", OWN_CLIENT)
+
+
+def live(request):
+    return _page(request, "live", "{% load socketio_tags %}{% socketio live=True %}")
 
 
 def elsewhere(request):
@@ -64,12 +108,21 @@ def bundle(request):
     return FileResponse(BUNDLE.open("rb"), content_type="text/javascript")
 
 
+def old_bundle(request):
+    return FileResponse(OLD_BUNDLE.open("rb"), content_type="text/javascript")
+
+
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("", ours),
     path("csp/", with_csp),
+    path("signed/", signed),
     path("official/", official),
     path("official.js", bundle),
+    path("own-client/", own_client),
+    path("live/", live),
+    path("old/", old),
+    path("old.js", old_bundle),
     path("elsewhere/", elsewhere),
     path("static/<path:path>", serve, {"insecure": True}),
 ]

@@ -147,6 +147,7 @@ PAGES = {
 }
 
 
+@pytest.mark.own_window
 @pytest.mark.parametrize("kind", PAGES)
 def test_a_page_without_a_host_asks_nobody_and_says_what_to_give(serve, visit, tmp_path, kind, log):
     @on_connect

@@ -113,20 +113,48 @@ def chat(running, fresh_database):
 
 @pytest.fixture
 def enter(chat, window):
-    """Open a window and join a room: ``enter(name, room="lobby") -> Page``."""
+    """Open a window and join a room: ``enter(name, room="lobby") -> Page``.
+
+    All leave at the end of the test: who only closes a page is present for some seconds.
+    """
+    pages = []
 
     def start(name, room="lobby"):
         page = window(chat.url(f"/rooms/{room}/"))
         enter_name(page, name)
-        expect(page.locator("#composer")).to_be_visible()
+        expect(page.locator("#messages")).to_have_attribute("aria-busy", "false")
+        pages.append(page)
         return page
 
-    return start
+    yield start
+    for page in pages:
+        if not page.is_closed() and page.locator("#leave").is_visible():
+            page.click("#leave")
+            expect(page.locator("#create-room-form")).to_be_visible()
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """Take a picture of the documentation; ``DOCS_PICTURES=1`` keeps it there."""
+    folder = ROOT / "docs" if os.environ.get("DOCS_PICTURES") else tmp_path
+
+    def take(page, name, clip=None):
+        page.screenshot(path=folder / name, clip=clip)
+        assert (folder / name).stat().st_size > 5_000
+
+    return take
 
 
 def enter_name(page, name):
-    page.fill("#join-name", name)
+    page.fill("#join-form [name=name]", name)
     page.click("#join-form button")
+
+
+def another_tab(page):
+    """Open the page again, in the same browser."""
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    return tab
 
 
 def say(page, text):
@@ -148,7 +176,7 @@ def expect_state(page, state, timeout=None):
     expect(badge).to_have_attribute("data-state", state, timeout=timeout)
 
 
-def test_people_come_talk_and_go(enter):
+def test_people_come_talk_and_go(enter, photograph):
     ada, grace = enter("Ada"), enter("Grace")
     expect_people(ada, "Ada", "Grace")
     expect_people(grace, "Ada", "Grace")
@@ -159,9 +187,22 @@ def test_people_come_talk_and_go(enter):
         expect_messages(page, "Hello Grace", "Hello Ada")
         authors = page.locator("#messages .message .message-author")
         expect(authors).to_have_text(["Ada", "Grace"])
-    grace.close()
-    expect_people(ada, "Ada")
-    expect(ada.locator("#messages")).to_contain_text("Grace left")
+    ada.set_viewport_size({"width": 960, "height": 600})
+    photograph(ada, "chat.png")
+
+
+def test_a_reload_and_a_second_tab_are_the_same_person_and_are_not_told(enter):
+    ada, grace, bob = enter("Ada"), enter("Grace"), enter("Bob")
+    tab = another_tab(ada)
+    expect_people(tab, "Ada", "Bob", "Grace")
+    ada.reload()
+    expect_people(ada, "Ada", "Bob", "Grace")
+    tab.close()
+    bob.close()  # later than all else: what is told of it comes last
+    expect_people(grace, "Ada", "Grace")
+    told = grace.locator("#messages .quiet")
+    expect(told).to_have_text(["You are here as Grace", "Bob joined", "Bob left"])
+    expect_people(ada, "Ada", "Grace")
 
 
 def test_who_comes_later_reads_what_was_said(enter):
@@ -171,20 +212,24 @@ def test_who_comes_later_reads_what_was_said(enter):
 
 def test_who_leaves_the_room_is_gone(enter):
     ada, grace = enter("Ada"), enter("Grace")
+    tab = another_tab(grace)
+    expect_people(tab, "Ada", "Grace")
     grace.click("#leave")
     expect_people(ada, "Ada")
-    expect(grace.locator("#create-room-form")).to_be_visible()
+    for page in (grace, tab):
+        expect(page.locator("#create-room-form")).to_be_visible()
+    grace.goto(ada.url)
+    expect(grace.locator("#join-form")).to_be_visible()
 
 
 def test_a_taken_name_is_told(enter, chat, window):
     ada = enter("Ada")
     page = window(chat.url("/rooms/lobby/"))
     enter_name(page, "ada")
-    expect(page.locator("#join-error")).to_contain_text("has this name already")
-    expect(page.locator("#composer")).to_be_hidden()
-    enter_name(page, "Grace")
-    expect_people(page, "Ada", "Grace")
-    expect_people(ada, "Ada", "Grace")
+    expect(page.locator(".errorlist")).to_contain_text("has this name already")
+    enter_name(page, "Eve")
+    expect_people(page, "Ada", "Eve")
+    expect_people(ada, "Ada", "Eve")
 
 
 def test_the_same_name_is_free_in_another_room(enter):
@@ -237,6 +282,74 @@ def test_both_go_on_after_the_server_was_restarted(chat, enter):
         expect_messages(page, "before", "meanwhile", "after")
 
 
+def test_orders_change_in_all_windows_without_javascript_of_the_site(chat, window, photograph):
+    cook, guest = window(chat.url("/orders/")), window(chat.url("/orders/"))
+    for page in (cook, guest):
+        expect_orders(page, ["Margherita", "New"], ["stagioni", "In the oven"], ["Funghi", "Ready"])
+        page.wait_for_function("io.live.socket.connected")
+        page.evaluate("new Promise((done) => io.live.socket.subscribe('orders', done))")
+    guest.fill("[name=pizza]", "Marin")  # begins to write
+    cook.locator("li", has_text="Margherita").locator("button").click()
+    cook.locator("li", has_text="Funghi").locator("button").click()
+    expect_orders(guest, ["Margherita", "In the oven"], ["stagioni", "In the oven"])
+    guest.locator("[name=pizza]").press_sequentially("ara")
+    photograph(guest, "orders.png", {"x": 300, "y": 80, "width": 680, "height": 420})
+    guest.keyboard.press("Enter")
+    for page in (cook, guest):
+        expect(page.locator("#orders > li")).to_contain_text(["Margherita", "stagioni", "Marinara"])
+
+
+def expect_orders(page, *orders):
+    rows = page.locator("#orders > li")
+    expect(rows).to_have_count(len(orders))
+    for number, texts in enumerate(orders):
+        expect(rows.nth(number)).to_contain_text(texts[0])
+        expect(rows.nth(number).locator(".state")).to_have_text(texts[1])
+
+
+def test_an_export_tells_how_far_it_is_and_all_pages_when_it_is_done(chat, window, photograph):
+    page = window(chat.url("/exports/"))
+    page.click("main button")
+    other = page.context.new_page()
+    other.goto(page.url)
+    for tab in (page, other):
+        expect(tab.locator(".progress")).to_have_text("100 %")
+        expect(tab.locator("#notices")).to_contain_text("is ready")
+    photograph(page, "export.png", {"x": 300, "y": 80, "width": 680, "height": 420})
+    other.click("#notices a")
+    expect(other).to_have_url(page.url)
+
+
+def test_the_load_is_plotted_and_is_an_event_stream(chat, window):
+    page = window(chat.url("/load/"))
+    expect(page.locator("#now")).to_contain_text("% now")
+    other = window(chat.url("/stream/"))
+    expect(other.locator("#events li").first).to_contain_text("load: ")
+    page.wait_for_function("document.querySelector('polyline').points.numberOfItems > 1")
+
+
+def test_pages_fit_a_phone(chat, window):
+    page = window(chat.url())
+    page.set_viewport_size({"width": 360, "height": 640})
+    for path in ("/", "/rooms/", "/orders/", "/exports/", "/load/", "/stream/"):
+        page.goto(chat.url(path))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        for field in page.locator("main input:not([type=hidden], [type=number])").all():
+            assert field.bounding_box()["width"] > 180, path
+    page.goto(chat.url("/orders/"))
+    for name in page.locator(".order-name").all():  # their words are not broken
+        assert name.bounding_box()["height"] < 30, name.text_content()
+
+
+def test_an_address_in_a_message_is_a_link(enter):
+    ada, grace = enter("Ada"), enter("Grace")
+    say(ada, "see https://example.com/a?b=1, or javascript:alert(1)")
+    link = grace.locator("#messages .message-text a")
+    expect(link).to_have_count(1)
+    expect(link).to_have_attribute("href", "https://example.com/a?b=1")
+    expect_messages(grace, "see https://example.com/a?b=1, or javascript:alert(1)")
+
+
 def log_in(page, chat):
     page.goto(chat.url("/admin/login/?next=/system-message/"))
     page.fill("#id_username", "admin")
@@ -254,7 +367,7 @@ def send_system_message(page, text, room):
 
 def test_staff_reaches_a_room_and_everybody(chat, enter, window):
     lobby, django = enter("Ada"), enter("Grace", room="django")
-    rooms, staff = window(chat.url("/")), window(chat.url("/"))
+    rooms, staff = window(chat.url("/rooms/")), window(chat.url("/rooms/"))
     expect_state(rooms, "connected")
     log_in(staff, chat)
     send_system_message(staff, "Only <b>Lobby</b>", "Lobby")
@@ -274,19 +387,19 @@ def test_only_staff_sends_system_messages(chat, window):
 
 
 def test_a_new_room(chat, window, enter):
-    page = window(chat.url("/"))
+    page = window(chat.url("/rooms/"))
     for name in ("lobby", "Räume & <b>mehr</b>"):
         page.fill("#room-name", name)
         page.click("#create-room-form button")
         if name == "lobby":
             expect(page.locator(".errorlist")).to_contain_text("already a room with this name")
     expect(page.locator("h1")).to_have_text("Räume & <b>mehr</b>")
-    enter_name(page, "Ada")
-    expect_people(page, "Ada")
+    enter_name(page, "Zoe")
+    expect_people(page, "Zoe")
 
 
 def test_the_list_shows_how_many_people_are_in_a_room(chat, window, enter):
-    rooms = window(chat.url("/"))
+    rooms = window(chat.url("/rooms/"))
     expect_state(rooms, "connected")
     count = rooms.locator("[data-room=lobby]")
     expect(count).to_have_text("0 people")
@@ -294,5 +407,5 @@ def test_the_list_shows_how_many_people_are_in_a_room(chat, window, enter):
     expect(count).to_have_text("1 person")
     enter("Grace")
     expect(count).to_have_text("2 people")
-    page.close()
+    page.click("#leave")
     expect(count).to_have_text("1 person")

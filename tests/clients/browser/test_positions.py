@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio import emit, page_position
-from django_socketio.events import on_connect
+from django_socketio.events import on_away, on_connect, on_disconnect
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
 
@@ -41,6 +41,7 @@ def wait_for(page, *numbers):
     assert js(page, "return names().includes('missed')") is False
 
 
+@pytest.mark.own_window
 def test_nothing_is_missed_in_a_cut_and_a_reload(server, visit, transport):
     page = visit(server)
     options = {"transport": transport, "positions": "session"}
@@ -79,6 +80,7 @@ def test_a_page_that_is_loaded_again_begins_anew_unless_it_asks(server, visit):
     wait_for(page, 2)
 
 
+@pytest.mark.own_window
 def test_the_page_is_told_when_something_was_missed(server, visit, redis):
     page = visit(server)
     js(page, ARRIVE, {"transport": "websocket"})
@@ -131,6 +133,7 @@ def test_a_page_gets_the_last_messages_and_then_new_ones(server, visit):
     wait_for(page, 2, 3, 4)
 
 
+@pytest.mark.own_window
 def test_nothing_is_missed_while_the_server_is_started_again(server, visit, restart, transport):
     page = visit(server)
     js(page, ARRIVE, {"transport": transport})
@@ -147,6 +150,7 @@ def test_nothing_is_missed_while_the_server_is_started_again(server, visit, rest
     wait_for(page, 1, 2, 3, 4)
 
 
+@pytest.mark.own_window
 def test_a_page_without_positions_gets_the_last_messages_once(server, visit):
     publish(server, 1, 2, channel="history-2")
     page = visit(server)
@@ -165,3 +169,27 @@ def test_a_page_without_positions_gets_the_last_messages_once(server, visit):
     js(page, "await new Promise((done) => socket.subscribe('history-2', done))")
     publish(server, 4, channel="history-2")
     wait_for(page, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("positions", [True, False])
+def test_a_page_is_offered_no_other_recovery_and_its_goodbye_is_final(
+    serve, visit, transport, log, positions
+):
+    """Events have no further argument, even where each official client gets one."""
+
+    @on_away
+    def away(request, socket, context):
+        log("away")
+
+    @on_disconnect
+    def gone(request, socket, context):
+        log("gone", request.GET.get("recovery"))
+
+    server = serve(RECOVERY_FOR_ALL=True)
+    page = visit(server)
+    js(page, ARRIVE, {"transport": transport, "positions": positions, "query": {"recovery": 1}})
+    publish(server, 1, channel="room")
+    publish(server, 2)
+    wait_for(page, 1, 2)
+    page.goto("about:blank")
+    log.until([("gone", "1" if positions else "0")])

@@ -6,16 +6,18 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.kit.programs import TIMEOUT, Runserver, python
-from tests.kit.recipes import files_of_recipes, write_project
+from tests.kit.recipes import CELERY, files_of_recipes, settings_of_recipes, write_project
 
-STEPS = """
+STEPS = '''
 from django.contrib.auth import login
 from django.contrib.auth.models import User
 from django.http import HttpResponse
+from django.template import engines
 from django.urls import include, path
 from exports.tasks import export
 from notices.models import Notice
 from orders.models import Order
+from parcels.models import Parcel
 
 def log_in(request, name):
     login(request, User.objects.get(username=name))
@@ -29,18 +31,32 @@ def order(request, pk, status):
     Order(pk=pk, status=status).save()
     return HttpResponse()
 
+def move(request, place):
+    ann = User.objects.get(username="ann")
+    Parcel.objects.update_or_create(pk=1, defaults={"customer": ann, "place": place})
+    return HttpResponse()
+
 def begin(request):
     export.apply([request.user.pk], task_id="first", throw=True)
     return HttpResponse()
 
+ASKING = """
+<form method="post" action="/ask/">{% csrf_token %}
+<input name="question" value="many words in pieces"><button>Ask</button></form>"""
+
+def asking(request):
+    return HttpResponse(engines["django"].from_string(ASKING).render({}, request))
+
 urlpatterns = [
     path("", include("mysite.urls")),
+    path("asking/", asking),
     path("log-in/<name>/", log_in),
     path("notify/", notify),
     path("order/<int:pk>/<status>/", order),
+    path("move/<place>/", move),
     path("begin/", begin),
 ]
-"""
+'''
 
 SETTINGS = """
 from site_settings import *
@@ -62,7 +78,8 @@ ann.user_permissions.add(Permission.objects.get(codename="view_order"))
 def site(tmp_path_factory):
     """A server of the recipes' project; the URLs of ``STEPS`` make things happen."""
     folder = tmp_path_factory.mktemp("recipes")
-    _, environ = write_project(folder, files_of_recipes())
+    shown = {**files_of_recipes(), "mysite/__init__.py": CELERY}
+    _, environ = write_project(folder, shown, settings=settings_of_recipes())
     (folder / "steps.py").write_text(STEPS)
     (folder / "browser_settings.py").write_text(SETTINGS)
     environ |= {"DJANGO_SETTINGS_MODULE": "browser_settings", "TEST_DATABASE": f"{folder}/db"}
@@ -99,12 +116,12 @@ SUBSCRIBED = "430[true"
 
 def test_users_chat(site, log_in):
     ann, bob = (tab(log_in(name), f"{site}/rooms/1/", SUBSCRIBED) for name in ("ann", "bob"))
-    for page in (ann, bob):
+    for name, page in (("ann", ann), ("bob", bob)):
         page.locator("input").fill("<b>hello</b>")
         page.locator("input").press("Enter")
+        expect(page.locator("pre")).to_contain_text(f"{name}: <b>hello</b>")
     for page in (ann, bob):
-        expect(page.locator("pre")).to_contain_text("bob: <b>hello</b>")
-    expect(ann.locator("pre")).to_have_text("ann: <b>hello</b>\nbob: <b>hello</b>\n")
+        expect(page.locator("pre")).to_have_text("ann: <b>hello</b>\nbob: <b>hello</b>\n")
 
 
 def test_a_visitor_is_told_to_log_in(site, window):
@@ -113,6 +130,14 @@ def test_a_visitor_is_told_to_log_in(site, window):
         page.goto(f"{site}/rooms/1/")
     assert opening.value.message == "Log in to chat"
     opening.value.dismiss()
+
+
+def test_a_page_follows_the_parcels_that_it_shows(site, log_in, window):
+    window(f"{site}/move/Bergen/")
+    page = tab(log_in("ann"), f"{site}/parcels/", SUBSCRIBED)
+    expect(page.locator("p")).to_have_text("Bergen")
+    window(f"{site}/move/Oslo/")
+    expect(page.locator("p")).to_have_text("Oslo")
 
 
 def test_a_notification_is_in_all_tabs_of_its_user(site, log_in):
@@ -142,3 +167,33 @@ def test_a_dashboard_shows_what_was_and_what_is_saved(site, log_in):
     ann.request.get(f"{site}/order/1/paid/")
     ann.request.get(f"{site}/order/2/new/")
     expect(page.locator("pre")).to_have_text('{ "1": "paid", "2": "new" }')
+
+
+def test_pointers_move_on_other_pages_and_go(site, log_in):
+    ann, bob = (tab(log_in(name), f"{site}/boards/1/", SUBSCRIBED) for name in ("ann", "bob"))
+    ann.mouse.move(100, 100)
+    mark = bob.locator("mark")
+    expect(mark).to_have_count(1)
+    assert "left: 7.8" in mark.get_attribute("style")  # of 1,280 pixels
+    # Her own is not shown to her; a browser may tell of a pointer on the other page by itself.
+    expect(ann.locator("mark[style*='left: 7.8']")).to_have_count(0)
+    ann.close()
+    expect(mark).to_have_count(0)
+
+
+def test_an_answer_appears_and_is_there_after_a_reload(site, log_in):
+    page = log_in("ann").new_page()
+    page.goto(f"{site}/asking/")
+    page.locator("button").click()
+    for _ in range(2):
+        expect(page.locator("p")).to_have_text("manywordsinpieces")
+        page.wait_for_function("!socket.connected")  # because the answer is whole
+        page.reload()
+
+
+def test_a_bar_shows_how_much_was_received(site, log_in):
+    page = tab(log_in("ann"), f"{site}/upload/")
+    file = {"name": "large", "mimeType": "text/plain", "buffer": b"x" * 1_000_000}
+    page.locator("[type=file]").set_input_files(file)
+    page.locator("button").click()
+    page.wait_for_function("bar.value === 100")

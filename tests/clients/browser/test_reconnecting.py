@@ -87,6 +87,7 @@ def test_no_transport_at_all(page):
 # Refusals
 
 
+@pytest.mark.own_window
 def test_a_refused_connection_is_not_tried_again(page, transport):
     tries = []
 
@@ -152,6 +153,7 @@ def test_a_server_that_takes_too_long_to_decide(page, server):
     ]
 
 
+@pytest.mark.own_window
 def test_a_page_that_the_server_disconnects_stays_away(page, transport):
     @on_message
     def kick(request, socket, context, message):
@@ -288,6 +290,7 @@ def test_connect_does_not_wait_for_the_next_attempt(page, server, restart):
     js(page, "socket.connect(); await until(() => count('reconnect'))")
 
 
+@pytest.mark.own_window
 def test_attempts_wait_longer_and_longer(page, server):
     stop(server)
     page.clock.install()
@@ -349,6 +352,7 @@ def test_a_server_that_has_gone_silent_is_left(serve, visit, transport):
     assert seen[:2] == [["connect"], ["disconnect", "ping timeout", why]]
 
 
+@pytest.mark.own_window
 def test_a_page_that_wakes_up_after_a_long_sleep_reconnects(page):
     page.clock.install()
     js(page, "await online()")
@@ -373,6 +377,7 @@ def test_a_page_that_becomes_visible_looks_at_the_clock(page):
 # The network, the page
 
 
+@pytest.mark.own_window
 def test_offline_and_online(page, transport):
     never = {"reconnectionDelay": 60_000, "reconnectionDelayMax": 60_000}
     js(page, "await online({transports: [arg[0]], ...arg[1]})", [transport, never])
@@ -389,6 +394,7 @@ def test_offline_and_online(page, transport):
     ]
 
 
+@pytest.mark.own_window
 def test_garbage_on_a_websocket_ends_the_connection(page):
     routes = []
 
@@ -404,6 +410,7 @@ def test_garbage_on_a_websocket_ends_the_connection(page):
     assert seen[1][:2] == ["disconnect", "parse error"]
 
 
+@pytest.mark.own_window
 def test_garbage_in_an_answer_ends_the_connection(page):
     answers = iter([None, "42{oops"])  # the first GET with a sid brings the CONNECT
 
@@ -435,6 +442,7 @@ def test_the_server_notices_at_once_when_a_page_is_left(page, server, transport,
     log.until(["transport close"])
 
 
+@pytest.mark.own_window
 def test_the_server_notices_at_once_when_a_page_is_closed(page, transport, log):
     finished(log)
     js(page, "await online({transports: [arg]})", transport)
@@ -442,6 +450,8 @@ def test_the_server_notices_at_once_when_a_page_is_closed(page, transport, log):
     log.until(["transport close"])
 
 
+@pytest.mark.own_window
+@pytest.mark.whole_chromium
 def test_a_page_that_comes_back_out_of_the_cache_reconnects(page, server, transport, log):
     finished(log)
     js(page, "await online({transports: [arg]}); window.kept = true", transport)

@@ -295,6 +295,7 @@ def test_what_was_sent_before_disconnecting_arrives(page, transport, log):
     log.until([0, 1, 2, 3, 4, "client namespace disconnect"])
 
 
+@pytest.mark.own_window
 def test_polling_posts_no_more_than_the_server_takes(serve, visit, echo):
     page = visit(serve(MAX_MESSAGE_SIZE=20_000))
     sizes = []
@@ -397,6 +398,7 @@ def test_the_server_asks_and_the_page_answers(page, transport, log):
     assert log.entries == [(2, b"\x07", 0)]
 
 
+@pytest.mark.own_window
 def test_an_answer_is_given_once(page):
     sent = sent_frames(page)
 
@@ -632,6 +634,7 @@ def test_the_idiom_of_the_readme_subscribes_once(page, transport, log):
     assert log.entries == [("subscribe", "news"), ("message", "hello")]
 
 
+@pytest.mark.own_window
 @pytest.mark.usefixtures("channels")
 def test_nothing_is_asked_for_twice(page):
     sent = sent_frames(page)

@@ -34,6 +34,15 @@ def serve_by(tmp_path):
         one.end()
 
 
+def test_a_page_with_a_client_of_its_own_finds_the_other_port(serve_by, window):
+    pages = free_port()
+    serve_by("runserver_socketio").wait_for("Quit the server")
+    serve_by("runserver", str(pages)).wait_for("Starting development server")
+    page = window(f"http://127.0.0.1:{pages}/own-client/")
+    js(page, "await until(() => own.connected)")
+    assert js(page, "return own.io.uri") == f"http://127.0.0.1:{serve_by.port}"
+
+
 def test_without_a_server_of_sockets_the_console_says_what_to_run_and_then_it_works(
     serve_by, window
 ):
@@ -44,10 +53,9 @@ def test_without_a_server_of_sockets_the_console_says_what_to_run_and_then_it_wo
     errors = []
     page.on("console", lambda message: errors.append(message.text))
     page.goto(f"http://127.0.0.1:{pages}/")
-    js(
-        page,
-        "make({reconnectionDelayMax: 100}); socket.connect(); await until(() => seen.length > 2)",
-    )
+    with page.expect_console_message(lambda message: ADVICE in message.text):
+        js(page, "make({reconnectionDelayMax: 100}); socket.connect()")
+    js(page, "await until(() => seen.length > 2)")
     advised = [text for text in errors if ADVICE in text]
     assert len(advised) == 1
     assert advised[0].startswith(f"socket.io: no connection to port {serve_by.port} (")

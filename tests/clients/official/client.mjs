@@ -2,14 +2,22 @@
 // happens to the client's sockets is told as lines of JSON on stdout.
 //
 //   {"do": "connect", "socket": "a", "url": "http://…/namespace", "options": {…}, "agent": "keep"}
+//                                                "cut": "upgrading" closes its engine while it upgrades
 //   {"do": "emit",    "socket": "a", "events": [["name", argument, …], …]}      all in one go
+//                                                "old": true takes the client of Socket.IO 2
 //   {"do": "ask",     "socket": "a", "event": ["name", argument, …], "timeout": ms}
 //                                                tells the "answer"; with a timeout, its "error" as well
 //   {"do": "reply",   "socket": "a", "event": "name", "with": [argument, …]}    acks it from now on
 //   {"do": "join",    "socket": "b", "beside": "a", "namespace": "/name", "options": {…}}
 //   {"do": "keep",    "socket": "a", "until": argument}       tells events as one list, "kept"
+//   {"do": "roam",    "socket": "a", "channels": [name, …], "most": ms, "until": argument}
+//                                                subscribes, and breaks its connection again and again;
+//                                                tells all as one list, "roamed"
+//   {"do": "settle"}                                          has those sockets break no more
+//   {"do": "report",  "socket": "a"}                          tells "roamed" now
 //   {"do": "disconnect", "socket": "a"}
 //   {"do": "again",   "socket": "a"}                          disconnects and connects at once
+//   {"do": "break",   "socket": "a"}                          closes the engine, and so comes back
 //   {"do": "forget"}                                          disconnects all that there are
 //
 // Bytes are written as {"$bytes": base64}. A socket that joins beside another shares its connection.
@@ -17,11 +25,14 @@
 import http from "node:http";
 import { createInterface } from "node:readline";
 import { Fetch, io } from "socket.io-client";
+import oldIo from "socket.io-client-2";
 
 const sockets = new Map();
 const replies = new Map();
 const agents = new Map();
 const keeping = new Map();
+const logs = new Map();
+let isSettled = false;
 
 class CountingAgent extends http.Agent {
   connections = 0;
@@ -60,7 +71,7 @@ function mapped(value, convert) {
   return value;
 }
 
-function connect({ socket: name, url, options, agent }) {
+function connect({ socket: name, url, options, agent, old, cut }) {
   if (agent !== undefined) {
     agents.set(name, new CountingAgent({ keepAlive: agent === "keep" }));
     options = { ...options, agent: agents.get(name) };
@@ -68,8 +79,12 @@ function connect({ socket: name, url, options, agent }) {
   if (options.transports?.includes("fetch")) {
     options = { ...options, transports: [Fetch] };
   }
+  if (old) {
+    return connectOld(name, oldIo(url, { ...options, forceNew: true }));
+  }
   const socket = io(url, { ...options, forceNew: true });
   socket.io.on("open", () => watchUpgrade(name, socket.io.engine));
+  if (cut) socket.io.once("open", () => socket.io.engine.once(cut, () => breakAt(name, socket.io.engine)));
   socket.io.on("ping", () => tell(name, "ping"));
   watch(name, socket);
 }
@@ -78,12 +93,31 @@ function join({ socket: name, beside, namespace, options }) {
   watch(name, sockets.get(beside).io.socket(namespace, options));
 }
 
+function connectOld(name, socket) {
+  sockets.set(name, socket);
+  socket.io.on("open", () => watchUpgrade(name, socket.io.engine));
+  socket.on("connect", () => tell(name, "connect", { id: socket.id }));
+  socket.on("error", (error) => tell(name, "connect_error", { message: error.message ?? error }));
+  socket.on("connect_error", (error) => tell(name, "connect_error", { message: error.message }));
+  socket.on("disconnect", (reason) => tell(name, "disconnect", { reason }));
+  socket.on("pong", () => tell(name, "pong"));
+  socket.onevent = (packet) => {
+    const ack = packet.id === undefined ? [] : [socket.ack(packet.id)];
+    receive(name, [...packet.data, ...ack]);
+  };
+}
+
 function watch(name, socket) {
   sockets.set(name, socket);
-  socket.on("connect", () => tell(name, "connect", { id: socket.id }));
+  socket.on("connect", () => tell(name, "connect", { id: socket.id, recovered: !!socket.recovered }));
   socket.on("connect_error", (error) => tell(name, "connect_error", { message: error.message }));
   socket.on("disconnect", (reason) => tell(name, "disconnect", ended(name, socket, reason)));
   socket.onAny((...event) => receive(name, event));
+}
+
+function breakAt(name, engine) {
+  engine.close();
+  tell(name, "cut");
 }
 
 function watchUpgrade(name, engine) {
@@ -114,6 +148,37 @@ function keep(name, event) {
   }
 }
 
+// Notes what comes, and each connection with whether it was recovered; those that were not subscribe.
+function roam({ socket: name, url, options, channels, most, until }) {
+  const socket = io(url, { ...options, forceNew: true });
+  const waiting = new Set(channels);
+  const log = [];
+  sockets.set(name, socket);
+  logs.set(name, log);
+  socket.on("connect", () => {
+    log.push(["connect", !!socket.recovered, socket.id]);
+    if (log.length === 1) tell(name, "connect", { id: socket.id, recovered: false });
+    channels.forEach((channel) => socket.recovered || subscribe(channel));
+    setTimeout(() => isSettled || breakOff(socket), Math.random() * most);
+  });
+  const now = () => Number(process.hrtime.bigint()) / 1e9; // as Python's time.monotonic()
+  const subscribe = (channel) =>
+    socket.emit("subscribe", channel, () => log.push(["subscribed", channel, now()]));
+  socket.onAny((...event) => {
+    log.push(event);
+    if (event[2] === until) waiting.delete(event[1]);
+    if (waiting.size === 0) commands.report({ socket: name });
+  });
+}
+
+// In order, by a reset, or by silence, which both sides notice by the pings that do not come.
+function breakOff(socket) {
+  const engine = socket.io.engine;
+  const tcp = engine.transport.ws?._socket;
+  const ways = tcp ? [() => engine.close(), () => tcp.resetAndDestroy(), () => tcp.pause()] : [() => engine.close()];
+  ways[Math.floor(Math.random() * ways.length)]();
+}
+
 function ask({ socket: name, event, timeout }) {
   const socket = sockets.get(name);
   if (timeout === undefined) {
@@ -141,7 +206,11 @@ const commands = {
   ask,
   reply: ({ socket, event, with: args }) => replies.set(`${socket} ${event}`, args),
   keep: ({ socket, until }) => keeping.set(socket, { events: [], until }),
+  roam,
+  report: ({ socket }) => tell(socket, "roamed", { log: logs.get(socket) }),
+  settle: () => { isSettled = true; },
   disconnect: ({ socket }) => sockets.get(socket).disconnect(),
+  break: ({ socket }) => sockets.get(socket).io.engine.close(),
   again: ({ socket }) => sockets.get(socket).disconnect().connect(),
 };
 

@@ -4,13 +4,6 @@ import pytest
 
 from tests.kit.node import start_node
 from tests.kit.programs import Runserver
-from tests.kit.recorder import Recorder
-
-
-@pytest.fixture
-def seen():
-    """What handlers call with what they see."""
-    return Recorder()
 
 
 @pytest.fixture

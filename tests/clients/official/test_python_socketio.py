@@ -280,13 +280,13 @@ def test_client_comes_back_after_the_server_has_ended_its_session(new, server, s
     on_event("who")(lambda request, socket, context: socket.id)
     python = new(**COMES_BACK)
     python.connect(server)
-    assert python.connected.next()
+    python.wait_until_connected()
     known = {seen.next()}
     for reason in ENDS:
         server.call(wait_until_all_listen, server)
         server.call(end_sessions, server, reason)
         assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
-        assert python.connected.next()
+        python.wait_until_connected()
         assert seen.next() == python.ask("who") not in known
         known.add(python.client.get_sid())
 
@@ -314,7 +314,7 @@ def test_messages_before_the_end_of_a_session_are_fetched(new, server, seen):
 
     python = new(**COMES_BACK)
     python.connect(server)
-    assert python.connected.next()
+    python.wait_until_connected()
     server.call(wait_until_all_listen, server)
     python.client.send("end it")
     assert python.events.next() == ["message", "last words"]

@@ -42,7 +42,7 @@ def test_clients_come_back_after_a_restart(start, node, pythons):
     scripts = [node.connect(program, transport, **AGAIN) for transport in TRANSPORTS]
     for python in pythons:
         python.connect(program)
-        assert python.connected.next()
+        python.wait_until_connected()
     program.signal(signal.SIGTERM)
     assert program.wait() == 0
     start()
@@ -52,5 +52,5 @@ def test_clients_come_back_after_a_restart(start, node, pythons):
         assert script.ask("message-with-ack", 1) == [1]
     for python in pythons:
         assert python.ended.next() == python.client.reason.TRANSPORT_ERROR
-        assert python.connected.next()
+        python.wait_until_connected()
         assert python.ask("message-with-ack", 1) == 1

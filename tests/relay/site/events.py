@@ -4,7 +4,14 @@ import os
 import time
 
 from django_socketio import NoSocket, RelayError, RelayGap, broadcast
-from django_socketio.events import on_connect, on_disconnect, on_error, on_event
+from django_socketio.events import (
+    on_connect,
+    on_disconnect,
+    on_error,
+    on_event,
+    on_join,
+    on_leave,
+)
 
 
 @on_connect
@@ -59,3 +66,14 @@ def leave(request, socket, context):
     except (NoSocket, RelayError) as error:
         told = type(error).__name__
     os.write(1, f"GOODBYE {told}\n".encode())
+
+
+if "TEST_PRESENCE" in os.environ:
+
+    @on_join(channel="^[a-d]$")
+    def joined(channel, person):
+        os.write(1, f"joined {channel} {person.id}\n".encode())
+
+    @on_leave(channel="^[a-d]$")
+    def left(channel, person):
+        os.write(1, f"left {channel} {person.id}\n".encode())

@@ -28,6 +28,7 @@ _SERVERS = {
 DATABASES = {
     "default": {
         **_SERVERS[os.environ.get("TEST_VENDOR", "postgresql")],
+        "ATOMIC_REQUESTS": "TEST_ATOMIC" in os.environ,
         "CONN_MAX_AGE": None if _age == "None" else int(_age),
     }
 }

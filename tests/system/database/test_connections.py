@@ -1,5 +1,6 @@
 """Database connections: no handler leaves anything to the next, idle sockets hold none."""
 
+import json
 import os
 import selectors
 import socket
@@ -7,6 +8,7 @@ import time
 from urllib.parse import quote
 
 import pytest
+import websocket
 
 from tests.kit.clients import PollingClient, join
 from tests.kit.frames import client_frame
@@ -67,6 +69,23 @@ def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
     wait_until(lambda: postgresql.connections() == 0)
     for one in sockets:
         one.close()
+
+
+def test_views_of_websockets_hold_no_connection_while_they_wait(site, postgresql):
+    server = site(CONN_MAX_AGE=None, ATOMIC=1, IDLE_TIME=600)
+    assert get(server.port, "/query-and-wait/") == (200, "True")
+    url = f"ws://127.0.0.1:{server.port}/query-and-wait/"
+    clients = [websocket.create_connection(url, timeout=10) for _ in range(30)]
+    for _ in range(2):
+        for client in clients:
+            client.send("query")
+        assert [json.loads(client.recv()) for client in clients] == [[1, False]] * 30
+        wait_until(lambda: postgresql.connections() == 0)
+    clients[0].send("atomic")
+    wait_until(lambda: postgresql.connections() == 1)  # a transaction is not interrupted
+    for client in clients:
+        client.shutdown()
+    wait_until(lambda: postgresql.connections() == 0)
 
 
 def test_an_async_handler_uses_the_connection_of_its_worker(site, postgresql):

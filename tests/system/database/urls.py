@@ -1,9 +1,10 @@
 """Views that use the database, well and badly."""
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
+from django_socketio import accept_websocket
 from tests.system.database.events import LEAVE, query, seen
 
 
@@ -13,10 +14,26 @@ def leave(request):
     return HttpResponse()
 
 
+@accept_websocket
+def query_and_wait(request):
+    """Query once for each message; tell whether a transaction is open."""
+    if not request.is_websocket():
+        return HttpResponse(str(connection.in_atomic_block))
+    for message in request.websocket:
+        if message == "atomic":
+            with transaction.atomic():
+                query("SELECT 1")
+                request.websocket.wait()
+        answer = query("SELECT 1")
+        request.websocket.send_json([answer, connection.in_atomic_block])
+    return None
+
+
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
     path("leave/", leave),
+    path("query-and-wait/", query_and_wait),
     path("leave/<str:way>/", lambda request, way: HttpResponse(LEAVE[way]())),
     path("seen/", lambda request: JsonResponse({"seen": seen()})),
 ]

@@ -47,7 +47,7 @@ def test_a_worker_that_is_killed_leaves_nothing_in_redis(start, redis_server):
     assert site.wait() == 0  # also the worker that is only just starting in place of the other
     # The log of a channel is kept for a second here. Nothing else is kept at all, but for the list
     # of processes, which Redis drops with the last lease.
-    wait_until(lambda: all(key.endswith(b"{presence}") for key in redis.scan_iter()))
+    wait_until(lambda: all(key.endswith(b"{listeners}") for key in redis.scan_iter()))
     assert redis.pubsub_channels() == []
 
 

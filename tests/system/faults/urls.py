@@ -11,11 +11,12 @@ from greenlet import greenlet
 
 import django_socketio
 from django_socketio.channels.current import current
-from django_socketio.concurrency import repeated
+from django_socketio.concurrency import log_limits
 from django_socketio.concurrency.workers import Workers
 from tests.system.faults import events
 
-repeated.INTERVAL = 0.1  # or what counts errors would be left for ten seconds
+# Otherwise the timers that count errors and log entries would be left for ten seconds.
+log_limits.INTERVAL = 0.1
 
 LEFT = [
     *["Acks", "Backlog", "Client", "EngineRequest", "Login", "Mailbox", "PollingTransport"],

@@ -9,7 +9,16 @@ from django.db import connections
 from gevent import monkey
 
 from django_socketio import in_thread
-from django_socketio.events import on_connect, on_disconnect, on_event, on_finish, on_message
+from django_socketio.channels import other_processes, presence
+from django_socketio.events import (
+    on_connect,
+    on_disconnect,
+    on_event,
+    on_finish,
+    on_join,
+    on_leave,
+    on_message,
+)
 
 logger = logging.getLogger("tests.system.production")
 sleep = monkey.get_original("time", "sleep")
@@ -43,6 +52,13 @@ def echo(request, socket, context, message):
 @on_event("seen")
 def tell(request, socket, context):
     return seen(request)
+
+
+@on_event("remember")
+def remember(request, socket, context, value):
+    """Return what was remembered before, in any process, and whether the client has come back."""
+    before, context["value"] = context.get("value"), value
+    return before, socket.recovered, os.getpid()
 
 
 @on_event("length")
@@ -108,6 +124,21 @@ def nap(request, socket, context, seconds):
 @on_disconnect
 def gone(request, socket, context):
     say(f"gone: {os.getpid()} {socket.disconnect_reason}")
+
+
+if "TEST_LEASES" in os.environ:
+    # A lease is renewed each second, and its process counts as dead after five.
+    other_processes.RENEW_INTERVAL = presence.RENEW_INTERVAL = 1.0
+    other_processes.PATIENCE = presence.PATIENCE = 5.0
+    other_processes.LONGEST_GAP = 1.5
+
+    @on_join(channel="^here$")
+    def joined(channel, person):
+        say(f"join {person.id}.")
+
+    @on_leave(channel="^here$")
+    def left(channel, person):
+        say(f"leave {person.id}.")
 
 
 @on_finish

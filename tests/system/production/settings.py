@@ -9,6 +9,12 @@ INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.production"]
 ROOT_URLCONF = "tests.system.production.urls"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "chat.example.com"]
 
+if "TEST_SESSIONS" in os.environ:
+    SESSION_ENGINE = "django.contrib.sessions.backends.file"
+    SESSION_FILE_PATH = os.environ["TEST_SESSIONS"]
+
+SOCKETIO_METRICS = "TEST_METRICS" in os.environ
+
 if "TEST_LOG_ALL" in os.environ:
     LOGGING = {
         "version": 1,

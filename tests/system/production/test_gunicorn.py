@@ -8,15 +8,25 @@ import os
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from django_socketio.concurrency import log_limits
 from django_socketio.server.garbage import OURS
-from tests.kit.clients import PollingClient, join
-from tests.kit.http import HANDSHAKE, UPGRADE, WEBSOCKET_PATH, Https, get, raw_request, response
-from tests.kit.servers import HAS_CONTROL_SOCKET
+from tests.kit.clients import Closed, PollingClient, WebSocketClient, join
+from tests.kit.http import (
+    HANDSHAKE,
+    UPGRADE,
+    WEBSOCKET_PATH,
+    Https,
+    close_all,
+    get,
+    raw_request,
+    response,
+)
+from tests.kit.servers import HAS_CONTROL_SOCKET, Gunicorn
 from tests.kit.waiting import wait_until
 
 
@@ -37,22 +47,27 @@ def on_each_worker(gunicorn):
     raise AssertionError(f"only {list(clients)} of {gunicorn.pids} accept connections")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
-def test_one_worker_serves_django_and_sockets(gunicorn, arguments):
-    server = gunicorn(*arguments, workers=1)
-    assert get(server.port, "/seen/")[1]["pid"] == server.pids[0]
-    socket, polling = join(server), join(server, kind=PollingClient)
+@pytest.fixture(scope="module", params=[[], ["--preload"]], ids=["", "preload"])
+def one_worker(request):
+    """A gunicorn with one worker, for tests that do it no harm."""
+    server = Gunicorn(*request.param, workers=1)
+    yield server
+    close_all()
+    server.end()
+
+
+def test_one_worker_serves_django_and_sockets(one_worker):
+    assert get(one_worker.port, "/seen/")[1]["pid"] == one_worker.pids[0]
+    socket, polling = join(one_worker), join(one_worker, kind=PollingClient)
     assert socket.ask("message", {"a": [1]}) == [{"a": [1]}]
     upgraded = polling.upgrade()
     assert upgraded.ask("message", "upgraded") == ["upgraded"]
-    assert "no relay between them" not in server.output
-    assert "Traceback" not in server.output
+    assert "no relay between them" not in one_worker.output
+    assert "Traceback" not in one_worker.output
 
 
-@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
-def test_handlers_run_side_by_side(gunicorn, arguments):
-    server = gunicorn(*arguments, workers=1)
-    sleeper, other = join(server), join(server)
+def test_handlers_run_side_by_side(one_worker):
+    sleeper, other = join(one_worker), join(one_worker)
     sleeper.emit("nap", 1, id=1)
     assert other.ask("message", "now") == ["now"]
     sleeper.ws.settimeout(0.05)
@@ -60,10 +75,8 @@ def test_handlers_run_side_by_side(gunicorn, arguments):
         sleeper.receive()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--preload"]], ids=["", "preload"])
-def test_handlers_have_database_connections_of_their_own(gunicorn, arguments):
-    server = gunicorn(*arguments, workers=1)
-    clients = [join(server) for _ in range(3)]
+def test_handlers_have_database_connections_of_their_own(one_worker):
+    clients = [join(one_worker) for _ in range(3)]
     for client in clients:
         client.emit("nap", 0.2, id=1)
     assert len({client.receive() for client in clients}) == 3
@@ -160,7 +173,7 @@ def test_hup_replaces_workers_and_loses_no_request(gunicorn, node):
     stop, failures = threading.Event(), []
 
     def keep_asking():
-        while not stop.is_set():
+        while not stop.wait(0.01):
             try:
                 assert get(server.port, "/seen/")[0] == 200
             except Exception as failure:
@@ -328,7 +341,7 @@ def test_the_directory_of_the_workers_is_theirs_alone_and_goes_with_them(gunicor
     server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
     (directory,) = tmp_path.iterdir()
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert len(list(directory.iterdir())) == 2
+    assert len(list(directory.iterdir())) == 4  # two sockets of each worker
     os.kill(server.pids[0], signal.SIGKILL)
     server.wait_for("Worker ready", 3)
     server.signal(signal.SIGTERM)
@@ -358,6 +371,40 @@ def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
     assert not list(tmp_path.glob("control*"))
 
 
-def test_garbage_is_collected_less_often_in_a_worker(gunicorn):
-    server = gunicorn(workers=1)
-    assert get(server.port, "/garbage/")[1] == {"thresholds": list(OURS)}
+def test_garbage_is_collected_less_often_in_a_worker(one_worker):
+    assert get(one_worker.port, "/garbage/")[1] == {"thresholds": list(OURS)}
+
+
+def works(client):
+    try:
+        return client.ask("message", "works") == ["works"]
+    except Closed:
+        return False
+
+
+@pytest.mark.parametrize("kind", [WebSocketClient, PollingClient])
+def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn, kind):
+    server = gunicorn(workers=2, DRAIN_SECONDS="4")
+    clients = [join(server, kind=kind) for _ in range(16)]
+    of = {client: client.ask("seen")[0]["pid"] for client in clients}
+    pid = max(of.values(), key=[*of.values()].count)
+    clients = [client for client in clients if of[client] == pid]
+    os.kill(pid, signal.SIGTERM)
+    server.wait_for("Ending the sockets within 4 s")
+    open_at = [[client for client in clients if works(client)]]
+    while open_at[-1]:
+        time.sleep(0.1)  # of 4 seconds
+        open_at.append([client for client in open_at[-1] if works(client)])
+    assert len({len(clients) for clients in open_at}) > 2, open_at
+    server.wait_for("Worker ready", 3)
+    assert works(join(server, kind=kind))
+
+
+def test_an_interrupt_ends_the_draining(gunicorn):
+    server = gunicorn(workers=1, DRAIN_SECONDS="20")
+    clients = [join(server) for _ in range(3)]
+    server.signal(signal.SIGTERM)
+    server.wait_for("Ending the sockets within 20 s")
+    server.signal(signal.SIGINT)
+    server.wait(5)
+    assert all(client.is_closed() for client in clients)

@@ -2,28 +2,37 @@
 
 import contextlib
 import http.client
+import io
+import json
+import os
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 
 import pytest
+from django.core.management import call_command
 
 from tests.kit.clients import PollingClient
 from tests.kit.documented import (
     CONFIGURATION,
     DJANGO,
     NGINX,
+    NGINX_LIMITS,
+    NGINX_METRICS,
     SEVERAL_HOSTS,
     SPLIT,
     replaced,
     surrounded,
 )
-from tests.kit.http import HANDSHAKE, HELLO, Https, get
+from tests.kit.http import HANDSHAKE, HELLO, UPGRADE, Https, get
 from tests.kit.node import OPTIONS
 from tests.kit.programs import Program, free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import Gunicorn, Nginx, SyncGunicorn, Uvicorn
+from tests.kit.streams import StreamClient
 from tests.kit.waiting import wait_until
 
 CLIENTS = 60
@@ -78,7 +87,7 @@ def values_of(folder, certificate, port, plain_port):
     """Return what the paths and the ports of the documented nginx are here."""
     key, certificate = certificate
     return {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl http2",
         "listen 80": f"listen 127.0.0.1:{plain_port}",
         "/etc/ssl/chat/certificate.pem": certificate,
         "/etc/ssl/chat/key.pem": key,
@@ -86,6 +95,18 @@ def values_of(folder, certificate, port, plain_port):
         "/var/log/nginx/access.log": f"{folder}/access.log",
         "unix:/run/chat/gunicorn.sock": f"unix:{folder}/s",
     }
+
+
+def test_nginx_takes_the_other_pieces(tmp_path):
+    upstream = "upstream django { server 127.0.0.1:1; }"
+    server = f"server {{ listen 127.0.0.1:{free_port()}; {NGINX_METRICS} }}"
+    paths = f"pid {tmp_path}/nginx.pid;\nerror_log stderr;\n"
+    text = f"{paths}{NGINX_LIMITS}http {{ access_log off; {upstream} {server} }}"
+    (tmp_path / "nginx.conf").write_text(text)
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    command = [program, "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", "stderr"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "test is successful" in done.stderr, done.stderr
 
 
 @pytest.fixture
@@ -161,6 +182,27 @@ def test_pages_on_another_server_push_to_sockets_here(split, site, begin, kind):
     status, text = get(own_port, "/socket.io/?EIO=4&transport=polling")
     assert (status, "django_socketio.gunicorn.Worker" in text) == (501, True)
     https.connection.close()
+
+
+def test_other_servers_refuse_websockets_of_views_and_serve_their_pages(split):
+    for port, _ in split.values():
+        assert get(port, "/echo/") == (200, "a page")
+    (sync, _), (uvicorn, _) = split["sync"], split["uvicorn"]
+    assert get(uvicorn, "/echo/", headers=UPGRADE)[0] == 500
+    for path, fields in [("/echo/", UPGRADE), ("/stream/", {})]:
+        status, text = get(sync, path, headers=fields)
+        assert (status, "django_socketio.gunicorn.Worker" in text) == (501, True), path
+    assert StreamClient(sync, method="HEAD").status == 200
+
+
+def test_a_stream_of_uvicorn_brings_what_other_processes_push(split):
+    (sync, _), (uvicorn, _) = split["sync"], split["uvicorn"]
+    stream = StreamClient(uvicorn).begin()
+    get(sync, "/push/?channel=a&text=1")
+    assert stream.event() == ("pushed", '"1"')
+    stream.close()
+    get(sync, "/push/?channel=a&text=2")
+    assert stream.come_back(uvicorn).event() == ("pushed", '"2"')
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling", "upgraded"])
@@ -297,6 +339,80 @@ def test_reload_behind_nginx(site, begin, https):
         assert https("GET", "/seen/")[0] == 200
 
 
+# Event streams
+
+
+def push(site, https, *texts):
+    for text in texts:
+        assert https("GET", f"/push/?channel=ticks&text={text}")[0] == 200
+
+
+def test_an_event_stream_is_not_buffered_and_goes_on_after_a_reload(site, https):
+    context = ssl.create_default_context(cafile=site.certificate)
+    stream = StreamClient(site.port, "/stream/?channel=ticks", tls=context).begin()
+    for text in ("1", "2"):
+        push(site, https, text)
+        assert stream.event() == ("pushed", f'"{text}"')
+    ready = site.gunicorn.output.count("Worker ready")
+    site.gunicorn.signal(signal.SIGHUP)
+    assert stream.rest() == []
+    push(site, https, "3")
+    site.gunicorn.wait_for("Worker ready", ready + 1)
+    assert event_after(stream, site, context) == ("pushed", '"3"')
+
+
+def event_after(stream, site, context):
+    """Return the next event of a stream, as a browser gets it: old workers end it once more."""
+    while True:
+        again = stream.come_back(site.port, "/stream/?channel=ticks", tls=context)
+        with contextlib.suppress(EOFError):
+            return again.event()
+
+
+HTTP2 = """
+const session = require("http2").connect(process.argv[1], { rejectUnauthorized: false });
+const streams = [0, 1, 2, 3, 4, 5, 6, 7].map(() => session.request({
+  ":path": "/stream/?channel=h2", "accept": "text/event-stream" }));
+let began = 0;
+for (const stream of streams) {
+  let text = "";
+  stream.on("data", (data) => {
+    if (!text && ++began === streams.length) console.log("began");
+    text += data;
+    const found = /data: (.*)/.exec(text);
+    if (found) { console.log("event", found[1]); stream.close(); }
+  });
+}
+"""
+
+
+def test_streams_share_a_connection_of_http_2(site, https):
+    node = Program(["node", "-e", HTTP2, f"https://127.0.0.1:{site.port}"])
+    try:
+        node.wait_for("began")
+        assert https("GET", "/push/?channel=h2&text=hello")[0] == 200
+        node.wait_for('event "hello"', 8)
+    finally:
+        node.quickly = signal.SIGKILL
+        node.end()
+
+
+@pytest.mark.parametrize("kind", ["sync", "uvicorn"])
+def test_event_streams_of_servers_of_pages(split, site, https, kind):
+    _, port = split[kind]
+    context = ssl.create_default_context(cafile=site.certificate)
+    stream = StreamClient(port, "/stream/?channel=ticks", tls=context)
+    if kind == "sync":
+        assert (stream.status, b"django_socketio.gunicorn" in stream.answer.read()) == (501, True)
+        return
+    stream.begin()
+    push(site, https, "1")
+    assert stream.event() == ("pushed", '"1"')
+    again = stream.come_back(port, "/stream/?channel=ticks", tls=context)
+    push(site, https, "2")
+    assert again.event() == ("pushed", '"2"')
+
+
 # Several hosts
 
 
@@ -371,3 +487,14 @@ def test_without_stickiness_the_400_and_the_log_say_what_is_wrong(hosts, spread)
     logged = f"session {client.sid[:4]}…, which no worker of this host holds"
     wait_until(lambda: any(logged in host.output for host in hosts))
     assert client.sid not in hosts[0].output + hosts[1].output
+
+
+def test_the_doctor_finds_nothing_wrong_on_the_way(site, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(site.certificate))
+    out = io.StringIO()
+    address = f"https://127.0.0.1:{site.port}"
+    call_command("socketio_doctor", address, "--quick", "--json", stdout=out)
+    found = [one for one in json.loads(out.getvalue()) if one["step"] not in ("settings", "tls")]
+    steps = [one["step"] for one in found if one["level"] == "ok"]
+    assert steps[-5:] == ["polling", "polling", "websocket", "upgrade", "event stream"]
+    assert not [one for one in found if one["level"] in ("warning", "error")]

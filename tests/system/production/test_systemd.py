@@ -1,4 +1,4 @@
-"""The systemd units of docs/deployment.rst: checked by systemd, and run as systemd runs them."""
+"""The units of docs/deployment/systemd.rst: checked by systemd, and run as systemd runs them."""
 
 import configparser
 import http.client
@@ -13,12 +13,11 @@ import subprocess
 import pytest
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.documented import CONFIGURATION, blocks, replaced
+from tests.kit.documented import CONFIGURATION, SERVICE_UNIT, SOCKET_UNIT, replaced
 from tests.kit.programs import Program
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import GUNICORN
 
-SOCKET_UNIT, SERVICE_UNIT = blocks("ini")
 WORKERS = 2
 
 

@@ -5,9 +5,16 @@ from django.http import HttpResponse, JsonResponse
 from django.template import engines
 from django.urls import include, path
 
-from django_socketio import emit, in_thread
+from django_socketio import accept_websocket, emit, in_thread
+from tests.project.streams import Stream
 from tests.system.production.events import digest, say, seen
 from tests.system.production.forks import fork_in_view
+
+
+def metrics(request, site=False):
+    from django_socketio.metrics import metrics  # needs prometheus_client
+
+    return metrics(request, site)
 
 
 def slow(request, seconds):
@@ -36,6 +43,12 @@ def page(request):
     return HttpResponse(template.render({}, request))
 
 
+def visit(request):
+    """Begin a Django session of an anonymous visitor."""
+    request.session["visited"] = True
+    return HttpResponse("welcome")
+
+
 def push(request):
     text = request.GET.get("text", request.path)
     emitted = emit("pushed", text, channel=request.GET["channel"])
@@ -46,11 +59,24 @@ async def push_async(request):
     return push(request)
 
 
+@accept_websocket
+def echo(request):
+    """Send all messages back."""
+    for message in request.websocket or ():
+        request.websocket.send(message)
+    return HttpResponse("a page")
+
+
 urlpatterns = [
+    path("echo/", echo),
+    path("metrics/", metrics),
+    path("metrics/site/", metrics, {"site": True}),
     path("page/", page),
     path("push/", push),
+    path("visit/", visit),
     path("push-async/", push_async),
     path("", include("django_socketio.urls")),
+    path("stream/", Stream.as_view()),
     path("seen/", lambda request: JsonResponse(seen(request))),
     path("environ/", environ),
     path("fail/", fail),

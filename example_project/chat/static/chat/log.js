@@ -31,12 +31,6 @@ export function addLine(text, kind) {
   place(line);
 }
 
-export function markOwn(name) {
-  for (const item of log.querySelectorAll(".message")) {
-    item.classList.toggle("own", item.dataset.author === name);
-  }
-}
-
 /** Everybody has a colour, made out of the name. */
 export function paint(element, name) {
   const sum = [...name].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 360, 0);
@@ -46,10 +40,23 @@ export function paint(element, name) {
 function fill(item, { id, author, text, time }) {
   item.dataset.author = author;
   item.querySelector(".message-author").textContent = author;
-  item.querySelector(".message-text").textContent = text;
+  write(item.querySelector(".message-text"), text);
   paint(item, author);
   if (id) shown.add(id);
   if (time) stamp(item.querySelector("time"), new Date(time));
+}
+
+/** Addresses become links; all else stays text. */
+function write(element, text) {
+  element.textContent = "";
+  text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,:;!?)])/).forEach((part, at) => element.append(at % 2 ? link(part) : part));
+}
+
+function link(address) {
+  const a = document.createElement("a");
+  a.href = a.textContent = address;
+  a.rel = "noreferrer";
+  return a;
 }
 
 function stamp(element, date) {

@@ -4,23 +4,30 @@ import { addLine, paint } from "./log.js";
 const list = document.getElementById("people");
 const line = document.getElementById("typing");
 const typing = new Map();
-let people = null;
+let isDrawn = false;
+let isTelling = true;
 
 /** Draw the list, and tell in the log what has changed in it. */
-export function showPeople(names, me) {
-  const others = (some) => some.filter((name) => name !== me);
-  if (people) {
-    for (const name of others(people)) if (!names.includes(name)) addLine(`${name} left`, "quiet");
-    for (const name of others(names)) if (!people.includes(name)) addLine(`${name} joined`, "quiet");
-  }
+export function showPeople(people, { joined, left }, me) {
+  const names = people.map((person) => person.info.name).sort((a, b) => a.localeCompare(b));
   list.replaceChildren(...names.map((name) => person(name, name === me)));
-  people = names;
+  if (isDrawn && isTelling) {
+    left.forEach((person) => addLine(`${person.info.name} left`, "quiet"));
+    const others = joined.filter((person) => person.info.name !== me); // we may hear of ourselves
+    others.forEach((person) => addLine(`${person.info.name} joined`, "quiet"));
+  }
+  isDrawn = true;
 }
 
 /** The connection is lost: who comes and goes meanwhile is seen in the list, and not told. */
 export function lookAway() {
-  people = null;
+  isTelling = false;
   [...typing.keys()].forEach(stopTyping);
+}
+
+/** The connection is back. After a restart of the server, the others come back as well. */
+export function lookBack() {
+  setTimeout(() => { isTelling = true; }, 5_000);
 }
 
 function person(name, own) {

@@ -1,30 +1,26 @@
-// A room: entering it, saying something, hearing what the others say.
+// A room: who is there, saying something, hearing what the others say.
 import { socket } from "./connection.js";
 import * as log from "./log.js";
-import { lookAway, showPeople, showTyping, stopTyping } from "./people.js";
+import { lookAway, lookBack, showPeople, showTyping, stopTyping } from "./people.js";
 
 const $ = (id) => document.getElementById(id);
-const joinForm = $("join-form");
-const nameInput = $("join-name");
 const composer = $("composer");
 const input = $("message-input");
 
-const token = tabToken();
+const { channel, name } = $("room").dataset;
 const outbox = []; // our messages, until the server has confirmed them
-let name = sessionStorage.getItem("name");
 let joined = false;
 let typingTold = 0;
 
 // ------------------------------------------------------------------ hearing
 
-socket.on("room", ({ people, messages }) => {
+socket.on("room", (messages) => {
   messages.filter((message) => !log.knows(message)).forEach(receive);
   $("messages").ariaBusy = "false";
-  showPeople(people, name);
-  if (name) join();
+  enter();
 });
-socket.on("people", (people) => showPeople(people, name));
 socket.on("typing", showTyping);
+socket.on("left", () => location.assign($("leave").dataset.rooms));
 socket.on("message", (message) => {
   if (message.system) log.addLine(message.system, "staff");
   else receive(message);
@@ -34,7 +30,8 @@ socket.on("disconnect", () => {
   joined = false;
   lookAway();
 });
-socket.subscribe($("room").dataset.channel, (error) => error && log.addLine(error.message, "staff"));
+socket.subscribe(channel, (error) => error && log.addLine(error.message, "staff"));
+socket.presence(channel, (people, change) => showPeople(people, change, name));
 
 function receive(message) {
   stopTyping(message.author);
@@ -43,58 +40,13 @@ function receive(message) {
   else log.addMessage(message, message.author === name);
 }
 
-// ------------------------------------------------------------------ entering
-
-/** Also repeated while we are there: the server forgets who is not heard of any more. */
-function join() {
-  socket.emit("join", name, token, (answer) => (answer.error ? refuse(answer.error) : enter(answer)));
-}
-
-new Worker(new URL("beat.js", import.meta.url)).onmessage = () => joined && join();
-
-function enter(answer) {
-  name = answer.name;
-  showPeople(answer.people, name);
-  if (joined) return;
+/** Also after the connection was lost and is back. */
+function enter() {
   joined = true;
-  if (composer.hidden) welcome();
+  lookBack();
   log.addLine(`You are here as ${name}`, "quiet");
   outbox.forEach(deliver);
 }
-
-function welcome() {
-  sessionStorage.setItem("name", name);
-  log.markOwn(name);
-  showForms();
-  input.focus();
-}
-
-function refuse(error) {
-  nameInput.value ||= name;
-  name = null;
-  joined = false;
-  showForms();
-  showError($("join-error"), nameInput, error);
-  nameInput.select();
-}
-
-/** Whoever has a name may write, also before the connection is (back) there. */
-function showForms() {
-  joinForm.hidden = Boolean(name);
-  composer.hidden = $("leave").hidden = !name;
-  showError($("join-error"), nameInput, "");
-}
-
-joinForm.addEventListener("submit", (event) => {
-  event.preventDefault();
-  name = nameInput.value;
-  if (socket.connected) join(); // otherwise as soon as the room is open again
-});
-
-$("leave").addEventListener("click", () => {
-  sessionStorage.removeItem("name");
-  location.assign($("leave").dataset.rooms);
-});
 
 // ------------------------------------------------------------------ saying
 
@@ -151,18 +103,4 @@ function showError(element, field, text) {
   field.setAttribute("aria-invalid", Boolean(text));
 }
 
-/**
- * A secret which proves that we are the same tab when the connection or the page comes back.
- * Between two pages it is in the storage, and only then: the storage is copied into a duplicate
- * of the tab, which must be somebody else.
- */
-function tabToken() {
-  const token = sessionStorage.getItem("token") ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
-  window.addEventListener("pageshow", () => sessionStorage.removeItem("token"));
-  window.addEventListener("pagehide", () => sessionStorage.setItem("token", token));
-  return token;
-}
-
-showForms();
-if (name) input.focus();
-else nameInput.focus();
+input.focus();

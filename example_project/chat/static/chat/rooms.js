@@ -3,20 +3,14 @@ import { socket } from "./connection.js";
 
 function showCounts(counts) {
   for (const badge of document.querySelectorAll("[data-room]")) {
-    const count = counts[badge.dataset.room] ?? 0;
+    const count = counts[badge.dataset.room] ?? badge.dataset.count;
     badge.dataset.count = count;
-    badge.textContent = count === 1 ? "1 person" : `${count} people`;
+    badge.textContent = count == 1 ? "1 person" : `${count} people`;
   }
 }
 
-function ask() {
-  if (socket.connected) socket.emit("rooms", showCounts);
-}
-
-socket.subscribe("rooms");
 socket.on("rooms", showCounts);
-socket.on("connect", ask);
-setInterval(ask, 15_000); // nobody tells when people are lost together with their server
+socket.subscribe("rooms");
 
 socket.on("message", ({ system }) => {
   const notice = document.createElement("p");

@@ -1,0 +1,60 @@
+"""The other processes that hold people, by their leases: which of them have died."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from django_socketio.relay.roster import LEAVING
+
+RENEW_INTERVAL = 5.0
+"""Seconds between two renewals of the lease of a process."""
+
+PATIENCE = 17.0
+"""Seconds for which a lease may stay as it is before its process counts as dead."""
+
+LONGEST_GAP = 1.5 * RENEW_INTERVAL
+"""Seconds that count between two looks at leases: nothing is known of a longer time, in which this
+process or Redis itself may have stood still."""
+
+
+class _Seen(NamedTuple):
+    """A lease of another process, and for how long it has not changed."""
+
+    value: str
+    age: float = 0.0
+
+
+class OtherProcesses:
+    """Watches the leases of other processes.
+
+    Args:
+        grace: seconds for which people are present that are on their way to another process.
+
+    """
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._seen: dict[str, _Seen] = {}
+        self._looked_at = 0.0
+
+    def dead(self, leases: Mapping[str, str], own: str, now: float) -> list[str]:
+        """Return the processes whose leases have not changed for too long.
+
+        Args:
+            own: the name of this process.
+            now: the time of its monotonic clock.
+
+        """
+        gap, self._looked_at = min(now - self._looked_at, LONGEST_GAP), now
+        others = {process: value for process, value in leases.items() if process != own}
+        self._seen = {process: self._look(process, value, gap) for process, value in others.items()}
+        return [process for process, seen in self._seen.items() if seen.age >= self._patience(seen)]
+
+    def _look(self, process: str, value: str, gap: float) -> _Seen:
+        before = self._seen.get(process)
+        if before is None or before.value != value:
+            return _Seen(value)
+        return before._replace(age=before.age + gap)
+
+    def _patience(self, seen: _Seen) -> float:
+        """Return how long to wait: people of a process that has stopped are coming back."""
+        return max(self._grace, 2 * RENEW_INTERVAL) if seen.value == LEAVING else PATIENCE

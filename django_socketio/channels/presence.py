@@ -1,0 +1,346 @@
+"""The people who are on channels by sockets of this process.
+
+The first socket of a person on a channel is told to the rosters, which all processes share, and so
+is the end of the last one. Sockets between these cost nothing. Each process has a *lease* in the
+relay, a number that it raises now and then. A number that does not change any more is that of a
+process that has died: any other process removes its people. No clock is compared for that, so no
+clock can be wrong.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from django_socketio.channels.held import Held
+from django_socketio.channels.lost_parts import LostParts
+from django_socketio.channels.noted_topics import NotedTopics
+from django_socketio.channels.other_processes import (
+    PATIENCE,
+    RENEW_INTERVAL,
+    OtherProcesses,
+)
+from django_socketio.concurrency.log_limits import LOGGED_EVERY, Every
+from django_socketio.concurrency.mailbox import Mailbox, Pool
+from django_socketio.concurrency.timers import Timers
+from django_socketio.exceptions import RelayError
+from django_socketio.logs import get_logger
+from django_socketio.relay.envelope import new_id
+from django_socketio.relay.roster import Change, Hold, Presence, Renewal, Rosters, in_steps
+from django_socketio.relay.topics import Topic
+
+logger = get_logger("django_socketio.relay")
+
+RETRY_AFTER = 1.0
+"""Seconds after which Redis is asked again that could not be asked."""
+
+Announce = Callable[[Iterable[Change]], None]
+"""Tells the handlers of the site of changes; the relay may fail after some of them."""
+
+
+class _Former(NamedTuple):
+    """What this process was under a former name.
+
+    Attributes:
+        is_forgotten: whether the relay has lost its data.
+        topics: those with people of this process.
+
+    """
+
+    is_forgotten: bool
+    topics: set[Topic]
+
+
+class PresenceKeeper:
+    """Tells the rosters who is here, and removes the people of processes that have died.
+
+    Args:
+        rosters: of the relay.
+        timers: of the server.
+        pool: runs what asks the relay; handlers of the site must not be in its way.
+        grace: seconds after the end of a person's last socket for which the person is present.
+        announce: tells handlers of changes.
+
+    """
+
+    def __init__(
+        self, rosters: Rosters, timers: Timers, pool: Pool, grace: float, announce: Announce
+    ) -> None:
+        self._rosters = rosters
+        self._timers = timers
+        self._mailbox = Mailbox(pool)
+        self._grace = grace
+        self._announce = announce
+        self.process = new_id()
+        self._topics: dict[Topic, dict[str, Held]] = {}
+        self._people: dict[tuple[Topic, str], str] = {}
+        self._wanted: dict[tuple[Topic, str], None] = {}
+        self._noted = NotedTopics(rosters, timers.clock)
+        self._is_scheduled = self._has_begun = self._is_stopped = False
+        self._lease: int | None = None
+        self._data = ""
+        self._renewed_at = 0.0
+        self._others = OtherProcesses(grace)
+        self._lost_parts = LostParts(rosters, timers.clock)
+        self._not_renewed = Every(LOGGED_EVERY, timers.clock)
+        self._not_noted = Every(LOGGED_EVERY, timers.clock)
+        self._former: dict[str, _Former] = {}
+        """Former names whose people are to be registered again."""
+
+    def __len__(self) -> int:
+        """Return the number of people here, those of each topic for itself."""
+        return sum(map(len, self._topics.values()))
+
+    # The sockets of this process
+
+    def has(self, topic: Topic, person: str) -> bool:
+        """Return whether a person is on a topic by sockets of this process."""
+        return person in self._topics.get(topic, ())
+
+    def joined(
+        self, topic: Topic, socket_id: str, person: str, details: str, is_away: bool = False
+    ) -> None:
+        """Note that a socket of a person is on a channel, or still is; it may be away."""
+        self.begin()
+        if self._people.get((topic, socket_id), person) != person:
+            self.left(topic, socket_id, at_once=True)  # the socket belongs to somebody else now
+        self._people[topic, socket_id] = person
+        here = self._topics.setdefault(topic, {}).setdefault(person, Held(details))
+        here.sockets[socket_id] = Presence.AWAY if is_away else Presence.ONLINE
+        self._stay(here)
+        self._settle(topic, person, here)
+
+    def left(self, topic: Topic, socket_id: str, at_once: bool = False) -> None:
+        """Note that a socket is not on a channel any more."""
+        person = self._people.pop((topic, socket_id), None)
+        if person is None or self._is_stopped:
+            return
+        here = self._topics[topic][person]
+        del here.sockets[socket_id]
+        if not here.sockets and self._grace and not at_once:
+            self._wait(topic, person, here)
+        else:
+            self._settle(topic, person, here)
+
+    def set_away(self, topic: Topic, socket_id: str, is_away: bool) -> None:
+        """Note that the connection of a socket has broken, and may come back; or that it has."""
+        person = self._people.get((topic, socket_id))
+        if person is not None:
+            here = self._topics[topic][person]
+            here.sockets[socket_id] = Presence.AWAY if is_away else Presence.ONLINE
+            self._settle(topic, person, here)
+
+    def _stay(self, here: Held) -> None:
+        if here.timer is not None:
+            self._timers.cancel(here.timer)
+            here.timer = None
+
+    def _wait(self, topic: Topic, person: str, here: Held) -> None:
+        def expire(now: float) -> None:
+            here.timer = None
+            self._settle(topic, person, here)
+
+        self._stay(here)
+        here.timer = self._timers.after(self._grace, expire)
+
+    def _settle(self, topic: Topic, person: str, here: Held) -> None:
+        """Have the rosters told, unless they have it so."""
+        if here.presence is not here.held or (topic, person) in self._wanted:
+            self._wanted[topic, person] = None
+            self._schedule()
+
+    # What the relay is told, one thing after the other
+
+    def begin(self) -> None:
+        """Begin to renew the lease, and to look after other processes."""
+        if not self._has_begun and self._rosters.are_shared and not self._is_stopped:
+            self._has_begun = True
+            self._mailbox.put(self._renew)
+            self._timers.after(RENEW_INTERVAL, self._tick)
+
+    def _tick(self, now: float) -> float | None:
+        if self._is_stopped:
+            return None
+        if not self._mailbox.waiting:
+            self._mailbox.put(self._renew)
+        return now + RENEW_INTERVAL
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled and not self._is_stopped:
+            self._is_scheduled = True
+            self._mailbox.put(self._flush)
+
+    def _flush(self) -> None:
+        self._is_scheduled = False
+        wanted, self._wanted = self._wanted, {}
+        try:
+            if self._rosters.are_shared and self._is_old():
+                self._renew_now()
+            self._announce(self._hold(wanted))
+        except RelayError as error:
+            if self._not_noted.is_due():
+                logger.warning("Who is present could not be noted; trying again: %s", error)
+            self._wanted = {**wanted, **self._wanted}
+            self._timers.after(RETRY_AFTER, lambda now: self._schedule())
+
+    def _is_old(self) -> bool:
+        """Return whether others may count this process as dead: it has stood still, maybe."""
+        return self._timers.clock() - self._renewed_at > PATIENCE / 2
+
+    def _hold(self, wanted: Iterable[tuple[Topic, str]]) -> Iterator[Change]:
+        """Tell the rosters how people are here; yield the changes."""
+        found = [
+            (topic, person, self._topics[topic][person])
+            for topic, person in wanted
+            if person in self._topics.get(topic, ())
+        ]
+        topics = {topic for topic, _, _ in found}
+        self._noted.note(self.process, topics)
+        try:
+            for some in in_steps(found):
+                self._keep_lease()
+                yield from self._hold_some(some)
+        finally:  # also after a failure: those who have left are not among the next ones
+            self._forget_empty(topics)
+
+    def _hold_some(self, found: Sequence[tuple[Topic, str, Held]]) -> list[Change]:
+        told = {here: here.presence for _, _, here in found}
+        holds = [Hold(topic, id, told[here], here.details) for topic, id, here in found]
+        changes = self._rosters.hold(self.process, holds)
+        for topic, person, here in found:
+            here.held = told[here]
+            self._settle(topic, person, here)  # it may have changed meanwhile
+            if here.held is here.presence is Presence.GONE:
+                del self._topics[topic][person]
+        return changes
+
+    def _forget_empty(self, topics: Iterable[Topic]) -> None:
+        empty = [topic for topic in topics if not self._topics[topic]]
+        for topic in empty:
+            del self._topics[topic]
+        self._noted.drop(self.process, empty)
+
+    # The leases
+
+    def _renew(self) -> None:
+        try:
+            self._renew_now()
+        except RelayError as error:
+            if self._not_renewed.is_due():
+                logger.info("The lease of this process could not be renewed: %s", error)
+
+    def _renew_now(self) -> None:
+        """Renew the lease, and look at those of others.
+
+        Raises:
+            RelayError: the relay cannot be asked.
+
+        """
+        if self._is_old():
+            self._lost_parts.distrust()
+        renewal = self._renewal(is_new=self._lease is None)
+        is_forgotten = self._is_forgotten(renewal)
+        if renewal.is_held and not is_forgotten:
+            is_forgotten = self._lost_parts.are_found(self.process, self._topics)
+        if is_forgotten or not renewal.is_held:
+            self._take_new_name(is_forgotten)
+            renewal = self._renewal(is_new=True)
+        self._data, self._lease = renewal.data, renewal.number_of(self.process)
+        if self._former:
+            self._register_again()
+        self._noted.prolong(self.process)
+        self._remove_the_dead(renewal)
+
+    def _renewal(self, is_new: bool) -> Renewal:
+        """Ask for a lease, which is as old as the question: the answer may come much later."""
+        asked_at = self._timers.clock()
+        renewal = self._rosters.renew(self.process, is_new)
+        self._renewed_at = asked_at
+        return renewal
+
+    def _keep_lease(self) -> None:
+        """Renew the lease while the relay is told much, or others would count this one as dead.
+
+        Raises:
+            RelayError: the lease is lost; the next renewal takes another name.
+
+        """
+        if self._lease is None or self._timers.clock() - self._renewed_at < RENEW_INTERVAL:
+            return
+        renewal = self._renewal(is_new=False)
+        if not renewal.is_held or self._is_forgotten(renewal):
+            self._renewed_at = -math.inf
+            raise RelayError("others have counted this process as dead, or Redis has lost data")
+        self._lease = renewal.number_of(self.process)
+
+    def _is_forgotten(self, renewal: Renewal) -> bool:
+        """Return whether the relay was emptied, or has older data than it had."""
+        if self._lease is None:
+            return False
+        went_back = renewal.is_held and renewal.number_of(self.process) <= self._lease
+        return renewal.data != self._data or went_back
+
+    def _take_new_name(self, is_forgotten: bool) -> None:
+        """Be another process from now on: others may be about to remove the people of this one."""
+        self._former[self.process] = _Former(is_forgotten, self._noted.take())
+        self.process, self._lease = new_id(), None
+        for people in self._topics.values():
+            for here in people.values():
+                here.held = None
+
+    def _register_again(self) -> None:
+        """Register all people under the new name, then remove those of the former one.
+
+        If it was Redis that has forgotten them, nobody has left meanwhile: no handler is told.
+        """
+        if any(former.is_forgotten for former in self._former.values()):
+            deque(self._registered(), maxlen=0)
+        else:
+            self._announce(self._registered())
+        self._former.clear()
+
+    def _registered(self) -> Iterator[Change]:
+        everyone = [(topic, person) for topic, people in self._topics.items() for person in people]
+        yield from self._hold(everyone)
+        for name, former in self._former.items():
+            # Orders that were on their way may have come since others removed all of it.
+            yield from self._remove_people_of(name, former.topics)
+
+    def _remove_the_dead(self, renewal: Renewal) -> None:
+        """Remove the people of processes whose leases have not changed for too long."""
+        for process in self._others.dead(renewal.leases, self.process, self._timers.clock()):
+            logger.info("Removing the people of a process that has ended: %s", process)
+            self._announce(self._remove_people_of(process))
+
+    def _remove_people_of(self, process: str, topics: Iterable[Topic] = ()) -> Iterator[Change]:
+        """Remove the people of a process; yield the changes that this process has made.
+
+        Args:
+            topics: where it may hold people, beside those that it has noted.
+
+        """
+        for topic in {*self._rosters.topics_of(process), *topics}:
+            self._keep_lease()
+            known = self._rosters.read(topic).people
+            people = self._rosters.people_of(process, topic)
+            holds = [
+                Hold(topic, id, Presence.GONE, known[id].details if id in known else "")
+                for id in people
+            ]
+            for some in in_steps(holds):
+                yield from self._rosters.hold(process, some)
+        self._rosters.forget(process)
+
+    def stop(self) -> None:
+        """Renew the lease no more: others remove who does not come back to them."""
+        is_held = self._lease is not None and bool(self._topics)
+        self._is_stopped = True
+        if self._lease is None:
+            return
+        try:
+            if is_held:
+                self._rosters.leave(self.process)
+            else:
+                self._rosters.forget(self.process)
+        except RelayError as error:
+            logger.info("The end of this process could not be noted: %s", error)

@@ -1,0 +1,84 @@
+"""Positions of topics that no message tells to the clients that keep positions.
+
+An event for several topics has no place (see ``positions.py``), and neither has a message that is
+no event. A client that gets only these would keep an old position, and be told at its return that
+the log does not reach back so far.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from django_socketio.channels.backlogs import Members, is_socket
+from django_socketio.concurrency.timers import Timer, Timers
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic
+
+LONGEST = 5.0
+"""Seconds after which positions are told. Logs are kept for longer."""
+
+MOST = 100
+"""Messages after which they are told at once: a tenth of the ids that a client keeps."""
+
+
+class Teller(Protocol):
+    """A socket that tells its client positions."""
+
+    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
+        """Tell the client after which positions the messages of topics come."""
+
+
+class UntoldPositions:
+    """The positions of topics as of the last message that has told no position.
+
+    All is called in the event loop, once the receivers of a message have been sent it.
+
+    Args:
+        backlogs: returns the subscribers of a topic, each with its backlog.
+        timers: the deadlines of the server.
+
+    """
+
+    def __init__(self, backlogs: Callable[[Topic], Members], timers: Timers) -> None:
+        self._backlogs = backlogs
+        self._timers = timers
+        self._positions: dict[Topic, StreamPosition] = {}
+        self._count = 0
+        self._timer: Timer | None = None
+
+    def came(self, delivery: Delivery) -> None:
+        """Note an event, which tells its position if it is for one topic."""
+        if delivery.position is None:
+            return
+        if len(delivery.envelope.topics) > 1:
+            self.note(delivery.topic, delivery.position)
+        elif self._positions:
+            self._positions.pop(delivery.topic, None)
+
+    def note(self, topic: Topic, position: StreamPosition) -> None:
+        """Note that all messages of a topic up to a position have been sent."""
+        self._positions[topic] = position
+        self._count += 1
+        if self._count >= MOST:
+            self.tell()
+        elif self._timer is None:
+            self._timer = self._timers.after(LONGEST, self._expire)
+
+    def _expire(self, now: float) -> None:
+        self._timer = None
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell the clients of all topics; those that wait for messages get older ones yet."""
+        positions, self._positions, self._count = self._positions, {}, 0
+        self.stop()
+        for topic, position in positions.items():
+            for subscriber, backlog in list(self._backlogs(topic).items()):
+                if backlog is None and subscriber.keeps_positions and is_socket(subscriber):
+                    teller: Any = subscriber
+                    teller.began({topic: position})
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._timers.cancel(timer)

@@ -1,0 +1,1 @@
+"""What ``manage.py socketio_doctor`` finds out about a site."""

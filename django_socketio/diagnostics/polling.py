@@ -1,0 +1,183 @@
+"""Long-polling, as a client on it connects; and whether all of its requests reach one session."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django_socketio.diagnostics.address import FAILURES, TIMEOUT, Address, Response, clock
+from django_socketio.diagnostics.findings import Finding, error, ok, warning
+from django_socketio.diagnostics.refusals import explain, shown
+
+POLLING = "polling"
+
+TRIES = 6
+"""Requests of a session, each on a connection of its own: one of them may reach another host."""
+
+PING, PONG, CONNECT, CLOSE = "2", "3", "40", "1"
+SEPARATOR = "\x1e"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that was opened by long-polling."""
+
+    sid: str
+    ping_interval: float
+    can_upgrade: bool
+
+
+class Stuck(Exception):
+    """The session does not go on; the argument is the finding."""
+
+    @property
+    def finding(self) -> Finding:
+        """What was found."""
+        found: Finding = self.args[0]
+        return found
+
+
+def open_session(address: Address) -> tuple[Opened, Response]:
+    """Return a new session, and the answer to its handshake.
+
+    Raises:
+        Stuck: the site refuses it.
+
+    """
+    response = _request(address)
+    if response.status != 200:
+        raise Stuck(explain(POLLING, address, response))
+    try:
+        told = json.loads(response.body.partition(SEPARATOR)[0].removeprefix("0"))
+        opened = Opened(told["sid"], told["pingInterval"] / 1000, "websocket" in told["upgrades"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = f"{address.path} answers something else than Socket.IO: {shown(response)}"
+        raise Stuck(error(POLLING, text, "Another application has this path.")) from None
+    return opened, response
+
+
+def examine(address: Address) -> Iterator[Finding]:
+    """Yield whether clients can connect by long-polling."""
+    try:
+        opened, response = open_session(address)
+        yield from clock(response)
+        yield from _cached(address, opened)
+        yield connect(address, opened)
+        yield _sticky(address, opened)
+    except Stuck as stuck:
+        yield stuck.finding
+
+
+def _cached(address: Address, opened: Opened) -> Iterator[Finding]:
+    """Yield that answers come from a cache, if they do."""
+    other, _ = open_session(address)
+    if other.sid == opened.sid:
+        text = "Two clients get the same session: a proxy keeps answers in its cache."
+        raise Stuck(error(POLLING, text, f"Exclude {address.path} from the cache."))
+    _post(address, other, CLOSE)
+    yield from ()
+
+
+def connect(address: Address, opened: Opened) -> Finding:
+    """Connect to the namespace "/"; return whether that works.
+
+    Raises:
+        Stuck: a request does not reach the session.
+
+    """
+    _post(address, opened, CONNECT)
+    for _ in range(3):
+        packets = _get(address, opened).body.split(SEPARATOR)
+        answers = [packet for packet in packets if packet.startswith(("40", "44"))]
+        if answers:
+            return connected(POLLING, "long-polling", answers[0])
+    raise Stuck(error(POLLING, "The CONNECT of a client is not answered."))
+
+
+def connected(step: str, transport: str, answer: str) -> Finding:
+    """Return what the answer to the CONNECT of a client tells."""
+    if answer.startswith(CONNECT):
+        return ok(step, f"A client connects by {transport}.")
+    text = f"on_connect refuses an anonymous client: {answer[2:200]}"
+    return warning(step, text, "With --cookie, this command connects as a user.")
+
+
+def _sticky(address: Address, opened: Opened) -> Finding:
+    for _ in range(TRIES):
+        _post(address, opened, PONG)
+    _post(address, opened, CLOSE)
+    return ok(POLLING, f"{TRIES} requests on connections of their own reach the session.")
+
+
+def _post(address: Address, opened: Opened, packet: str) -> None:
+    _checked(address, _request(address, packet, sid=opened.sid))
+
+
+def _get(address: Address, opened: Opened) -> Response:
+    return _checked(address, _request(address, sid=opened.sid))
+
+
+def _request(address: Address, packet: str | None = None, **session: str) -> Response:
+    """Return the answer to a request of long-polling.
+
+    Raises:
+        Stuck: there is none.
+
+    """
+    try:
+        return address.request(address.query(transport="polling", **session), packet)
+    except FAILURES as problem:
+        what = "A request of a session" if session else "A handshake"
+        raise Stuck(error(POLLING, f"{what} is not answered: {problem!r}")) from None
+
+
+def _checked(address: Address, response: Response) -> Response:
+    if response.status == 200:
+        return response
+    if "Session ID unknown" in response.body:
+        text = "A request of a session reached a server that does not have the session."
+        remedy = (
+            "Where the proxy knows several servers, all requests of a session must reach the same "
+            "one: nginx: hash $arg_sid consistent; as in docs/deployment/several-hosts.rst."
+        )
+        raise Stuck(error(POLLING, text, remedy))
+    if "another session cookie" in response.body:
+        remedy = "A proxy removes the cookie, or the site gives a new one with each answer."
+        raise Stuck(error(POLLING, shown(response), remedy))
+    raise Stuck(explain(POLLING, address, response))
+
+
+def wait_for_ping(address: Address) -> Finding:
+    """Return whether a poll may wait until the server's ping."""
+    try:
+        opened, _ = open_session(address)
+        connect(address, opened)
+        return _wait(address, opened)
+    except Stuck as stuck:
+        return stuck.finding
+
+
+def _wait(address: Address, opened: Opened) -> Finding:
+    begin, status = time.monotonic(), ""
+    target = address.query(transport="polling", sid=opened.sid)
+    try:
+        response = address.request(target, timeout=opened.ping_interval + TIMEOUT)
+        if response.status == 200 and PING in response.body.split(SEPARATOR):
+            return ok(POLLING, f"A poll waits {opened.ping_interval:g} s, until the next ping.")
+        status = f" ({response.status})"
+    except FAILURES as problem:
+        status = f" ({problem!r})"
+    return cut_off(POLLING, time.monotonic() - begin, opened.ping_interval, status)
+
+
+def cut_off(step: str, seconds: float, interval: float, detail: str = "") -> Finding:
+    """Return that a connection was cut off before the server's ping."""
+    text = (
+        f"The connection ends after {seconds:.1f} s without data{detail}, before the ping that "
+        f"comes every {interval:g} s."
+    )
+    remedy = (
+        "The proxy has to wait for longer (nginx: proxy_read_timeout 60s;), or "
+        f"SOCKETIO_PING_INTERVAL has to be shorter than {seconds:.1f}."
+    )
+    return error(step, text, remedy)

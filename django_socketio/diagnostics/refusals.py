@@ -1,0 +1,140 @@
+"""Why the site has refused a request, by its answer, and by what it answers to other requests."""
+
+from django.conf import settings
+from django.http.request import validate_host
+
+from django_socketio.diagnostics.address import FAILURES, Address, Response
+from django_socketio.diagnostics.findings import Finding, error, warning
+
+SHOWN = 200
+"""Characters of an answer that are shown."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+UNREACHABLE = (502, 503, 504)
+
+OWN_501 = "This server cannot hold sockets"
+"""The beginning of the answer of this package on such a server."""
+
+KEEP_HOST = "nginx: proxy_set_header Host $http_host;"
+TELL_SCHEME = (
+    "nginx: proxy_set_header X-Forwarded-Proto $scheme; and in the settings "
+    'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https").'
+)
+
+
+def explain(step: str, address: Address, response: Response) -> Finding:
+    """Return why a handshake was refused, and what to change."""
+    status, text = response.status, shown(response)
+    if status == 403 and "Forbidden origin" in text:
+        return _origin(step, address)
+    if status == 400 and ("Host not allowed" in text or "<h1>Bad Request (400)</h1>" in text):
+        return _host(step, address, "400")
+    for numbers, make in _BY_STATUS:
+        if status in numbers:
+            return make(step, address, response)
+    return error(step, f"The site answers {status}: {text}", "")
+
+
+def shown(response: Response) -> str:
+    """Return the beginning of an answer as one line."""
+    return " ".join(response.body.split())[:SHOWN]
+
+
+# Origins and hosts
+
+
+def _origin(step: str, address: Address) -> Finding:
+    """Return why the origin of a page was refused: which part the proxy does not pass on."""
+    if address.origin != address.own_origin:
+        return error(
+            step,
+            f"Pages of {address.origin} are refused.",
+            f'SOCKETIO_ALLOWED_ORIGINS = ["{address.origin}"] lets them connect.',
+        )
+    text = f"The site refuses its own pages ({address.origin}): "
+    if address.scheme == "https" and _is_accepted(address, f"http://{address.host_field}"):
+        return error(step, f"{text}the proxy does not tell that they use https.", TELL_SCHEME)
+    if address.host_field != address.host and _is_accepted(
+        address, f"{address.scheme}://{address.host}"
+    ):
+        return error(step, f"{text}the proxy drops the port from Host.", KEEP_HOST)
+    remedy = f"{KEEP_HOST} Where the proxy sets X-Forwarded-Host: USE_X_FORWARDED_HOST = True."
+    if address.scheme == "https":
+        remedy += f" {TELL_SCHEME}"
+    return error(step, f"{text}the proxy changes Host.", remedy)
+
+
+def _is_accepted(address: Address, origin: str) -> bool:
+    try:
+        target = address.query(transport="polling")
+        return address.of_page(origin).request(target).status == 200
+    except FAILURES:
+        return False
+
+
+def _host(step: str, address: Address, status: str) -> Finding:
+    allowed = settings.ALLOWED_HOSTS or (["localhost", "127.0.0.1"] if settings.DEBUG else [])
+    if validate_host(address.host, allowed):
+        text = f"The proxy changes Host: the site gets one that ALLOWED_HOSTS lacks ({status})."
+        return error(step, text, KEEP_HOST)
+    remedy = f"Add {address.host!r} to ALLOWED_HOSTS."
+    return error(step, f"ALLOWED_HOSTS does not name this host ({status}).", remedy)
+
+
+# Other answers
+
+
+def _unreachable(step: str, address: Address, response: Response) -> Finding:
+    text = f"{response.server or 'The proxy'} does not reach the server ({response.status})."
+    remedy = "Is the server running, at the address that the proxy has (proxy_pass)?"
+    return error(step, text, remedy)
+
+
+def _missing(step: str, address: Address, response: Response) -> Finding:
+    text = f"{address.path} leads to nothing (404), as {response.server or 'the server'} says."
+    remedy = (
+        'The URLconf needs path("", include("django_socketio.urls")), and the proxy a location '
+        "for this path."
+    )
+    return error(step, text, remedy)
+
+
+def _moved(step: str, address: Address, response: Response) -> Finding:
+    target = response.headers.get("location", "")
+    text = f"The address is redirected to {target:.200}; clients do not follow."
+    if target.startswith("https:") and address.scheme == "http":
+        return error(step, text, "Give this command, and the clients, the address with https://.")
+    return error(step, text, "A middleware or a proxy redirects: exclude this path.")
+
+
+def _forbidden(step: str, address: Address, response: Response) -> Finding:
+    text = f"The site refuses the handshake ({response.status}): {shown(response)}"
+    remedy = "With --cookie, this command connects as the user of a browser."
+    return error(step, text, remedy)
+
+
+def _wrong_server(step: str, address: Address, response: Response) -> Finding:
+    remedy = "gunicorn -k django_socketio.gunicorn.Worker holds sockets (docs/deployment.rst)."
+    told = shown(response)
+    if told.startswith(OWN_501):  # what follows is for people who start a server
+        return error(step, f"{OWN_501}.", remedy)
+    return error(step, f"{OWN_501}: {told}", remedy)
+
+
+def _too_fast(step: str, address: Address, response: Response) -> Finding:
+    text = f"Too many connections from this address: {shown(response)}"
+    remedy = (
+        "Behind a proxy, all clients may have its address: docs/security.rst says how to tell "
+        "theirs."
+    )
+    return warning(step, text, remedy)
+
+
+_BY_STATUS = (
+    (UNREACHABLE, _unreachable),
+    ((404,), _missing),
+    (REDIRECTS, _moved),
+    ((401, 403), _forbidden),
+    ((501,), _wrong_server),
+    ((429,), _too_fast),
+)

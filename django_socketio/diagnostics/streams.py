@@ -1,0 +1,114 @@
+"""Event streams: whether their events arrive at once, and whether they stay open."""
+
+import http.client
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from django.urls import URLPattern, get_resolver
+from django.urls.resolvers import RoutePattern
+
+from django_socketio.conf import get
+from django_socketio.diagnostics.address import FAILURES, OF_PATHS, Address, Response, ended_after
+from django_socketio.diagnostics.findings import Finding, error, note, ok
+from django_socketio.diagnostics.polling import cut_off
+from django_socketio.diagnostics.refusals import explain
+from django_socketio.protocol.event_stream import CONTENT_TYPE
+from django_socketio.streams.view import EventStreamView
+
+STREAM = "event stream"
+
+OF_TARGETS = f"{OF_PATHS}?"
+"""Characters that stay as they are in the target of a request."""
+
+FIRST = 3.0
+"""Seconds within which the beginning of a stream has to arrive."""
+
+
+def find() -> str | None:
+    """Return the path of an event stream of the site whose URL has no parameters, if it has one."""
+    found = (path for path, view in _views(get_resolver().url_patterns, "/"))
+    return next((path for path in found if re.fullmatch(r"[\w./-]+", path)), None)
+
+
+def _views(patterns: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        if not isinstance(pattern.pattern, RoutePattern):
+            continue
+        path = f"{prefix}{pattern.pattern}"
+        if not isinstance(pattern, URLPattern):
+            yield from _views(pattern.url_patterns, path)
+        elif _is_stream(pattern.callback):
+            yield path, pattern.callback
+
+
+def _is_stream(view: Any) -> bool:
+    kind = getattr(view, "view_class", None)
+    return isinstance(kind, type) and issubclass(kind, EventStreamView)
+
+
+def examine(address: Address, path: str, wait: bool) -> Finding:
+    """Return whether an event stream arrives as it is written.
+
+    Args:
+        path: that of the stream.
+        wait: whether to wait for a heartbeat.
+
+    """
+    connection = None
+    try:
+        connection = address.open(FIRST)
+        fields = {**address.headers, "Accept": CONTENT_TYPE}
+        with ended_after(FIRST, connection.sock):
+            connection.request("GET", quote(path, OF_TARGETS), headers=fields)
+            answer = connection.getresponse()
+        if not answer.getheader("Content-Type", "").startswith(CONTENT_TYPE):
+            told = Response.of(answer.status, answer.getheaders(), answer.read(2000))
+            return _no_stream(address, path, told)
+        return _read(connection, answer, path, wait)
+    except TimeoutError:
+        return _held_back(path)
+    except FAILURES as problem:
+        return error(STREAM, f"{path} is not answered: {problem!r}")
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _no_stream(address: Address, path: str, response: Response) -> Finding:
+    if response.status == 200:
+        return error(STREAM, f"{path} answers {response.headers.get('content-type')}, no stream.")
+    found = explain(STREAM, address, response)
+    return note(STREAM, f"{path}: {found.text}", found.remedy) if response.status < 500 else found
+
+
+def _held_back(path: str) -> Finding:
+    text = f"Nothing of {path} arrives within {FIRST:g} s: a proxy holds it back."
+    remedy = (
+        "The proxy has to pass on what it gets (nginx: proxy_buffering off; and no "
+        "proxy_ignore_headers X-Accel-Buffering), without compressing it."
+    )
+    return error(STREAM, text, remedy)
+
+
+def _more(answer: Any) -> bytes:
+    """Return what comes next; nothing where the stream ends, in order or not."""
+    try:
+        data: bytes = answer.read1(1000)
+        return data
+    except http.client.IncompleteRead:
+        return b""
+
+
+def _read(connection: Any, answer: Any, path: str, wait: bool) -> Finding:
+    answer.read1(1)  # raises TimeoutError where a proxy holds it back
+    if not wait:
+        return ok(STREAM, f"{path} arrives at once.")
+    interval, begin = get("PING_INTERVAL"), time.monotonic()
+    connection.sock.settimeout(interval + FIRST)
+    while time.monotonic() - begin < interval * 0.9:
+        if not _more(answer):
+            return cut_off(STREAM, time.monotonic() - begin, interval)
+    return ok(STREAM, f"{path} arrives at once, and stays open for {interval:g} s.")

@@ -1,0 +1,173 @@
+"""WebSockets, as a client on one connects; and the upgrade from long-polling."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as open_websocket
+from websockets.typing import Origin
+
+from django_socketio.diagnostics import polling
+from django_socketio.diagnostics.address import TIMEOUT, Address, Response
+from django_socketio.diagnostics.findings import Finding, error, ok, warning
+from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, cut_off, open_session
+from django_socketio.diagnostics.refusals import explain, shown
+
+WEBSOCKET, UPGRADE = "websocket", "upgrade"
+
+PROBE, END = "probe", "5"
+"""The content of the ping of an upgrade, and the packet by which the upgrade ends."""
+
+UPGRADES = (
+    "nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header "
+    "Connection $connection_upgrade; as in docs/deployment.rst."
+)
+
+
+class _Refused(Exception):
+    """The answer to a handshake is no 101; holds the exception of ``websockets``."""
+
+    def __init__(self, status: InvalidStatus) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class _Direct(ClientConnection):
+    """A WebSocket that follows no redirects, as those of browsers do not."""
+
+    def handshake(self, *args: Any, **options: Any) -> None:
+        try:
+            super().handshake(*args, **options)
+        except InvalidStatus as status:
+            raise _Refused(status) from None
+
+
+def open_at(address: Address, step: str, sid: str = "") -> ClientConnection:
+    """Return an open WebSocket.
+
+    Raises:
+        Stuck: the site, or a proxy before it, refuses it.
+
+    """
+    target = address.query(transport="websocket", **({"sid": sid} if sid else {}))
+    scheme = "wss" if address.scheme == "https" else "ws"
+    headers = {"Cookie": address.cookie} if address.cookie else {}
+    try:
+        websocket: ClientConnection = open_websocket(
+            f"{scheme}://{address.host_field}{target}",
+            additional_headers=headers,
+            origin=Origin(address.origin),
+            open_timeout=TIMEOUT,
+            ping_interval=None,
+            compression=None,
+            proxy=None,
+            create_connection=_Direct,
+        )
+        return websocket
+    except _Refused as refusal:
+        raise Stuck(_refused(step, address, refusal.status)) from None
+    except (WebSocketException, TimeoutError) as problem:
+        text = f"The answer to the handshake is no WebSocket's: {problem}"
+        raise Stuck(error(step, text, UPGRADES)) from None
+    except OSError as problem:
+        raise Stuck(error(step, f"There is no answer: {problem!r}")) from None
+
+
+def _refused(step: str, address: Address, refusal: InvalidStatus) -> Finding:
+    answer = refusal.response
+    told = Response.of(answer.status_code, answer.headers.raw_items(), answer.body or b"")
+    if "a WebSocket begins with HTTP/1.1" in told.body or "Upgrade" in told.body:
+        text = f"The proxy does not pass the upgrade on: the server says {shown(told)}"
+        return error(step, text, UPGRADES)
+    if "does not support WebSocket" in told.body:
+        text = "The server refuses WebSockets: gunicorn ends TLS itself."
+        return warning(step, text, "Let a proxy such as nginx end TLS.")
+    if told.status == 200:
+        text = "The site answers a page (200) instead of a WebSocket."
+        return error(step, text, UPGRADES)
+    return explain(step, address, told)
+
+
+def examine(address: Address) -> Iterator[Finding]:
+    """Yield whether clients can connect by WebSocket, and whether they can upgrade to one."""
+    try:
+        with open_at(address, WEBSOCKET) as websocket:
+            _opened(websocket)
+            yield _connect(websocket)
+        yield _upgrade(address)
+    except Stuck as stuck:
+        yield stuck.finding
+
+
+def _opened(websocket: ClientConnection) -> float:
+    """Return the interval of pings that the server's first packet tells."""
+    first = _receive(websocket, WEBSOCKET)
+    try:
+        interval: float = json.loads(first.removeprefix("0"))["pingInterval"] / 1000
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = f"The WebSocket is that of another application: {first:.100}"
+        raise Stuck(error(WEBSOCKET, text)) from None
+    return interval
+
+
+def _receive(websocket: ClientConnection, step: str) -> str:
+    try:
+        return str(websocket.recv(timeout=TIMEOUT))
+    except TimeoutError:
+        text = f"Nothing comes on the open WebSocket within {TIMEOUT:g} s: a proxy holds it back."
+        raise Stuck(error(step, text, "nginx: proxy_buffering off;")) from None
+    except ConnectionClosed as closed:
+        raise Stuck(_closed(step, closed)) from None
+
+
+def _send(websocket: ClientConnection, step: str, packet: str) -> None:
+    try:
+        websocket.send(packet)
+    except ConnectionClosed as closed:
+        raise Stuck(_closed(step, closed)) from None
+
+
+def _closed(step: str, closed: ConnectionClosed) -> Finding:
+    return error(step, f"The WebSocket is closed at once: {closed}")
+
+
+def _connect(websocket: ClientConnection) -> Finding:
+    _send(websocket, WEBSOCKET, CONNECT)
+    return polling.connected(WEBSOCKET, "WebSocket", _receive(websocket, WEBSOCKET))
+
+
+def _upgrade(address: Address) -> Finding:
+    opened, _ = open_session(address)
+    if not opened.can_upgrade:
+        return warning(UPGRADE, "The server does not offer WebSockets to clients on long-polling.")
+    polling.connect(address, opened)
+    with open_at(address, UPGRADE, opened.sid) as websocket:
+        _send(websocket, UPGRADE, PING + PROBE)
+        if _receive(websocket, UPGRADE) != PONG + PROBE:
+            return error(UPGRADE, "The WebSocket of an upgrade is not answered.")
+        _send(websocket, UPGRADE, END)
+    return ok(UPGRADE, "A client upgrades from long-polling to a WebSocket.")
+
+
+def wait_for_ping(address: Address) -> Finding:
+    """Return whether a WebSocket stays open until the server's ping."""
+    try:
+        with open_at(address, WEBSOCKET) as websocket:
+            interval = _opened(websocket)
+            _connect(websocket)
+            return _wait(websocket, interval)
+    except Stuck as stuck:
+        return stuck.finding
+
+
+def _wait(websocket: ClientConnection, interval: float) -> Finding:
+    begin = time.monotonic()
+    try:
+        while websocket.recv(timeout=interval + TIMEOUT) != PING:
+            pass
+    except (ConnectionClosed, TimeoutError):
+        return cut_off(WEBSOCKET, time.monotonic() - begin, interval)
+    return ok(WEBSOCKET, f"A WebSocket stays open for {interval:g} s, until the next ping.")

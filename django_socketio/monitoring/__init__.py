@@ -1,0 +1,1 @@
+"""The numbers of a process and of the whole site."""

@@ -1,0 +1,40 @@
+"""Messages that were published while a process was about to subscribe to their topic."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+
+from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.log import MessageLog, Place
+from django_socketio.relay.redis.sequencer import Sequencer
+from django_socketio.relay.topics import Topic
+
+
+def close_holes(topics: Sequence[Topic], sequencer: Sequencer, log: MessageLog) -> None:
+    """Deliver what was published to new topics before Redis confirmed their subscriptions.
+
+    The positions of the topics were read before that. Without another look, these messages would
+    not come before the next ones. Where Redis cannot be asked, that happens after a new connection.
+
+    Args:
+        topics: those with subscribers that may come back.
+
+    """
+    if not topics:
+        return
+    places = [Place(topic, sequencer.position(topic), None, False) for topic in topics]
+    with suppress(RedisError):
+        for topic, missed in zip(topics, log.missed(places), strict=True):
+            _close_hole(topic, missed.position, sequencer)
+
+
+def _close_hole(topic: Topic, now: StreamPosition | None, sequencer: Sequencer) -> None:
+    subscription = sequencer.subscription(topic)
+    if subscription is None or now is None:
+        return
+    with subscription.taking:
+        at = subscription.cursor.position
+        is_open = at is not None and at.epoch == now.epoch and at.offset < now.offset
+        if is_open and subscription.behind is None:
+            sequencer.fill(topic, subscription, now.offset + 1)

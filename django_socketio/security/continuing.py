@@ -1,0 +1,91 @@
+"""Whether a client that comes back, to this process or to another one, has the login of before."""
+
+from typing import Any, Protocol
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.core.exceptions import PermissionDenied
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from django_socketio.security import sessions
+
+SALT = "django_socketio.logins"
+
+
+class Continued(Protocol):
+    """A ``Login``, as it is compared with another one."""
+
+    over: bool
+    own_data: sessions.Data | None
+
+    @property
+    def key(self) -> str | None:
+        """The name of the session in topics."""
+
+    def user_key(self) -> str | None:
+        """Return the primary key of the user."""
+
+    def log_in(self, user: Any) -> None:
+        """Have the client be this user."""
+
+    def verify(self) -> bool:
+        """Return whether the user is still logged in; otherwise the login ends."""
+
+    def end(self) -> None:
+        """End the client's sockets."""
+
+
+def continues(login: Continued, earlier: Continued) -> bool:
+    """Return whether the client of an earlier login of this process goes on with another one."""
+    if login.over or not allows(earlier, [login.key, login.user_key()]):
+        return False
+    if earlier.own_data is not None and not _log_in_again(login, earlier.own_data):
+        return False
+    if not login.verify():
+        earlier.end()  # the same login
+    return not login.over
+
+
+def _log_in_again(login: Continued, data: sessions.Data) -> bool:
+    user = sessions.user_of(data)
+    if user is not None:
+        login.log_in(user)
+    return user is not None
+
+
+def allows(earlier: Continued, identity: list[str | None]) -> bool:
+    """Return whether a login has the Django session and the user of an earlier one.
+
+    A user of ``socket.login`` is logged in again, so that there is none yet.
+    """
+    if earlier.over or identity[:1] != [earlier.key]:
+        return False
+    return earlier.own_data is not None or identity[1:2] == [earlier.user_key()]
+
+
+# Between processes: neither keys of sessions nor hashes of passwords are told
+
+
+def proof_of(data: sessions.Data | None) -> list[str]:
+    """Return the user of ``socket.login`` for another process; [] without one."""
+    if data is None:
+        return []
+    return [str(sessions.user_id(data)), data[BACKEND_SESSION_KEY], _digest(data)]
+
+
+def user_of(proof: list[str]) -> Any:
+    """Return the user of the proof of another process.
+
+    Returns None if the user may not log in any more, or has another password by now.
+    """
+    id, path, digest = proof
+    user = sessions.find_user(path, id)
+    try:
+        data = None if user is None else sessions.data_of(user)
+    except PermissionDenied:
+        return None
+    is_same = data is not None and constant_time_compare(_digest(data), digest)
+    return user if is_same else None
+
+
+def _digest(data: sessions.Data) -> str:
+    return salted_hmac(SALT, data[HASH_SESSION_KEY], algorithm="sha256").hexdigest()

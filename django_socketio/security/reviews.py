@@ -1,0 +1,43 @@
+"""The review of channels: whether clients may still have those that they are on."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django_socketio.events import may_subscribe
+from django_socketio.relay.topics import TopicKind
+
+if TYPE_CHECKING:  # every process of a site imports this module, and few hold sockets
+    from django_socketio.sockets.lifecycle import SocketLifecycle
+
+
+class Reviews:
+    """Has the functions of ``may_subscribe`` asked again, where there are any.
+
+    Args:
+        slots: into how many parts the sockets are divided, of which ``look`` reviews one.
+
+    Attributes:
+        open_sockets: the lifecycles of the sockets of this process.
+
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self.open_sockets: Iterable[SocketLifecycle] = ()
+
+    def look(self, turn: int) -> None:
+        """Review one part of the sockets; each has its turn once in so many calls."""
+        for lifecycle in self._all():
+            if (id(lifecycle) >> 6) % self._slots == turn:
+                lifecycle.review()
+
+    def of_user(self, user: str | None) -> None:
+        """Review the sockets of a user whose rights have changed; of all users without one."""
+        for lifecycle in self._all():
+            for topic in lifecycle.socket.subscriptions.audiences:
+                if topic.kind is TopicKind.USER and user in (None, topic.name):
+                    lifecycle.review()
+
+    def _all(self) -> list["SocketLifecycle"]:
+        has_functions = bool(may_subscribe.event.handlers.registrations)
+        return list(self.open_sockets) if has_functions else []

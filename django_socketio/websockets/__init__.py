@@ -1,0 +1,1 @@
+"""Raw WebSockets in views: no Socket.IO, every message as it comes."""

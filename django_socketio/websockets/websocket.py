@@ -1,0 +1,254 @@
+"""``request.websocket``: a raw WebSocket for a view that waits for messages."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+import gevent
+from django.core.exceptions import PermissionDenied
+from django.http.response import HttpResponseBase
+from gevent.hub import Waiter
+from websockets.frames import CloseCode
+
+from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.failures import failures
+from django_socketio.concurrency.threads import forbid, running
+from django_socketio.concurrency.timers import clock
+from django_socketio.logs import get_logger, name_of
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.websockets.host import ViewHost
+from django_socketio.websockets.listener import (
+    INTERNAL_ERROR,
+    WebSocketListener,
+    encoded,
+    in_event_loop,
+)
+
+logger = ClientLog(get_logger("django_socketio.websockets"))
+
+Fallback = TypeVar("Fallback")
+
+PAUSE = 0.02
+"""Seconds between two looks whether a slow client has read what waits for it."""
+
+ANSWERED = (
+    "%r: the view %s answered a WebSocket with a page (status %s), which closes it. A decorator "
+    "that refuses requests, such as login_required, belongs above accept_websocket"
+)
+
+
+class WebSocket(WebSocketListener):
+    """A raw WebSocket, as ``request.websocket`` of a view has it.
+
+    Args:
+        view: called in a greenlet of its own once the connection is open; the connection is closed
+            when it returns.
+        request: the request of the view.
+
+    """
+
+    def __init__(self, view: Callable[[], Any], request: Any) -> None:
+        self._view: Callable[[], Any] | None = view
+        self._view_request = request
+        self._inbox: list[str | bytes] = []
+        self._inbox_size = 0
+        self._waiters: list[Waiter] = []
+        """Greenlets that wait for a message: usually one, or none."""
+
+    # Receiving
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Yield the messages of the client until the connection is closed."""
+        while True:
+            message = self.wait()
+            if message is None:
+                return
+            yield message
+
+    def wait(self, timeout: float | None = None) -> str | bytes | None:
+        """Wait for the next message of the client, and return it.
+
+        Returns None if none comes within ``timeout`` seconds, or if the connection is closed
+        (``is_closed``). Messages that came before the end are returned first. While the view waits,
+        its database connections are given back, unless it is in a transaction.
+        """
+        if running:
+            forbid("websocket.wait")
+        self._host.give_turn()
+        if not self._inbox and self.close_code is None:
+            self._wait(timeout)
+        return self._take() if self._inbox else None
+
+    def read(self, fallback: Fallback | None = None) -> str | bytes | Fallback | None:
+        """Return the next message, if there is one; never wait."""
+        return self._take() if self._inbox else fallback
+
+    def has_messages(self) -> bool:
+        """Return whether a message of the client is there."""
+        return bool(self._inbox)
+
+    def count_messages(self) -> int:
+        """Return the number of messages that are there."""
+        return len(self._inbox)
+
+    def _wait(self, timeout: float | None) -> None:
+        if self._login is not None:
+            self._login.leave(None)  # the user is read anew after the wait
+        end = None if timeout is None else clock() + timeout
+        while not self._inbox and self.close_code is None:
+            left = None if end is None else end - clock()
+            if left is not None and left <= 0:
+                return
+            self._host.workers.step_out(partial(self._sleep, left))
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Wait until ``_wake`` is called, or for some seconds."""
+        waiter, loop = Waiter(), self._bound().hub.loop
+        timer = None if seconds is None else loop.timer(seconds)
+        if timer is not None:
+            timer.start(waiter.switch, None)
+        self._waiters.append(waiter)
+        try:
+            waiter.get()
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            if timer is not None:
+                timer.close()
+
+    def _wake(self) -> None:
+        """Have a greenlet that waits go on: at once, or later where the loop is to turn first.
+
+        No more is read before that: the answer to a message leaves before the answer to the close
+        frame, or to the mistake, that comes after it.
+        """
+        waiter, server = self._waiters.pop(0), self._bound()
+        if in_event_loop(server) and self._host.has_time():
+            waiter.switch(None)
+        else:
+            if self._transport is not None:
+                self._pause()
+            server.hub.loop.run_callback(waiter.switch, None)
+
+    def _take(self) -> str | bytes:
+        message = self._inbox.pop(0)
+        self._inbox_size -= len(message)
+        if self._is_paused and not self._inbox:
+            self._resume()
+        return message
+
+    def _pause(self) -> None:
+        """Read nothing from the client until ``_resume``; TCP then holds the client back."""
+        self._is_paused = True
+        self._transport.pause()
+
+    def _resume(self) -> None:
+        self._is_paused = False
+        if self._transport is not None:
+            self._transport.resume()
+
+    # Sending
+
+    def send(self, message: str | bytes) -> bool:
+        """Send a text, or binary data; False if the connection is closed.
+
+        Waits while more than ``SOCKETIO_MAX_UNSENT_BYTES`` wait for the client. A client that takes
+        nothing for ``SOCKETIO_SEND_TIMEOUT`` seconds is closed.
+
+        Raises:
+            TypeError: the message is neither a text nor bytes.
+
+        """
+        if running:
+            forbid("websocket.send")
+        packet = encoded(message)
+        if self._transport is not None and not in_event_loop(self._bound()):
+            self._host.give_turn()
+            self._wait_for_room(packet)
+        return self._transport is not None and bool(self._transport.send(packet))
+
+    def _wait_for_room(self, packet: EncodedPacket) -> None:
+        size, least, since = len(packet.frames), None, clock()
+        while (transport := self._transport) is not None and not transport.has_room(size):
+            if least is None or transport.unsent < least:
+                least, since = transport.unsent, clock()
+            elif clock() - since > self._host.send_timeout:
+                return  # the transport closes a slow client
+            self._host.workers.step_out(partial(gevent.sleep, PAUSE))
+
+    # For the event loop
+
+    @property
+    def _host(self) -> ViewHost:
+        return self._bound().part(ViewHost)
+
+    def on_open(self) -> None:
+        """Have the view called; the client is read once the view runs."""
+        self._pause()
+        self._host.running.add(self)
+        self._host.workers.spawn(self._serve)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Keep a message for the view; read no more from a client that is ahead of the view."""
+        self._inbox.append(message)
+        self._inbox_size += len(message)
+        limits = self._bound().limits
+        if (
+            len(self._inbox) > limits.max_waiting_events
+            or self._inbox_size > limits.max_message_size
+        ):
+            self._pause()
+        if self._waiters:
+            self._wake()
+
+    def on_close(self, code: int, reason: str) -> None:
+        """Wake the view; what an ended login has sent is dropped."""
+        if reason == Reason.SESSION_ENDED:
+            self._inbox.clear()
+        while self._waiters:
+            self._wake()
+
+    def _release(self) -> None:
+        """Keep the login until the view has returned."""
+        if self._view is None:
+            super()._release()
+
+    # In the greenlet of the view
+
+    def _serve(self) -> None:
+        view, request = self._view, self._view_request
+        if view is None:
+            return
+        error: BaseException | None = None
+        self._resume()
+        try:
+            self._call(view, request)
+        except failures() as failure:
+            error = failure
+            self._bound().pipeline.failures.errors.log("%r failed", self, error=failure)
+        finally:
+            # A view that has returned has closed it, which leaves it as it is.
+            self.close(CloseCode.INTERNAL_ERROR, INTERNAL_ERROR)
+            self._finish(error)
+
+    def _call(self, view: Callable[[], Any], request: Any) -> None:
+        call = self._bound().pipeline.around(view)
+        try:
+            answer = call(request, self, {}, ())
+        except PermissionDenied as refusal:
+            logger.info("%r refused: %s", self, refusal)
+            return self.close(CloseCode.POLICY_VIOLATION, str(refusal) or "Permission denied")
+        if isinstance(answer, HttpResponseBase) and answer.status_code >= 300:
+            logger.warning(ANSWERED, self, name_of(view), answer.status_code)
+            return self.close(CloseCode.POLICY_VIOLATION, f"status {answer.status_code}")
+        self.close()
+
+    def _finish(self, error: BaseException | None) -> None:
+        login, self._view, self._view_request = self._login, None, None
+        try:
+            if login is not None:
+                login.leave(error)
+        finally:
+            self._release()
+            self._host.running.discard(self)

@@ -1,0 +1,77 @@
+"""``disconnect``, ``subscribe`` and ``unsubscribe``: sockets are moved from anywhere."""
+
+import pytest
+
+from django_socketio import ChannelError, disconnect, subscribe, unsubscribe
+from django_socketio.events import on_disconnect
+from tests.kit.clients import join
+from tests.kit.waiting import wait_until
+
+
+@pytest.fixture
+def clients(server):
+    clients = [join(server, "a"), join(server)]
+    yield clients
+    for client in clients:
+        client.close()
+
+
+def channels(server):
+    def read():
+        return sorted(one.socket.channels for one in server.socket_server.open_sockets)
+
+    return server.call(read)
+
+
+def test_sockets_of_a_channel_are_disconnected_for_a_reason(server, clients):
+    reasons = []
+    on_disconnect(lambda request, socket, context: reasons.append(socket.disconnect_reason))
+    emitted = server.call(lambda: disconnect(channel="a", reason="banned"))
+    assert emitted.received == 1
+    assert clients[0].receive() == "41"
+    assert clients[1].sync() == []
+    wait_until(lambda: reasons)
+    assert reasons == ["banned"]
+    assert server.call(lambda: disconnect(session_id=clients[1].id)).received == 1
+    assert clients[1].receive() == "41"
+    wait_until(lambda: len(reasons) == 2)
+    assert reasons[1] == "server namespace disconnect"
+
+
+def test_sockets_are_put_on_a_channel_and_taken_off(server, clients):
+    assert server.call(lambda: subscribe("b", channel="a")).received == 1
+    wait_until(lambda: channels(server) == [[], ["a", "b"]])
+    server.call(lambda: subscribe("b", session_id=[client.id for client in clients]))
+    wait_until(lambda: channels(server) == [["a", "b"], ["b"]])
+    server.call(lambda: unsubscribe("a", session_id=clients[0].id))
+    wait_until(lambda: channels(server) == [["b"], ["b"]])
+    server.call(lambda: unsubscribe("b"))
+    wait_until(lambda: channels(server) == [[], []])
+
+
+def test_too_many_channels_are_logged_and_harm_nobody(serve, caplog):
+    server = serve(MAX_CHANNELS=1)
+    client = join(server, "a")
+    server.call(lambda: subscribe("b", channel="a"))
+    wait_until(lambda: "SOCKETIO_MAX_CHANNELS" in caplog.text)
+    assert client.sync() == []
+
+
+def test_nobody_is_no_error(server):
+    assert server.call(lambda: disconnect(user=[], channel="nobody")).received == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (disconnect, TypeError),
+        (lambda: disconnect(channel="a", reason=b"x"), ValueError),
+        (lambda: disconnect(channel="a", reason="x" * 201), ValueError),
+        (lambda: subscribe("b"), TypeError),
+        (lambda: subscribe("", channel="a"), ChannelError),
+        (lambda: unsubscribe(None, channel="a"), ChannelError),
+    ],
+)
+def test_wrong_arguments_are_refused(command, error):
+    with pytest.raises(error):
+        command()

@@ -1,0 +1,640 @@
+"""Views of raw WebSockets: decorators, the class, and what ``request.websocket`` does."""
+
+import gc
+import queue
+import socket
+import struct
+import time
+import weakref
+from http.client import HTTPConnection
+
+import gevent
+import pytest
+import websocket
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.test import Client, override_settings
+from django.urls import path
+from django.utils import translation
+
+from django_socketio import (
+    WebSocketListener,
+    WebSocketView,
+    accept,
+    accept_websocket,
+    require_websocket,
+)
+from django_socketio.events import on_message
+from django_socketio.websockets.host import ViewHost
+from tests.kit.clients import join
+from tests.kit.frames import FIN, PING, PONG, TEXT, closing, sent
+from tests.kit.http import UPGRADE, get
+from tests.kit.live import LiveServer
+from tests.kit.raw_websocket import RawWebSocket
+from tests.kit.waiting import wait_until
+from tests.project import urls
+
+told = queue.Queue()
+"""What the views tell the test that runs."""
+
+
+@accept_websocket
+def both(request, name="nobody"):
+    if not request.is_websocket():
+        return HttpResponse(f"plain {name} {request.websocket}")
+    for message in request.websocket:
+        request.websocket.send(message)
+    told.put((request.websocket.close_code, request.websocket.close_reason))
+    return None
+
+
+@require_websocket
+def act(request):
+    """Do what the client says, a line of Python each; answer with the result."""
+    ws = request.websocket
+    names = {"ws": ws, "request": request, "told": told, "time": time, "gevent": gevent}
+    names["translation"] = translation
+    for message in ws:
+        if message == "return":
+            return
+        try:
+            answer = eval(message, names)
+        except (PermissionDenied, ZeroDivisionError):
+            raise
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}"
+        if not ws.is_closed():
+            ws.send(repr(answer))
+    told.put(f"closed {ws.close_code}")
+
+
+class Unknown(BaseException):
+    """No Exception, and nothing that ends a process."""
+
+
+@require_websocket
+def ending(request, how):
+    if how == "denied":
+        raise PermissionDenied("members only")
+    if how == "raises":
+        raise ZeroDivisionError
+    if how == "unknown":
+        raise Unknown
+    return {"redirects": HttpResponseRedirect("/"), "answers": HttpResponse()}.get(how)
+
+
+@require_websocket
+@login_required
+def login_below(request):
+    """Never reached."""
+
+
+@require_websocket
+def sleeper(request):
+    request.websocket.send("awake")
+    while not request.websocket.is_closed():
+        gevent.sleep(0.05)
+    told.put("slept")
+
+
+@require_websocket
+def waiter(request):
+    """Tell how each wait has ended."""
+    ws = request.websocket
+    ws.send("ready")
+    told.put((ws.wait(0.01), ws.is_closed()))
+    told.put((ws.wait(), ws.is_closed()))
+    told.put((ws.wait(), ws.is_closed(), ws.wait(), ws.send("late"), ws.ping()))
+
+
+@require_websocket
+def flooder(request):
+    ws = request.websocket
+    told.put(all([ws.send(bytes([number]) * 100_000) for number in range(60)]))
+
+
+@require_websocket
+def dawdler(request):
+    ws = request.websocket
+    ws.send("ready")
+    while told.empty():
+        gevent.sleep(0.01)
+    told.get()
+    told.put([ws.wait() for _ in range(500)])
+
+
+class Room(WebSocketView):
+    subprotocols = ("v2", "v1")
+
+    def websocket(self, request, name):
+        request.websocket.send(f"{name} {request.websocket.subprotocol} {self.request is request}")
+        self.kwargs["name"] = "kept"
+
+
+class Page(WebSocketView):
+    def get(self, request):
+        return HttpResponse(f"page {request.websocket} {request.is_websocket()}")
+
+    def websocket(self, request):
+        request.websocket.send_json({"at": "page"})
+
+
+class Chatter(WebSocketListener):
+    def on_open(self):
+        self.send("welcome")
+
+    def on_message(self, message):
+        if message == "fail":
+            raise ZeroDivisionError
+        if message == "leave":
+            self.close(4000, "as you wish")
+        self.send(message)
+
+    def on_close(self, code, reason):
+        told.put((code, reason, self.close_code, self.close_reason))
+
+
+urlpatterns = [
+    *urls.urlpatterns,
+    path("both/", both),
+    path("both/<str:name>/", both),
+    path("act/", act),
+    path("end/<str:how>/", ending),
+    path("login-above/", login_required(act)),
+    path("login-below/", login_below),
+    path("sleeper/", sleeper),
+    path("waiter/", waiter),
+    path("flooder/", flooder),
+    path("dawdler/", dawdler),
+    path("room/<str:name>/", Room.as_view()),
+    path("twice/<str:name>/", accept_websocket(Room.as_view())),
+    path("page/", Page.as_view()),
+    path("chatter/", lambda request: accept(request, Chatter())),
+]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with override_settings(ROOT_URLCONF=__name__):
+        server = LiveServer()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def site(serve):
+    """Start a server with settings of its own."""
+
+    def start(django=None, **settings):
+        return serve(django={"ROOT_URLCONF": __name__, **(django or {})}, **settings)
+
+    return start
+
+
+@pytest.fixture
+def opened():
+    """What a test has opened: pairs of a server and the socket of a client."""
+    opened = []
+    yield opened
+    for _, client in opened:
+        client.close()
+    for server, _ in opened:
+        wait_until(lambda server=server: not host_of(server).is_busy)
+    while not told.empty():
+        told.get()
+
+
+@pytest.fixture
+def dial(opened):
+    """Open a WebSocket of a server."""
+
+    def start(server, path, **options):
+        url = f"ws://127.0.0.1:{server.port}{path}"
+        client = websocket.create_connection(url, timeout=10, **options)
+        opened.append((server, client.sock))
+        return client
+
+    return start
+
+
+@pytest.fixture
+def raw(opened):
+    """Open a WebSocket of a server by hand."""
+
+    def start(server, path):
+        client = RawWebSocket(server.port, path=path)
+        opened.append((server, client.socket))
+        return client
+
+    return start
+
+
+def ask(client, line):
+    client.send(line)
+    return client.recv()
+
+
+def end_of(client):
+    """Return the code and the reason of the close frame that comes next."""
+    opcode, data = client.recv_data(control_frame=True)
+    assert opcode == websocket.ABNF.OPCODE_CLOSE, (opcode, data)
+    return int.from_bytes(data[:2]), data[2:].decode()
+
+
+def host_of(server):
+    return server.socket_server.part(ViewHost)
+
+
+# The decorators and the class
+
+
+def test_a_view_may_serve_websockets_and_pages(shared, dial):
+    assert get(shared.port, "/both/ann/") == (200, "plain ann None")
+    client = dial(shared, "/both/")
+    for message in ("hello", "", "é" * 70_000):
+        assert ask(client, message) == message
+    client.send_binary(b"\0\xff")
+    assert client.recv() == b"\0\xff"
+    client.close(4321, b"enough")
+    assert told.get(timeout=5) == (4321, "enough")
+
+
+def test_other_requests_for_a_view_of_websockets_are_answered_426(shared):
+    connection = HTTPConnection("127.0.0.1", shared.port, timeout=5)
+    for target, method, status in [
+        ("/act/", "GET", 426),
+        ("/act/", "HEAD", 426),
+        ("/room/x/", "GET", 426),
+        ("/room/x/", "TRACE", 405),
+    ]:
+        connection.request(method, target)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == status
+        if status == 426:
+            assert answer.headers["Upgrade"] == "websocket"
+            assert answer.headers["Connection"] == "Upgrade"
+            assert b"Upgrade and Connection" in body or method == "HEAD"
+    connection.close()
+
+
+def test_other_servers_answer_501_and_say_what_to_run():
+    with override_settings(ROOT_URLCONF=__name__):
+        for target, fields in [
+            ("/act/", {}),
+            ("/act/", {"HTTP_UPGRADE": "websocket"}),
+            ("/both/", {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"}),
+            ("/chatter/", {"HTTP_UPGRADE": "websocket"}),
+            ("/room/x/", {"HTTP_UPGRADE": "websocket"}),
+        ]:
+            answer = Client().get(target, **fields)
+            assert answer.status_code == 501, target
+            assert b"django_socketio.gunicorn.Worker" in answer.content
+        assert Client().get("/both/").content == b"plain nobody None"
+        assert Client().get("/page/").content == b"page None False"
+
+
+def test_a_class_has_a_method_for_websockets(shared, dial):
+    client = dial(shared, "/room/kitchen/", subprotocols=["v0", "v1", "v2"])
+    assert client.recv() == "kitchen v2 True"
+    assert client.getsubprotocol() == "v2"
+    assert end_of(client) == (1000, "")
+    assert dial(shared, "/room/hall/").recv() == "hall None True"
+    assert get(shared.port, "/page/") == (200, "page None False")
+    assert dial(shared, "/page/").recv() == '{"at":"page"}'
+
+
+def test_decorators_above_see_the_handshake_and_those_below_the_open_connection(
+    shared, dial, caplog
+):
+    assert get(shared.port, "/login-above/", headers=UPGRADE)[0] == 302
+    assert end_of(dial(shared, "/login-below/")) == (1008, "status 302")
+    assert "belongs above accept_websocket" in caplog.text
+
+
+def test_a_view_that_is_decorated_twice_is_called_once_with_the_open_connection(shared, dial):
+    assert dial(shared, "/twice/lobby/").recv() == "lobby None True"
+
+
+def test_what_cannot_be_decorated_is_an_error():
+    async def late(request):
+        """Never run."""
+
+    with pytest.raises(TypeError, match=r"late is asynchronous"):
+        accept_websocket(late)
+    with pytest.raises(TypeError, match="asynchronous"):
+        type("Late", (WebSocketView,), {"websocket": late})
+    with pytest.raises(TypeError, match=r'subprotocols is a list of names, .* not "?\'v1\''):
+        require_websocket(subprotocols="v1")
+    with pytest.raises(TypeError, match="arguments are given by name"):
+        accept_websocket(["v1"])
+
+
+# The end
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "reason"),
+    [
+        ("returns", 1000, ""),
+        ("answers", 1000, ""),
+        ("raises", 1011, "Internal error"),
+        ("unknown", 1011, "Internal error"),
+        ("denied", 1008, "members only"),
+        ("redirects", 1008, "status 302"),
+    ],
+)
+def test_the_view_ends_the_connection(shared, dial, caplog, how, code, reason):
+    assert end_of(dial(shared, f"/end/{how}/")) == (code, reason)
+    if how == "raises":
+        wait_until(lambda: "ZeroDivisionError" in caplog.text)
+        assert "<WebSocket /end/raises/> failed" in caplog.text
+
+
+def test_a_view_closes_with_a_code_and_a_reason(shared, dial):
+    client = dial(shared, "/act/")
+    assert ask(client, "ws.close(1005)").startswith("'ValueError: a WebSocket is closed with 1000")
+    assert "not 5000" in ask(client, "ws.close(5000)")
+    assert "with a number as code, not '1000'" in ask(client, "ws.close('1000')")
+    assert "with a text as reason, not 5" in ask(client, "ws.close(1000, 5)")
+    client.send("ws.close(4001, 'bye')")
+    assert end_of(client) == (4001, "bye")
+    assert told.get(timeout=5) == "closed 4001"
+
+
+def test_a_wait_ends_with_a_message_a_timeout_or_the_connection(shared, dial):
+    client = dial(shared, "/waiter/")
+    assert client.recv() == "ready"
+    assert told.get(timeout=5) == (None, False)
+    client.send("hello")
+    assert told.get(timeout=5) == ("hello", False)
+    client.close()
+    assert told.get(timeout=5) == (None, True, None, False, False)
+
+
+@pytest.mark.parametrize("how", ["reset", "half-closed"])
+def test_a_client_that_disappears_wakes_the_view(shared, raw, how):
+    client = raw(shared, "/both/")
+    client.send(sent(TEXT, b"hi"))
+    assert client.frame() == (FIN | TEXT, b"hi")
+    if how == "reset":
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.socket.close()
+    else:
+        client.socket.shutdown(socket.SHUT_WR)
+    assert told.get(timeout=5) == (1006, "transport close")
+
+
+def test_messages_before_the_end_are_read_first(shared, raw):
+    client = raw(shared, "/waiter/")
+    assert client.frame() == (FIN | TEXT, b"ready")
+    assert told.get(timeout=5) == (None, False)
+    client.send(sent(TEXT, b"one") + sent(TEXT, b"two") + closing(1000))
+    # Whether the end is known by then depends on how busy the server is.
+    assert told.get(timeout=5)[0] == "one"
+    two, _, *after = told.get(timeout=5)
+    assert (two, after) == ("two", [None, False, False])
+
+
+def test_a_mistake_of_the_client_ends_the_view(shared, raw, caplog):
+    client = raw(shared, "/both/")
+    client.send(sent(TEXT, b"hi"), b"\x83\x80\0\0\0\0")
+    assert client.frame() == (FIN | TEXT, b"hi")
+    assert client.code() == 1002
+    assert told.get(timeout=5) == (1006, "WebSocket: invalid opcode")
+    entry = "<WebSocket /both/> closed: WebSocket: invalid opcode"
+    wait_until(lambda: entry in caplog.text)
+
+
+def test_the_end_of_the_server_ends_the_view_in_order(site, dial):
+    server = site()
+    client, sleeping = dial(server, "/act/"), dial(server, "/sleeper/")
+    assert (ask(client, "1"), sleeping.recv()) == ("1", "awake")
+    server.stop()
+    assert {told.get(timeout=5), told.get(timeout=5)} == {"closed 1001", "slept"}
+    assert end_of(client) == (1001, "server shutting down")
+
+
+def test_nothing_is_left_of_an_ended_connection(shared, dial):
+    client = dial(shared, "/act/")
+    client.send("told.put(__import__('weakref').ref(ws))")
+    client.recv()
+    gone = told.get(timeout=5)
+    assert isinstance(gone, weakref.ref)
+    gc.disable()
+    try:
+        client.send("return")
+        assert end_of(client) == (1000, "")
+        client.shutdown()
+        wait_until(lambda: not host_of(shared).is_busy)
+        shared.socket_server.engine.accepted.clear()
+        wait_until(lambda: gone() is None)
+    finally:
+        gc.enable()
+    assert len(shared.logins) == 0
+
+
+# Sending
+
+
+def test_texts_bytes_and_json_can_be_sent(shared, dial):
+    client = dial(shared, "/act/")
+    client.send("[ws.send(b'raw'), ws.send(bytearray(b'array')), ws.send_json({'a': [1]})]")
+    assert [client.recv() for _ in range(4)] == [
+        b"raw",
+        b"array",
+        '{"a":[1]}',
+        "[True, True, True]",
+    ]
+    assert "not dict; send_json(value) sends" in ask(client, "ws.send({'a': 1})")
+    assert "surrogates not allowed" in ask(client, r"ws.send('\ud800')")
+
+
+def test_a_view_that_sends_much_waits_for_a_client_that_reads(site, dial):
+    server = site(MAX_UNSENT_BYTES=200_000)
+    client = dial(server, "/flooder/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
+    with pytest.raises(queue.Empty):
+        told.get(timeout=0.2)
+    assert [client.recv() for _ in range(60)] == [bytes([n]) * 100_000 for n in range(60)]
+    assert told.get(timeout=5) is True
+
+
+def test_a_client_that_reads_nothing_is_closed(site, dial):
+    server = site(MAX_UNSENT_BYTES=200_000, SEND_TIMEOUT=0.1)
+    dial(server, "/flooder/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
+    assert told.get(timeout=5) is False
+
+
+# Receiving
+
+
+def test_messages_that_are_there_can_be_counted_and_read(shared, raw):
+    client = raw(shared, "/act/")
+    lines = ["[ws.count_messages(), ws.has_messages(), ws.read(), ws.read('none')]", "two"]
+    client.send(b"".join(sent(TEXT, line.encode()) for line in ["gevent.sleep(0.05)", *lines]))
+    assert client.frame() == (FIN | TEXT, b"None")
+    assert client.frame() == (FIN | TEXT, b"[1, True, 'two', 'none']")
+    client.leave()
+    assert told.get(timeout=5) == "closed 1000"
+
+
+def test_a_client_that_is_ahead_of_the_view_is_not_read(site, raw):
+    server = site(MAX_WAITING_EVENTS=5)
+    client = raw(server, "/dawdler/")
+    assert client.frame() == (FIN | TEXT, b"ready")
+    client.send(b"".join(sent(TEXT, b"%d" % number) for number in range(500)))
+    (ws,) = host_of(server).running
+    wait_until(lambda: ws._is_paused)
+    assert ws.count_messages() == 6
+    told.put("go on")
+    wait_until(lambda: told.qsize() == 1 and told.queue[0] != "go on")
+    assert told.get() == [str(number) for number in range(500)]
+
+
+def test_several_greenlets_may_wait_and_polling_lets_others_have_their_turn(site, dial):
+    server = site()
+    busy, other = dial(server, "/act/"), dial(server, "/both/")
+    busy.send("told.put('begun'), [ws.wait(0) for _ in range(200_000)][-1], told.put('done')")
+    assert told.get(timeout=5) == "begun"
+    assert ask(other, "hello") == "hello"
+    assert told.get(timeout=20) == "done"
+    assert busy.recv() == "(None, None, None)"
+    busy.send("[g.get() for g in gevent.joinall([gevent.spawn(ws.wait) for _ in range(2)])]")
+    busy.send("one")
+    busy.send("two")
+    assert sorted(eval(busy.recv())) == ["one", "two"]
+
+
+# Limits
+
+
+def test_messages_are_as_long_as_those_of_sockets(site, dial):
+    client = dial(site(MAX_MESSAGE_SIZE=1_000), "/both/")
+    client.send("x" * 1_001)
+    assert end_of(client)[0] == 1009
+    assert told.get(timeout=5)[0] == 1006
+
+
+@pytest.mark.parametrize("target", ["/both/", "/chatter/"])
+def test_the_rates_of_clients_are_those_of_sockets(site, dial, target):
+    client = dial(site(CLIENT_MESSAGE_RATE=1, RATE_BURST=3), target)
+    for number in range(10):
+        client.send(str(number))
+    received = []
+    while (opcode_data := client.recv_data(control_frame=True))[0] != 8:
+        received.append(opcode_data[1])
+    assert received[-3:] == [b"0", b"1", b"2"]
+    assert int.from_bytes(opcode_data[1][:2]) == 1008
+    assert b"SOCKETIO_CLIENT_MESSAGE_RATE" in opcode_data[1]
+    assert 1008 in told.get(timeout=5)
+
+
+def test_pages_of_other_origins_are_refused(shared, dial):
+    answer = get(shared.port, "/both/", headers={**UPGRADE, "Origin": "http://evil.example"})
+    assert answer[0] == 403
+
+
+def test_pings_show_whether_the_client_is_there(site, raw):
+    server = site(PING_INTERVAL=0.05, PING_TIMEOUT=0.2)
+    client = raw(server, "/both/")
+    for _ in range(2):
+        assert client.frame() == (FIN | PING, b"")
+        client.send(sent(PONG, b""))
+    while (frame := client.frame()) == (FIN | PING, b""):
+        """The client answers no more."""
+    assert frame == (FIN | 8, (1011).to_bytes(2) + b"ping timeout")
+    assert told.get(timeout=5) == (1011, "ping timeout")
+
+
+# Others
+
+
+def test_views_that_sleep_keep_no_place_of_handlers_or_other_views(site, dial):
+    @on_message
+    def answer(request, socket, context, message):
+        return message
+
+    server = site(WORKERS=1)
+    clients = [dial(server, "/sleeper/") for _ in range(5)]
+    assert [client.recv() for client in clients] == ["awake"] * 5
+    assert join(server).ask("message", 1) == [1]
+    assert ask(dial(server, "/both/"), "hello") == "hello"
+    assert get(server.port, "/both/")[0] == 200
+    for client in clients:
+        client.shutdown()
+    assert sorted(str(told.get(timeout=5)) for _ in clients) == ["slept"] * 5
+
+
+def test_a_view_that_sends_without_end_lets_others_have_their_turn(site, dial):
+    server = site(MAX_UNSENT_BYTES=50_000_000)
+    busy, other = dial(server, "/act/"), dial(server, "/both/")
+    busy.send("told.put('begun'), [ws.send('x') for _ in range(200_000)], told.put('done')")
+    assert told.get(timeout=5) == "begun"
+    assert ask(other, "hello") == "hello"
+    assert told.empty()
+    assert told.get(timeout=20) == "done"
+
+
+def test_a_view_emits_to_sockets(shared, dial):
+    client = join(shared, "room-1")
+    names = "__import__('django_socketio').emit('news', 1, channel='room-1')"
+    assert "Emitted" in ask(dial(shared, "/act/"), names)
+    assert client.sync().count('42["news",1]') == 1
+    client.close()
+
+
+def test_the_language_and_the_contexts_of_handlers_are_those_of_the_view(site, dial):
+    middleware = ["django.middleware.locale.LocaleMiddleware"]
+    server = site(
+        django={"MIDDLEWARE": middleware, "LANGUAGES": [("en", "English"), ("de", "German")]},
+        HANDLER_CONTEXT=[f"{__name__}.tenant"],
+    )
+    client = dial(server, "/act/", header=["Accept-Language: de"])
+    assert ask(client, "translation.get_language()") == "'de'"
+    assert ask(client, "request.tenant") == "'acme'"
+
+
+class tenant:
+    """Set a tenant, as a site's context manager does."""
+
+    def __init__(self, request):
+        request.tenant = "acme"
+
+    def __enter__(self):
+        """Begin."""
+
+    def __exit__(self, *exc_info):
+        """End."""
+
+
+# Without a greenlet
+
+
+def test_a_listener_has_its_messages_from_the_event_loop(shared, dial):
+    client = dial(shared, "/chatter/")
+    assert client.recv() == "welcome"
+    assert ask(client, "hello") == "hello"
+    client.send("leave")
+    assert end_of(client) == (4000, "as you wish")
+    assert told.get(timeout=5) == (4000, "as you wish", 4000, "as you wish")
+
+
+def test_a_listener_that_fails_closes_its_connection_only(shared, dial, caplog):
+    client, other = dial(shared, "/chatter/"), dial(shared, "/chatter/")
+    assert (client.recv(), other.recv()) == ("welcome", "welcome")
+    client.send("fail")
+    assert end_of(client) == (1011, "Internal error")
+    assert told.get(timeout=5)[0] == 1011
+    wait_until(lambda: "<Chatter /chatter/> failed" in caplog.text)
+    assert ask(other, "hello") == "hello"
+    other.close(3000)
+    assert told.get(timeout=5)[0] == 3000
+
+
+def test_a_listener_serves_one_connection(shared, dial):
+    listener = Chatter()
+    assert (listener.send("early"), listener.is_closed()) == (False, False)
+    listener._server = object()
+    with pytest.raises(RuntimeError, match="make an object for each"):
+        listener.bind(None, None)

@@ -1,0 +1,53 @@
+"""socket.presence of socketio.js: who is on a channel, and what has changed."""
+
+import pytest
+
+from tests.clients.browser.pages import js
+from tests.kit.clients import join
+
+
+@pytest.fixture
+def server(serve):
+    return serve(PRESENCE=["^room"], PRESENCE_GRACE=0)
+
+
+WATCH = """
+  window.told = [];
+  make({});
+  socket.presence("room", (people, change) => told.push([people.map((one) => one.id), change]));
+  socket.subscribe("room").connect();
+  await until(() => told.length && told.at(-1)[0].includes("socket:" + socket.id));
+"""
+LAST = """
+  const [people, { joined, left, changed }] = told.at(-1);
+  const ids = (list) => list.map((one) => one.id);
+  return [people, ids(joined), ids(left), ids(changed)];
+"""
+
+
+@pytest.mark.own_window
+def test_a_page_sees_who_is_there_and_each_change(server, visit):
+    page = visit(server)
+    js(page, WATCH)
+    own = "socket:" + js(page, "return socket.id")
+    count = js(page, "return told.length")
+    other = join(server, "room")
+    js(page, "await until(() => told.length > arg)", count)
+    id = f"socket:{other.id}"
+    assert js(page, LAST) == [[own, id], [id], [], []]
+    other.close()
+    js(page, "await until(() => told.length > arg + 1)", count)
+    assert js(page, LAST) == [[own], [], [id], []]
+    third = join(server, "room")
+    js(page, "await until(() => told.length > arg + 2)", count)
+
+    page.context.set_offline(True)
+    js(page, "await until(() => !socket.connected)")
+    fourth = join(server, "room")
+    third.close()
+    page.context.set_offline(False)
+    js(page, "await until(() => socket.connected)")
+    last = f"socket:{fourth.id}"
+    js(page, "await until(() => told.at(-1)[0].includes(arg) && told.at(-1)[0].length === 2)", last)
+    assert js(page, LAST)[0][-1] in (last, "socket:" + js(page, "return socket.id"))
+    js(page, "socket.unsubscribe('room'); socket.disconnect()")

@@ -1,0 +1,139 @@
+"""Rosters: what every relay knows of the people on channels; each test runs with all relays."""
+
+import pytest
+
+from django_socketio.relay.envelope import EnvelopeKind
+from django_socketio.relay.roster import LEAVING, Entry, Hold, Presence
+from django_socketio.relay.topics import presence_topic
+
+ROOM, OTHER = presence_topic("/", "room-1"), presence_topic("/", "room-2")
+ONLINE, AWAY, GONE = Presence.ONLINE, Presence.AWAY, Presence.GONE
+DETAILS = '{"name": "Ann \\n ü"}'
+
+
+def hold(person, presence=ONLINE, topic=ROOM, details=DETAILS):
+    return Hold(topic, person, presence, details)
+
+
+def steps(changes):
+    return [(one.person, one.before, one.presence) for one in changes]
+
+
+@pytest.fixture
+def rosters(pair):
+    """The rosters as two processes have them."""
+    return pair[0][0].rosters, pair[1][0].rosters
+
+
+def test_a_person_is_present_while_any_process_holds_it(rosters):
+    here, there = rosters
+    here.note("p1", [ROOM])
+    assert steps(here.hold("p1", [hold("ann")])) == [("ann", GONE, ONLINE)]
+    assert steps(there.hold("p2", [hold("ann"), hold("bob")])) == [("bob", GONE, ONLINE)]
+    assert here.hold("p1", [hold("ann")]) == []  # again: the answer may have been lost
+    assert there.read(ROOM).people == dict.fromkeys(("ann", "bob"), Entry(ONLINE, DETAILS))
+    assert (here.count(ROOM), here.count(OTHER)) == (2, 0)
+    assert here.hold("p1", [hold("ann", GONE)]) == []
+    assert here.hold("p1", [hold("ann", GONE), hold("nobody", GONE)]) == []
+    changes = there.hold("p2", [hold("ann", GONE), hold("bob", GONE)])
+    assert steps(changes) == [("ann", ONLINE, GONE), ("bob", ONLINE, GONE)]
+    assert here.read(ROOM).people == {}
+    assert here.people_of("p1", ROOM) == there.people_of("p2", ROOM) == []
+
+
+def test_a_person_is_away_while_no_process_has_it_online(rosters):
+    here, there = rosters
+    assert steps(here.hold("p1", [hold("ann", AWAY)])) == [("ann", GONE, AWAY)]
+    assert steps(there.hold("p2", [hold("ann")])) == [("ann", AWAY, ONLINE)]
+    assert here.hold("p1", [hold("ann", AWAY)]) == []
+    assert steps(there.hold("p2", [hold("ann", GONE)])) == [("ann", ONLINE, AWAY)]
+    assert here.read(ROOM).people == {"ann": Entry(AWAY, DETAILS)}
+    assert steps(here.hold("p1", [hold("ann")])) == [("ann", AWAY, ONLINE)]
+    assert steps(here.hold("p1", [hold("ann", AWAY)])) == [("ann", ONLINE, AWAY)]
+    assert steps(here.hold("p1", [hold("ann", GONE)])) == [("ann", AWAY, GONE)]
+
+
+def test_each_change_is_a_message_with_a_position(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(ROOM, inbox.deliver)
+    here.rosters.hold("p1", [hold("ann"), hold("bob", AWAY), hold("ann")])
+    here.rosters.hold("p1", [hold("bob", GONE), hold("cid", topic=OTHER), hold("ann", AWAY)])
+    expected = [
+        ("ann", "online", DETAILS),
+        ("bob", "away", DETAILS),
+        ("bob", "gone", ""),
+        ("ann", "away", ""),
+    ]
+    inbox.wait(lambda: len(inbox.envelopes) == 4)
+    assert [one.args for one in inbox.envelopes] == expected
+    assert {one.kind for one in inbox.envelopes} == {EnvelopeKind.CONTROL}
+    roster = there.rosters.read(ROOM)
+    assert roster.people == {"ann": Entry(AWAY, DETAILS)}
+    assert roster.position == here.position(ROOM) == inbox.deliveries[-1].position
+    assert roster.position.offset == 4
+    changes = there.read(ROOM, roster.position._replace(offset=2))
+    assert changes.is_complete
+    assert [one.envelope.args for one in changes.deliveries] == expected[2:]
+
+
+def test_changes_that_nobody_hears_have_positions_as_well(pair):
+    (here, _), (there, _) = pair
+    here.rosters.hold("p1", [hold("ann")])
+    before = there.rosters.read(ROOM)
+    assert before.position.offset == 1
+    here.rosters.hold("p1", [hold("ann", GONE)])
+    assert there.rosters.read(ROOM).position.offset == 2
+    assert len(there.read(ROOM, before.position).deliveries) == 1
+
+
+def test_the_people_of_a_process_are_found_and_removed(rosters):
+    here, there = rosters
+    here.note("p1", [ROOM, OTHER])
+    here.hold("p1", [hold(f"person-{n}") for n in range(120)])
+    here.hold("p1", [hold("ann", topic=OTHER)])
+    assert {*there.topics_of("p1")} == {ROOM, OTHER}
+    people = there.people_of("p1", ROOM)
+    assert len(people) == 120
+    gone = [hold(person, GONE) for person in people]
+    swept = [len(one.hold("p1", gone)) for one in (there, here)]
+    assert swept == [120, 0]
+    here.hold("p1", [hold("ann", GONE, OTHER)])
+    there.forget("p1")
+    assert there.topics_of("p1") == []
+
+
+def test_a_lease_shows_that_its_process_lives(rosters):
+    here, there = rosters
+    first = here.renew("p1", is_new=True)
+    second = here.renew("p1", is_new=False)
+    other = there.renew("p2", is_new=True)
+    assert first.is_held and second.is_held and other.is_held
+    assert first.leases["p1"] != second.leases["p1"] == other.leases["p1"]
+    assert first.data == other.data
+    there.forget("p1")
+    lost = here.renew("p1", is_new=False)
+    assert not lost.is_held
+    assert lost.data == first.data
+    assert {*lost.leases} == {"p2"}
+
+
+def test_a_process_that_stops_says_so(rosters):
+    here, there = rosters
+    if not here.are_shared:
+        return here.leave("p1")
+    here.renew("p1", is_new=True)
+    here.leave("p1")
+    assert there.renew("p2", is_new=True).leases["p1"] == LEAVING
+
+
+def test_the_details_of_the_first_process_stay_for_as_long_as_the_person(pair):
+    (here, _), (there, inbox) = pair
+    there.subscribe(ROOM, inbox.deliver)
+    for process, presence in [("p1", ONLINE), ("p1", AWAY), ("p2", ONLINE), ("p1", GONE)]:
+        here.rosters.hold(process, [hold("ann", presence, details=f'"{process}"')])
+    here.rosters.hold("p2", [hold("ann", AWAY, details='"p2"')])
+    inbox.wait(lambda: len(inbox.envelopes) == 4)
+    assert here.rosters.read(ROOM).people == {"ann": Entry(AWAY, '"p1"')}
+    told = [one.args for one in inbox.envelopes]
+    assert told[0] == ("ann", "online", '"p1"')
+    assert {details for _, _, details in told[1:]} == {""}

@@ -1,0 +1,95 @@
+"""Event streams on servers of other makers, and when workers of ours end."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.kit.http import close_all, get
+from tests.kit.servers import OtherGunicorn
+from tests.kit.streams import StreamClient
+from tests.kit.waiting import wait_until
+
+
+def push(server, *texts, channel="a"):
+    for text in texts:
+        assert get(server.port, f"/push/?channel={channel}&text={text}")[0] == 200
+
+
+THREADED = {
+    "threads": ("gthread", "--threads", "6", "--graceful-timeout", "1"),
+    "gevent": ("gevent", "--graceful-timeout", "1"),
+}
+
+
+@pytest.fixture(scope="module", params=THREADED)
+def other(request, redis):
+    """gunicorn with threads or greenlets, and Redis."""
+    server = OtherGunicorn(*THREADED[request.param], workers=1, TEST_RELAY_URL=redis.url)
+    yield server
+    close_all()
+    server.end()
+
+
+def test_a_stream_is_a_response_of_threads_and_greenlets(other):
+    streams = [StreamClient(other.port).begin() for _ in range(3)]
+    push(other, "1")
+    assert [one.event() for one in streams] == [("pushed", '"1"')] * 3
+    head = StreamClient(other.port, method="HEAD")
+    assert (head.status, head.answer.read()) == (200, b"")
+    streams[0].close()
+    push(other, "2", "3")
+    again = streams[0].come_back(other.port)
+    assert again.events(2) == streams[1].events(2) == [("pushed", '"2"'), ("pushed", '"3"')]
+    # What a client leaves behind is found at the next event; six threads serve all.
+    for number in range(8):
+        again = again.come_back(other.port).begin()
+        push(other, str(number))
+        assert again.event() == ("pushed", f'"{number}"')
+        push(other, "for-the-dead")
+        assert again.event() == ("pushed", '"for-the-dead"')
+
+
+def test_a_stream_misses_nothing_when_its_worker_is_killed(gunicorn, redis):
+    server = gunicorn(workers=2, TEST_RELAY_URL=redis.url)
+    streams = [StreamClient(server.port, "/stream/?channel=k").begin() for _ in range(6)]
+    push(server, "before", channel="k")
+    assert [one.event().data for one in streams] == ['"before"'] * 6
+    for pid in server.pids:
+        os.kill(pid, signal.SIGKILL)
+    server.wait_for("was sent SIGKILL", 2)
+    for one in streams:
+        assert one.rest() == []
+    push(server, "away-1", "away-2", channel="k")  # no process has a stream
+    again = [one.come_back(server.port, "/stream/?channel=k") for one in streams]
+    push(server, "after", channel="k")
+    assert [[event.data for event in one.events(3)] for one in again] == [
+        ['"away-1"', '"away-2"', '"after"']
+    ] * 6
+
+
+def test_workers_end_their_streams_at_once(gunicorn, redis):
+    server = gunicorn("--graceful-timeout", "30", workers=1, TEST_RELAY_URL=redis.url)
+    streams = [StreamClient(server.port).begin() for _ in range(20)]
+    begun = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert [one.rest() for one in streams] == [[]] * 20
+    assert server.wait() == 0
+    assert time.monotonic() - begun < 10
+    assert "Traceback" not in server.output
+
+
+def test_a_worker_that_ends_tls_itself_streams_by_greenlets(gunicorn, certificate):
+    import ssl
+
+    key, path = certificate
+    server = gunicorn("--certfile", str(path), "--keyfile", str(key), workers=1)
+    context = ssl.create_default_context(cafile=path)
+    stream = StreamClient(server.port, tls=context).begin()
+    other = StreamClient(server.port, tls=context).begin()
+    stream.close()
+    pushed = StreamClient(server.port, "/push/?channel=a&text=x", tls=context)
+    assert pushed.status == 200
+    assert other.event() == ("pushed", '"x"')
+    wait_until(lambda: "Traceback" not in server.output)
