@@ -23,6 +23,7 @@ from benchmarks.servers import SERVERS
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = ["node", "node-session", "ours", "compiled"]
+USUAL = [name for name, server in SERVERS.items() if not server.named_only]
 LINE_NAMES = [line.name for line in LINES]
 CURVE_NAMES = [*(curve.name for curve in CURVES), "churn"]
 PARTS = ["table", "curves", "relay", "publishing", "attackers"]
@@ -60,7 +61,7 @@ def with_defaults(options):
     """Return the options, with what was not given."""
     quick = options.quick
     options.parts = options.parts or (["table"] if quick else PARTS)
-    chosen = options.servers or (QUICK if quick else SERVERS)
+    chosen = options.servers or (QUICK if quick else USUAL)
     options.servers = [name for name in SERVERS if name in chosen]  # Node's pace is that of all
     options.rounds = options.rounds or (2 if quick else 5)
     options.results = options.results or RESULTS / ("quick.json" if quick else "latest.json")

@@ -37,8 +37,10 @@ HANDSHAKE = (
 
 
 def frame(text):
-    """Return a short text as a client's frame, masked by zeros."""
-    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text.encode()
+    """Return a text of less than 65,536 characters as a client's frame, masked by zeros."""
+    size = len(text)
+    length = [0x80 | size] if size < 126 else [0x80 | 126, *size.to_bytes(2, "big")]
+    return bytes([0x81, *length, 0, 0, 0, 0]) + text.encode()
 
 
 SUBSCRIBE, CONNECT, PONG = frame('420["subscribe","room-1"]'), frame("40"), frame("3")
@@ -52,7 +54,7 @@ class Socket(asyncio.Protocol):
         self._crowd = crowd
         self._buffer = b""
         self._is_open = False
-        self.ready = crowd.loop.create_future()
+        self.ready, self.lost = crowd.loop.create_future(), crowd.loop.create_future()
 
     def connection_made(self, transport):
         """Ask for the WebSocket."""
@@ -76,6 +78,8 @@ class Socket(asyncio.Protocol):
         """Note the end."""
         self._crowd.open -= 1
         self._fail(error)
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     def _fail(self, reason):
         if not self.ready.done():
@@ -105,28 +109,41 @@ class Socket(asyncio.Protocol):
             self.transport.write(PONG)
 
 
-class Crowd:
+class Clients:
+    """Clients of one server.
+
+    Attributes:
+        open: the number of their connections.
+
+    """
+
+    def __init__(self, port):
+        self.loop = asyncio.get_running_loop()
+        self.open = 0
+        self._port, self._opening = port, asyncio.Semaphore(OPENING)
+
+    async def open_one(self, make):
+        """Open the connection of a client that a function makes; return it once it is ready."""
+        async with self._opening:
+            _, one = await self.loop.create_connection(make, "127.0.0.1", self._port)
+            self.open += 1
+            await one.ready
+            return one
+
+
+class Crowd(Clients):
     """Sockets on one channel of a server."""
 
     def __init__(self, port, count):
-        self.loop = asyncio.get_running_loop()
-        self._port, self._count = port, count
-        self._opening = asyncio.Semaphore(OPENING)
-        self._sockets = []
-        self.open = self._left = 0
+        super().__init__(port)
+        self._count, self._sockets, self._left = count, [], 0
         self._all = asyncio.Event()
 
     async def connect(self):
         """Open all sockets; come back when each is on the channel."""
-        self._sockets = await asyncio.gather(*[self._connect() for _ in range(self._count)])
-
-    async def _connect(self):
-        async with self._opening:
-            make = self.loop.create_connection(lambda: Socket(self), "127.0.0.1", self._port)
-            _, one = await make
-            self.open += 1
-            await one.ready
-            return one
+        self._sockets = await asyncio.gather(
+            *[self.open_one(lambda: Socket(self)) for _ in range(self._count)]
+        )
 
     def received(self):
         """Count a message."""

@@ -14,7 +14,8 @@ import threading
 import time
 
 from benchmarks.processes import LOAD_CORE, Process, free_port
-from django_socketio.relay.redis.relay import Options, RedisRelay
+from django_socketio.relay.redis.parts import Options
+from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.topics import channel_topic
 
 TOPICS = (1_000, 5_000, 45_000)

@@ -38,6 +38,8 @@ class Server:
     slow: bool = False
     """Whether it takes so long to open and end sockets that each run has a new process, and the
     largest is made once."""
+    named_only: bool = False
+    """Whether it is measured only if the command line names it."""
 
 
 OURS = Server(
@@ -106,6 +108,14 @@ SERVERS = {
             only="connect",
         ),
         OURS,
+        replace(
+            OURS,
+            name="ours-metrics",
+            title="django-socketio, numbers on",
+            notes="the same, with ``SOCKETIO_METRICS``.",
+            environ={**OURS.environ, "BENCH_METRICS": "1"},
+            named_only=True,
+        ),
         COMPILED,
         Server(
             "psio-gevent",

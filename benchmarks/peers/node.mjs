@@ -2,7 +2,7 @@
 //
 // At its best as its documentation says: no compression, bufferutil installed, and the HTTP request
 // of each connection let go of (KEEP_REQUEST=1 keeps it). SESSIONS=1 has handshakes pass sessions and
-// authentication, as its guides to express-session and Passport say.
+// authentication, as its guides to express-session and Passport say. RECOVERY=1 has clients recover.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { adapterFor } from "./node_redis.mjs";
@@ -14,6 +14,7 @@ const io = new Server(http, {
   perMessageDeflate: false,
   httpCompression: false,
   serveClient: false,
+  ...(process.env.RECOVERY && { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } }),
   ...(redis && { adapter: await adapterFor(redis, kind) }),
 });
 

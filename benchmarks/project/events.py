@@ -3,6 +3,9 @@
 import os
 import time
 
+import gevent
+
+from django_socketio import call, presence
 from django_socketio.events import on_connect, on_event, on_message, on_subscribe
 
 
@@ -73,3 +76,31 @@ def ignore(request, socket, context, message):
 
 for _number in range(int(os.environ.get("BENCH_PATTERNS", "0"))):
     on_message(channel=f"^pattern-{_number}-")(ignore)
+
+
+@on_event("measure calls")
+def measure_calls(request, socket, context, count, in_flight):
+    """Ask the sockets on a channel, some calls at once; return the seconds of all and of each."""
+    latencies, left = [], [None] * count
+
+    def ask():
+        while left:
+            left.pop()
+            asked = time.monotonic()
+            call("who?", channel="asked", wait="all")
+            latencies.append(time.monotonic() - asked)
+
+    begun = time.monotonic()
+    gevent.joinall([gevent.spawn(ask) for _ in range(in_flight)], raise_error=True)
+    return [time.monotonic() - begun, latencies]
+
+
+@on_event("measure lists")
+def measure_lists(request, socket, context, count, people):
+    """List the people on a channel; return the seconds of each list."""
+    taken = []
+    while len(taken) < count:
+        begun = time.monotonic()
+        if len(presence("here-1")) == people:
+            taken.append(time.monotonic() - begun)
+    return taken

@@ -28,6 +28,11 @@ LOGGING = {"version": 1, "loggers": {"django.server": {"level": "ERROR"}}}
 
 SOCKETIO_MESSAGE_LOG_FORMAT = None
 SOCKETIO_RELAY_URL = os.environ.get("BENCH_REDIS")
+SOCKETIO_PRESENCE = ["^here-"] if "BENCH_PRESENCE" in os.environ else []
+SOCKETIO_METRICS = "BENCH_METRICS" in os.environ
+SOCKETIO_RECOVERY_FOR_ALL = "BENCH_RECOVERY" in os.environ
+SOCKETIO_MAX_AWAY_SOCKETS = 100_000  # a tenth of them may be of one address
+SOCKETIO_DRAIN_SECONDS = float(os.environ.get("BENCH_DRAIN", "0"))
 SOCKETIO_RELAY_LOG = int(os.environ.get("BENCH_RELAY_LOG", "1000"))
 SOCKETIO_COMPRESSION_THRESHOLD = (
     int(os.environ["BENCH_COMPRESSION"]) if "BENCH_COMPRESSION" in os.environ else None

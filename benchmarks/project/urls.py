@@ -1,5 +1,10 @@
-"""Only the sockets."""
+"""Only the sockets, and a stream."""
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("django_socketio.urls"))]
+from django_socketio import EventStreamView
+
+urlpatterns = [
+    path("", include("django_socketio.urls")),
+    path("stream/", EventStreamView.as_view(channels=["room-1"])),
+]
