@@ -4,12 +4,13 @@ import logging
 import queue
 import re
 import threading
+from functools import partial
 
 import pytest
 
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.log_limits import Once
-from django_socketio.exceptions import EventError
+from django_socketio.exceptions import EventError, RelayError
 from django_socketio.relay.envelope import (
     UNLOGGED,
     Delivery,
@@ -128,11 +129,10 @@ def test_how_far_topics_were_delivered_is_told_after_these_deliveries(new_relay)
         relay.publish(message(number, topic))
     relay.publish(message("both", A, B))
     inbox.wait_for("both")
-    wait_until(lambda: told_reached(relay, B)[B] == relay.position(B))
-    reached = told_reached(relay, *topics)
-    assert reached == {topic: relay.position(topic) for topic in topics}
+    ends = {topic: relay.position(topic) for topic in topics}
+    wait_until(lambda: told_reached(relay, *topics) == ends)
     relay.publish(message("next", own))
-    found = relay.read(own, reached[own])
+    found = relay.read(own, ends[own])
     assert ([one.envelope.args[0] for one in found.deliveries], found.is_complete) == (
         ["next"],
         True,
@@ -534,3 +534,43 @@ def test_copies_of_a_message_by_further_topics_are_told_with_their_positions(pai
         assert copies == [(again, here.position(again), sent.id)]
         copies.clear()
         inbox.deliveries.clear()
+
+
+class Repeated:
+    """Threads that do things with a relay until it fails or they are stopped."""
+
+    def __init__(self, tasks):
+        self.done, self.failures = [], []
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._repeat, args=(one,)) for one in tasks]
+        for one in self._threads:
+            one.start()
+
+    def _repeat(self, task):
+        try:
+            while not self._stopped.is_set():
+                self.done.append(task())
+        except RelayError:
+            pass
+        except Exception as error:
+            self.failures.append(error)
+
+    def stop(self):
+        self._stopped.set()
+        for one in self._threads:
+            one.join(10)
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("server", [KINDS[1], KINDS[-1]], indirect=True)
+def test_a_relay_that_is_closed_ends_what_other_threads_do_with_it(new_relay, number):
+    """Each is told what became of it, and nothing else goes wrong in it."""
+    relay, inbox = new_relay()
+    relay.subscribe(A, inbox.deliver)
+    batch = [message(one) for one in range(50)]
+    tasks = [partial(relay.publish, batch[0]), partial(relay.publish_all, batch)]
+    repeated = Repeated([*tasks, partial(relay.read, A)] * 2)
+    wait_until(lambda: len(repeated.done) > number)
+    relay.close()
+    repeated.stop()
+    assert repeated.failures == []

@@ -172,7 +172,9 @@ class Router:
         return self._topology.descriptors()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections: those in use once they are free."""
+        for access in [*self._accesses.values()]:
+            access.publisher.close()
         self._topology.close()
 
 

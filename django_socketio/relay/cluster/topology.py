@@ -9,7 +9,7 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
-from django_socketio.relay.redis.client import connect, descriptors
+from django_socketio.relay.redis.client import close, connect, descriptors
 from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.redis.server_kind import CLUSTER
 from django_socketio.relay.redis.url import RelayURL
@@ -156,9 +156,8 @@ class Topology:
 
     def close(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            client.close()
-            client.connection_pool.disconnect()  # of a pool that it was given, close() does not
+        for client in [*self._clients.values()]:
+            close(client)
 
 
 def _nodes(nodes: list[Any], asked: Node) -> list[Node]:

@@ -1,5 +1,6 @@
 """redis-py's clients for a relay's URL: for one Redis, for Sentinels, for a node of a cluster."""
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -102,12 +103,25 @@ class _Once:
         self._log_in(connection)
 
 
+def close(client: "redis.Redis") -> None:
+    """Close a client's connections: those that threads use once they are given back.
+
+    A thread that reads would find its connection torn down, which redis-py does not expect.
+    """
+    for connection in _connections(client):
+        connection.mark_for_reconnect()  # it is closed when it comes back to the pool
+    client.connection_pool.disconnect(inuse_connections=False)
+
+
 def descriptors(client: "redis.Redis", *others: Any) -> list[int]:
     """Return the descriptors of a client's open connections, and of others that it has made."""
-    pool: Any = client.connection_pool
-    pooled = (getattr(pool, name, ()) for name in _POOLED)
-    sockets = [getattr(one, "_sock", None) for one in (*chain(*pooled), *others)]
+    sockets = [getattr(one, "_sock", None) for one in (*_connections(client), *others)]
     return [sock.fileno() for sock in sockets if sock is not None and sock.fileno() >= 0]
+
+
+def _connections(client: "redis.Redis") -> Iterator[Any]:
+    pool: Any = client.connection_pool
+    return chain(*(getattr(pool, name, ()) for name in _POOLED))
 
 
 _POOLED = ("_connections", "_available_connections", "_in_use_connections")

@@ -110,6 +110,8 @@ class Line:
         self._timeout = timeout
         self._connection: ConnectionInterface | None = None
         self._is_open = False
+        self.is_closing = False
+        """Whether the connection is closed once its commands are settled."""
         self._stage = Stage.WAITING
         self.commands: deque[Command] = deque()
         self._calls: deque[int] = deque()
@@ -226,7 +228,7 @@ class Line:
 
     def disconnect(self) -> None:
         """Close the connection; it is opened again when it is needed."""
-        self._stage, self._is_open = Stage.WAITING, False
+        self._stage, self._is_open, self.is_closing = Stage.WAITING, False, False
         self._calls.clear()
         if self._connection is not None:
             self._connection.disconnect()

@@ -13,7 +13,7 @@ from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.answers import read_receipt, read_receipts
 from django_socketio.relay.redis.batch_script import NOTE
-from django_socketio.relay.redis.client import descriptors
+from django_socketio.relay.redis.client import close, descriptors
 from django_socketio.relay.redis.entry import REFERENCE
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
@@ -321,8 +321,8 @@ class RedisPublisher:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
-        self._client.connection_pool.disconnect()  # of a pool that it was given, close() does not
+        self._trips.close()
+        close(self._client)
 
 
 @contextmanager

@@ -47,12 +47,24 @@ class RoundTrips:
     def _reset(self) -> None:
         """Begin anew: a forked process has connections of its own."""
         count = min(LINES, self._pool.max_connections)
-        self._free = [
+        self._lines = [
             Line(self._pool.make_connection, self.clock, self._timeout) for _ in range(count)
         ]
+        self._free = [*self._lines]
         self._queue: deque[Command] = deque()
         self._lock = threading.Lock()
         self._pid = os.getpid()
+
+    def close(self) -> None:
+        """Close the connections: those on which a round trip is made once it is over."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            for line in self._lines:
+                if line in self._free:
+                    line.disconnect()
+                else:
+                    line.is_closing = True
 
     def ask(self, before: bytes, after: bytes | None = None) -> Any:
         """Return Redis's answer to a command.
@@ -150,6 +162,8 @@ class RoundTrips:
     def _release(self, line: Line) -> None:
         """Hand a line to the first command in the queue; without one, it is free."""
         with self._lock:
+            if line.is_closing:
+                line.disconnect()
             if not self._queue:
                 self._free.append(line)
                 return

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.concurrency.giving_way import give_way
 from django_socketio.logs import get_logger
-from django_socketio.relay.redis.client import descriptors, separate_connection
+from django_socketio.relay.redis.client import close, descriptors, separate_connection
 from django_socketio.relay.redis.health import HealthCheck
 from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.incoming import IncomingReader
@@ -94,7 +94,7 @@ class RedisSubscriber:
         self._stopped = True
         self._health.stop()
         self._disconnect()
-        self._client.connection_pool.disconnect()
+        close(self._client)
 
     @property
     def health_channels(self) -> list[str]:
