@@ -4,7 +4,10 @@ import json
 import logging
 import socket as sockets
 import struct
+import threading
 
+import gevent
+import gevent.event
 import pytest
 
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
@@ -316,8 +319,6 @@ def test_one_message_larger_than_the_limit_of_unsent_bytes_is_sent(serve, connec
 
 
 def test_a_client_that_sends_faster_than_handlers_run_is_not_read(serve, connect):
-    import gevent
-
     go, seen = gevent.event.Event(), []
 
     @on_message
@@ -325,17 +326,14 @@ def test_a_client_that_sends_faster_than_handlers_run_is_not_read(serve, connect
         go.wait(5)
         seen.append(message)
 
-    server = serve(MAX_WAITING_EVENTS=5, PING_INTERVAL=0.1, PING_TIMEOUT=0.1)
+    server = serve(MAX_WAITING_EVENTS=5, PING_INTERVAL=0.1, PING_TIMEOUT=1)
     client = connect(server)
-    client.ws = getattr(client, "ws", None)
-    import threading
-
     sender = threading.Thread(
         target=lambda: [client.emit("message", number) for number in range(50)], daemon=True
     )
     sender.start()
     (served,) = server.socket_server.open_sockets._members
-    server.call(lambda: gevent.sleep(0.5))  # longer than ping interval and timeout together
+    server.call(lambda: gevent.sleep(1.2))  # longer than ping interval and timeout together
     assert served.socket.connected
     server.call(go.set)
     sender.join(5)

@@ -116,3 +116,14 @@ def test_what_a_client_has_sent_to_others_does_not_come_back(site, user):
     assert messages(other, 1)[0] == ["mine"]
     socket, _ = arrive(site[1], Browser(), brought)
     assert socket.sync() == []
+
+
+def test_a_client_beside_one_without_positions_gets_what_it_missed(site, user, ann):
+    """The topics of both have subscribers already, whose messages nothing keeps."""
+    other, _ = arrive(site[0], ann, positions=False)
+    brought = leave(*arrive(site[0], ann))
+    push(site[1], user, ann, "missed")
+    socket, answer = arrive(site[1], ann, brought)
+    assert answer["missed"] == []
+    assert len(messages(socket, 4)[0]) == 4
+    other.abandon()
