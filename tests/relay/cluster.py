@@ -2,26 +2,18 @@
 
 import itertools
 import signal
-import socket
 import subprocess
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from django_socketio.relay.topics import channel_topic
+from tests.kit.programs import free_port
 from tests.kit.redis_server import DEFAULT, answers, program
 from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
 
 TIMEOUT = 20
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def topic_of(cluster, relay, node):
@@ -35,7 +27,7 @@ class ClusterNode:
 
     def __init__(self, folder, name, node_timeout, options, has_tap=False):
         folder.mkdir()
-        self.port, bus_port = free_ports(2)
+        self.port, bus_port = free_port(), free_port()
         command = [program(name), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
         command += ["--cluster-node-timeout", str(node_timeout), "--save", "", "--dir", str(folder)]

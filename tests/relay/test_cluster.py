@@ -11,9 +11,9 @@ from django_socketio import RelayError
 from django_socketio.relay.envelope import LogRange
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
-from tests.kit.programs import python
+from tests.kit.programs import free_port, python
 from tests.kit.waiting import wait_until
-from tests.relay.cluster import RedisCluster, free_ports, topic_of
+from tests.relay.cluster import RedisCluster, topic_of
 from tests.relay.conftest import (
     PUSH,
     A,
@@ -437,7 +437,7 @@ def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):
 @pytest.mark.needs("tls")
 def test_a_cluster_is_reached_by_tls_with_user_and_password(tmp_path):
     certificate, key = make_certificate(tmp_path)
-    (port,) = free_ports(1)
+    port = free_port()
     files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file"]
     options = ["--tls-port", str(port), "--tls-cluster", "yes", "--tls-auth-clients", "no"]
     options += [*files, certificate]

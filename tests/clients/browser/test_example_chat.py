@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.kit.programs import ROOT
+from tests.kit.programs import ROOT, free_port
 
 MANAGE = ROOT / "example_project" / "manage.py"
 START_TIMEOUT = 30  # seconds
@@ -30,8 +30,7 @@ class Chat:
         self._environment = environment(database)
         self._output = database.with_suffix(".log")
         self._process = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def url(self, path="/"):
         return f"http://127.0.0.1:{self.port}{path}"
