@@ -53,9 +53,12 @@ class ViewHost:
         return clock() < self._until
 
     def give_turn(self) -> None:
-        """Let the event loop turn, if views have run for long without waiting."""
+        """Let the event loop turn, if views have run for long without waiting.
+
+        A view that waits for that holds as little as one that waits for its client.
+        """
         if not self.has_time():
-            turns_of_hub().wait()
+            self.workers.step_out(turns_of_hub().wait)
 
     @property
     def is_busy(self) -> bool:

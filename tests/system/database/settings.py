@@ -1,5 +1,6 @@
 """A site on PostgreSQL or SQLite, as the environment says."""
 
+import json
 import os
 
 from tests.project.settings import *  # noqa: F403
@@ -18,7 +19,10 @@ _SERVERS = {
         "HOST": os.environ["TEST_DATABASE"],
         "NAME": "postgres",
         "USER": "postgres",
-        "OPTIONS": {"application_name": "handlers"},
+        "OPTIONS": {
+            "application_name": "handlers",
+            "pool": json.loads(os.environ.get("TEST_POOL", "false")),
+        },
     },
     "sqlite": {
         "ENGINE": "django.db.backends.sqlite3",

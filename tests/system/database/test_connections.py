@@ -88,6 +88,31 @@ def test_views_of_websockets_hold_no_connection_while_they_wait(site, postgresql
     wait_until(lambda: postgresql.connections() == 0)
 
 
+def test_views_of_websockets_hold_no_connection_while_others_have_their_turn(site, tmp_path):
+    server = site(CONN_MAX_AGE=None, VENDOR="sqlite", DATABASE=tmp_path, WORKERS=1)
+    url = f"ws://127.0.0.1:{server.port}/query-and-count/"
+    clients = [websocket.create_connection(url, timeout=10) for _ in range(60)]
+    for client in clients:
+        client.send("query")
+    assert {json.loads(client.recv()) for client in clients} == {1}
+    for client in clients:
+        client.shutdown()
+
+
+def test_views_of_websockets_share_a_pool(site, postgresql):
+    """PostgreSQL would refuse more than 97 connections."""
+    server = site(CONN_MAX_AGE=0, POOL='{"min_size": 2, "max_size": 5, "timeout": 20}')
+    url = f"ws://127.0.0.1:{server.port}/query-and-wait/"
+    clients = [websocket.create_connection(url, timeout=20) for _ in range(120)]
+    for client in clients:
+        client.send("query")
+    assert [json.loads(client.recv()) for client in clients] == [[1, False]] * 120
+    assert 2 <= postgresql.connections() <= 5
+    for client in clients:
+        client.shutdown()
+    assert "Traceback" not in server.output
+
+
 def test_an_async_handler_uses_the_connection_of_its_worker(site, postgresql):
     client = join(site(CONN_MAX_AGE=None, IDLE_TIME=1))
     assert client.ask("message") == [1]

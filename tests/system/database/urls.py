@@ -1,5 +1,9 @@
 """Views that use the database, well and badly."""
 
+import os
+from pathlib import Path
+
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
@@ -12,6 +16,18 @@ def leave(request):
     transaction.atomic().__enter__()
     query("SELECT 1")
     return HttpResponse()
+
+
+@accept_websocket
+def query_and_count(request):
+    """Query once for each message; tell how often this process has the file of SQLite open."""
+    for _ in request.websocket:
+        query("SELECT 1")
+        folder = Path("/proc/self/fd")
+        files = [os.readlink(folder / one) for one in os.listdir(folder) if (folder / one).exists()]
+        request.websocket.send_json(
+            sum(one == str(settings.DATABASES["default"]["NAME"]) for one in files)
+        )
 
 
 @accept_websocket
@@ -33,6 +49,7 @@ urlpatterns = [
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
     path("leave/", leave),
+    path("query-and-count/", query_and_count),
     path("query-and-wait/", query_and_wait),
     path("leave/<str:way>/", lambda request, way: HttpResponse(LEAVE[way]())),
     path("seen/", lambda request: JsonResponse({"seen": seen()})),
