@@ -65,9 +65,11 @@ class _Later:
     Messages that follow each other in one transaction share a round trip: the first that is called
     takes along those that are to be called next. Functions of others keep their place between
     messages. Django takes the functions from the front of the connection's list, one by one, so the
-    list shows which ones are next. A rollback to a savepoint replaces the list. Then the function
-    of this message is still in its place in the old list, which tells nothing, and the message goes
-    alone.
+    list shows which ones are next.
+
+    A rollback to a savepoint replaces the list. Then the function of this message is still in its
+    place in the old list, and some of those that follow it there may have been undone: not those
+    that were added within no other savepoints than this one, which is about to be sent.
 
     Attributes:
         place: the index of the function when it was added to the list.
@@ -93,10 +95,14 @@ class _Later:
             one._is_sent = True
 
     def _rest(self) -> list["_Later"]:
-        if any(function is self for _, function, _ in self._functions[self.place : self.place + 1]):
-            return []
-        functions = (function for _, function, _ in self._functions)
-        return [*takewhile(lambda one: isinstance(one, _Later), functions)]
+        """Return the messages that Django is about to call without another function between."""
+        functions, place = self._functions, self.place
+        if place < len(functions) and functions[place][1] is self:
+            savepoints = functions[place][0]
+            sure = takewhile(lambda one: one[0] <= savepoints, functions[place + 1 :])
+        else:
+            sure = iter(functions)
+        return [*takewhile(lambda one: isinstance(one, _Later), (one[1] for one in sure))]
 
 
 def _publish(messages: Sequence[_Later]) -> None:

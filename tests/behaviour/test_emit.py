@@ -1,6 +1,8 @@
 """``emit``: the sockets that it reaches, and what it returns and raises without any."""
 
 import contextlib
+import itertools
+import random
 import re
 import subprocess
 import sys
@@ -136,6 +138,41 @@ def batches(monkeypatch):
     return found
 
 
+class Blocks:
+    """Events and other functions in nested transactions, of which some are rolled back."""
+
+    def __init__(self, seed, calls):
+        self.functions = set()
+        self._random = random.Random(seed)
+        self._calls = calls
+        self._numbers = itertools.count()
+
+    def run(self, depth):
+        """Do some things in a transaction; return the numbers of those that its commit does."""
+        done = []
+        for _ in range(self._random.randrange(2, 6)):
+            if depth < 3 and self._random.random() < 0.4:
+                done += self._block(depth)
+            else:
+                done.append(self._add(next(self._numbers)))
+        return done
+
+    def _block(self, depth):
+        with transaction.atomic():
+            done = self.run(depth + 1)
+            if is_undone := self._random.random() < 0.5:
+                transaction.set_rollback(True)
+        return [] if is_undone else done
+
+    def _add(self, number):
+        if self._random.random() < 0.8:
+            emit("n", number, channel="b", on_commit=True)
+        else:
+            self.functions.add(number)
+            transaction.on_commit(lambda: self._calls.append([(number,)]))
+        return number
+
+
 class TestCommit:
     def test_events_follow_the_commit_in_order(self, clients):
         first = {"number": 1}
@@ -199,14 +236,25 @@ class TestCommit:
         assert received(clients)[1] == ['["n",0]', '["n",2]', '["n",3]']
         assert batches == [[(0,)], [(2,), (3,)]]
 
-    def test_events_after_which_a_savepoint_was_rolled_back_are_sent(self, clients):
-        with transaction.atomic():
+    def test_events_after_which_a_savepoint_was_rolled_back_are_sent(self, clients, batches):
+        with transaction.atomic(), transaction.atomic():
             emit("n", 0, channel="b", on_commit=True)
             emit("n", 1, channel="b", on_commit=True)
             with suppress(ZeroDivisionError), transaction.atomic():
                 emit("n", 2, channel="b", on_commit=True)
                 _ = 1 / 0
         assert received(clients)[1] == ['["n",0]', '["n",1]']
+        assert batches == [[(0,), (1,)]]
+
+    @pytest.mark.parametrize("seed", range(50))
+    def test_events_keep_their_order_whatever_is_rolled_back(self, clients, batches, seed):
+        blocks = Blocks(seed, batches)
+        with transaction.atomic():
+            expected = blocks.run(0)
+        sent = [number for batch in batches for (number,) in batch]
+        assert sent == expected
+        events = [f'["n",{number}]' for number in expected if number not in blocks.functions]
+        assert received(clients)[1] == events
 
     def test_without_a_transaction_the_event_is_sent_at_once(self, clients):
         assert emit("saved", 1, channel="b", on_commit=True).received == 1
