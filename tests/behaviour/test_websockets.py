@@ -28,7 +28,7 @@ from django_socketio import (
 from django_socketio.events import on_message
 from django_socketio.websockets.host import ViewHost
 from tests.kit.clients import join
-from tests.kit.frames import FIN, PING, PONG, TEXT, closing, sent
+from tests.kit.frames import FIN, PING, PONG, TEXT, client_frame, closing, sent
 from tests.kit.http import UPGRADE, get
 from tests.kit.live import LiveServer
 from tests.kit.raw_websocket import RawWebSocket
@@ -606,6 +606,17 @@ class tenant:
 
     def __exit__(self, *exc_info):
         """End."""
+
+
+def test_a_thousand_views_wait_at_the_same_time_and_each_is_woken(shared, raw):
+    clients = [raw(shared, "/both/") for _ in range(1000)]
+    for number, client in enumerate(clients):
+        client.send(client_frame(FIN | TEXT, b"%d" % number))
+    answers = [client.frame() for client in clients]
+    assert answers == [(FIN | TEXT, b"%d" % number) for number in range(1000)]
+    for client in clients:
+        client.send(closing(1000))
+        assert told.get(timeout=5) == (1000, "")
 
 
 # Without a greenlet
