@@ -211,7 +211,10 @@ def _m2m_changed(
     using: str,
     **options: Any,
 ) -> None:
-    """Note the channels of objects before a many-to-many relation changes; publish afterwards."""
+    """Note the channels of rows before a many-to-many relation changes; publish afterwards.
+
+    The change saves no object: what the object has may differ from its row, which is read.
+    """
     owner = model if reverse else type(instance)
     if owner not in _publications or pk_set == set():
         return
@@ -221,28 +224,25 @@ def _m2m_changed(
     when, _, what = action.partition("_")
     noted: dict[Any, _Before] = instance.__dict__.setdefault(_M2M, {})
     if when == "pre":
-        objects = _owners(owner, name, instance, pk_set, using) if reverse else [instance]
-        noted[sender, what] = list(_channels_of(objects))
+        is_raw = not reverse and snapshots.of(instance).is_raw
+        told = [one for one in publications(owner) if one.may_tell(name) and one.raw >= is_raw]
+        rows = owner._base_manager.using(using).filter(**_owners(name, instance, reverse, pk_set))
+        noted[sender, what] = _channels_of(rows, told) if told else []
     else:
-        for one, publication, channels in noted.pop((sender, what), ()):
-            list(publication.moved(one, [channels], [name], using))
+        for row, publication, channels in noted.pop((sender, what), ()):
+            list(publication.moved(row, [channels], [name], using))
 
 
 def _through(field: Any) -> Any:
     return field.remote_field.through
 
 
-def _owners(
-    owner: type[Model], name: str, related: Model, keys: set[Any] | None, using: str
-) -> Iterable[Model]:
-    """Return the objects that have the relation: those of some keys, or all of a related object."""
-    wanted: dict[str, Any] = {name: related} if keys is None else {"pk__in": keys}
-    return list(owner._base_manager.using(using).filter(**wanted))
+def _owners(name: str, changed: Model, reverse: bool, keys: set[Any] | None) -> dict[str, Any]:
+    """Return what finds the rows that have the relation, of which either side may be changed."""
+    if not reverse:
+        return {"pk": changed.pk}
+    return {name: changed} if keys is None else {"pk__in": keys}
 
 
-def _channels_of(objects: Iterable[Model]) -> Iterator[tuple[Model, Publication, Channels]]:
-    for one in objects:
-        is_raw = snapshots.of(one).is_raw
-        for publication in publications(type(one)):
-            if publication.raw or not is_raw:
-                yield one, publication, publication.channels(one)
+def _channels_of(rows: Iterable[Model], told: Iterable[Publication]) -> _Before:
+    return [(row, one, one.channels(row)) for row in rows for one in told]

@@ -97,6 +97,10 @@ class Publication:
         """Return whether pages are told of a change of these fields."""
         return self._fields is None or not self._fields.keys().isdisjoint(changed)
 
+    def may_tell(self, changed: str) -> bool:
+        """Return whether pages may be told of a change of this field, by themselves or a move."""
+        return self.depends_on_objects or self.tells([changed])
+
     def moved(
         self, instance: Model, before: Sequence[Channels], changed: Sequence[str], using: str
     ) -> Iterator[Emitted]:
