@@ -1,7 +1,10 @@
 """The answers to requests for event streams, on each kind of server."""
 
+import sys
 from copy import copy
 from functools import partial
+from socketserver import BaseServer
+from traceback import walk_stack
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -85,7 +88,19 @@ def can_stream(request: HttpRequest) -> bool:
     """Return whether the server answers other requests while it sends a stream."""
     if isinstance(request, ASGIRequest) or is_of_test_client(request):
         return True
-    return bool(request.META.get("wsgi.multithread")) or monkey.is_module_patched("threading")
+    if monkey.is_module_patched("threading"):
+        return True
+    return bool(request.META.get("wsgi.multithread")) and not _is_in_loop_of_server()
+
+
+def _is_in_loop_of_server() -> bool:
+    """Return whether this thread answers each request of a ``socketserver`` (``runserver``).
+
+    ``wsgiref``, on which Django's development server is built, says that it has threads also where
+    it has none. The stack tells: servers with threads have another method in this place.
+    """
+    code = BaseServer.process_request.__code__
+    return any(frame.f_code is code for frame, _ in walk_stack(sys._getframe()))
 
 
 def _no_streams() -> HttpResponseBase:

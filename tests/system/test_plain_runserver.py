@@ -1,5 +1,6 @@
-"""``manage.py runserver`` where ``SOCKETIO_RUNSERVER`` tells it to serve sockets."""
+"""``manage.py runserver``: Django's own, and ours where ``SOCKETIO_RUNSERVER`` is set."""
 
+import contextlib
 import signal
 import socket
 
@@ -9,6 +10,8 @@ from django_socketio.management.commands.runserver import RunServer
 from tests.kit.http import get
 from tests.kit.programs import free_port, in_project
 from tests.kit.reloading import check_reload
+from tests.kit.streams import StreamClient
+from tests.kit.waiting import wait_until
 
 SCRIPT = "/static/django_socketio/socketio.js"
 
@@ -45,3 +48,31 @@ def test_without_an_address_it_listens_where_django_does():
     command = RunServer()
     assert (command.default_addr, command.default_port) == ("127.0.0.1", "8000")
     assert command.default_address(ipv6=False) is None
+
+
+def own_runserver(run, project, *options):
+    """Start Django's own command; return its port."""
+    port = free_port()
+    server = run(str(port), *options, command="runserver", **in_project(project))
+    server.wait_for("Starting development server at")
+    return wait_until(lambda: is_open(port)) and port
+
+
+def is_open(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("reload", [[], ["--noreload"]])
+def test_djangos_own_command_without_threads_refuses_event_streams(run, loud, reload):
+    port = own_runserver(run, loud, "--nothreading", *reload)
+    stream = StreamClient(port)
+    assert (stream.status, b"--nothreading" in stream.answer.read()) == (501, True)
+    assert get(port, "/garbage/")[0] == 200
+
+
+def test_djangos_own_command_answers_others_while_it_sends_a_stream(run, loud):
+    port = own_runserver(run, loud, "--noreload")
+    stream = StreamClient(port).begin()
+    assert (stream.status, get(port, "/garbage/")[0]) == (200, 200)
