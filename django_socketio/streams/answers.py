@@ -23,6 +23,7 @@ from django_socketio.server.handshake import Handshake, response_of
 from django_socketio.server.refusals import refuse_origin
 from django_socketio.sockets.server import SocketServer
 from django_socketio.streams import host
+from django_socketio.streams.connections import connection_of
 from django_socketio.streams.contents import AsyncContent, SyncContent
 from django_socketio.streams.copies import Copies
 from django_socketio.streams.stream import EventStream, Plan, Transport
@@ -143,14 +144,17 @@ class StreamResponse(StreamingHttpResponse):
 def _content(
     request: HttpRequest, plan: Plan, server: SocketServer, in_test: bool
 ) -> SyncContent | AsyncContent:
-    kind: type[SyncContent | AsyncContent]
-    kind = AsyncContent if isinstance(request, ASGIRequest) else SyncContent
     # Django goes on to use the request, whose user and session a stream reads anew.
     begin = partial(_begin, server, plan, copy(request))
-    schedule = _call if in_test else partial(host.schedule, server)
-    if kind is SyncContent and not in_test:
+    limits, schedule = server.limits, _call if in_test else partial(host.schedule, server)
+    if isinstance(request, ASGIRequest):
+        return AsyncContent(limits.max_unsent_bytes, begin, schedule, is_endless=not in_test)
+    if not in_test:
         schedule = partial(_give_back_and_schedule, server)
-    return kind(server.limits.max_unsent_bytes, begin, schedule, is_endless=not in_test)
+    content = SyncContent(limits.max_unsent_bytes, begin, schedule, is_endless=not in_test)
+    timeout = limits.ping_interval + limits.ping_timeout
+    content.connection = connection_of(request.META, timeout)
+    return content
 
 
 def _give_back_and_schedule(server: SocketServer, function: Any, *args: Any) -> None:

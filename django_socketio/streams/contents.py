@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.streams.connections import PAUSE, Connection
 from django_socketio.transports.event_stream import StreamListener
 
 Schedule = Callable[..., object]
@@ -18,12 +19,14 @@ class Queue:
     Args:
         limit: bytes that may wait; past them, the stream is closed.
         wake: called when there is something to take, or the stream has ended.
+        cut: ends the connection of a client that does not read.
 
     """
 
-    def __init__(self, limit: int, wake: Callable[[], object]) -> None:
+    def __init__(self, limit: int, wake: Callable[[], object], cut: Callable[[], object]) -> None:
         self._limit = limit
         self._wake = wake
+        self._cut = cut
         self._lock = threading.Lock()
         self._chunks: list[bytes] = []
         self._size = 0
@@ -40,10 +43,8 @@ class Queue:
                 self._chunks.append(data)
                 self._size += len(data)
         if not fits:
-            listener = self.listener
-            self.close()
-            if listener is not None:
-                listener.transport_closed(Reason.SLOW_CLIENT, None)
+            self._cut()  # before the thread may go on, to another request on the connection
+            self._end(Reason.SLOW_CLIENT)
             return False
         self._wake()
         return True
@@ -62,10 +63,13 @@ class Queue:
 
     def leave(self) -> None:
         """End the stream: its client has gone."""
+        self._end(Reason.TRANSPORT_CLOSE)
+
+    def _end(self, reason: str) -> None:
         listener = self.listener
         self.close()
         if listener is not None:
-            listener.transport_closed(Reason.TRANSPORT_CLOSE, None)
+            listener.transport_closed(reason, None)
 
 
 Begin = Callable[[Queue], object]
@@ -86,7 +90,7 @@ class Content:
     def __init__(
         self, limit: int, begin: Begin, schedule: Schedule, is_endless: bool = True
     ) -> None:
-        self._queue = Queue(limit, self._wake)
+        self._queue = Queue(limit, self._wake, self._cut)
         self._begin: Begin | None = begin
         self._schedule = schedule
         self._is_endless = is_endless
@@ -107,6 +111,9 @@ class Content:
     def _wake(self) -> None:
         raise NotImplementedError
 
+    def _cut(self) -> None:
+        """End the connection, where it is known."""
+
     def take(self) -> bytes:
         """Return what is there now."""
         return self._queue.take()
@@ -124,10 +131,21 @@ class Content:
 
 
 class SyncContent(Content):
-    """The content as an iterator for WSGI."""
+    """The content as an iterator for WSGI.
+
+    Attributes:
+        connection: where a thread sends the content, if that is known.
+
+    """
+
+    connection: Connection | None = None
 
     def _wake(self) -> None:
         self._more.set()
+
+    def _cut(self) -> None:
+        if self.connection is not None:
+            self.connection.cut()
 
     def __init__(
         self, limit: int, begin: Begin, schedule: Schedule, is_endless: bool = True
@@ -147,7 +165,21 @@ class SyncContent(Content):
                 return data
             if is_closed or not self._is_endless:
                 raise StopIteration
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait for more.
+
+        Raises:
+            StopIteration: the client has left.
+
+        """
+        if self.connection is None:
             self._more.wait()
+            return
+        while not self._more.wait(PAUSE):
+            if self.connection.has_ended():
+                raise StopIteration
 
 
 class AsyncContent(Content):

@@ -99,7 +99,7 @@ class EventStreamTransport:
         self._writer: Any = None
         self._lingering: Timer | None = None
         self.listener: StreamListener | None = None
-        _limit_silence(sock, timeout)
+        limit_silence(sock, timeout)
         self._reader: Any = get_hub().loop.io(sock.fileno(), READ)
         self._reader.start(self._read)
         self.send(head)
@@ -207,7 +207,7 @@ def take(
     return EventStreamTransport(sock, head, batch, timers, limits.max_unsent_bytes, timeout)
 
 
-def _limit_silence(sock: socket, timeout: float) -> None:
+def limit_silence(sock: socket, timeout: float) -> None:
     """Have the kernel end a connection whose client acknowledges nothing for some seconds."""
     if USER_TIMEOUT is not None:
         with suppress(OSError):  # the connection is a Unix socket

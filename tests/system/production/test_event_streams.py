@@ -17,6 +17,9 @@ def push(server, *texts, channel="a"):
         assert get(server.port, f"/push/?channel={channel}&text={text}")[0] == 200
 
 
+HUGE = 16_000_000
+"""Bytes that no kernel takes for a client that does not read."""
+
 THREADED = {
     "threads": ("gthread", "--threads", "6", "--graceful-timeout", "1"),
     "gevent": ("gevent", "--graceful-timeout", "1"),
@@ -49,6 +52,55 @@ def test_a_stream_is_a_response_of_threads_and_greenlets(other):
         assert again.event() == ("pushed", f'"{number}"')
         push(other, "for-the-dead")
         assert again.event() == ("pushed", '"for-the-dead"')
+
+
+@pytest.fixture
+def few_threads():
+    """Start gunicorn with few threads: ``few_threads(3)``."""
+    started = []
+
+    def start(number, **environ):
+        options = ["--threads", str(number), "--graceful-timeout", "1"]
+        started.append(OtherGunicorn("gthread", *options, workers=1, **environ))
+        return started[-1]
+
+    yield start
+    close_all()
+    for one in started:
+        one.end()
+
+
+def test_a_client_that_has_left_gives_its_thread_back(few_threads):
+    server = few_threads(3)
+    for _ in range(2):
+        streams = [StreamClient(server.port).begin() for _ in range(3)]
+        for one in streams:
+            one.close()
+    begun = time.monotonic()
+    push(server, "1")
+    assert time.monotonic() - begun < 10  # the next comment would come after 25 seconds
+
+
+def test_a_client_that_does_not_read_gives_its_thread_back_when_it_is_closed(few_threads):
+    server = few_threads(3)
+    slow = [StreamClient(server.port).begin() for _ in range(2)]
+    for _ in range(3):  # one is being sent, one waits, and the last one is too much
+        assert get(server.port, f"/push/{HUGE}/?channel=a")[0] == 200
+    server.wait_for("closed: more waits for it", len(slow))
+    others = [StreamClient(server.port).begin() for _ in slow]
+    push(server, "1")
+    assert [one.event() for one in others] == [("pushed", '"1"')] * 2
+    assert "Traceback" not in server.output
+
+
+def test_a_client_that_does_not_read_a_long_event_gives_its_thread_back(few_threads):
+    server = few_threads(2, PING_INTERVAL="1", PING_TIMEOUT="1")
+    slow = StreamClient(server.port).begin()
+    assert get(server.port, f"/push/{HUGE}/?channel=a")[0] == 200
+    other = StreamClient(server.port).begin()
+    push(server, "1")  # by the thread of the first
+    assert other.event() == ("pushed", '"1"')
+    assert slow.status == 200
 
 
 def test_a_stream_misses_nothing_when_its_worker_is_killed(gunicorn, redis):

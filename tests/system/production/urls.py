@@ -55,6 +55,12 @@ def push(request):
     return HttpResponse(f"Emitted({emitted.received} {emitted.unit})")
 
 
+def push_long(request, size):
+    """Send more than the kernel takes for a client that does not read."""
+    emit("pushed", "x" * size, channel=request.GET["channel"])
+    return HttpResponse("sent")
+
+
 async def push_async(request):
     return push(request)
 
@@ -73,6 +79,7 @@ urlpatterns = [
     path("metrics/site/", metrics, {"site": True}),
     path("page/", page),
     path("push/", push),
+    path("push/<int:size>/", push_long),
     path("visit/", visit),
     path("push-async/", push_async),
     path("", include("django_socketio.urls")),
