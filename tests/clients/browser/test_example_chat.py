@@ -285,7 +285,10 @@ def test_orders_change_in_all_windows_without_javascript_of_the_site(chat, windo
     cook, guest = window(chat.url("/orders/")), window(chat.url("/orders/"))
     for page in (cook, guest):
         expect_orders(page, ["Margherita", "New"], ["stagioni", "In the oven"], ["Funghi", "Ready"])
-        page.wait_for_function("io.live.socket.connected")
+        page.wait_for_function(
+            "io.live.socket.connected && io.live.socket.channels.includes('orders')"
+        )
+        # The page has asked by itself; another callback tells that the server has answered.
         page.evaluate("new Promise((done) => io.live.socket.subscribe('orders', done))")
     guest.fill("[name=pizza]", "Marin")  # begins to write
     cook.locator("li", has_text="Margherita").locator("button").click()

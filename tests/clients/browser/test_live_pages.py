@@ -61,8 +61,10 @@ def open_page(visit, server):
 
 SUBSCRIBED = """
   await until(() => io.live.socket.connected);
-  for (const one of document.querySelectorAll("[data-socketio-live]"))
-    await new Promise((done) => io.live.socket.subscribe(one.dataset.socketioLive, done));"""
+  for (const { dataset: { socketioLive } } of document.querySelectorAll("[data-socketio-live]")) {
+    await until(() => io.live.socket.channels.includes(socketioLive));  // by live.js itself
+    await new Promise((done) => io.live.socket.subscribe(socketioLive, done));
+  }"""
 
 
 def html(page, selector="#log"):
