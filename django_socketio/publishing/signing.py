@@ -78,7 +78,8 @@ def sign_channel(
         warn_if_open(namespace, channel)
     expires = channel_tokens.time_in(_life(seconds))
     options = _options(channel, namespace, last, since)
-    return channel_tokens.write(Grant(str(channel), namespace, expires, holders, options))
+    grant = Grant(str(channel), namespace, expires, holders, options)
+    return channel_tokens.write(grant, is_of_request=request is not None)
 
 
 def _holders(namespace: str, given: dict[str, Any]) -> tuple[tuple[str, str], ...]:

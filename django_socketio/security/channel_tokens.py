@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Self
 from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature, Signer
 from django.utils import timezone
+from django.utils.html import escape
 
 from django_socketio.channels.names import SIGNED
 from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.security.page_caches import refuse_in_cached_fragment
 
 MAX_LENGTH = 8192
 """Characters of a token; a name of 200 characters, each written as 12, has a token of half that."""
@@ -30,22 +32,36 @@ class ChannelToken(str):
 
     Attributes:
         channel: the name of the channel.
+        is_for_login: whether it is for the login of one request, or for one Django session.
 
     """
 
-    __slots__ = ("channel",)
+    __slots__ = ("channel", "is_for_login")
 
     channel: str
+    is_for_login: bool
 
-    def __new__(cls, text: str, channel: str) -> Self:
+    def __new__(cls, text: str, channel: str, is_for_login: bool = False) -> Self:
         """Return a token with the name of its channel."""
         token = super().__new__(cls, text)
         token.channel = channel
+        token.is_for_login = is_for_login
         return token
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str, str, bool]:  # type: ignore[override]
         """Return what makes a copy, for caches that pickle."""
-        return str(self), self.channel
+        return str(self), self.channel, self.is_for_login
+
+    def __html__(self) -> str:
+        """Return the token as templates show it.
+
+        Raises:
+            TemplateSyntaxError: it is for one login, and is shown inside of ``{% cache %}``.
+
+        """
+        if self.is_for_login:
+            refuse_in_cached_fragment()
+        return escape(str(self))
 
 
 class Grant(NamedTuple):
@@ -76,9 +92,11 @@ def is_token(value: object) -> bool:
     return isinstance(value, str) and value.startswith(SIGNED)
 
 
-def write(grant: Grant) -> ChannelToken:
+def write(grant: Grant, is_of_request: bool = False) -> ChannelToken:
     """Return the token of a grant."""
-    return ChannelToken(SIGNED + Signer(salt=_SALT).sign_object(list(grant)), grant.channel)
+    text = SIGNED + Signer(salt=_SALT).sign_object(list(grant))
+    is_for_session = any(kind == TopicKind.SESSION for kind, _ in grant.holders)
+    return ChannelToken(text, grant.channel, is_of_request or is_for_session)
 
 
 def read(token: str) -> Grant:
@@ -104,16 +122,6 @@ def channel_of(token: str) -> str:
 
     """
     return _content(token).channel
-
-
-def is_for_session(token: str) -> bool:
-    """Return whether a token is for one Django session, as those for the login of a request.
-
-    Raises:
-        TokenError: the token is too long, or has another signature.
-
-    """
-    return any(kind == TopicKind.SESSION for kind, _ in _content(token).holders)
 
 
 def _content(token: str) -> Grant:

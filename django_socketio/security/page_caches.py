@@ -4,6 +4,7 @@ import sys
 from traceback import walk_stack
 from typing import Any
 
+from django.template import TemplateSyntaxError
 from django.templatetags.cache import CacheNode
 
 from django_socketio.logs import get_logger
@@ -31,10 +32,25 @@ def keep_private(request: Any) -> None:
         )
 
 
-def is_in_cached_fragment() -> bool:
-    """Return whether a template is being rendered inside of ``{% cache %}``.
+def refuse_in_cached_fragment() -> None:
+    """Refuse a token for the login of one visitor where a template keeps it for others.
 
-    The stack tells it also of an included template, and of a block in the place of another one.
+    Raises:
+        TemplateSyntaxError: a template is being rendered inside of ``{% cache %}``.
+
+    """
+    if _is_in_cached_fragment():
+        raise TemplateSyntaxError(
+            "The token of {% socketio_channel %} in {% cache %}: it is for the login of one "
+            "visitor, and the fragment is shown to others. Put the tag and its variable outside of "
+            "{% cache %}, or add anyone=True."
+        )
+
+
+def _is_in_cached_fragment() -> bool:
+    """Return whether the stack has the tag.
+
+    It tells it also of an included template, and of a block in the place of another one.
     """
     code = CacheNode.render.__code__
     return any(frame.f_code is code for frame, _ in walk_stack(sys._getframe()))

@@ -5,14 +5,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port
-from django.template import Library, TemplateSyntaxError
+from django.template import Library
 from django.utils.html import format_html_join
 
 from django_socketio import conf
 from django_socketio.channels.names import check_channel
 from django_socketio.publishing.signing import sign_channel
-from django_socketio.security.channel_tokens import ChannelToken, is_for_session
-from django_socketio.security.page_caches import is_in_cached_fragment
+from django_socketio.security.channel_tokens import ChannelToken
+from django_socketio.security.page_caches import refuse_in_cached_fragment
 from django_socketio.server.endpoints import path_of_clients
 from django_socketio.server.hijack import KEY
 
@@ -74,12 +74,10 @@ def socketio_live(
 
     Raises:
         ChannelError: the name of the channel is not allowed.
-        TemplateSyntaxError: the token is for one session, and the tag is in ``{% cache %}``.
+        TemplateSyntaxError: the token is for one login, and the tag is in ``{% cache %}``.
 
     """
     token = channel[0] if len(channel) == 1 and hasattr(channel[0], "channel") else None
-    if token is not None and is_in_cached_fragment() and is_for_session(token):
-        raise _cached("socketio_live")
     name = token.channel if token is not None else "".join(map(str, channel))
     values = {"live": check_channel(name), "token": token, "url": url}
     flags = {"lazy": lazy or None, "scripts": scripts or None}
@@ -100,8 +98,7 @@ def socketio_channel(context: Any, *parts: Any, **options: Any) -> ChannelToken:
 
     """
     if not FOR_OTHERS & options.keys():
-        if is_in_cached_fragment():
-            raise _cached("socketio_channel")
+        refuse_in_cached_fragment()
         options["request"] = context.get("request")
         if options["request"] is None:
             raise TypeError(
@@ -113,13 +110,6 @@ def socketio_channel(context: Any, *parts: Any, **options: Any) -> ChannelToken:
 
 FOR_OTHERS = {"user", "session", "anyone"}
 """Options that name for whom a token is."""
-
-
-def _cached(tag: str) -> TemplateSyntaxError:
-    return TemplateSyntaxError(
-        f"{{% {tag} %}} in {{% cache %}}: the token is for the login of one visitor, and the "
-        "fragment is shown to others. Put the tag outside of {% cache %}, or add anyone=True."
-    )
 
 
 def _nonce(context: Any, request: HttpRequest | None) -> object:

@@ -447,6 +447,7 @@ class TokenTests(TestCase):
             "{% cache 60 b %}{% if 1 %}{% socketio_channel 'a' as b %}{% endif %}{% endcache %}",
             "{% cache 60 c %}{% include included %}{% endcache %}",
             "{% socketio_channel 'a' as a %}{% cache 60 d %}{% socketio_live a %}{% endcache %}",
+            "{% socketio_channel 'a' as a %}{% cache 60 e %}{{ a }}{% endcache %}",
         ):
             included = Template("{% load socketio_tags %}{% socketio_channel 'a' %}")
             request = RequestFactory().get("/")
@@ -458,6 +459,22 @@ class TokenTests(TestCase):
             anyone = fragment.replace("'a' ", "'a' anyone=True ")
             included.nodelist = Template("-").nodelist
             Template("{% load cache socketio_tags %}" + anyone).render(context)
+
+    def test_a_token_for_the_user_of_a_request_without_a_session_is_refused_there_too(self):
+        request = RequestFactory().get("/")
+        request.user = self.ann
+        token = pickle.loads(pickle.dumps(sign_channel("a", request)))
+        for shown in ("{{ token }}", "{% socketio_live token %}"):
+            template = Template(
+                "{% load cache socketio_tags %}{% cache 60 f %}" + shown + "{% endcache %}"
+            )
+            with pytest.raises(TemplateSyntaxError, match="shown to others"):
+                template.render(Context({"token": token}))
+
+    def test_a_fragment_that_varies_by_the_user_may_have_a_token_for_the_user(self):
+        token = sign_channel("a", user=self.ann)
+        cached = "{% load cache %}{% cache 60 g token %}{{ token }}{% endcache %}"
+        assert Template(cached).render(Context({"token": token})) == token
 
 
 def none_allowed(request, channels):
