@@ -250,6 +250,7 @@ def _field(model: type[Model], name: str) -> Any:
 def _value(field: Any, instance: Model) -> Any:
     """Return the value of a field as Django's serializers write it."""
     if field.many_to_many:
-        return list(getattr(instance, field.name).values_list("pk", flat=True))
+        related = getattr(instance, field.name).using(instance._state.db)  # not of a replica
+        return list(related.values_list("pk", flat=True))
     value = field.value_from_object(instance)
     return value if is_protected_type(value) else field.value_to_string(instance)

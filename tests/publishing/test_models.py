@@ -498,6 +498,20 @@ class TestManyToMany:
         order.tags.add(tags[0])
         assert events() == [("changed", "paid")]
 
+    def test_the_relation_is_read_from_the_database_that_was_written(self, publish, tags):
+        class Replicas:
+            def db_for_read(self, model, **hints):
+                return "a replica, which does not have the change yet"
+
+        publish(fields=["tags"])
+        order = Order.objects.create()
+        outbox.clear()
+        with override_settings(DATABASE_ROUTERS=[Replicas()]):
+            order.tags.add(tags[0])
+            tags[1].order_set.add(order)
+        a, b, _ = (tag.pk for tag in tags)
+        assert self.changes() == [(["tags"], [a]), (["tags"], [a, b])]
+
     @pytest.mark.parametrize(("fields", "more"), [(["tags"], 2), (["state"], 0)])
     def test_a_row_is_read_only_if_pages_may_be_told(self, publish, tags, fields, more):
         order, counts = Order.objects.create(), []
