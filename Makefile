@@ -17,7 +17,7 @@ BENCH = benchmarks/.venv/bin
 BENCH_INSTALLED = benchmarks/.venv/installed benchmarks/.venv/compiled/installed
 MANAGE = $(BIN)/python example_project/manage.py
 
-TABLES = $(addprefix bench-,deafness crowd streams presence returning draining positions)
+TABLES = $(addprefix bench-,deafness crowd streams raw presence returning draining positions)
 
 .PHONY: demo test test-unit test-compiled test-matrix test-servers coverage soak fuzz audit lint bench bench-attackers \
 	bench-quick $(TABLES) docs wheels release clean
