@@ -3,6 +3,7 @@
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 
 PATIENCE = 60
 """Seconds in which all must have left, also those of workers that were replaced."""
@@ -13,10 +14,12 @@ WRONG = ("leaves told twice", "people left behind")
 
 def all_have_left(channels):
     """Wait until nobody is on the channels any more; return how many are, at last."""
-    from django_socketio import presence_count
+    from django_socketio import RelayError, presence_count
 
-    deadline = time.monotonic() + PATIENCE
-    while (left := sum(map(presence_count, channels))) and time.monotonic() < deadline:
+    deadline, left = time.monotonic() + PATIENCE, None
+    while left != 0 and time.monotonic() < deadline:
+        with suppress(RelayError):  # Redis has just been away
+            left = sum(map(presence_count, channels))
         time.sleep(0.2)
     return left
 

@@ -317,9 +317,10 @@ class Worker(base.Worker):
         return self._quick
 
     def _patience(self) -> float:
-        # The arbiter kills after graceful_timeout; the last handlers may need STOP_TIMEOUT of it.
+        # The arbiter kills after graceful_timeout; the last handlers may need STOP_TIMEOUT of it,
+        # and the process a second on a busy machine.
         graceful = float(self.cfg.graceful_timeout)
-        return QUICK if self._quick else max(graceful - 2, graceful / 2)
+        return QUICK if self._quick else max(graceful - 2.5, graceful / 6)
 
     def _is_busy(self) -> bool:
         for one in self._servers:
