@@ -1,12 +1,11 @@
 """Pages that are for one login only: they are kept out of the caches of Django."""
 
-import sys
-from traceback import walk_stack
 from typing import Any
 
 from django.template import TemplateSyntaxError
 from django.templatetags.cache import CacheNode
 
+from django_socketio.concurrency.stacks import is_running
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.security")
@@ -52,5 +51,4 @@ def _is_in_cached_fragment() -> bool:
 
     It tells it also of an included template, and of a block in the place of another one.
     """
-    code = CacheNode.render.__code__
-    return any(frame.f_code is code for frame, _ in walk_stack(sys._getframe()))
+    return is_running(CacheNode.render.__code__)

@@ -1,10 +1,8 @@
 """The answers to requests for event streams, on each kind of server."""
 
-import sys
 from copy import copy
 from functools import partial
 from socketserver import BaseServer
-from traceback import walk_stack
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -16,6 +14,7 @@ from gevent import monkey
 
 from django_socketio.concurrency import log_limits
 from django_socketio.concurrency.log_limits import Every
+from django_socketio.concurrency.stacks import is_running
 from django_socketio.logs import get_logger
 from django_socketio.security import origins
 from django_socketio.server.compat.django import is_of_test_client
@@ -100,8 +99,7 @@ def _is_in_loop_of_server() -> bool:
     ``wsgiref``, on which Django's development server is built, says that it has threads also where
     it has none. The stack tells: servers with threads have another method in this place.
     """
-    code = BaseServer.process_request.__code__
-    return any(frame.f_code is code for frame, _ in walk_stack(sys._getframe()))
+    return is_running(BaseServer.process_request.__code__)
 
 
 def _no_streams() -> HttpResponseBase:
