@@ -1,4 +1,7 @@
-"""Transports that count the messages and the bytes that they send."""
+"""Transports that count the messages and the bytes that they send.
+
+They are compiled, and a compiled class has a single base: each of them repeats what it counts.
+"""
 
 from typing import ClassVar
 
