@@ -225,7 +225,9 @@ def _m2m_changed(
     noted: dict[Any, _Before] = instance.__dict__.setdefault(_M2M, {})
     if when == "pre":
         is_raw = not reverse and snapshots.of(instance).is_raw
-        told = [one for one in publications(owner) if one.may_tell(name) and one.raw >= is_raw]
+        told = [
+            one for one in publications(owner) if one.may_tell(name) and (one.raw or not is_raw)
+        ]
         rows = owner._base_manager.using(using).filter(**_owners(name, instance, reverse, pk_set))
         noted[sender, what] = _channels_of(rows, told) if told else []
     else:
