@@ -9,13 +9,15 @@ import re
 import selectors
 import socket
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+from benchmarks.processes import LOAD_CORE, SERVER_CORE, Process, free_port, listens
+
 ROUNDS, MESSAGES, CONNECTIONS, IDLE = 5, 40_000, 50, 1_000
-TICK = os.sysconf("SC_CLK_TCK")
 FRAME = b"\x81\xb9\0\0\0\0" + b"x" * 57
 UPGRADE = (
     "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -92,43 +94,23 @@ SERVERS = {"ours": serve_ours, "gevent-websocket": serve_gevent_websocket}
 SERVERS["websockets"] = serve_websockets
 
 
-class Served:
-    """A server process."""
+class Served(Process):
+    """A server process.
 
-    def __init__(self, name):
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = one.getsockname()[1]
-        command = [sys.executable, "-m", "benchmarks.raw", name, str(self.port)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, **quiet)
-        os.sched_setaffinity(self.process.pid, {0})
-        self._wait()
+    Args:
+        folder: for what it prints.
 
-    def _wait(self):
-        for _ in range(200):
-            try:
-                return socket.create_connection(("127.0.0.1", self.port)).close()
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("the server did not start")
+    """
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.process.kill()
-        self.process.wait()
-
-    @property
-    def seconds(self):
-        """The processor time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+    def __init__(self, name, folder):
+        self.port = free_port()
+        command = [sys.executable, "-m", "benchmarks.raw", name, self.port]
+        super().__init__(command, SERVER_CORE, Path(folder) / "server.log")
+        self.wait_until(partial(listens, self.port), name)
 
     @property
     def kilobytes(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pids[0]}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
     def dial(self, path):
@@ -150,13 +132,13 @@ def echoes(server, path):
         for one in clients:
             selector.register(one, selectors.EVENT_READ)
             one.sendall(FRAME)
-        left, begun = MESSAGES, server.seconds
+        left, begun = MESSAGES, server.cpu()
         while left > 0:
             for key, _ in selector.select():
                 key.fileobj.recv(4096)
                 key.fileobj.sendall(FRAME)
                 left -= 1
-    return (server.seconds - begun) / MESSAGES * 1e6
+    return (server.cpu() - begun) / MESSAGES * 1e6
 
 
 def memory(server, path):
@@ -184,14 +166,14 @@ def sent_to_members(server, event, members=10):
         one.recv(65536)
     sender, *others, last = clients
     rounds = MESSAGES // 8 // 100
-    begun = server.seconds
+    begun = server.cpu()
     for _ in range(rounds):
         for _ in range(100):
             sender.sendall(frame(f'42["channel","room-1","{event}",1]'))
             last.recv(4096)
         for one in others:  # or what the kernel keeps for them would fill up
             one.recv(65536)
-    return (server.seconds - begun) / rounds / 100 * 1e6
+    return (server.cpu() - begun) / rounds / 100 * 1e6
 
 
 ECHOES = [
@@ -203,19 +185,19 @@ ECHOES = [
 EVENTS = ["typing", "said"]
 
 
-def round_of_echoes(name, path):
+def round_of_echoes(folder, name, path):
     """Return the microseconds for each echo, and the kilobytes of a connection."""
-    with Served(name) as server:
+    with Served(name, folder) as server:
         each = echoes(server, path)
-    with Served(name) as server:
+    with Served(name, folder) as server:
         return each, memory(server, path)
 
 
-def round_of_events():
+def round_of_events(folder):
     """Return the microseconds for a client event, and for an event by a handler."""
     found = []
     for event in EVENTS:
-        with Served("ours") as server:
+        with Served("ours", folder) as server:
             found.append(sent_to_members(server, event))
     return found
 
@@ -226,10 +208,12 @@ def medians(rounds):
 
 def main():
     """Print the medians of some rounds, in each of which all have their turn."""
-    os.sched_setaffinity(0, {1})
-    rounds = [
-        ([round_of_echoes(*server) for server in ECHOES], round_of_events()) for _ in range(ROUNDS)
-    ]
+    os.sched_setaffinity(0, {LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        rounds = [
+            ([round_of_echoes(folder, *one) for one in ECHOES], round_of_events(folder))
+            for _ in range(ROUNDS)
+        ]
     for number, (name, path) in enumerate(ECHOES):
         each, kilobytes = medians([found[number] for found, _ in rounds])
         print(f"{name} {path}: {each:.1f} us an echo, {kilobytes:.1f} KB")
