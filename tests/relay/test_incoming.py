@@ -1,6 +1,7 @@
 """Reading what comes on a connection that subscribes."""
 
 import socket
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -33,10 +34,13 @@ class Pieces:
         piece, self._data = self._data[: self._size], self._data[self._size :]
         return piece
 
+    def settimeout(self, seconds):
+        """Do nothing: what it has, it has at once."""
+
 
 def reader_of(sock):
-    parser = _RESP2Parser(1)
-    return IncomingReader(SimpleNamespace(_sock=sock, socket_timeout=1, _parser=parser))
+    connection = SimpleNamespace(_sock=sock, socket_timeout=1, _parser=_RESP2Parser(1))
+    return IncomingReader(connection, threading.Lock())
 
 
 @pytest.fixture

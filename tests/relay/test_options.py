@@ -15,7 +15,7 @@ from django_socketio.relay.redis.batch_script import NOTE, PUBLISH_MANY
 from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.redis.options import USABLE
 from django_socketio.relay.roster import Hold, Presence
-from django_socketio.relay.topics import presence_topic
+from django_socketio.relay.topics import channel_topic, presence_topic
 from tests.kit.programs import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
@@ -201,6 +201,24 @@ def test_an_option_of_tls_works(encrypted, name):
     url = f"rediss://{host}:{port}?{TLS[name].format(**given)}"
     with relays_at(url, prefix=name) as new:  # Redis may not know yet that other relays have gone
         check_relay(server, new)
+
+
+@pytest.mark.needs("tls")
+def test_channels_come_and_go_on_a_connection_with_tls_while_messages_come(encrypted):
+    """OpenSSL reads and writes a connection for one thread at a time only."""
+    _, _, port = encrypted
+    with relays_at(f"rediss://127.0.0.1:{port}?ssl_cert_reqs=none", prefix="together") as new:
+        relay, inbox = new()
+        relay.subscribe(A, inbox.deliver)
+        stream = Stream(relay)
+        for number in range(2000):
+            topic = channel_topic("/", f"room-{number}")
+            relay.subscribe(topic, inbox.deliver)
+            relay.unsubscribe(topic)
+        stream.stop()
+        inbox.wait_for(stream.accepted[-1])
+        assert (inbox.messages, inbox.lost) == (stream.accepted, [])
+        assert relay.status() == {"alive": True, "deaf_since": None, "reconnects": 0}
 
 
 @pytest.mark.needs("tls")

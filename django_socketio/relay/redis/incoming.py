@@ -3,9 +3,11 @@
 redis-py's reader takes three times as long for each of them.
 """
 
-import builtins
 import re
+import select
 import ssl
+from contextlib import AbstractContextManager
+from time import monotonic
 from typing import Any, NamedTuple
 
 from redis.connection import ConnectionInterface
@@ -22,12 +24,7 @@ LONGEST_HEAD = 100
 _HEAD = re.compile(rb"\*3\r\n\$\d+\r\n([a-z]+)\r\n\$(\d+)\r\n")
 _THIRD = re.compile(rb"\r\n(?::\d+|\$(\d+))\r\n")
 
-_NOTHING_CAME = (
-    BlockingIOError,
-    builtins.TimeoutError,
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-)
+_NOTHING_CAME = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Incoming(NamedTuple):
@@ -41,15 +38,22 @@ class Incoming(NamedTuple):
 class IncomingReader:
     """Reads a connection on which nothing but messages of pub/sub comes from now on.
 
+    Other threads write to the connection meanwhile, but OpenSSL uses it for one thread at a time,
+    and its timeout is that of both: so it is read, without waiting, while nobody writes.
+
     Args:
         connection: redis-py's, which writes, closes, and knows how long Redis may take.
+        alone: the lock under which others write.
 
     """
 
-    def __init__(self, connection: ConnectionInterface) -> None:
+    def __init__(
+        self, connection: ConnectionInterface, alone: AbstractContextManager[object]
+    ) -> None:
         made: Any = connection
         self._sock, self._timeout = made._sock, made.socket_timeout
         self._parse_error = made._parser.parse_error
+        self._alone = alone
         self._buffer = bytearray()
         self._at = 0
 
@@ -60,13 +64,7 @@ class IncomingReader:
             RedisError: the connection is broken.
 
         """
-        if self._at < len(self._buffer):
-            return True
-        self._sock.settimeout(timeout)
-        try:
-            return self._receive()
-        finally:
-            self._sock.settimeout(self._timeout)
+        return self._at < len(self._buffer) or self._receive(timeout)
 
     def read(self) -> Incoming:
         """Return the next message.
@@ -77,16 +75,17 @@ class IncomingReader:
 
         """
         while (found := self._next()) is None:
-            if not self._receive():
+            if not self._receive(self._timeout):
                 raise TimeoutError("Timeout reading from socket")
         return found
 
-    def _receive(self) -> bool:
-        """Read what has come; return False if nothing did in time."""
+    def _receive(self, timeout: float) -> bool:
+        """Read what has come, or comes within a time; return False if nothing did."""
+        end = monotonic() + timeout
         try:
-            data = self._sock.recv(READ_SIZE)
-        except _NOTHING_CAME:
-            return False
+            while (data := self._read_now()) is None:
+                if not self._wait(end - monotonic()):
+                    return False
         except (OSError, ValueError) as error:
             raise ConnectionError(f"Error while reading from socket: {error}") from error
         if not data:
@@ -95,6 +94,25 @@ class IncomingReader:
         self._at = 0
         self._buffer += data
         return True
+
+    def _read_now(self) -> bytes | None:
+        """Read what has come; return None if nothing did."""
+        with self._alone:
+            self._sock.settimeout(0)
+            try:
+                return self._sock.recv(READ_SIZE)  # type: ignore[no-any-return]
+            except _NOTHING_CAME:
+                return None
+            finally:
+                self._sock.settimeout(self._timeout)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait until something may have come; return whether it was in time."""
+        if seconds <= 0:
+            return False
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def _next(self) -> Incoming | None:
         """Take a message from the buffer; None if it is not there as a whole."""

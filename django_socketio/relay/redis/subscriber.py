@@ -203,7 +203,7 @@ class RedisSubscriber:
                 self._identity = None  # the same run, but it was emptied
             begun = time.monotonic()
             self._failure, self._connection = None, connection
-            self._reader = IncomingReader(connection)
+            self._reader = IncomingReader(connection, self._writing)
             if not self._stopped:
                 self._begin(found, begun)
                 self._subscribe_all(self._reader)
