@@ -1,6 +1,6 @@
 """The answers of the scripts that publish."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -14,6 +14,8 @@ from django_socketio.relay.topics import Topic
 
 def read_receipt(answer: bytes | int, topics: Sequence[Topic]) -> Receipt:
     """Return the receipt that the script answers, for a message of these topics."""
+    if isinstance(answer, Receipt):
+        return answer
     if isinstance(answer, int):
         return NOBODY
     received, epoch, offset, *rest = answer.decode().split()
@@ -31,12 +33,27 @@ def read_receipts(
     If Redis has refused a message, that message and all after it have the error.
     """
     found: list[Receipt | ResponseError] = []
-    for answer, message in zip(answers, messages, strict=False):
+    for answer, message in zip(expanded(answers), messages, strict=False):
         if is_error(answer):
             refused = ResponseError(answer[1:].decode(errors="replace"))
             return [*found, *[refused] * (len(messages) - len(found))]
         found.append(_read(answer, message.topics))
     return found
+
+
+def expanded(answers: Iterable[Any]) -> Iterator[Any]:
+    """Return an answer for each message: Redis gives one for the rest of a run."""
+    for answer in answers:
+        if isinstance(answer, bytes) and answer[:1] == b"R":
+            yield from _receipts_of_run(answer)
+        else:
+            yield answer
+
+
+def _receipts_of_run(answer: bytes) -> list[Receipt]:
+    received, epoch, first, last = answer[1:].decode().split()
+    count, offsets = int(received), range(int(first), int(last) + 1)
+    return [Receipt(count, StreamPosition(epoch, offset)) for offset in offsets]
 
 
 def is_error(answer: Any) -> bool:

@@ -21,8 +21,10 @@ from django_socketio.relay.redis.script import PUBLISH
 # with: that takes two commands for a message instead of eight.
 #
 # The answer is a list with the answer of PUBLISH for each message: in a list of its own if it was
-# told to an earlier message with the same key. A text that begins with "E" is the error with which
-# Redis refused a message, and all that would have come after it.
+# told to an earlier message with the same key. A text that begins with "R" is the answer for the
+# rest of a run: how many processes received each message, the epoch, and the first and the last
+# offset. A text that begins with "E" is the error with which Redis refused a message, and all that
+# would have come after it.
 PUBLISH_MANY = (
     """
 local function publish(KEYS, ARGV)
@@ -83,8 +85,9 @@ local function publish_rest(keys, arguments, first, last)
     local place = epoch .. ' ' .. digits .. ' '
     call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'm', ARGV[i])
     call(command, channel, place .. ARGV[i])
-    answers[#answers + 1] = received .. ' ' .. place
   end
+  local range = string.format('%.0f %.0f', number - last + first, number)
+  answers[#answers + 1] = 'R' .. received .. ' ' .. epoch .. ' ' .. range
 end
 
 local function publish_all()

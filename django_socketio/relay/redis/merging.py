@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
 
-from django_socketio.relay.redis.answers import is_error
+from django_socketio.relay.redis.answers import expanded, is_error
 from django_socketio.relay.redis.line import Command
 from django_socketio.relay.redis.packing import MessagePacker, Outgoing
 
@@ -54,7 +54,7 @@ class Publication(Command):
         if len(call) == 1 or error is not None:
             super().settle_call(call, answer, error)
             return
-        done = [one for one in answer if not is_error(one)]
+        done = [one for one in expanded(answer) if not is_error(one)]
         for command, one in zip(call, done, strict=False):
             command.settle(one)
         for command in call[len(done) :]:
