@@ -20,10 +20,10 @@ class Receipt(int):
 
     """
 
-    position: StreamPosition | None
-    is_kept: bool
+    position: StreamPosition | None = None
+    is_kept: bool = False
     is_repeat: bool = False
-    untaken: tuple[Topic, ...]
+    untaken: tuple[Topic, ...] = ()
 
     def __new__(
         cls,
@@ -35,8 +35,10 @@ class Receipt(int):
         """Make a receipt."""
         receipt = super().__new__(cls, received)
         receipt.position = position
-        receipt.is_kept = is_kept
-        receipt.untaken = untaken
+        if is_kept:  # as few are: the others have the values of the class
+            receipt.is_kept = is_kept
+        if untaken:
+            receipt.untaken = untaken
         return receipt
 
     @property
