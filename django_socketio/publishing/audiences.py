@@ -1,6 +1,7 @@
 """The audiences that ``emit`` takes: channels, users, sessions and the like become topics."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -60,6 +61,9 @@ def topics(namespace: str, given: Mapping[str, Any], function: str = "emit") -> 
     named = {name: value for name, value in given.items() if value is not OMITTED}
     if not named:
         return (everyone_topic(namespace),)
+    channel = named.get("channel")
+    if type(channel) is str and len(named) == 1:  # as most are
+        return _one_channel(namespace, channel)
     found: dict[Topic, None] = {}
     for name, value in named.items():
         values = _values(function, name, value)
@@ -99,6 +103,11 @@ def _unwrapped(value: Any) -> Any:
             value._setup()
         return value._wrapped
     return value
+
+
+@lru_cache(1024)
+def _one_channel(namespace: str, channel: str) -> tuple[Topic, ...]:
+    return (channel_topic(namespace, check_channel(channel)),)
 
 
 def _channels(function: str, namespace: str, values: Iterable[Any]) -> Iterator[Topic]:
