@@ -110,7 +110,7 @@ class MemoryRelay(Relay):
         places: dict[Topic, StreamPosition | None] = {}
         for topic in envelope.topics:
             delivery = Delivery(envelope, topic, None, encoded)
-            places[topic] = logs.append(delivery, topic in self._subscriptions)
+            places[topic] = logs.append(delivery, topic in self._subscriptions).position
         received = sum(self._deliver(places, envelope, encoded))
         if self._copied is not None:
             self._tell_copies(self._copied, places, envelope.id)
@@ -129,10 +129,9 @@ class MemoryRelay(Relay):
     ) -> Receipt:
         topic = envelope.topics[0]
         deliver = self._subscriptions.get(topic)
-        position = logs.append(Delivery(envelope, topic, None, encoded), deliver is not None)
-        if deliver is None:
-            return Receipt(0, position, position is not None)
-        received = deliver(Delivery(envelope, topic, position, encoded))
+        placed = logs.append(Delivery(envelope, topic, None, encoded), deliver is not None)
+        position = placed.position
+        received = 0 if deliver is None else deliver(placed)
         return Receipt(received, position, not received and position is not None)
 
     def _deliver(

@@ -54,16 +54,18 @@ class MemoryLogs:
         """The number of topics that have a log."""
         return len(self._logs)
 
-    def append(self, delivery: Delivery, is_heard: bool) -> StreamPosition | None:
-        """Keep a message, if its topic's log is to have it; return its position."""
+    def append(self, delivery: Delivery, is_heard: bool) -> Delivery:
+        """Keep a message, if its topic's log is to have it; return it with its position then."""
         retention = self._retention(delivery.topic)
         if keep := delivery.envelope.keep:
             retention = retention.kept_for(keep)
-        log, now = self._find(delivery.topic), self._clock()
+        now = self._clock()
+        self._expire(now)
+        log = self._logs.get(delivery.topic)
         if not self._is_kept(log, retention, is_heard, now):
             if log is not None and log.lease:
                 self._miss(log, now)
-            return None
+            return delivery
         log = log or self._begin(delivery.topic, retention)
         return log.append(delivery, retention, now, self._away)
 
@@ -179,17 +181,16 @@ class _Log:
         """The time at which nothing keeps the log any longer."""
         return max(self._until, self.lease)
 
-    def append(
-        self, delivery: Delivery, retention: Retention, now: float, away: float
-    ) -> StreamPosition:
-        """Add a message; return its position."""
+    def append(self, delivery: Delivery, retention: Retention, now: float, away: float) -> Delivery:
+        """Add a message; return it with its position."""
         offset = self.position.offset + 1
-        self.position = StreamPosition(self.epoch, offset)
+        position = self.position = StreamPosition(self.epoch, offset)
+        placed = Delivery(delivery.envelope, delivery.topic, position, delivery.encoded)
         until = now + retention.seconds if retention.is_history else 0.0
-        self._entries.append(_Entry(offset, delivery._replace(position=self.position), until))
+        self._entries.append(_Entry(offset, placed, until))
         stays = max(retention.seconds, away if self.lease else 0.0)
         self._until = max(self._until, now + stays)
-        return self.position
+        return placed
 
     def skip(self) -> None:
         """Give a number to a message that is not kept, and end the lease."""
