@@ -24,7 +24,7 @@ class Gunicorn(Program):
     worker_class = "django_socketio.gunicorn.Worker"
     ready = "Worker ready"
 
-    def __init__(self, *arguments, workers=2, listener=None, control=False, **environ):
+    def __init__(self, *arguments, workers=1, listener=None, control=False, **environ):
         assert GUNICORN.exists(), f"{GUNICORN} is missing: run make test, which installs it"
         self.workers = workers
         with listener or socket.create_server(("127.0.0.1", 0), backlog=1024) as own:

@@ -21,7 +21,7 @@ from tests.relay.conftest import A, B, message
 def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
     url = f"{redis_server.url}?health_check_interval=1&client_name=chat&db=2"
     environ = {"TEST_RELAY_URL": url, "DJANGO_SETTINGS_MODULE": "tests.relay.site.settings"}
-    site = Gunicorn(workers=1, **environ)
+    site = Gunicorn(**environ)
     try:
         first = join(site, "a")
         time.sleep(1.1)  # until checks are due
@@ -42,7 +42,7 @@ def test_a_worker_whose_connections_are_checked_serves_and_stops(redis_server):
 
 def test_a_worker_stops_while_redis_hangs_and_more_is_left_than_can_be_written(redis_server):
     environ = {"TEST_RELAY_URL": redis_server.url}
-    site = Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
+    site = Gunicorn(DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
     try:
         for number in range(25):
             client = join(site, "a")

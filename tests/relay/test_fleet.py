@@ -86,7 +86,7 @@ def node():
 
 @pytest.fixture
 def servers(start):
-    return [start(Gunicorn, workers=1, quickly=signal.SIGQUIT) for _ in range(3)]
+    return [start(Gunicorn, quickly=signal.SIGQUIT) for _ in range(3)]
 
 
 @pytest.fixture

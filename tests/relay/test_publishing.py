@@ -174,7 +174,7 @@ def test_a_clock_that_was_moved_is_read_again(redis_server, new_redis):
 
 def test_sockets_that_leave_at_once_all_say_goodbye(redis_server):
     environ = {"TEST_RELAY_URL": redis_server.url}
-    site = Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
+    site = Gunicorn(DJANGO_SETTINGS_MODULE="tests.relay.site.settings", **environ)
     try:
         clients = [WebSocketClient(site.port) for _ in range(LEAVING + 1)]
         for client in clients:

@@ -26,9 +26,9 @@ class OtherGunicorn(Gunicorn):
 def start_program(kind, **environ):
     if kind == "our worker":
         options = ["--worker-connections", "4000", "--graceful-timeout", "4"]
-        return Gunicorn(*options, workers=1, **environ)
+        return Gunicorn(*options, **environ)
     if kind == "gunicorn's gevent worker":
-        return OtherGunicorn(workers=1, **environ)
+        return OtherGunicorn(**environ)
     if kind == "asynchronous middleware":
         environ["TEST_ASYNC_MIDDLEWARE"] = "1"
     return Runserver("127.0.0.1:0", "--noreload", **environ)

@@ -83,7 +83,7 @@ def postgresql():
 def start(postgresql, **options):
     environ = {f"TEST_{name}": str(value) for name, value in options.items()}
     environ.setdefault("TEST_DATABASE", postgresql.folder)
-    return Gunicorn(workers=1, DJANGO_SETTINGS_MODULE="tests.system.database.settings", **environ)
+    return Gunicorn(DJANGO_SETTINGS_MODULE="tests.system.database.settings", **environ)
 
 
 @pytest.fixture

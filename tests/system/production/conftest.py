@@ -10,7 +10,7 @@ from tests.kit.servers import Gunicorn
 
 @pytest.fixture
 def gunicorn():
-    """Start gunicorn: ``gunicorn("--setting", workers=4)``."""
+    """Start gunicorn: ``gunicorn("--setting", workers=2)``."""
     started = []
 
     def start(*arguments, **options):

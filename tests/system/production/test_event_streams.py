@@ -29,7 +29,7 @@ THREADED = {
 @pytest.fixture(scope="module", params=THREADED)
 def other(request, redis):
     """gunicorn with threads or greenlets, and Redis."""
-    server = OtherGunicorn(*THREADED[request.param], workers=1, TEST_RELAY_URL=redis.url)
+    server = OtherGunicorn(*THREADED[request.param], TEST_RELAY_URL=redis.url)
     yield server
     close_all()
     server.end()
@@ -61,7 +61,7 @@ def few_threads():
 
     def start(number, **environ):
         options = ["--threads", str(number), "--graceful-timeout", "1"]
-        started.append(OtherGunicorn("gthread", *options, workers=1, **environ))
+        started.append(OtherGunicorn("gthread", *options, **environ))
         return started[-1]
 
     yield start
@@ -122,7 +122,7 @@ def test_a_stream_misses_nothing_when_its_worker_is_killed(gunicorn, redis):
 
 
 def test_workers_end_their_streams_at_once(gunicorn, redis):
-    server = gunicorn("--graceful-timeout", "30", workers=1, TEST_RELAY_URL=redis.url)
+    server = gunicorn("--graceful-timeout", "30", TEST_RELAY_URL=redis.url)
     streams = [StreamClient(server.port).begin() for _ in range(20)]
     begun = time.monotonic()
     server.signal(signal.SIGTERM)
@@ -136,7 +136,7 @@ def test_a_worker_that_ends_tls_itself_streams_by_greenlets(gunicorn, certificat
     import ssl
 
     key, path = certificate
-    server = gunicorn("--certfile", str(path), "--keyfile", str(key), workers=1)
+    server = gunicorn("--certfile", str(path), "--keyfile", str(key))
     context = ssl.create_default_context(cafile=path)
     stream = StreamClient(server.port, tls=context).begin()
     other = StreamClient(server.port, tls=context).begin()

@@ -24,7 +24,7 @@ def start(gunicorn):
 
     def one(kind, **environ):
         if kind == "gunicorn":
-            server = gunicorn(workers=1, **environ)
+            server = gunicorn(**environ)
         else:
             address = ["127.0.0.1:0", "--noreload"]
             server = Runserver(*address, DJANGO_SETTINGS_MODULE=SETTINGS, **environ)

@@ -50,7 +50,7 @@ def on_each_worker(gunicorn):
 @pytest.fixture(scope="module", params=[[], ["--preload"]], ids=["", "preload"])
 def one_worker(request):
     """A gunicorn with one worker, for tests that do it no harm."""
-    server = Gunicorn(*request.param, workers=1)
+    server = Gunicorn(*request.param)
     yield server
     close_all()
     server.end()
@@ -83,7 +83,7 @@ def test_handlers_have_database_connections_of_their_own(one_worker):
 
 
 def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
-    server = gunicorn()
+    server = gunicorn(workers=2)
     (warning,) = server.wait_for(r"\[WARNING\] (.*)")
     assert warning[1].startswith("2 workers, and no relay between them")
     assert len(re.findall(r"\d+ handlers in tests\.system\.production\.events", server.output)) == 1
@@ -92,7 +92,7 @@ def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
 def test_term_ends_sockets_in_order(gunicorn, preload):
-    server = gunicorn(*preload)
+    server = gunicorn(*preload, workers=2)
     sockets = on_each_worker(server)
     polling = join(server, kind=PollingClient)
     polling.sync()  # its GET waits by now, or will
@@ -107,7 +107,7 @@ def test_term_ends_sockets_in_order(gunicorn, preload):
 
 
 def test_term_answers_the_requests_that_have_begun(gunicorn):
-    server = gunicorn(workers=1)
+    server = gunicorn()
     connection = raw_request(server.port, b"GET /slow/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     server.wait_for("(?m)^slow$")
     server.signal(signal.SIGTERM)
@@ -120,7 +120,7 @@ def test_term_answers_the_requests_that_have_begun(gunicorn):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_connections_hold_no_worker_up(gunicorn, number):
-    server = gunicorn(workers=1)
+    server = gunicorn()
     connection = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert response(connection)[0] == 200
     join(server)
@@ -130,7 +130,7 @@ def test_idle_connections_hold_no_worker_up(gunicorn, number):
 
 
 def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(gunicorn):
-    server = gunicorn("--worker-connections", "2", workers=1)
+    server = gunicorn("--worker-connections", "2")
     sockets = [join(server) for _ in range(5)]
     first, second = (raw_request(server.port, b"GET /se") for _ in range(2))
     third = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -145,7 +145,7 @@ def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(
 
 
 def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
-    server = gunicorn(workers=1)
+    server = gunicorn()
     raw_request(server.port, b"GET /slow/60/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     server.wait_for("(?m)^slow$")
     join(server)
@@ -156,7 +156,7 @@ def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
 
 
 def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
-    server = gunicorn("--graceful-timeout", "3", workers=1)
+    server = gunicorn("--graceful-timeout", "3")
     client = join(server)
     client.emit("nap", 60)
     server.wait_for("(?m)^napping$")
@@ -200,7 +200,7 @@ def open_sockets(pid):
 
 
 def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):
-    server = gunicorn()
+    server = gunicorn(workers=2)
     at_first = {pid: open_sockets(pid) for pid in server.pids}
     # Without connections that stay open: xmlhttprequest-ssl 2.1.2 does not notice if one breaks.
     sockets = [
@@ -225,7 +225,7 @@ def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):
 
 
 def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
-    server = gunicorn()
+    server = gunicorn(workers=2)
     clients = [join(server, kind=PollingClient) for _ in range(20)]
     pids = [pid_of(client) for client in clients]
     for client in clients:
@@ -245,7 +245,7 @@ def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
 
 
 def test_max_requests_restarts_gracefully(gunicorn):
-    server = gunicorn("--max-requests", "5", workers=1)
+    server = gunicorn("--max-requests", "5")
     (first,) = server.pids
     socket = join(server)  # request 1
     for _ in range(4):
@@ -274,7 +274,7 @@ def test_a_blocked_worker_is_killed_and_one_with_idle_sockets_is_not(gunicorn):
 def test_no_client_writes_lines_of_gunicorns_logs(gunicorn):
     user = base64.b64encode(b"joe\nforged: user\x1b[2J:password").decode()
     fields = f"Host: localhost\r\nAuthorization: Basic {user}\r\nReferer: \x1b[2J\x85\r\n"
-    server = gunicorn(workers=1)
+    server = gunicorn()
     for head in ("GET /?%0aforged HTTP/1.1", "GET /?\x85\x9b2J HTTP/1.1", "G\x1b[2J / HTTP/1.1"):
         request = f"{head}\r\nX-Head: \x1b\r\n{fields}Connection: close\r\n\r\n"
         with raw_request(server.port, request.encode("latin-1")) as connection:
@@ -287,7 +287,7 @@ def test_no_client_writes_lines_of_gunicorns_logs(gunicorn):
 
 def test_access_log(gunicorn):
     formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s done'
-    server = gunicorn("--access-logformat", formats)
+    server = gunicorn("--access-logformat", formats, workers=2)
     polling = join(server, kind=PollingClient)
     upgraded = polling.upgrade()
     assert upgraded.ask("message", 1) == [1]
@@ -309,7 +309,7 @@ def test_access_log(gunicorn):
 
 def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
     key, certificate = certificate
-    server = gunicorn("--keyfile", str(key), "--certfile", str(certificate))
+    server = gunicorn("--keyfile", str(key), "--certfile", str(certificate), workers=2)
     assert server.output.count("let a proxy such as nginx end TLS") == 1
     https = Https(server.port, certificate)
     with contextlib.closing(https.connection):
@@ -365,7 +365,7 @@ def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
     path = str(tmp_path / "control")
     config = tmp_path / "config.py"
     config.write_text(f"control_socket = {path!r}\n")
-    server = gunicorn("-c", str(config), "--preload", workers=1, control=True)
+    server = gunicorn("-c", str(config), "--preload", control=True)
     join(server)
     assert "No control socket" in server.output
     assert not list(tmp_path.glob("control*"))
@@ -401,7 +401,7 @@ def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn, kin
 
 
 def test_an_interrupt_ends_the_draining(gunicorn):
-    server = gunicorn(workers=1, DRAIN_SECONDS="20")
+    server = gunicorn(DRAIN_SECONDS="20")
     clients = [join(server) for _ in range(3)]
     server.signal(signal.SIGTERM)
     server.wait_for("Ending the sockets within 20 s")

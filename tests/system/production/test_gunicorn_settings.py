@@ -34,7 +34,7 @@ def ask(server, *fields, path="/environ/"):
 
 
 def test_script_name_is_taken_off_the_path(gunicorn):
-    server = gunicorn(workers=1, SCRIPT_NAME="/a%20b/")
+    server = gunicorn(SCRIPT_NAME="/a%20b/")
     status, environ = ask(server, path="/a%20b/environ/?x=1")
     assert status == 200
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/a%20b", "/environ/")
@@ -94,7 +94,7 @@ def test_fields_with_underscores_are_dropped_except_those_of_forwarders(shared):
 @pytest.mark.parametrize("header_map", ["refuse", "dangerous"])
 def test_nobody_else_says_anything(gunicorn, header_map):
     arguments = ["--forwarded-allow-ips", "192.0.2.1", "--header-map", header_map]
-    server = gunicorn(*arguments, workers=1)
+    server = gunicorn(*arguments)
     environ = ask(server, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off")[1]
     assert environ["scheme"] == "http"
     status, answer = ask(server, "SCRIPT_NAME: /environ", "Remote-User: a", "Remote_User: b")
@@ -146,7 +146,7 @@ def test_script_names_that_are_not_followed_by_a_slash_are_other_paths(monkeypat
 
 def test_limits_of_the_head(gunicorn):
     limits = ["--limit-request-line", "40", "--limit-request-fields", "3"]
-    server = gunicorn(*limits, "--limit-request-field_size", "30", workers=1)
+    server = gunicorn(*limits, "--limit-request-field_size", "30")
     assert ask(server, "Aaa: 1", "Bbb: 2")[0] == 200
     assert ask(server, "Aaa: 1", "Bbb: 2", "Ccc: 3")[0] == 431
     assert ask(server, f"Aaa: {'x' * 23}")[0] == 200  # and the line's end
@@ -166,7 +166,7 @@ def test_limits_of_gunicorn_hold_by_default(shared):
 
 
 def test_all_header_fields_together_may_have_what_raised_limits_allow(gunicorn):
-    server = gunicorn("--limit-request-field_size", "70000", workers=1)
+    server = gunicorn("--limit-request-field_size", "70000")
     assert ask(server, f"Aaa: {'x' * 69_990}")[0] == 200
     assert ask(server, *[f"Aaa: {'x' * 60_000}"] * 5)[0] == 200
     assert ask(server, f"Aaa: {'x' * 70_000}")[0] == 431
@@ -197,7 +197,7 @@ def test_limits_of_heads_that_cannot_be_kept_are_named(limits, size):
 
 
 def test_gunicorn_says_that_it_cannot_read_such_heads(gunicorn):
-    server = gunicorn("--limit-request-fields", "0", workers=1)
+    server = gunicorn("--limit-request-fields", "0")
     server.wait_for("limit_request_fields = 0 and limit_request_field_size = 8190 allow")
 
 
@@ -223,7 +223,7 @@ def post_request(worker, req, environ, resp):
 def test_hooks_are_called_once_for_each_request(gunicorn, tmp_path):
     path = tmp_path / "config.py"
     path.write_text(HOOKS)
-    server = gunicorn("-c", str(path))
+    server = gunicorn("-c", str(path), workers=2)
     assert ask(server)[0] == 200
     assert ask(server, path="/fail/")[0] == 500
     assert response(raw_request(server.port, b"nonsense\r\n\r\n"))[0] == 400
@@ -249,7 +249,7 @@ def test_a_pre_request_that_fails_is_answered_500(gunicorn, tmp_path):
         "def pre_request(worker, req): raise ValueError('refused by a hook')\n"
         "def post_request(worker, req): print('after', req.path, flush=True)\n"
     )
-    server = gunicorn("-c", str(path), workers=1)
+    server = gunicorn("-c", str(path))
     assert ask(server)[0] == 500
     server.wait_for("refused by a hook")
     server.wait_for("after /environ/")
@@ -325,7 +325,7 @@ def test_http_2_is_refused():
 def test_settings_without_effect_are_named_once(gunicorn, tmp_path):
     path = tmp_path / "config.py"
     path.write_text("keepalive = 5\nthreads = 2\nsendfile = True\n")
-    server = gunicorn("-c", str(path))
+    server = gunicorn("-c", str(path), workers=2)
     server.wait_for(r"\[WARNING\] keepalive = 5 has no effect with .*: connections are closed")
     server.wait_for(r"\[WARNING\] threads = 2 has no effect")
     server.wait_for(r"\[WARNING\] sendfile = True has no effect")
@@ -336,7 +336,7 @@ def test_changed_code_replaces_the_worker_and_ends_sockets_in_order(gunicorn, tm
     watched = tmp_path / "watched.py"
     watched.touch()
     reload = ["--reload", "--reload-engine", "poll", "--reload-extra-file", str(watched)]
-    server = gunicorn(*reload, workers=1)
+    server = gunicorn(*reload)
     (first,) = server.pids
     socket = join(server)
 

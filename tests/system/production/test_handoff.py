@@ -229,7 +229,7 @@ def refuse(listener):
 
 
 def test_an_owner_that_does_not_take_a_connection(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    server = gunicorn("--worker-tmp-dir", str(tmp_path))
     with socket.socket(socket.AF_UNIX) as owner:
         owner.bind(str(next(tmp_path.iterdir()) / "0badbeef"))
         owner.listen()
@@ -263,7 +263,7 @@ def take(listener):
 
 
 def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_off(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    server = gunicorn("--worker-tmp-dir", str(tmp_path))
     connection = Raw(server.port)
     assert connection.get("/seen/")[0] == 200  # which it has accepted
     with socket.socket(socket.AF_UNIX) as owner:
@@ -299,7 +299,7 @@ NONSENSE = [
 
 
 def test_nonsense_on_the_workers_own_sockets_harms_nobody(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=1)
+    server = gunicorn("--worker-tmp-dir", str(tmp_path))
     bystander = join(server, kind=WebSocketClient)
     (path,) = [one for one in next(tmp_path.iterdir()).iterdir() if one.name[0] != "s"]
     for nonsense in NONSENSE:

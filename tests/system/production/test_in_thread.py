@@ -14,7 +14,7 @@ from tests.system.production.events import digest
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.system.production.settings", "TEST_LOG_ALL": "1"}
 
 SERVERS = {
-    "gunicorn": lambda: Gunicorn("--graceful-timeout", "3", workers=1, **SETTINGS),
+    "gunicorn": lambda: Gunicorn("--graceful-timeout", "3", **SETTINGS),
     "runserver_socketio": lambda: Runserver("0", "--noreload", **SETTINGS),
 }
 

@@ -44,7 +44,7 @@ def start(gunicorn):
         if logging is not None:
             environ["TEST_LOGGING"] = json.dumps(logging)
         if kind == "gunicorn":
-            return gunicorn(*arguments, workers=1, **environ)
+            return gunicorn(*arguments, **environ)
         runservers.append(Runserver("127.0.0.1:0", "--noreload", **environ))
         runservers[-1].wait_for("Quit the server")
         return runservers[-1]

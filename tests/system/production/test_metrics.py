@@ -32,7 +32,7 @@ def total(samples):
 
 
 def test_each_worker_answers_for_all_of_them_even_without_redis(gunicorn, redis):
-    server = gunicorn(TEST_RELAY_URL=redis.url, TEST_METRICS="1")
+    server = gunicorn(workers=2, TEST_RELAY_URL=redis.url, TEST_METRICS="1")
     clients = [join(server) for _ in range(CLIENTS)]
     for client in clients:
         assert client.ask("message", "hello") == ["hello"]

@@ -72,7 +72,7 @@ def site(folder, certificate, relay):
 def documented_gunicorn(folder, listener, **environ):
     environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder), **environ}
     config = str(folder / "gunicorn.conf.py")
-    return Gunicorn("-c", config, listener=listener, **environ)
+    return Gunicorn("-c", config, listener=listener, workers=2, **environ)
 
 
 def documented_nginx(folder, certificate):
@@ -138,7 +138,7 @@ def split(site, folder, certificate, relay, tmp_path_factory):
     """
     environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder), "TEST_RELAY_URL": relay.url}
     pages = {
-        "sync": SyncGunicorn(workers=1, **environ),
+        "sync": SyncGunicorn(**environ),
         "uvicorn": Uvicorn("tests.system.production.settings", **environ),
     }
     ports = {kind: free_port() for kind in pages}

@@ -65,7 +65,7 @@ def gunicorn(folder):
         listener.listen(1024)
         environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder)}
         config = str(folder / "gunicorn.conf.py")
-        gunicorn = Gunicorn("-c", config, listener=listener, workers=1, **environ)
+        gunicorn = Gunicorn("-c", config, listener=listener, **environ)
     yield gunicorn
     gunicorn.end()
 

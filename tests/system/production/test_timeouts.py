@@ -54,7 +54,7 @@ def shaken(server):
 
 
 def test_an_answer_that_is_not_read_is_given_up(gunicorn):
-    server = gunicorn(workers=1, SEND_TIMEOUT="0.5")
+    server = gunicorn(SEND_TIMEOUT="0.5")
     with raw_request(server.port, REQUEST) as connection:
         wait_until(lambda: is_gone(connection))
     server.wait_for(SEND_OVERDUE)
@@ -127,7 +127,7 @@ GARBAGE = [b"GET / HTTP/1.1\r\n\r\n", b"\x1b[2J\nINFO forged\n" + bytes(99), byt
 
 def test_garbage_instead_of_a_tls_handshake_is_a_line_each_then_a_number(gunicorn, certificate):
     key, path = certificate
-    server = gunicorn("--keyfile", str(key), "--certfile", str(path), workers=1)
+    server = gunicorn("--keyfile", str(key), "--certfile", str(path))
     begun = len(server.output)
     for number in range(12):
         connection = raw_request(server.port, GARBAGE[number % 3])
