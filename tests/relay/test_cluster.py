@@ -11,7 +11,7 @@ from django_socketio import RelayError
 from django_socketio.relay.envelope import LogRange
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
-from tests.kit.programs import free_port, python
+from tests.kit.programs import PATCHED, free_port, python
 from tests.kit.waiting import wait_until
 from tests.relay.cluster import RedisCluster, topic_of
 from tests.relay.conftest import (
@@ -419,7 +419,7 @@ def test_servers_under_gevent_and_a_script_share_a_cluster(cluster, loud, run):
         "DJANGO_SETTINGS_MODULE": "loud_settings",
         "PYTHONPATH": f"{loud.parent.parent}:{loud.parents[1]}",
     }
-    servers = [run("0", "--noreload", **site) for _ in range(2)]
+    servers = [run("0", "--noreload", python=PATCHED, **site) for _ in range(2)]
     servers[0].wait_for(r"Relay: Redis Cluster at 127")
     clients = [WebSocketClient(server.port) for server in servers]
     for client in clients:

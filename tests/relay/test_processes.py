@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import MANAGE, ROOT, Program, Runserver, python
+from tests.kit.programs import MANAGE, PATCHED, ROOT, Program, Runserver, python
 from tests.kit.redis_server import RedisServer
 from tests.relay.conftest import PUSH, received
 
@@ -48,7 +48,7 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def servers(site):
     """Two processes of the site."""
-    servers = [Runserver("0", "--noreload", **site) for _ in range(2)]
+    servers = [Runserver("0", "--noreload", python=PATCHED, **site) for _ in range(2)]
     yield servers
     for server in servers:
         server.end()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import Runserver, manage
+from tests.kit.programs import PATCHED, Runserver, manage
 from tests.kit.redis_server import RedisServer
 
 SOON = 15.0
@@ -86,7 +86,7 @@ def start(database):
     runs = []
 
     def start(**environ):
-        runs.append(Runserver("0", "--noreload", **database, **environ))
+        runs.append(Runserver("0", "--noreload", python=PATCHED, **database, **environ))
         return runs[-1]
 
     yield start

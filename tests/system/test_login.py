@@ -3,7 +3,7 @@
 import json
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.programs import in_project, manage
+from tests.kit.programs import PATCHED, in_project, manage
 
 LOGIN = """
 from importlib import import_module
@@ -36,7 +36,7 @@ def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):
     environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
     manage(environ, "migrate", "--verbosity", "0")
     cookie = f"sessionid={manage(environ, 'shell', '--no-imports', '-c', LOGIN)}"
-    server = run("0", "--noreload", **environ)
+    server = run("0", "--noreload", python=PATCHED, **environ)
     for client in (
         PollingClient(server.port, {"Cookie": cookie}),
         WebSocketClient(server.port, cookie=cookie),
@@ -65,7 +65,7 @@ def still_open(request, socket, context):
 def test_no_database_connection_is_kept_between_events(run, loud, tmp_path):
     loud.write_text(DATABASE_EVENTS)
     environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
-    client = WebSocketClient(run("0", "--noreload", **environ).port)
+    client = WebSocketClient(run("0", "--noreload", python=PATCHED, **environ).port)
     client.connect()
     for _ in range(2):
         assert client.ask("query") == [True]

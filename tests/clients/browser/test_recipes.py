@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.kit.programs import TIMEOUT, Runserver, python
+from tests.kit.programs import PATCHED, TIMEOUT, Runserver, python
 from tests.kit.recipes import CELERY, files_of_recipes, settings_of_recipes, write_project
 
 STEPS = '''
@@ -84,7 +84,7 @@ def site(tmp_path_factory):
     (folder / "browser_settings.py").write_text(SETTINGS)
     environ |= {"DJANGO_SETTINGS_MODULE": "browser_settings", "TEST_DATABASE": f"{folder}/db"}
     python(environ, "-c", PREPARE)
-    server = Runserver("0", "--noreload", **environ)
+    server = Runserver("0", "--noreload", python=PATCHED, **environ)
     yield f"http://127.0.0.1:{server.port}"
     server.end()
 

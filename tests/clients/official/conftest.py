@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.node import start_node
-from tests.kit.programs import Runserver
+from tests.kit.programs import PATCHED, Runserver
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ def connect(node, server, transport):
 @pytest.fixture
 def program():
     """The tests' project in a process of its own, which can be stopped."""
-    program = Runserver("--noreload", "--skip-checks", "127.0.0.1:0")
+    program = Runserver("127.0.0.1:0", "--noreload", "--skip-checks", python=PATCHED)
     yield program
     program.end()

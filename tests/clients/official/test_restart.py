@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.kit.programs import Runserver, free_port
+from tests.kit.programs import PATCHED, Runserver, free_port
 from tests.kit.python_socketio import COMES_BACK, PythonClient
 
 TRANSPORTS = ["websocket", "polling", "upgraded"]
@@ -18,7 +18,7 @@ def start():
     programs = []
 
     def start():
-        program = Runserver("--noreload", "--skip-checks", f"127.0.0.1:{port}")
+        program = Runserver(f"127.0.0.1:{port}", "--noreload", "--skip-checks", python=PATCHED)
         programs.append(program)
         assert program.port == port
         return program

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import Runserver, manage
+from tests.kit.programs import PATCHED, Runserver, manage
 from tests.kit.servers import Gunicorn
 
 SETTINGS = "tests.system.asynchronous.settings"
@@ -31,7 +31,7 @@ def start_program(kind, **environ):
         return OtherGunicorn(**environ)
     if kind == "asynchronous middleware":
         environ["TEST_ASYNC_MIDDLEWARE"] = "1"
-    return Runserver("127.0.0.1:0", "--noreload", **environ)
+    return Runserver("127.0.0.1:0", "--noreload", python=PATCHED, **environ)
 
 
 @pytest.fixture(scope="package")

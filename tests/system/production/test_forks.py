@@ -11,7 +11,7 @@ import pytest
 from django_socketio.server import forks
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.http import get, raw_request, response
-from tests.kit.programs import Runserver
+from tests.kit.programs import PATCHED, Runserver
 from tests.kit.waiting import wait_until
 
 SETTINGS = "tests.system.production.settings"
@@ -26,8 +26,8 @@ def start(gunicorn):
         if kind == "gunicorn":
             server = gunicorn(**environ)
         else:
-            address = ["127.0.0.1:0", "--noreload"]
-            server = Runserver(*address, DJANGO_SETTINGS_MODULE=SETTINGS, **environ)
+            environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+            server = Runserver("127.0.0.1:0", "--noreload", python=PATCHED, **environ)
             server.wait_for("Quit the server")
         started.append((kind, server))
         return server

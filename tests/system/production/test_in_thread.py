@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit.clients import join
 from tests.kit.http import close_all, get
-from tests.kit.programs import Runserver
+from tests.kit.programs import PATCHED, Runserver
 from tests.kit.servers import Gunicorn
 from tests.system.production.events import digest
 
@@ -15,7 +15,7 @@ SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.system.production.settings", "TEST_
 
 SERVERS = {
     "gunicorn": lambda: Gunicorn("--graceful-timeout", "3", **SETTINGS),
-    "runserver_socketio": lambda: Runserver("0", "--noreload", **SETTINGS),
+    "runserver_socketio": lambda: Runserver("0", "--noreload", python=PATCHED, **SETTINGS),
 }
 
 
