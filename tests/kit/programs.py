@@ -143,6 +143,22 @@ def manage(environ, *arguments):
     return python(environ, MANAGE, *arguments).stdout.strip().rpartition("\n")[2]
 
 
+def migrate(environ, code=""):
+    """Make the tables of a site's database, and run code after that in the same process.
+
+    Returns the last line that the code prints.
+    """
+    return python(environ, "-c", MIGRATE + code).stdout.strip().rpartition("\n")[2]
+
+
+MIGRATE = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+"""
+
+
 def in_project(events):
     """Return the environment of the project that the fixture ``loud`` has written."""
     return {"DJANGO_SETTINGS_MODULE": "loud_settings", "PYTHONPATH": str(events.parent.parent)}

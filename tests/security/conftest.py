@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import PATCHED, Runserver, manage
+from tests.kit.programs import PATCHED, Runserver, migrate
 from tests.kit.redis_server import RedisServer
 
 SOON = 15.0
@@ -77,7 +77,7 @@ def ends_soon(client):
 def database(tmp_path_factory):
     path = tmp_path_factory.mktemp("trust") / "db.sqlite3"
     environ = {"DJANGO_SETTINGS_MODULE": "tests.security.settings", "TEST_DATABASE": str(path)}
-    manage(environ, "migrate", "--verbosity", "0")
+    migrate(environ)
     return environ
 
 

@@ -3,7 +3,7 @@
 import json
 
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.programs import PATCHED, in_project, manage
+from tests.kit.programs import PATCHED, in_project, migrate
 
 LOGIN = """
 from importlib import import_module
@@ -34,8 +34,7 @@ def test_handlers_see_the_user_who_is_logged_in(run, loud, tmp_path):
         settings.read_text() + "SESSION_ENGINE = 'django.contrib.sessions.backends.db'\n"
     )
     environ = {**in_project(loud), "TEST_DATABASE": str(tmp_path / "db.sqlite3")}
-    manage(environ, "migrate", "--verbosity", "0")
-    cookie = f"sessionid={manage(environ, 'shell', '--no-imports', '-c', LOGIN)}"
+    cookie = f"sessionid={migrate(environ, LOGIN)}"
     server = run("0", "--noreload", python=PATCHED, **environ)
     for client in (
         PollingClient(server.port, {"Cookie": cookie}),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import PATCHED, Runserver, manage
+from tests.kit.programs import PATCHED, Runserver, migrate
 from tests.kit.servers import Gunicorn
 
 SETTINGS = "tests.system.asynchronous.settings"
@@ -39,8 +39,7 @@ def environ(tmp_path_factory):
     """The environment of a site whose database has one user."""
     database = tmp_path_factory.mktemp("database") / "db.sqlite3"
     environ = {"DJANGO_SETTINGS_MODULE": SETTINGS, "TEST_DATABASE": str(database)}
-    manage(environ, "migrate", "--verbosity", "0")
-    manage(environ, "shell", "-c", CREATE)
+    migrate(environ, CREATE)
     return environ
 
 
