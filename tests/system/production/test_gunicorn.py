@@ -384,7 +384,7 @@ def works(client):
 
 @pytest.mark.parametrize("kind", [WebSocketClient, PollingClient])
 def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn, kind):
-    server = gunicorn(workers=2, DRAIN_SECONDS="4")
+    server = gunicorn(workers=2, DRAIN_SECONDS="4")  # the other one accepts what the first hands on
     clients = [join(server, kind=kind) for _ in range(16)]
     of = {client: client.ask("seen")[0]["pid"] for client in clients}
     pid = max(of.values(), key=[*of.values()].count)

@@ -434,8 +434,8 @@ class From(PollingClient):
 
 @pytest.fixture(scope="module")
 def hosts():
-    """Two hosts: gunicorn twice, which do not know of one another."""
-    hosts = [Gunicorn(workers=2), Gunicorn(workers=2)]
+    """Two hosts, one with several workers: gunicorn twice, which do not know of one another."""
+    hosts = [Gunicorn(workers=2), Gunicorn()]
     yield hosts
     for host in hosts:
         host.end()

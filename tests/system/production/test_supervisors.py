@@ -50,7 +50,7 @@ def values_of(folder, port):
 
 @pytest.fixture
 def folder(tmp_path):
-    configuration = replaced(CONFIGURATION, {"workers = 4": "workers = 2"})
+    configuration = replaced(CONFIGURATION, {"workers = 4": "workers = 1"})
     (tmp_path / "gunicorn.conf.py").write_text(configuration)
     return tmp_path
 
@@ -98,7 +98,7 @@ def test_supervisor_starts_reloads_and_stops_gunicorn(folder, start):
     def workers():
         return re.findall(r"Worker ready \(pid: (\d+)", (folder / "gunicorn.log").read_text())
 
-    wait_until(lambda: len(workers()) == 2)
+    wait_until(lambda: len(workers()) == 1)
     wait_until(lambda: "RUNNING" in control("status"))
     client = WebSocketClient(port)
     client.connect()
@@ -106,7 +106,7 @@ def test_supervisor_starts_reloads_and_stops_gunicorn(folder, start):
     with pytest.raises(Closed):
         client.receive()
     assert answers(port)
-    wait_until(lambda: len(workers()) == 4)
+    wait_until(lambda: len(workers()) == 2)
     client = WebSocketClient(port)
     client.connect()
     assert "chat: stopped" in control("stop", "chat")

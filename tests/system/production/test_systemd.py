@@ -18,8 +18,6 @@ from tests.kit.programs import Program
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import GUNICORN
 
-WORKERS = 2
-
 
 def program(name):
     path = shutil.which(name)
@@ -30,7 +28,7 @@ def program(name):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text(
-        replaced(CONFIGURATION, {"workers = 4": f"workers = {WORKERS}"})
+        replaced(CONFIGURATION, {"workers = 4": "workers = 1"})
     )
     return tmp_path
 
@@ -173,11 +171,11 @@ def test_the_unit_starts_reloads_and_stops_in_order(unit):
     told, by = unit.notified()
     assert told.startswith("READY=1")
     assert by == unit.process.pid  # as NotifyAccess=main wants it
-    unit.wait_for("Worker ready", WORKERS)
+    unit.wait_for("Worker ready")
     unit.reload()
     assert all(client.is_closed() for client in clients)
     unit.wait_for("finished: ", 2)
-    unit.wait_for("Worker ready", 2 * WORKERS)
+    unit.wait_for("Worker ready", 2)
     clients = join_through(unit)
     assert unit.stop() == 0
     assert all(client.is_closed() for client in clients)
