@@ -11,6 +11,7 @@ from tests.kit.frames import client_frame
 from tests.kit.http import close_all, raw_request
 from tests.kit.programs import ROOT
 from tests.kit.waiting import wait_until
+from tests.system.faults.conftest import Site
 
 KINDS = [WebSocketClient, PollingClient]
 
@@ -182,9 +183,18 @@ def test_the_census_counts_what_sockets_have(lasting):
     site.wait_until_nothing_is_left(at_first)
 
 
+@pytest.fixture(scope="module")
+def uncollected():
+    """A server whose garbage is left where it is."""
+    site = Site()
+    yield site
+    close_all()
+    site.end()
+
+
 @pytest.mark.parametrize("come", [join, lambda site: join(site, kind=PollingClient), upgraded])
-def test_nothing_of_a_socket_waits_for_the_garbage_collector(start, come):
-    site = start()
+def test_nothing_of_a_socket_waits_for_the_garbage_collector(uncollected, come):
+    site = uncollected
     come(site).close()
     wait_until(lambda: not site.get("/census/?uncollected")["open_sockets"])
     before = site.get("/census/")  # from here on nothing is collected, unless a census does
