@@ -1,14 +1,16 @@
 """Messages from processes of every kind, through Redis, to the sockets of real servers."""
 
+import json
 import re
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import MANAGE, PATCHED, ROOT, Program, Runserver, python
+from tests.kit.programs import ENVIRON, MANAGE, PATCHED, ROOT, Program, Runserver, python
 from tests.kit.redis_server import RedisServer
 from tests.relay.conftest import PUSH, received
 
@@ -112,44 +114,84 @@ def test_threads_of_a_wsgi_server_push(site, clients):
     assert sorted(seen[0], key=int) == [str(n) for n in range(40)]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["a", '{"text": "hi"}'], "received by 2 server processes"),
-        (["--all", '"hi"'], "received by 2 server processes"),
-        (["a", '"hi"', "--event", "news"], "received by 2 server processes"),
-    ],
-)
-def test_an_operator_sends(site, clients, arguments, told):
-    done = python(site, MANAGE, "socketio_send", *arguments)
-    assert told in done.stdout
-    assert len(received(clients)) == 2
+def test_an_operator_sends(site, clients):
+    done = python(site, MANAGE, "socketio_send", "a", '{"text": "hi"}')
+    assert "received by 2 server processes" in done.stdout
+    assert received(clients) == [{"text": "hi"}] * 2
 
 
-def test_an_operator_sends_to_one_socket(site, clients):
-    done = python(site, MANAGE, "socketio_send", f"--session={clients[0].id}", "1")
-    assert "received by 1 server process." in done.stdout
+def test_an_operator_is_told_that_nobody_is_there(site, clients):
+    done = python(site, MANAGE, "socketio_send", "nowhere", '"hi"', check=False)
+    assert done.returncode == 1
+    assert "there is no socket on the channel 'nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+OPERATOR = """
+import contextlib, io, json, sys
+from django.core.management import execute_from_command_line
+for line in sys.stdin:
+    out, error, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            execute_from_command_line(["manage.py", "socketio_send", *json.loads(line)])
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, out.getvalue(), error.getvalue()]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def send(site):
+    """Run ``socketio_send`` in a process of many such commands: each start costs half a second.
+
+    Returns the exit status, what was printed, and what was printed of errors.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", OPERATOR],
+        env={**ENVIRON, **site},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as operator:
+
+        def send(*arguments):
+            operator.stdin.write(json.dumps(arguments) + "\n")
+            operator.stdin.flush()
+            return json.loads(operator.stdout.readline())
+
+        yield send
+
+
+@pytest.mark.parametrize("arguments", [["--all", '"hi"'], ["a", '"hi"', "--event", "news"]])
+def test_an_operator_sends_to_all_and_other_events(send, clients, arguments):
+    status, told, _ = send(*arguments)
+    assert (status, "received by 2 server processes" in told) == (0, True)
+    assert received(clients) == ["hi"] * 2
+
+
+def test_an_operator_sends_to_one_socket(send, clients):
+    assert "received by 1 server process." in send(f"--session={clients[0].id}", "1")[1]
     assert clients[0].event() == ["message", 1]
 
 
-def test_an_operator_is_told_of_a_message_that_is_only_kept(site):
-    done = python(site, MANAGE, "socketio_send", "notes", "1")
-    assert done.stdout.strip() == "Kept; nobody is connected to receive it now."
+def test_an_operator_is_told_of_a_message_that_is_only_kept(send, servers):
+    _, told, _ = send("notes", "1")
+    assert told.strip() == "Kept; nobody is connected to receive it now."
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["nowhere", '"hi"'], "there is no socket on the channel 'nowhere'"),
         (["a", "hi"], """The message must be JSON such as '"text"' or '{"a": 1}', not 'hi': """),
         (["", '"hi"'], "1 to 200 characters"),
     ],
 )
-def test_an_operator_is_told_what_went_wrong(site, clients, arguments, told):
-    done = python(site, MANAGE, "socketio_send", *arguments, check=False)
-    assert done.returncode == 1
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_operator_is_told_what_went_wrong(send, arguments, told):
+    status, _, error = send(*arguments)
+    assert (status, told in error) == (1, True), error
+    assert "Traceback" not in error
 
 
 @pytest.fixture
