@@ -5,7 +5,7 @@ import signal
 import socket
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_socketio.management.commands.runserver_socketio import Command
@@ -13,7 +13,7 @@ from django_socketio.server.garbage import OURS
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all, get
 from tests.kit.live import LiveServer
-from tests.kit.programs import Runserver, free_port, in_project
+from tests.kit.programs import MANAGE, PATCHED, Runserver, free_port, in_project
 from tests.kit.reloading import check_reload
 
 
@@ -41,7 +41,7 @@ def test_the_banner_says_where_it_listens_and_how_to_stop(plain):
     [(["localhost:0"], "localhost"), (["[::1]:0"], "::1"), (["-6", "0"], "::1")],
 )
 def test_the_forms_of_the_address(run, arguments, host):
-    server = run(*arguments, "--noreload")
+    server = run(*arguments, "--noreload", python=PATCHED)
     with socket.create_connection((host, server.port), timeout=5):
         pass
 
@@ -50,7 +50,8 @@ def test_the_settings_name_the_address(run, tmp_path):
     (tmp_path / "ours.py").write_text(
         "from tests.project.settings import *\nSOCKETIO_HOST = 'localhost'\nSOCKETIO_PORT = 0\n"
     )
-    server = run("--noreload", DJANGO_SETTINGS_MODULE="ours", PYTHONPATH=str(tmp_path))
+    site = {"DJANGO_SETTINGS_MODULE": "ours", "PYTHONPATH": str(tmp_path)}
+    server = run("--noreload", python=PATCHED, **site)
     server.wait_for(r"at http://localhost:\d+/")
 
 
@@ -64,19 +65,23 @@ def test_a_port_that_is_taken_is_one_friendly_line(run, reload):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "told", "python"),
     [
-        ("nonsense", "is not a valid port number or address:port pair"),
-        ("70000", "The port must be a number from 0 to 65535, not 70000."),
-        ("192.0.2.1:0", "Error: That IP address can't be assigned to."),
-        ("no-such-host.invalid:0", "Error: "),
+        ("nonsense", "is not a valid port number or address:port pair", (MANAGE,)),
+        ("192.0.2.1:0", "Error: That IP address can't be assigned to.", PATCHED),
+        ("no-such-host.invalid:0", "Error: ", PATCHED),
     ],
 )
-def test_a_bad_address_is_one_friendly_line(run, address, told):
-    server = run(address, "--noreload")
+def test_a_bad_address_is_one_friendly_line(run, address, told, python):
+    server = run(address, "--noreload", python=python)
     assert server.wait() == 1
     assert told in server.output
     assert "Traceback" not in server.output
+
+
+def test_a_port_that_is_too_large_is_told():
+    with pytest.raises(CommandError, match=r"a number from 0 to 65535, not 70000\."):
+        call_command("runserver_socketio", "70000", skip_checks=True)
 
 
 @pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])
