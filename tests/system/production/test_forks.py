@@ -10,8 +10,9 @@ import pytest
 
 from django_socketio.server import forks
 from tests.kit.clients import PollingClient, WebSocketClient, join
-from tests.kit.http import get, raw_request, response
+from tests.kit.http import close_all, get, raw_request, response
 from tests.kit.programs import PATCHED, Runserver
+from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 
 SETTINGS = "tests.system.production.settings"
@@ -39,6 +40,15 @@ def start(gunicorn):
                 os.kill(int(found[1]), signal.SIGKILL)
         if kind == "runserver":
             server.end()
+
+
+@pytest.fixture(scope="module")
+def lasting():
+    """A gunicorn for tests that do it no harm, and leave no child."""
+    server = Gunicorn()
+    yield server
+    close_all()
+    server.end()
 
 
 KINDS = ["gunicorn", "runserver"]
@@ -121,24 +131,23 @@ def test_a_child_that_comes_back_from_its_handler_or_view_ends(start, kind):
     assert "gone:" not in server.output
 
 
-def test_a_child_can_be_terminated(start):
-    client = join(start("gunicorn"))
+def test_a_child_can_be_terminated(lasting):
+    client = join(lasting)
     assert client.ask("terminate") == [-signal.SIGTERM]
 
 
-def test_a_process_pool_works_in_a_handler(start):
-    client = join(start("gunicorn"))
+def test_a_process_pool_works_in_a_handler(lasting):
+    client = join(lasting)
     assert client.ask("pool") == [[0, 1, 4, 9, 16]]
 
 
-def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(start):
-    server = start("gunicorn")
-    client, keeping = join(server), join(server, auth={"_positions": True})
+def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(lasting):
+    client, keeping = join(lasting), join(lasting, auth={"_positions": True})
     client.ask("fork", "tell")
-    server.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
+    lasting.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
     for number, one in enumerate((client, keeping), 1):
         one.ask("send from child")
-        server.wait_for("NoSocket: .*forked", number)
+        lasting.wait_for("NoSocket: .*forked", number)
         assert one.ask("message", "alive") == ["alive"]
 
 
