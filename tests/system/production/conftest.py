@@ -25,8 +25,8 @@ def gunicorn():
 
 @pytest.fixture(scope="package")
 def shared():
-    """A gunicorn with 3 workers for tests that do it no harm."""
-    gunicorn = Gunicorn(workers=3)
+    """A gunicorn for tests that do it no harm."""
+    gunicorn = Gunicorn()
     yield gunicorn
     gunicorn.end()
 

@@ -1,5 +1,6 @@
 """Any worker may get any request: it hands it to the worker that holds the session."""
 
+import contextlib
 import json
 import os
 import random
@@ -14,7 +15,17 @@ import pytest
 
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.frames import TEXT, sent
-from tests.kit.http import HANDSHAKE, TIMEOUT, UPGRADE, get, raw_request, request, response
+from tests.kit.http import (
+    HANDSHAKE,
+    TIMEOUT,
+    UPGRADE,
+    close_all,
+    get,
+    raw_request,
+    request,
+    response,
+)
+from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 
 CLIENTS = 60
@@ -63,9 +74,29 @@ def sessions_of_all_workers(server):
     return paths
 
 
-def test_one_connection_speaks_to_sessions_of_all_workers(shared):
-    sessions = sessions_of_all_workers(shared)
-    connection = Raw(shared.port)
+@pytest.fixture(scope="module")
+def several():
+    """A gunicorn with 3 workers for tests that do it no harm."""
+    server = Gunicorn(workers=3)
+    yield server
+    close_all()
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """A gunicorn with one worker, whose sockets are in ``folder``."""
+    path = tmp_path_factory.mktemp("sockets")
+    server = Gunicorn("--worker-tmp-dir", str(path))
+    (server.folder,) = path.iterdir()
+    yield server
+    close_all()
+    server.end()
+
+
+def test_one_connection_speaks_to_sessions_of_all_workers(several):
+    sessions = sessions_of_all_workers(several)
+    connection = Raw(several.port)
     pids = {}
     for number in range(100):
         session = random.choice(sessions)
@@ -74,17 +105,17 @@ def test_one_connection_speaks_to_sessions_of_all_workers(shared):
         assert seen == {
             "pid": pids.setdefault(session, seen["pid"]),
             "address": "127.0.0.1",
-            "host": f"127.0.0.1:{shared.port}",
+            "host": f"127.0.0.1:{several.port}",
             "scheme": "http",
         }
     assert connection.get("/seen/")[0] == 200
-    assert "handed off cannot be used" not in shared.output
+    assert "handed off cannot be used" not in several.output
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "close"])
-def test_many_clients_poll_over_any_connections(shared, keep):
+def test_many_clients_poll_over_any_connections(several, keep):
     def talk(number):
-        client = PollingClient(shared.port, {} if keep else {"Connection": "close"})
+        client = PollingClient(several.port, {} if keep else {"Connection": "close"})
         client.connect()
         for turn in range(10):
             assert client.ask("message", [number, turn]) == [[number, turn]]
@@ -96,9 +127,9 @@ def test_many_clients_poll_over_any_connections(shared, keep):
     assert len(owners) > 1
 
 
-def test_large_bodies_that_come_bit_by_bit_arrive_whole(shared):
-    sessions = sessions_of_all_workers(shared)
-    connection = Raw(shared.port)
+def test_large_bodies_that_come_bit_by_bit_arrive_whole(several):
+    sessions = sessions_of_all_workers(several)
+    connection = Raw(several.port)
     for session in sessions:
         message = "ž" * 400_000
         body = b"420" + json.dumps(["length", message], ensure_ascii=False).encode()
@@ -109,9 +140,9 @@ def test_large_bodies_that_come_bit_by_bit_arrive_whole(shared):
         assert connection.get(session) == (200, "430[400000]")
 
 
-def test_chunked_bodies_arrive_whole(shared):
-    sessions = sessions_of_all_workers(shared)
-    connection = Raw(shared.port)
+def test_chunked_bodies_arrive_whole(several):
+    sessions = sessions_of_all_workers(several)
+    connection = Raw(several.port)
     for session in sessions:
         body = b'420["length","' + b"x" * 300_000 + b'"]'
         chunks = [body[at : at + 7_001] for at in range(0, len(body), 7_001)]
@@ -121,9 +152,9 @@ def test_chunked_bodies_arrive_whole(shared):
         assert connection.get(session) == (200, "430[300000]")
 
 
-def test_a_body_that_waits_for_100_continue(shared):
-    connection = Raw(shared.port)
-    for session in sessions_of_all_workers(shared):
+def test_a_body_that_waits_for_100_continue(several):
+    connection = Raw(several.port)
+    for session in sessions_of_all_workers(several):
         head, _, body = post(session, b'420["length","abc"]', "Expect: 100-continue").partition(
             b"\r\n\r\n"
         )
@@ -133,9 +164,9 @@ def test_a_body_that_waits_for_100_continue(shared):
         assert connection.get(session) == (200, "430[3]")
 
 
-def test_requests_that_follow_at_once_are_not_lost(shared):
-    connection = Raw(shared.port)
-    sessions = sessions_of_all_workers(shared)
+def test_requests_that_follow_at_once_are_not_lost(several):
+    connection = Raw(several.port)
+    sessions = sessions_of_all_workers(several)
     requests = [post(session, b'420["message",1]') for session in sessions]
     connection.connection.sendall(b"".join(requests))
     received = b""  # several answers may come at once
@@ -146,19 +177,19 @@ def test_requests_that_follow_at_once_are_not_lost(shared):
     assert received.count(b"HTTP/1.1 200 ") == len(requests)
 
 
-def test_large_and_odd_heads_are_handed_off_as_they_came(shared):
-    connection = Raw(shared.port)
+def test_large_and_odd_heads_are_handed_off_as_they_came(several):
+    connection = Raw(several.port)
     fields = [f"X-Field-{number}: {'y' * 6_000}" for number in range(10)]
-    for session in sessions_of_all_workers(shared):
+    for session in sessions_of_all_workers(several):
         assert connection.ask(post(session, b'420["message",1]', *fields)) == (200, "ok")
 
 
-def test_upgrade_with_frames_in_the_same_segment(shared):
-    for session in sessions_of_all_workers(shared):
+def test_upgrade_with_frames_in_the_same_segment(several):
+    for session in sessions_of_all_workers(several):
         path = session.replace("polling", "websocket")
         upgrade = request({"Host": "localhost", **UPGRADE}, path=path)
         frames = sent(TEXT, b"2probe") + sent(TEXT, b"5") + sent(TEXT, b'420["message",7]')
-        connection = raw_request(shared.port, upgrade + frames)
+        connection = raw_request(several.port, upgrade + frames)
         with connection.makefile("rb") as answer:
             assert answer.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
             while answer.readline() != b"\r\n":
@@ -167,16 +198,16 @@ def test_upgrade_with_frames_in_the_same_segment(shared):
             assert answer.read(8) == b"\x81\x06430[7]"
 
 
-def test_upgrades_over_any_connection(shared):
+def test_upgrades_over_any_connection(several):
     for number in range(20):
-        upgraded = join(shared, kind=PollingClient).upgrade()
+        upgraded = join(several, kind=PollingClient).upgrade()
         assert upgraded.ask("message", number) == [number]
         upgraded.close()
 
 
-def test_official_clients_over_all_transports(shared, node):
+def test_official_clients_over_all_transports(several, node):
     transports = ["websocket", "polling", "upgraded", "polling"]
-    sockets = [node.socket(shared, transports[number % 4]) for number in range(CLIENTS)]
+    sockets = [node.socket(several, transports[number % 4]) for number in range(CLIENTS)]
     for client in sockets:
         client.wait_connected()
     for client in sockets[2::4]:
@@ -196,31 +227,40 @@ def watched(pid):
     return [int(fd) for fd in re.findall(r"^tfd:\s*(\d+)", told, re.MULTILINE)], set(links)
 
 
-def test_event_loops_forget_connections_that_went_away(gunicorn):
+def watches_what_it_has(pid):
+    """Whether event loops watch each descriptor once, and none that is closed.
+
+    Connections of other tests may come and go meanwhile.
+    """
+    try:
+        descriptors, existing = watched(pid)
+    except FileNotFoundError:
+        return False
+    return len(descriptors) == len(set(descriptors)) and set(descriptors) <= existing
+
+
+def test_event_loops_forget_connections_that_went_away(several):
     # Or each of them costs a new epoll set, when something comes on the connection.
-    server = gunicorn(workers=2)
-    connection = Raw(server.port)
-    for session in sessions_of_all_workers(server) * 3:
+    connection = Raw(several.port)
+    for session in sessions_of_all_workers(several) * 3:
         assert connection.event(session, "message", 1) == [1]
     clients = []
     for _ in range(10):
-        waiting = raw_request(server.port, b"")
+        waiting = raw_request(several.port, b"")
         assert connection.get("/seen/")[0] == 200  # by now the server waits for the first line
-        clients.append(WebSocketClient(server.port, socket=waiting))
-    for pid in server.pids:
-        descriptors, existing = watched(pid)
-        assert len(descriptors) == len(set(descriptors))
-        assert set(descriptors) <= existing
+        clients.append(WebSocketClient(several.port, socket=waiting))
+    for pid in several.pids:
+        wait_until(lambda pid=pid: watches_what_it_has(pid), lambda pid=pid: watched(pid))
 
 
 @pytest.mark.parametrize(
     "owner", ["00000000", "../../../../tmp/socket", "%2e%2e", "", "0000000g", "000000000"]
 )
-def test_an_owner_that_is_not_there(shared, owner):
-    status, answer = get(shared.port, f"{HANDSHAKE}&sid=abcdefghij.{owner}")
+def test_an_owner_that_is_not_there(several, owner):
+    status, answer = get(several.port, f"{HANDSHAKE}&sid=abcdefghij.{owner}")
     assert (status, answer["code"]) == (400, 1)
     assert "over, or belongs to another host" in answer["message"]
-    assert "abcdefghij" not in shared.output
+    assert "abcdefghij" not in several.output
 
 
 def refuse(listener):
@@ -228,21 +268,28 @@ def refuse(listener):
     connection.close()
 
 
-def test_an_owner_that_does_not_take_a_connection(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path))
+@contextlib.contextmanager
+def owner_at(path):
+    """Listen where the worker would that a session names."""
     with socket.socket(socket.AF_UNIX) as owner:
-        owner.bind(str(next(tmp_path.iterdir()) / "0badbeef"))
+        owner.bind(str(path))
         owner.listen()
+        yield owner
+    path.unlink()
+
+
+def test_an_owner_that_does_not_take_a_connection(single):
+    with owner_at(single.folder / "0badbeef") as owner:
         refuses = ThreadPoolExecutor(1).submit(refuse, owner)
         path = f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
-        connection = raw_request(server.port, head.encode())
+        connection = raw_request(single.port, head.encode())
         refuses.result(TIMEOUT)
         connection.sendall(b"4hell")
         assert response(connection)[0] == 400
         connection.sendall(f"GET {HANDSHAKE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert response(connection)[0] == 200
-    assert "Traceback" not in server.output
+    assert "Traceback" not in single.output
 
 
 def leave_one_descriptor(pid):
@@ -266,9 +313,7 @@ def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_off(gun
     server = gunicorn("--worker-tmp-dir", str(tmp_path))
     connection = Raw(server.port)
     assert connection.get("/seen/")[0] == 200  # which it has accepted
-    with socket.socket(socket.AF_UNIX) as owner:
-        owner.bind(str(next(tmp_path.iterdir()) / "0badbeef"))
-        owner.listen()
+    with owner_at(next(tmp_path.iterdir()) / "0badbeef") as owner:
         takes = ThreadPoolExecutor(1).submit(take, owner)
         descriptors = f"/proc/{server.pids[0]}/fd"
         before = len(os.listdir(descriptors))
@@ -298,10 +343,9 @@ NONSENSE = [
 ]
 
 
-def test_nonsense_on_the_workers_own_sockets_harms_nobody(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path))
-    bystander = join(server, kind=WebSocketClient)
-    (path,) = [one for one in next(tmp_path.iterdir()).iterdir() if one.name[0] != "s"]
+def test_nonsense_on_the_workers_own_sockets_harms_nobody(single):
+    bystander = join(single, kind=WebSocketClient)
+    (path,) = [one for one in single.folder.iterdir() if one.name[0] != "s"]
     for nonsense in NONSENSE:
         for descriptors in ([], [0], [0, 1], [bystander.ws.sock.fileno()] * 2):
             with socket.socket(socket.AF_UNIX) as connection:
@@ -311,4 +355,4 @@ def test_nonsense_on_the_workers_own_sockets_harms_nobody(gunicorn, tmp_path):
                 connection.shutdown(socket.SHUT_WR)
                 assert connection.recv(1) == b""
     assert bystander.ask("message", "still here") == ["still here"]
-    assert "Traceback" not in server.output
+    assert "Traceback" not in single.output
