@@ -392,7 +392,7 @@ def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn, kin
     server.wait_for("Ending the sockets within 4 s")
     open_at = [[client for client in clients if works(client)]]
     while open_at[-1]:
-        time.sleep(0.1)  # of 4 seconds
+        time.sleep(0.2)  # of 4 seconds
         open_at.append([client for client in open_at[-1] if works(client)])
     assert len({len(clients) for clients in open_at}) > 2, open_at
     server.wait_for("Worker ready", 3)
