@@ -101,6 +101,33 @@ def site(postgresql):
         one.end()
 
 
+@pytest.fixture(scope="module")
+def _sites(postgresql):
+    """Start the site with some options, or return the one that has been started with them."""
+    started = {}
+
+    def one(**options):
+        key = tuple(sorted(options.items(), key=str))
+        if key not in started:
+            started[key] = start(postgresql, **options)
+        return started[key]
+
+    yield one
+    for site in started.values():
+        site.end()
+
+
+@pytest.fixture
+def common(_sites, postgresql):
+    """The same for tests that do no harm: ``common(CONN_MAX_AGE=None, IDLE_TIME=0.2)``.
+
+    The options must let connections end soon, for other tests count those of all sites.
+    """
+    yield _sites
+    close_all()
+    wait_until(lambda: postgresql.connections() == 0)
+
+
 @pytest.fixture(scope="package", params=["postgresql", "sqlite"])
 def either(request, postgresql, tmp_path_factory):
     """A site with one worker that keeps its connection: on each of the databases."""

@@ -55,16 +55,16 @@ def test_idle_sockets_hold_no_more_connections_than_there_are_workers(site, post
     assert "Traceback" not in server.output
 
 
-def test_a_connection_that_shall_not_be_kept_ends_with_its_handler(site, postgresql):
-    server = site(CONN_MAX_AGE=0, WORKERS=10, IDLE_TIME=600)
+def test_a_connection_that_shall_not_be_kept_ends_with_its_handler(common, postgresql):
+    server = common(CONN_MAX_AGE=0, WORKERS=10, IDLE_TIME=600)
     sockets = join_many(server.port, 50)
     wait_until(lambda: postgresql.connections() == 0)  # idle workers keep theirs for longer
     for one in sockets:
         one.close()
 
 
-def test_clients_that_all_come_at_once_open_few_connections(site, postgresql):
-    server = site(LOGIN=1, CONN_MAX_AGE=None, WORKERS=5, IDLE_TIME=0.2)
+def test_clients_that_all_come_at_once_open_few_connections(common, postgresql):
+    server = common(LOGIN=1, CONN_MAX_AGE=None, WORKERS=5, IDLE_TIME=0.2)
     sockets = join_many(server.port, 200)  # PostgreSQL would refuse more than 97
     wait_until(lambda: postgresql.connections() == 0)
     for one in sockets:
@@ -113,30 +113,30 @@ def test_views_of_websockets_share_a_pool(site, postgresql):
     assert "Traceback" not in server.output
 
 
-def test_an_async_handler_uses_the_connection_of_its_worker(site, postgresql):
-    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=1))
+def test_an_async_handler_uses_the_connection_of_its_worker(common, postgresql):
+    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=1))
     assert client.ask("message") == [1]
     assert client.ask("async") == [1]
     assert postgresql.connections() == 1
     wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(site, postgresql):
-    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=1))
+def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(common, postgresql):
+    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=1))
     for _ in range(2):
         assert client.ask("asyncio.run") == [1]
         assert postgresql.connections() == 1
         wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_a_transaction_of_a_loop_without_async_to_sync_is_left_alone(site, postgresql):
-    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=0.2, WORKERS=2))
+def test_a_transaction_of_a_loop_without_async_to_sync_is_left_alone(common, postgresql):
+    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=0.2, WORKERS=2))
     assert client.ask("transaction of asyncio.run", 0.8) == [5]
     wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_a_thread_with_a_connection_does_not_start_that_of_asgiref(site, postgresql):
-    client = join(site(CONN_MAX_AGE=None, IDLE_TIME=0.2))
+def test_a_thread_with_a_connection_does_not_start_that_of_asgiref(common, postgresql):
+    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=0.2))
     for _ in range(2):
         client.ask("thread")
         client.ask("message")
@@ -153,8 +153,9 @@ def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
         wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_a_poll_that_waits_holds_no_connection(site, postgresql):
-    client = join(site(LOGIN=1, CONN_MAX_AGE=None, IDLE_TIME=0.2), kind=PollingClient)
+def test_a_poll_that_waits_holds_no_connection(common, postgresql):
+    server = common(LOGIN=1, CONN_MAX_AGE=None, WORKERS=5, IDLE_TIME=0.2)
+    client = join(server, kind=PollingClient)
     client.sync()
     wait_until(lambda: postgresql.connections() == 0)
 
@@ -219,8 +220,8 @@ def test_a_connection_that_broke_is_replaced(site, postgresql):
     assert client.ask("message") == [1]
 
 
-def test_a_forked_child_has_a_connection_of_its_own(site):
-    client = join(site(CONN_MAX_AGE=None))
+def test_a_forked_child_has_a_connection_of_its_own(common):
+    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=0.2))
     before, after, child = client.ask("fork")[0]
     assert before == after != child
     assert client.ask("message") == [1]
@@ -289,8 +290,8 @@ def test_handlers_that_wait_for_clients_hold_no_connection(site, postgresql, max
     assert most <= 3
 
 
-def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(site, postgresql):
-    server = site(CONN_MAX_AGE=None, WORKERS=2)
+def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(common, postgresql):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=0.2, WORKERS=2)
     client, other = join(server), join(server)
     client.emit("ask in a transaction", id=1)
     wait_for_question(client)
@@ -300,8 +301,8 @@ def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(site, po
     assert client.receive() == "431[5]"
 
 
-def test_a_function_in_a_thread_gets_no_connection(site, postgresql):
-    server = site(CONN_MAX_AGE=None, IDLE_TIME=0.2)
+def test_a_function_in_a_thread_gets_no_connection(common, postgresql):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=0.2)
     client = join(server)
     for _ in range(3):
         assert client.ask("in thread") == [{"error": "Internal error"}]
