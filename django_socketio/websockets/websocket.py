@@ -32,6 +32,9 @@ Fallback = TypeVar("Fallback")
 PAUSE = 0.02
 """Seconds between two looks whether a slow client has read what waits for it."""
 
+BURST = 16
+"""Messages that a view sends before others have a turn: an answer of several leaves together."""
+
 ANSWERED = (
     "%r: the view %s answered a WebSocket with a page (status %s), which closes it. A decorator "
     "that refuses requests, such as login_required, belongs above accept_websocket"
@@ -55,6 +58,10 @@ class WebSocket(WebSocketListener):
         self._inbox_size = 0
         self._waiters: list[Waiter] = []
         """Greenlets that wait for a message: usually one, or none."""
+        self._takers = 0
+        """Greenlets that take a message as soon as they run, those that wait among them."""
+        self._sent = 0
+        """Messages that were sent since the event loop could last turn."""
 
     # Receiving
 
@@ -75,9 +82,13 @@ class WebSocket(WebSocketListener):
         """
         if running:
             forbid("websocket.wait")
-        self._host.give_turn()
-        if not self._inbox and self.close_code is None:
-            self._wait(timeout)
+        self._takers += 1
+        try:
+            self._give_turn()
+            if not self._inbox and self.close_code is None:
+                self._wait(timeout)
+        finally:
+            self._takers -= 1
         return self._take() if self._inbox else None
 
     def read(self, fallback: Fallback | None = None) -> str | bytes | Fallback | None:
@@ -118,17 +129,11 @@ class WebSocket(WebSocketListener):
                 timer.close()
 
     def _wake(self) -> None:
-        """Have a greenlet that waits go on: at once, or later where the loop is to turn first.
-
-        No more is read before that: the answer to a message leaves before the answer to the close
-        frame, or to the mistake, that comes after it.
-        """
+        """Have a greenlet that waits go on: at once, or later where the loop is to turn first."""
         waiter, server = self._waiters.pop(0), self._bound()
         if in_event_loop(server) and self._host.has_time():
             waiter.switch(None)
         else:
-            if self._transport is not None:
-                self._pause()
             server.hub.loop.run_callback(waiter.switch, None)
 
     def _take(self) -> str | bytes:
@@ -164,9 +169,18 @@ class WebSocket(WebSocketListener):
             forbid("websocket.send")
         packet = encoded(message)
         if self._transport is not None and not in_event_loop(self._bound()):
-            self._host.give_turn()
-            self._wait_for_room(packet)
+            self._make_room(packet)
         return self._transport is not None and bool(self._transport.send(packet))
+
+    def _make_room(self, packet: EncodedPacket) -> None:
+        self._sent += 1
+        if self._sent > BURST:
+            self._give_turn()
+        self._wait_for_room(packet)
+
+    def _give_turn(self) -> None:
+        self._sent = 0
+        self._host.give_turn()
 
     def _wait_for_room(self, packet: EncodedPacket) -> None:
         size, least, since = len(packet.frames), None, clock()
@@ -190,7 +204,11 @@ class WebSocket(WebSocketListener):
         self._host.workers.spawn(self._serve)
 
     def on_message(self, message: str | bytes) -> None:
-        """Keep a message for the view; read no more from a client that is ahead of the view."""
+        """Keep a message for the view; read no more from a client that is ahead of the view.
+
+        No more is read either while the view is about to take it: its answer leaves before the
+        answer to the close frame, or to the mistake, that comes after it.
+        """
         self._inbox.append(message)
         self._inbox_size += len(message)
         limits = self._bound().limits
@@ -201,6 +219,8 @@ class WebSocket(WebSocketListener):
             self._pause()
         if self._waiters:
             self._wake()
+        if self._takers and self._inbox and self._transport is not None:
+            self._pause()
 
     def on_close(self, code: int, reason: str) -> None:
         """Wake the view; what an ended login has sent is dropped."""

@@ -397,6 +397,17 @@ def test_messages_before_the_end_are_read_first(shared, raw):
     assert (two, after) == ("two", [None, False, False])
 
 
+@pytest.mark.parametrize("last", [closing(1000), sent(11)], ids=["close", "mistake"])
+def test_the_answer_to_a_message_comes_before_the_end_though_views_have_had_their_time(
+    raw, shared, monkeypatch, last
+):
+    monkeypatch.setattr(ViewHost, "has_time", lambda host: False)
+    client = raw(shared, "/both/")
+    client.send(sent(TEXT, b"one") + sent(TEXT, b"two") + last)
+    assert [client.frame() for _ in range(2)] == [(FIN | TEXT, b"one"), (FIN | TEXT, b"two")]
+    assert client.code() == (1000 if last == closing(1000) else 1002)
+
+
 def test_a_mistake_of_the_client_ends_the_view(shared, raw, caplog):
     client = raw(shared, "/both/")
     client.send(sent(TEXT, b"hi"), b"\x83\x80\0\0\0\0")
