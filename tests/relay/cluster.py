@@ -101,7 +101,19 @@ class RedisCluster:
         taps=False,
     ):
         self._make = lambda node: ClusterNode(folder / node, name, node_timeout, options, taps)
-        self.nodes = [self._make(str(number)) for number in range(primaries)]
+        self.nodes = []
+        try:
+            self._form(primaries, replica)
+        except BaseException:  # nodes that nobody ends would look for each other for ever
+            self.__exit__()
+            raise
+        seeds = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
+        self.url = f"redis+cluster://{seeds}"
+
+    def _form(self, primaries, replica):
+        """Start the nodes, and wait until they know each other and serve all slots."""
+        for number in range(primaries):
+            self.nodes.append(self._make(str(number)))
         for number, node in enumerate(self.nodes):
             first = REDIS_CLUSTER_HASH_SLOTS * number // primaries
             last = REDIS_CLUSTER_HASH_SLOTS * (number + 1) // primaries - 1
@@ -115,8 +127,6 @@ class RedisCluster:
         if replica:
             self.nodes[-1].run("REPLICATE", self.nodes[0].id)
             wait_until(self._replica_is_in_step, "the replica did not come into step")
-        seeds = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
-        self.url = f"redis+cluster://{seeds}"
 
     def run(self, *command):
         """Run a command on all nodes."""
