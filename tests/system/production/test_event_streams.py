@@ -104,12 +104,13 @@ def test_a_client_that_does_not_read_a_long_event_gives_its_thread_back(few_thre
 
 
 def test_a_stream_misses_nothing_when_its_worker_is_killed(gunicorn, redis):
-    server = gunicorn(TEST_RELAY_URL=redis.url)
+    server = gunicorn(workers=2, TEST_RELAY_URL=redis.url)  # they go on in another one
     streams = [StreamClient(server.port, "/stream/?channel=k").begin() for _ in range(6)]
     push(server, "before", channel="k")
     assert [one.event().data for one in streams] == ['"before"'] * 6
-    os.kill(server.pids[0], signal.SIGKILL)
-    server.wait_for("was sent SIGKILL")
+    for pid in server.pids:
+        os.kill(pid, signal.SIGKILL)
+    server.wait_for("was sent SIGKILL", 2)
     for one in streams:
         assert one.rest() == []
     push(server, "away-1", "away-2", channel="k")  # no process has a stream
