@@ -158,14 +158,16 @@ def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server,
     assert inbox.lost == []
 
 
-def test_a_loss_on_a_channel_that_was_idle_is_told(redis_server, subscribers):
+def test_a_loss_on_a_channel_that_was_idle_is_told(redis_server, subscribers, monkeypatch):
     (relay, journal), (other, other_journal) = subscribers
     mine, *_ = redis_server.client.client_list(_type="pubsub")
+    monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
     redis_server.client.client_kill_filter(_id=mine["id"])
     assert other.publish(message("accepted", CHANNELS[0])) == 1
     other_journal.wait_for("accepted")
     redis_server.stop()
     redis_server.start()
+    monkeypatch.undo()
     wait_until(lambda: relay.status()["alive"] and other.status()["alive"])
     assert other.publish(message("after", CHANNELS[0])) == 2
     journal.wait_for("after")
