@@ -98,19 +98,21 @@ def own_envelope(
     keep: float | None,
     idempotency_key: str | None,
     exclude: str | None = None,
+    function: str = "emit",
 ) -> Envelope:
     """Return the envelope of an event whose name may be one of the package's own.
 
     Args:
         exclude: the id of a socket that does not get it.
+        function: the name of the function that got the arguments, which the errors tell.
 
     Raises:
         ChannelError, EventError, TypeError, ValueError: as ``new_envelope``.
 
     """
-    _check_keep(keep)
-    topics = audiences.topics(check_namespace(namespace), given)
-    once = idempotency.digest(idempotency_key, event, topics)
+    _check_keep(keep, function)
+    topics = audiences.topics(check_namespace(namespace), given, function)
+    once = idempotency.digest(idempotency_key, event, topics, function)
     keep = float(keep or 0)
     return Envelope(topics, namespace, event, args, exclude=exclude, keep=keep, once=once)
 
@@ -149,9 +151,9 @@ def check_commit(on_commit: object, function: str) -> None:
         )
 
 
-def _check_keep(keep: object) -> None:
+def _check_keep(keep: object, function: str) -> None:
     if keep is not None and not is_time(keep):
         raise ValueError(
-            f"emit(keep=…) takes a number of seconds, more than 0 and at most {MAX_KEEP:.0f} (ten "
-            f"years), not {keep!r:.100}"
+            f"{function}(keep=…) takes a number of seconds, more than 0 and at most {MAX_KEEP:.0f} "
+            f"(ten years), not {keep!r:.100}"
         )

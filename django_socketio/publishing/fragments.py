@@ -55,7 +55,7 @@ def emit_template(
     _check(template, context, swap, on_commit)
     fragment = {"swap": swap, **_place(target, given), **_content(template, context)}
     excluded = _excluded(exclude, swap)
-    options = namespace, keep, idempotency_key, excluded
+    options = namespace, keep, idempotency_key, excluded, "emit_template"
     return emit_envelope(own_envelope(FRAGMENT, (fragment,), given, *options), on_commit)
 
 

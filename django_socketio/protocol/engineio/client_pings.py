@@ -38,7 +38,7 @@ class ClientPings(SessionProtocol):
         if packet.type is PacketType.CLOSE:
             self.close(Reason.TRANSPORT_CLOSE)
         elif packet.type not in (PacketType.PING, PacketType.NOOP, PacketType.UPGRADE):
-            raise ProtocolError(f"an {packet.type.name} packet from a client of Engine.IO 3")
+            raise ProtocolError(f"{packet.type.name} packet from a client of Engine.IO 3")
         return None
 
     def tick(self, now: float, is_heard: bool = True) -> Packet | None:

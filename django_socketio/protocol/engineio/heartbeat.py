@@ -73,7 +73,7 @@ class SessionProtocol:
             self.close(Reason.TRANSPORT_CLOSE)
         elif packet.type not in (PacketType.NOOP, PacketType.UPGRADE):
             # Clients repeat an UPGRADE, or send one on a WebSocket that is their first transport.
-            raise ProtocolError(f"an {packet.type.name} packet from the client")
+            raise ProtocolError(f"{packet.type.name} packet from the client")
         return None
 
     def tick(self, now: float, is_heard: bool = True) -> Packet | None:
