@@ -17,7 +17,7 @@ from django_socketio.concurrency.timers import clock
 from django_socketio.logs import get_logger, name_of
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.transports.encoded import EncodedPacket
-from django_socketio.websockets.host import ViewHost
+from django_socketio.websockets.host import SHARE, ViewHost
 from django_socketio.websockets.listener import (
     INTERNAL_ERROR,
     WebSocketListener,
@@ -33,7 +33,9 @@ PAUSE = 0.02
 """Seconds between two looks whether a slow client has read what waits for it."""
 
 BURST = 16
-"""Messages that a view sends before others have a turn: an answer of several leaves together."""
+"""Messages that a view sends at once, if that takes no longer than ``SHARE``; then, in a process
+whose views have had their time, the event loop turns. An answer of so many messages leaves before
+the end of the connection."""
 
 ANSWERED = (
     "%r: the view %s answered a WebSocket with a page (status %s), which closes it. A decorator "
@@ -59,9 +61,14 @@ class WebSocket(WebSocketListener):
         self._waiters: list[Waiter] = []
         """Greenlets that wait for a message: usually one, or none."""
         self._takers = 0
-        """Greenlets that take a message as soon as they run, those that wait among them."""
-        self._sent = 0
-        """Messages that were sent since the event loop could last turn."""
+        """Greenlets in ``wait``: each takes the next message when it runs."""
+        self._is_held = False
+        """Whether nothing is read because one of them has a message to take."""
+        self._is_ahead = False
+        """Whether nothing is read because more messages are there than may wait."""
+        self._sent, self._until = 0, 0.0
+        """Messages that the view has sent since it last waited or gave a turn, and until when it
+        goes on to do so."""
 
     # Receiving
 
@@ -84,11 +91,15 @@ class WebSocket(WebSocketListener):
             forbid("websocket.wait")
         self._takers += 1
         try:
+            self._hold()
             self._give_turn()
             if not self._inbox and self.close_code is None:
                 self._wait(timeout)
         finally:
             self._takers -= 1
+            self._sent, self._until = 0, clock() + SHARE
+            if not self._takers:
+                self._let_go()
         return self._take() if self._inbox else None
 
     def read(self, fallback: Fallback | None = None) -> str | bytes | Fallback | None:
@@ -139,9 +150,26 @@ class WebSocket(WebSocketListener):
     def _take(self) -> str | bytes:
         message = self._inbox.pop(0)
         self._inbox_size -= len(message)
-        if self._is_paused and not self._inbox:
-            self._resume()
+        if not self._inbox:
+            self._is_ahead = False
+            self._let_go()
         return message
+
+    def _hold(self) -> None:
+        """Read no more while the view is about to take a message.
+
+        So its answer leaves before the answer to the close frame, or to the mistake, that comes
+        behind the message.
+        """
+        if self._takers and self._inbox and self._transport is not None:
+            self._is_held = True
+            self._pause()
+
+    def _let_go(self) -> None:
+        """Read again, unless the client is ahead of the view."""
+        self._is_held = False
+        if self._is_paused and not self._is_ahead:
+            self._resume()
 
     def _pause(self) -> None:
         """Read nothing from the client until ``_resume``; TCP then holds the client back."""
@@ -168,19 +196,18 @@ class WebSocket(WebSocketListener):
         if running:
             forbid("websocket.send")
         packet = encoded(message)
-        if self._transport is not None and not in_event_loop(self._bound()):
-            self._make_room(packet)
-        return self._transport is not None and bool(self._transport.send(packet))
-
-    def _make_room(self, packet: EncodedPacket) -> None:
-        self._sent += 1
-        if self._sent > BURST:
-            self._give_turn()
+        if self._transport is None or in_event_loop(self._bound()):
+            return self._transport is not None and bool(self._transport.send(packet))
         self._wait_for_room(packet)
+        is_sent = self._transport is not None and bool(self._transport.send(packet))
+        self._sent += 1
+        if self._sent >= BURST or clock() > self._until:
+            self._give_turn()
+        return is_sent
 
     def _give_turn(self) -> None:
-        self._sent = 0
         self._host.give_turn()
+        self._sent, self._until = 0, clock() + SHARE
 
     def _wait_for_room(self, packet: EncodedPacket) -> None:
         size, least, since = len(packet.frames), None, clock()
@@ -204,11 +231,7 @@ class WebSocket(WebSocketListener):
         self._host.workers.spawn(self._serve)
 
     def on_message(self, message: str | bytes) -> None:
-        """Keep a message for the view; read no more from a client that is ahead of the view.
-
-        No more is read either while the view is about to take it: its answer leaves before the
-        answer to the close frame, or to the mistake, that comes after it.
-        """
+        """Keep a message for the view; read no more from a client that is ahead of the view."""
         self._inbox.append(message)
         self._inbox_size += len(message)
         limits = self._bound().limits
@@ -216,11 +239,11 @@ class WebSocket(WebSocketListener):
             len(self._inbox) > limits.max_waiting_events
             or self._inbox_size > limits.max_message_size
         ):
+            self._is_ahead = True
             self._pause()
         if self._waiters:
             self._wake()
-        if self._takers and self._inbox and self._transport is not None:
-            self._pause()
+        self._hold()
 
     def on_close(self, code: int, reason: str) -> None:
         """Wake the view; what an ended login has sent is dropped."""
@@ -241,6 +264,7 @@ class WebSocket(WebSocketListener):
         if view is None:
             return
         error: BaseException | None = None
+        self._until = clock() + SHARE
         self._resume()
         try:
             self._call(view, request)

@@ -124,6 +124,30 @@ def dawdler(request):
     told.put([ws.wait() for _ in range(500)])
 
 
+@require_websocket
+def taker(request):
+    """Take a message that is there and, without waiting, no other; send until the end."""
+    ws = request.websocket
+    while not ws.has_messages():
+        gevent.sleep(0.005)
+    ws.send("it is there")
+    with gevent.Timeout(float(request.GET.get("timeout", 10)), False):
+        ws.wait()
+    while ws.send("tick"):
+        gevent.sleep(0.01)
+    told.put(ws.close_code)
+
+
+@require_websocket
+def worker(request):
+    """Work hard between messages, as long as the client reads."""
+    ws = request.websocket
+    while ws.send("done"):
+        end = time.perf_counter() + 0.01
+        while time.perf_counter() < end:
+            pass
+
+
 class Room(WebSocketView):
     subprotocols = ("v2", "v1")
 
@@ -167,6 +191,8 @@ urlpatterns = [
     path("waiter/", waiter),
     path("flooder/", flooder),
     path("dawdler/", dawdler),
+    path("taker/", taker),
+    path("worker/", worker),
     path("room/<str:name>/", Room.as_view()),
     path("twice/<str:name>/", accept_websocket(Room.as_view())),
     path("page/", Page.as_view()),
@@ -408,6 +434,19 @@ def test_the_answer_to_a_message_comes_before_the_end_though_views_have_had_thei
     assert client.code() == (1000 if last == closing(1000) else 1002)
 
 
+@pytest.mark.parametrize("timeout", [10, 0.01], ids=["takes one", "is interrupted"])
+def test_the_end_is_told_to_a_view_that_takes_nothing_more(raw, shared, monkeypatch, timeout):
+    def turn(host):
+        host.workers.step_out(lambda: gevent.sleep(0.1))
+
+    monkeypatch.setattr(ViewHost, "give_turn", turn)
+    client = raw(shared, f"/taker/?timeout={timeout}")
+    client.send(sent(TEXT, b"one"))
+    assert client.frame() == (FIN | TEXT, b"it is there")
+    client.send(sent(TEXT, b"two") + closing(1000))  # while the view gives a turn
+    assert told.get(timeout=10) == 1000
+
+
 def test_a_mistake_of_the_client_ends_the_view(shared, raw, caplog):
     client = raw(shared, "/both/")
     client.send(sent(TEXT, b"hi"), b"\x83\x80\0\0\0\0")
@@ -585,6 +624,23 @@ def test_a_view_that_sends_without_end_lets_others_have_their_turn(site, dial):
     assert ask(other, "hello") == "hello"
     assert told.empty()
     assert told.get(timeout=20) == "done"
+
+
+def test_a_view_that_works_between_messages_lets_others_have_their_turn(site, dial):
+    server = site()
+    busy, other = dial(server, "/worker/"), dial(server, "/both/")
+    other.send("first")
+    assert other.recv() == "first"
+    before = waiting(busy)
+    other.send("second")
+    assert other.recv() == "second"
+    assert waiting(busy) - before < 10
+
+
+def waiting(client):
+    """Return the size of the messages "done" that a client could read, in messages."""
+    seen = client.sock.recv(65_536, socket.MSG_PEEK)
+    return len(seen) // len(b"..done")
 
 
 def test_a_view_emits_to_sockets(shared, dial):
