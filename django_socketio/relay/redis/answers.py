@@ -14,7 +14,7 @@ from django_socketio.relay.topics import Topic
 
 def read_receipt(answer: bytes | int, topics: Sequence[Topic]) -> Receipt:
     """Return the receipt that the script answers, for a message of these topics."""
-    if isinstance(answer, Receipt):
+    if isinstance(answer, Receipt):  # ``expanded`` has made it
         return answer
     if isinstance(answer, int):
         return NOBODY
@@ -45,12 +45,12 @@ def expanded(answers: Iterable[Any]) -> Iterator[Any]:
     """Return an answer for each message: Redis gives one for the rest of a run."""
     for answer in answers:
         if isinstance(answer, bytes) and answer[:1] == b"R":
-            yield from _receipts_of_run(answer)
+            yield from _receipts_of_rest(answer)
         else:
             yield answer
 
 
-def _receipts_of_run(answer: bytes) -> list[Receipt]:
+def _receipts_of_rest(answer: bytes) -> list[Receipt]:
     received, epoch, first, last = answer[1:].decode().split()
     count, offsets = int(received), range(int(first), int(last) + 1)
     return [Receipt(count, StreamPosition(epoch, offset)) for offset in offsets]

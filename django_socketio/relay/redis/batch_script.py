@@ -21,10 +21,10 @@ from django_socketio.relay.redis.script import PUBLISH
 # with: that takes two commands for a message instead of eight.
 #
 # The answer is a list with the answer of PUBLISH for each message: in a list of its own if it was
-# told to an earlier message with the same key. A text that begins with "R" is the answer for the
-# rest of a run: how many processes received each message, the epoch, and the first and the last
-# offset. A text that begins with "E" is the error with which Redis refused a message, and all that
-# would have come after it.
+# told to an earlier message with the same key. A text that begins with "R" is the answer for those
+# of the rest of a run that were handed on: how many processes received each of them, the epoch, and
+# the first and the last offset. A text that begins with "E" is the error with which Redis refused a
+# message, and all that would have come after it.
 PUBLISH_MANY = (
     """
 local function publish(KEYS, ARGV)
@@ -59,7 +59,15 @@ local function publish_once(keys, arguments, id)
   return answer
 end
 
-local answers = {}
+local answers, rest = {}, nil
+
+local function tell_rest()
+  if rest and rest.last >= rest.first then
+    local range = string.format('%.0f %.0f', rest.first, rest.last)
+    answers[#answers + 1] = 'R' .. rest.received .. ' ' .. rest.epoch .. ' ' .. range
+  end
+  rest = nil
+end
 
 local function publish_rest(keys, arguments, first, last)
   local position, log, channel, log_size = keys[1], keys[2], arguments[5], arguments[6]
@@ -79,15 +87,16 @@ local function publish_rest(keys, arguments, first, last)
   end
   local epoch, number = at[1], at[2] + 0
   call('HSET', position, 'number', number + last - first + 1, 'bytes', at[3] + size)
+  rest = {received = received, epoch = epoch, first = number + 1, last = number}
   for i = first, last do
     number = number + 1
     local digits = number < 1e14 and number or string.format('%.0f', number)
     local place = epoch .. ' ' .. digits .. ' '
     call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'm', ARGV[i])
     call(command, channel, place .. ARGV[i])
+    rest.last = number
   end
-  local range = string.format('%.0f %.0f', number - last + first, number)
-  answers[#answers + 1] = 'R' .. received .. ' ' .. epoch .. ' ' .. range
+  tell_rest()
 end
 
 local function publish_all()
@@ -118,6 +127,7 @@ end
 
 local done, error = pcall(publish_all)
 if not done then
+  tell_rest()
   answers[#answers + 1] = 'E' .. (type(error) == 'table' and error.err or tostring(error))
 end
 return answers
