@@ -11,7 +11,9 @@ from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, (os.cpu_count() or 1) - 1
 STARTING, STOPPING, SETTLING = 30, 5, 10
+
 CPUCLOCK_SCHED = 2
+"""What Linux calls the clock of all processor time of a process (linux/posix-timers.h)."""
 
 
 class Failed(Exception):

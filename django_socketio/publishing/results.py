@@ -45,8 +45,8 @@ class Emitted:
     def is_kept(self) -> bool:
         """Whether nobody received the message now, and it is kept.
 
-        So it is for sockets that may come back, or as a part of the history. A message with neither
-        ``received`` nor ``is_kept`` never arrives.
+        It is kept for sockets that may come back, or as a part of the history. A message with
+        neither ``received`` nor ``is_kept`` never arrives.
         """
         return self._receipt is not None and self._receipt.is_kept
 

@@ -55,7 +55,7 @@ class MemoryLogs:
         return len(self._logs)
 
     def append(self, delivery: Delivery, is_heard: bool) -> Delivery:
-        """Keep a message, if its topic's log is to have it; return it with its position then."""
+        """Keep a message, if its topic's log is to have it; return it, with its position if so."""
         retention = self._retention(delivery.topic)
         if keep := delivery.envelope.keep:
             retention = retention.kept_for(keep)

@@ -38,22 +38,23 @@ class Incoming(NamedTuple):
 class IncomingReader:
     """Reads a connection on which nothing but messages of pub/sub comes from now on.
 
-    Other threads write to the connection meanwhile, but OpenSSL uses it for one thread at a time,
-    and its timeout is that of both: so it is read, without waiting, while nobody writes.
+    Other threads write to the connection meanwhile. OpenSSL serves one thread at a time, and a
+    socket has one timeout for reading and writing: so what has come is read while nobody writes,
+    and waiting for more needs neither.
 
     Args:
         connection: redis-py's, which writes, closes, and knows how long Redis may take.
-        alone: the lock under which others write.
+        writing: the lock under which others write.
 
     """
 
     def __init__(
-        self, connection: ConnectionInterface, alone: AbstractContextManager[object]
+        self, connection: ConnectionInterface, writing: AbstractContextManager[object]
     ) -> None:
         made: Any = connection
         self._sock, self._timeout = made._sock, made.socket_timeout
         self._parse_error = made._parser.parse_error
-        self._alone = alone
+        self._writing = writing
         self._buffer = bytearray()
         self._at = 0
 
@@ -97,7 +98,7 @@ class IncomingReader:
 
     def _read_now(self) -> bytes | None:
         """Read what has come; return None if nothing did."""
-        with self._alone:
+        with self._writing:
             self._sock.settimeout(0)
             try:
                 return self._sock.recv(READ_SIZE)  # type: ignore[no-any-return]
