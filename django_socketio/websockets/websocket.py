@@ -62,8 +62,6 @@ class WebSocket(WebSocketListener):
         """Greenlets that wait for a message: usually one, or none."""
         self._takers = 0
         """Greenlets in ``wait``: each takes the next message when it runs."""
-        self._is_held = False
-        """Whether nothing is read because one of them has a message to take."""
         self._is_ahead = False
         """Whether nothing is read because more messages are there than may wait."""
         self._sent, self._until = 0, 0.0
@@ -97,7 +95,7 @@ class WebSocket(WebSocketListener):
                 self._wait(timeout)
         finally:
             self._takers -= 1
-            self._sent, self._until = 0, clock() + SHARE
+            self._begin_turn()
             if not self._takers:
                 self._let_go()
         return self._take() if self._inbox else None
@@ -162,12 +160,10 @@ class WebSocket(WebSocketListener):
         behind the message.
         """
         if self._takers and self._inbox and self._transport is not None:
-            self._is_held = True
             self._pause()
 
     def _let_go(self) -> None:
         """Read again, unless the client is ahead of the view."""
-        self._is_held = False
         if self._is_paused and not self._is_ahead:
             self._resume()
 
@@ -196,17 +192,24 @@ class WebSocket(WebSocketListener):
         if running:
             forbid("websocket.send")
         packet = encoded(message)
-        if self._transport is None or in_event_loop(self._bound()):
-            return self._transport is not None and bool(self._transport.send(packet))
-        self._wait_for_room(packet)
+        is_by_view = self._transport is not None and not in_event_loop(self._bound())
+        if is_by_view:
+            self._wait_for_room(packet)
         is_sent = self._transport is not None and bool(self._transport.send(packet))
+        if is_by_view:
+            self._count_sent()
+        return is_sent
+
+    def _count_sent(self) -> None:
         self._sent += 1
         if self._sent >= BURST or clock() > self._until:
             self._give_turn()
-        return is_sent
 
     def _give_turn(self) -> None:
         self._host.give_turn()
+        self._begin_turn()
+
+    def _begin_turn(self) -> None:
         self._sent, self._until = 0, clock() + SHARE
 
     def _wait_for_room(self, packet: EncodedPacket) -> None:
@@ -264,7 +267,7 @@ class WebSocket(WebSocketListener):
         if view is None:
             return
         error: BaseException | None = None
-        self._until = clock() + SHARE
+        self._begin_turn()
         self._resume()
         try:
             self._call(view, request)

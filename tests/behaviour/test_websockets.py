@@ -638,7 +638,7 @@ def test_a_view_that_works_between_messages_lets_others_have_their_turn(site, di
 
 
 def waiting(client):
-    """Return the size of the messages "done" that a client could read, in messages."""
+    """Return how many messages "done" have come that the client has not read."""
     seen = client.sock.recv(65_536, socket.MSG_PEEK)
     return len(seen) // len(b"..done")
 
