@@ -60,8 +60,7 @@ class MemoryLogs:
         if keep := delivery.envelope.keep:
             retention = retention.kept_for(keep)
         now = self._clock()
-        self._expire(now)
-        log = self._logs.get(delivery.topic)
+        log = self._find(delivery.topic, now)
         if not self._is_kept(log, retention, is_heard, now):
             if log is not None and log.lease:
                 self._miss(log, now)
@@ -89,8 +88,9 @@ class MemoryLogs:
         retention = self._retention(topic)
         if not retention.messages:
             return None
-        log = self._find(topic) or self._begin(topic, retention)
-        log.lease = max(log.lease, self._clock() + seconds)
+        now = self._clock()
+        log = self._find(topic, now) or self._begin(topic, retention)
+        log.lease = max(log.lease, now + seconds)
         return log.position
 
     def leave(self, topic: Topic) -> None:
@@ -101,12 +101,12 @@ class MemoryLogs:
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""
-        log = self._find(topic)
+        log = self._find(topic, self._clock())
         return None if log is None else log.position
 
     def read(self, topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
         """Return messages of a topic's log after a position."""
-        log = self._find(topic)
+        log = self._find(topic, self._clock())
         if log is None:
             return nothing_after(after)
         found = [*islice(log.after(log.begin(after)), limit)]
@@ -116,7 +116,8 @@ class MemoryLogs:
 
     def history(self, topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
         """Return the newest messages of a topic's history after a position."""
-        log, now = self._find(topic), self._clock()
+        now = self._clock()
+        log = self._find(topic, now)
         if log is None:
             return nothing_after(after)
         entries = [*log.after(log.begin(after))]
@@ -132,8 +133,8 @@ class MemoryLogs:
         heappush(self._ends, (0.0, next(self._numbers), log))
         return log
 
-    def _find(self, topic: Topic) -> "_Log | None":
-        self._expire(self._clock())
+    def _find(self, topic: Topic, now: float) -> "_Log | None":
+        self._expire(now)
         return self._logs.get(topic)
 
     def _expire(self, now: float) -> None:
