@@ -12,7 +12,7 @@ LONGEST = 255
 """Characters of an idempotency key."""
 
 
-def digest(key: Any, event: str, topics: Iterable[Topic], function: str = "emit") -> str:
+def digest(key: Any, event: str, topics: Iterable[Topic], function: str) -> str:
     """Return the name of an idempotency key in the relay; "" without a key.
 
     The name is a keyed hash: a key may hold the number of an order or worse. A key counts for an

@@ -188,7 +188,7 @@ class Publication:
         for place in places:
             given = {"channel": [place["channel"]] if "channel" in place else sorted(channels)}
             fragment = {"swap": swap, **place, **content}
-            options = self._namespace, None, None, exclude, "publish_model"
+            options = self._namespace, None, None, exclude
             envelope = own_envelope(FRAGMENT, (fragment,), given, *options)
             yield emit_envelope(envelope, using)
 
