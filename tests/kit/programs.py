@@ -1,6 +1,7 @@
 """Programs, as a person or an operator runs them: processes whose output can be waited for."""
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -72,6 +73,12 @@ class Program:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.end()
+
     def _read(self):
         for line in self.process.stdout:
             with self._more:
@@ -110,6 +117,12 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
         self.process.stdout.close()
+
+
+def started(make):
+    """Yield what makes servers by their name or options, each once; end them afterwards."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda *args, **options: stack.enter_context(make(*args, **options)))
 
 
 class Runserver(Program):

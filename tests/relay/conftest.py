@@ -3,8 +3,7 @@
 import secrets
 import subprocess
 import threading
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,7 +13,7 @@ from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.redis.parts import Options
 from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.topics import DEFAULT_RETENTIONS, Retention, Retentions, channel_topic
-from tests.kit.programs import free_port
+from tests.kit.programs import free_port, started
 from tests.kit.redis_server import ALL, DEFAULT, RedisServer, has, program
 from tests.kit.tap import Tap
 from tests.kit.waiting import wait_until
@@ -248,12 +247,6 @@ def shared_servers(tmp_path_factory):
 def clusters(tmp_path_factory):
     """The same of clusters of three nodes."""
     yield from started(lambda name: RedisCluster(tmp_path_factory.mktemp("cluster"), name))
-
-
-def started(make):
-    """Yield what makes servers by their name, each once; end them afterwards."""
-    with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(make(name)))
 
 
 @pytest.fixture

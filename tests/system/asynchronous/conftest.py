@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
-from tests.kit.programs import PATCHED, Runserver, migrate
+from tests.kit.programs import PATCHED, Runserver, migrate, started
 from tests.kit.servers import Gunicorn
 
 SETTINGS = "tests.system.asynchronous.settings"
@@ -48,16 +48,7 @@ CREATE = "from django.contrib.auth.models import User; User.objects.create(usern
 
 @pytest.fixture(scope="package")
 def _servers(environ):
-    started = {}
-
-    def get(kind):
-        if kind not in started:
-            started[kind] = start_program(kind, **environ)
-        return started[kind]
-
-    yield get
-    for server in started.values():
-        server.end()
+    yield from started(lambda kind: start_program(kind, **environ))
 
 
 @pytest.fixture

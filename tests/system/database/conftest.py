@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.kit.http import close_all
+from tests.kit.programs import started
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 
@@ -104,17 +105,7 @@ def site(postgresql):
 @pytest.fixture(scope="module")
 def _sites(postgresql):
     """Start the site with some options, or return the one that has been started with them."""
-    started = {}
-
-    def one(**options):
-        key = tuple(sorted(options.items(), key=str))
-        if key not in started:
-            started[key] = start(postgresql, **options)
-        return started[key]
-
-    yield one
-    for site in started.values():
-        site.end()
+    yield from started(lambda **options: start(postgresql, **options))
 
 
 @pytest.fixture
