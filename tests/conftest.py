@@ -81,16 +81,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _registry():
     """Every test starts without handlers; those of the tests' project come back after it."""
-    handlers = [event.handlers for event in events.all_events()]
-    kept = [list(h) for h in handlers]
-    for h in handlers:
-        h.clear()
+    kept = {event: event.handlers.registrations for event in events.all_events()}
+    for event in kept:
+        event.handlers.clear()
     yield
     for event in events.all_events():
-        event.handlers.clear()
-    for h, registrations in zip(handlers, kept, strict=True):
-        for registration in registrations:
-            h.add(registration)
+        event.handlers.registrations = kept.get(event, ())
 
 
 class FailedAssertions(logging.Handler):

@@ -8,7 +8,6 @@ from tests.project.settings import INSTALLED_APPS, MIDDLEWARE, SOCKETIO_RELAY_UR
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.security"]
 MIDDLEWARE = ["tests.security.middleware.slow", *MIDDLEWARE, "tests.security.middleware.tokens"]
 ROOT_URLCONF = "tests.security.urls"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"
 SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])
 
