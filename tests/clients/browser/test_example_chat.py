@@ -175,6 +175,7 @@ def expect_state(page, state, timeout=None):
     expect(badge).to_have_attribute("data-state", state, timeout=timeout)
 
 
+@pytest.mark.own_window
 def test_people_come_talk_and_go(enter, photograph):
     ada, grace = enter("Ada"), enter("Grace")
     expect_people(ada, "Ada", "Grace")
@@ -244,6 +245,7 @@ def test_who_writes_is_shown(enter):
     expect(ada.locator("#typing")).to_be_empty()
 
 
+@pytest.mark.own_window
 def test_html_is_shown_as_it_was_written(enter):
     html = "<img src=x onerror=alert(1)>"
     name = "<b onclick=alert(1)>Eve</b>"
@@ -330,6 +332,7 @@ def test_the_load_is_plotted_and_is_an_event_stream(chat, window):
     page.wait_for_function("document.querySelector('polyline').points.numberOfItems > 1")
 
 
+@pytest.mark.own_window
 def test_pages_fit_a_phone(chat, window):
     page = window(chat.url())
     page.set_viewport_size({"width": 360, "height": 640})
