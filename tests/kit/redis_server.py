@@ -72,6 +72,7 @@ class RedisServer:
         self.url = f"unix://{self._socket}"
         self._command = [program(name), "--port", "0", "--unixsocket", str(self._socket)]
         self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self._command += ["--repl-diskless-sync-delay", "0"]  # replicas wait 5 seconds otherwise
         self._command += options
         self.client = redis.Redis.from_url(self.url)
         self.start()

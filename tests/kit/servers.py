@@ -71,7 +71,8 @@ class Uvicorn(Program):
 
     def __init__(self, settings, **environ):
         application = ["--factory", "django.core.asgi:get_asgi_application", "--port", "0"]
-        command = [sys.executable, "-m", "uvicorn", "--lifespan", "off", *application]
+        options = ["--lifespan", "off", "--timeout-graceful-shutdown", "1"]
+        command = [sys.executable, "-m", "uvicorn", *options, *application]
         super().__init__(command, DJANGO_SETTINGS_MODULE=settings, **environ)
         self.port = int(self.wait_for(r"running on http://127.0.0.1:(\d+)")[0][1])
 

@@ -154,7 +154,7 @@ def test_a_health_check_that_is_under_way_at_the_end_fails_without_a_traceback(
 ):
     failed = []
     monkeypatch.setattr(threading, "excepthook", failed.append)
-    relay, _ = new_redis(timeout=5)
+    relay, _ = new_redis(timeout=1)
     redis_server.pause()
     check = threading.Thread(target=relay._subscriber._health.send)
     check.start()

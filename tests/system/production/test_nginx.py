@@ -202,7 +202,9 @@ def test_a_stream_of_uvicorn_brings_what_other_processes_push(split):
     assert stream.event() == ("pushed", '"1"')
     stream.close()
     get(sync, "/push/?channel=a&text=2")
-    assert stream.come_back(uvicorn).event() == ("pushed", '"2"')
+    again = stream.come_back(uvicorn)
+    assert again.event() == ("pushed", '"2"')
+    again.close()
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling", "upgraded"])

@@ -109,7 +109,8 @@ def haproxy(folder, certificate, port):
 class Proxy(Program):
     """A proxy, once it listens."""
 
-    quickly = signal.SIGTERM
+    quickly = signal.SIGKILL
+    """Apache would wait for its clients."""
 
     def __init__(self, folder, command, port):
         program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin")
