@@ -568,6 +568,14 @@
       else queueMicrotask(() => done(null, true));
     }
 
+    // The server has taken the page off a topic: the next subscribe asks again.
+    taken(topic) {
+      const name = topic.slice(CHANNEL.length);
+      if (!this.isWanted(topic) || !this.isAccepted(name)) return;
+      this.#rest(this.#wanted.get(name));
+      this.presences.left(name);
+    }
+
     #drop(name) { this.#wanted.get(name)?.renewal.stop(); this.#wanted.delete(name); }
 
     #subscribe(channel, name) {
@@ -880,9 +888,14 @@
       if (this.options.positions && !this.#positions.take(args)) return;
       if (id !== undefined) args.push(this.#answerer(id, this.#engine));
       if (event === "_presence") this.#presences.take(...args);
-      else if (this.options.positions && event === "_positions") this.#positions.update(...args);
+      else if (this.options.positions && event === "_positions") this.#moved(...args);
       else if (this.options.positions && event === "_missed") this.#tellMissed(...args);
       else this.#fireEvent(event, ...args);
+    }
+
+    #moved(positions) {
+      this.#positions.update(positions);
+      for (const [topic, position] of Object.entries(positions)) if (position === null) this.#channels.taken(topic);
     }
 
     #fireEvent(event, ...args) { if (!RESERVED.includes(event)) this.#fire(event, ...args); }

@@ -724,6 +724,25 @@ def test_unsubscribing_offline_succeeds(page):
 
 
 @pytest.mark.usefixtures("channels")
+def test_a_page_that_the_server_took_off_a_channel_can_subscribe_again(page, transport, log):
+    @on_event("leave")
+    def leave(request, socket, context):
+        socket.unsubscribe("a")
+        return True
+
+    code = """
+      await online({transports: [arg]});
+      socket.subscribe("a", noted("first"));
+      await until(() => count("first"));
+      await socket.emitWithAck("leave");
+      socket.subscribe("a", noted("again"));
+      await until(() => count("again"));
+      return seen.slice(1)"""
+    assert js(page, code, transport) == [["first", None], ["again", None]]
+    log.until([("subscribe", "a")] * 2)
+
+
+@pytest.mark.usefixtures("channels")
 def test_messages_of_a_channel_reach_the_pages_on_it(server, visit, transport):
     pages = [visit(server) for _ in range(3)]
     for page, channel in zip(pages, ("a", "a", "b"), strict=True):
