@@ -4,7 +4,7 @@ import gc
 import subprocess
 import sys
 
-from django_socketio.server.garbage import OURS, PYTHONS_OWN, collect_less
+from django_socketio.server.garbage import LOADING, OURS, PYTHONS_OWN, collect_less
 
 
 def printed(code):
@@ -25,6 +25,24 @@ def test_it_leaves_out_what_was_loaded_and_runs_less_often():
 
 def test_what_this_python_starts_with_is_known():
     assert tuple(map(int, printed("import gc; print(*gc.get_threshold())"))) in PYTHONS_OWN
+
+
+LOAD = "import gc; from django_socketio.server.garbage import begin_loading, collect_less\n"
+
+
+def test_it_runs_seldom_while_a_server_loads_its_code():
+    loading, *thresholds = printed(
+        f"{LOAD}begin_loading(); print(gc.get_threshold() == {LOADING})\n"
+        "collect_less(); print(*gc.get_threshold())"
+    )
+    assert (loading, tuple(map(int, thresholds))) == ("True", OURS)
+
+
+def test_what_a_project_sets_while_it_is_loaded_stays():
+    code = "begin_loading(); gc.set_threshold(4000); collect_less(); print(*gc.get_threshold())"
+    assert printed(LOAD + code)[0] == "4000"
+    code = "gc.set_threshold(4000); begin_loading(); print(*gc.get_threshold())"
+    assert printed(LOAD + code)[0] == "4000"
 
 
 def test_what_a_project_has_set_stays():

@@ -126,6 +126,7 @@ class Worker(base.Worker):
         # Until all is patched and loaded, the signals would go to the arbiter's own handlers, here
         # where no arbiter is: it would wait for this worker until it kills it.
         signal.signal(signal.SIGTERM, self.handle_exit)
+        garbage.begin_loading()
         self._patch()
         if os.isatty(0):  # no terminal, no breakpoint: in production, pdb is not imported
             debuggers.leave_interrupts_to_server()

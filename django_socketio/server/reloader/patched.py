@@ -20,6 +20,9 @@ def main() -> None:
     sys.argv[:] = sys.argv[2:] if as_module else sys.argv[1:]
     # What Python itself puts first: the program's folder, or the current one for -m.
     sys.path[0] = os.getcwd() if as_module else os.path.dirname(os.path.abspath(program))
+    from django_socketio.server import garbage  # which may be beside the program
+
+    garbage.begin_loading()
     if as_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
