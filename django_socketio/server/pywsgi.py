@@ -1,13 +1,13 @@
 """gevent's pywsgi, reading HTTP requests from connections that may be hijacked from it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from gevent import Timeout, kill
-from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIHandler, WSGIServer
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.timers import Timers, clock
@@ -15,6 +15,7 @@ from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.workers import Workers
 from django_socketio.protocol.http.fields import Fields, HeadLimits, HeadRefused, read_fields
 from django_socketio.server import hijack
+from django_socketio.server.body import Body
 from django_socketio.server.chunked import read_chunks
 from django_socketio.server.client_faults import ClientFaults
 from django_socketio.server.compat.gevent import InvalidClientInput
@@ -32,37 +33,6 @@ NO_TLS = "A TLS handshake failed (from %s): %s"
 
 # request-line = method SP request-target SP HTTP-version (RFC 9112, section 3)
 _REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.[0-9]\r?\n")
-
-
-class Body(Input):
-    """A request's body. Where it is cut short, or badly chunked, that is the client's mistake."""
-
-    __slots__ = ()
-
-    def read(self, length: int | None = None) -> bytes:
-        """Read up to ``length`` bytes, or all."""
-        return self._checked(super().read, length)
-
-    def readline(self, size: int | None = None) -> bytes:
-        """Read a line."""
-        return self._checked(super().readline, size)
-
-    def _chunked_read(self, length: int | None = None, use_readline: bool = False) -> bytes:
-        """Read from ``rfile``, which is the content of the chunks."""
-        self._send_100_continue()
-        read = self.rfile.readline if use_readline else self.rfile.read
-        content: bytes = read(-1 if length is None else length)
-        return content
-
-    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
-        try:
-            return read(size)
-        except (ValueError, OSError) as error:
-            if getattr(error, "errno", None) is not None:  # of the connection
-                raise
-            self._chunked_input_error = True  # type: ignore[misc]  # nothing more is read
-            # What pywsgi answers with 400; of other errors it would print the traceback.
-            raise InvalidClientInput(str(error)) from None
 
 
 class RequestHandler(WSGIHandler):
@@ -172,6 +142,9 @@ class RequestHandler(WSGIHandler):
         self.wsgi_input.__class__ = Body
         if self.wsgi_input.chunked_input:
             self.wsgi_input.rfile = read_chunks(self.rfile)
+        # Also where an upgrade is asked for: gevent gives the connection itself to the application
+        # then, and takes the body for unread afterwards, with the next request in its place.
+        environ["wsgi.input"], environ["wsgi.input_terminated"] = self.wsgi_input, True
         environ[hijack.KEY] = Opaque(self)
         return environ
 

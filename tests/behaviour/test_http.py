@@ -518,6 +518,23 @@ def test_a_transfer_encoding_in_http_1_0_is_refused(server, version):
     assert connection.recv(1) == b""
 
 
+UPGRADES = ["Connection: upgrade", "Connection: Upgrade\r\nUpgrade: x", "Upgrade: websocket"]
+FRAMED = {"Content-Length: 2": b"40", "Transfer-Encoding: chunked": b"2\r\n40\r\n0\r\n\r\n"}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize("framing", FRAMED)
+def test_a_body_is_read_once_where_an_upgrade_is_asked_for(server, upgrade, framing):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n{framing}\r\n\r\n"
+    following = b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\nX-Second: 2\r\n\r\n"
+    connection = raw_request(server.port, head.encode() + FRAMED[framing] + following)
+    assert response(connection) == (200, "ok")
+    status, fields = response(connection)
+    assert (status, json.loads(fields)["HTTP_X_SECOND"]) == (200, "2")
+    assert client.receive().startswith("40")
+
+
 REQUEST_LINES = [
     "GET\t{path} HTTP/1.1",
     "GET {path}\tHTTP/1.1",
