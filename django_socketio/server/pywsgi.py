@@ -287,6 +287,8 @@ class HTTPServer(WSGIServer):
         else:
             with closing(connection):
                 self.handle(connection, address)
+        finally:
+            self._start_accepting_if_started()  # the handshake may have taken the last place
 
     def close(self) -> None:
         """Stop accepting; each connection is closed after the request that it carries."""

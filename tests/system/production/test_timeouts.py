@@ -108,6 +108,17 @@ def test_a_tls_handshake_that_stops_is_given_up(tls, sent):
     assert "Traceback" not in tls.output
 
 
+def test_tls_handshakes_that_fail_in_all_places_let_others_come_after_them(gunicorn, certificate):
+    key, path = certificate
+    options = ["--keyfile", str(key), "--certfile", str(path), "--worker-connections", "2"]
+    server = gunicorn(*options, REQUEST_TIMEOUT="0.5")
+    silent = [raw_request(server.port, b"") for _ in range(4)]
+    assert [one.recv(1) for one in silent] == [b""] * 4
+    https = Https(server.port, path)
+    with contextlib.closing(https.connection):
+        assert https("GET", HANDSHAKE)[0] == 200
+
+
 def test_a_tls_handshake_that_comes_byte_by_byte_is_given_up(tls):
     begun = time.monotonic()
     with raw_request(tls.port, b"") as connection, pytest.raises(ConnectionError):
