@@ -245,5 +245,6 @@ def _forget_parsed(request: HttpRequest) -> None:
 
 def belongs_to(request: HttpRequest, session: Session | None) -> bool:
     """Return whether a request may be one of this Engine.IO session's: its cookie is the same."""
-    login = None if session is None else getattr(session.delegate, "login", None)
-    return login is None or login.belongs_to(request)
+    client: Any = None if session is None else session.delegate
+    # Without a default: a client that lacks its login must not be open to everybody.
+    return client is None or bool(client.login.belongs_to(request))

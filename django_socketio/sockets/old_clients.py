@@ -5,6 +5,7 @@ https://github.com/socketio/socket.io/blob/main/docs/socket.io-protocol/v4.md
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from gevent import get_hub
 
@@ -24,13 +25,17 @@ class OldClient:
         delegate: receives the messages of revision 5.
         session: the client's session.
 
+    Attributes:
+        login: the login of the client.
+
     """
 
-    __slots__ = ("_delegate", "_session")
+    __slots__ = ("_delegate", "_session", "login")
 
-    def __init__(self, delegate: Delegate, session: Session) -> None:
+    def __init__(self, delegate: Any, session: Session) -> None:
         self._delegate: Delegate | None = delegate
         self._session = session
+        self.login = delegate.login
         # In the next turn of the event loop, after the session's own first packet.
         get_hub().loop.run_callback(self._connect)
 

@@ -48,6 +48,19 @@ class OldPolling:
         return websocket
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_sid_alone_does_not_give_access(serve, tmp_path, method):
+    sessions = {
+        "SESSION_ENGINE": "django.contrib.sessions.backends.file",
+        "SESSION_FILE_PATH": str(tmp_path),
+    }
+    client = OldPolling(serve(sessions, ALLOW_EIO3=True).port)
+    other = {"Cookie": "sessionid=of-somebody-else"}
+    status, _ = get(client.port, client.path, method, b'11:42["stolen"]', other)
+    assert status == 403
+    assert [packet.data for packet in client.get()] == ["0"]
+
+
 def test_a_first_message_may_be_large(serve):
     server = serve(ALLOW_EIO3=True, MAX_UNSENT_BYTES=1_000)
 
