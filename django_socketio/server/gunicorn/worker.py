@@ -288,6 +288,7 @@ class Worker(base.Worker):
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
                 break
             gevent.sleep(LOOK_INTERVAL)
+            self.socket_server.engine.stop()  # what began since: its request was answered late
         self.socket_server.stop()
         for one in self._servers:
             one.stop(timeout=0)

@@ -13,6 +13,9 @@ if "TEST_SESSIONS" in os.environ:
     SESSION_ENGINE = "django.contrib.sessions.backends.file"
     SESSION_FILE_PATH = os.environ["TEST_SESSIONS"]
 
+if "TEST_MIDDLEWARE" in os.environ:
+    MIDDLEWARE = [os.environ["TEST_MIDDLEWARE"], *MIDDLEWARE]
+
 SOCKETIO_METRICS = "TEST_METRICS" in os.environ
 
 if "TEST_LOG_ALL" in os.environ:

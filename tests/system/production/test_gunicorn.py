@@ -16,14 +16,17 @@ import pytest
 from django_socketio.concurrency import log_limits
 from django_socketio.server.garbage import OURS
 from tests.kit.clients import Closed, PollingClient, WebSocketClient, join
+from tests.kit.frames import FIN, TEXT, client_frame
 from tests.kit.http import (
     HANDSHAKE,
+    HELLO,
     UPGRADE,
     WEBSOCKET_PATH,
     Https,
     close_all,
     get,
     raw_request,
+    request,
     response,
 )
 from tests.kit.servers import HAS_CONTROL_SOCKET, Gunicorn
@@ -116,6 +119,25 @@ def test_term_answers_the_requests_that_have_begun(gunicorn):
     assert (answer.status, answer.read()) == (200, b"slow")
     assert answer.getheader("Connection") == "close"
     assert server.wait(10) == 0
+
+
+LATE = {
+    "websocket": request({"Host": "localhost", **UPGRADE}, path="/echo/"),
+    "engine": HELLO + client_frame(FIN | TEXT, b"40"),
+    "stream": request({"Host": "localhost"}, path="/stream/?channel=a"),
+}
+"""Requests whose connections begin when they are answered."""
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_what_begins_after_the_stop_holds_no_worker_up(gunicorn, kind):
+    server = gunicorn(TEST_MIDDLEWARE="tests.system.production.middleware.late")
+    connection = raw_request(server.port, LATE[kind])
+    server.wait_for("(?m)^answered$")
+    server.signal(signal.SIGTERM)
+    assert connection.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200")
+    assert server.wait(10) == 0  # sooner than the graceful timeout
+    assert "graceful timeout" not in server.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
