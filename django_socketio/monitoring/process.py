@@ -16,8 +16,8 @@ from django_socketio.monitoring.measures import Measures, Times
 from django_socketio.publishing.deferring import failures
 from django_socketio.relay.topics import TopicKind
 from django_socketio.sockets.server import SocketServer
-from django_socketio.transports.event_stream import EventStreamTransport
 from django_socketio.transports.measured import SENT
+from django_socketio.transports.websocket import WebSocketTransport
 
 STARTED = time.time()
 """When this module was imported: as the process began to serve."""
@@ -141,8 +141,8 @@ def _connections(server: SocketServer) -> dict[str, Any]:
     kinds = Counter(one.name for one in transports)
     for other in list(server.engine.accepted):
         if not other.is_closed:
-            is_stream = isinstance(other, EventStreamTransport)
-            kinds["event_stream" if is_stream else "raw_websocket"] += 1
+            is_websocket = isinstance(other, WebSocketTransport)
+            kinds["raw_websocket" if is_websocket else "event_stream"] += 1
     unsent = [one.unsent for one in transports]
     slow = server.limits.max_unsent_bytes * SLOW
     return {

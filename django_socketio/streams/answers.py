@@ -23,7 +23,7 @@ from django_socketio.server.refusals import refuse_origin
 from django_socketio.sockets.server import SocketServer
 from django_socketio.streams import host
 from django_socketio.streams.connections import connection_of
-from django_socketio.streams.contents import AsyncContent, SyncContent
+from django_socketio.streams.contents import AsyncContent, Queue, SyncContent
 from django_socketio.streams.copies import Copies
 from django_socketio.streams.stream import EventStream, Plan, Transport
 from django_socketio.transports.event_stream import HEADERS
@@ -70,6 +70,11 @@ def preflight(request: HttpRequest) -> HttpResponseBase:
         return response_of(refuse_origin(error))
     fields = (("Allow", "GET, HEAD, OPTIONS"), *origins.preflight(request, cors))
     return response_of(Answer(204, headers=HEADERS[1:2]), fields)
+
+
+def _begin_queued(server: SocketServer, plan: Plan, request: HttpRequest, queue: Queue) -> None:
+    server.engine.accepted.add(queue)  # which ends it when the server stops
+    _begin(server, plan, request, queue)
 
 
 def _begin(server: SocketServer, plan: Plan, request: HttpRequest, transport: Transport) -> None:
@@ -143,7 +148,7 @@ def _content(
     request: HttpRequest, plan: Plan, server: SocketServer, in_test: bool
 ) -> SyncContent | AsyncContent:
     # Django goes on to use the request, whose user and session a stream reads anew.
-    begin = partial(_begin, server, plan, copy(request))
+    begin = partial(_begin_queued, server, plan, copy(request))
     limits, schedule = server.limits, _call if in_test else partial(host.schedule, server)
     if isinstance(request, ASGIRequest):
         return AsyncContent(limits.max_unsent_bytes, begin, schedule, is_endless=not in_test)

@@ -49,8 +49,8 @@ class Queue:
         self._wake()
         return True
 
-    def close(self) -> None:
-        """End after the bytes that wait."""
+    def close(self, code: int = 0, reason: str = "") -> None:
+        """End after the bytes that wait; streams tell neither a code nor a reason."""
         self.listener = None
         self.is_closed = True
         self._wake()

@@ -2,16 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, Protocol
 
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode
-from django_socketio.transports.event_stream import EventStreamTransport
-from django_socketio.transports.websocket import WebSocketTransport
 
 FEW = 100
 """Number of connections up to which closed ones are kept with them."""
 
-Connection = WebSocketTransport | EventStreamTransport
+
+class Connection(Protocol):
+    """A raw WebSocket, or what carries an event stream."""
+
+    listener: Any
+    """Is told of its end; None once it is told, or nobody is."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed, or is being closed."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close it after what waits to be sent; the listener is called no more."""
 
 
 class AcceptedConnections:

@@ -9,7 +9,6 @@ import pytest
 from tests.kit.http import close_all, get
 from tests.kit.servers import OtherGunicorn
 from tests.kit.streams import StreamClient
-from tests.kit.waiting import wait_until
 
 
 def push(server, *texts, channel="a"):
@@ -144,4 +143,8 @@ def test_a_worker_that_ends_tls_itself_streams_by_greenlets(gunicorn, certificat
     pushed = StreamClient(server.port, "/push/?channel=a&text=x", tls=context)
     assert pushed.status == 200
     assert other.event() == ("pushed", '"x"')
-    wait_until(lambda: "Traceback" not in server.output)
+    server.signal(signal.SIGTERM)
+    assert other.rest() == []
+    assert server.wait(10) == 0  # sooner than the graceful timeout
+    assert "Traceback" not in server.output
+    assert "did not end" not in server.output
