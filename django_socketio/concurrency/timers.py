@@ -60,6 +60,8 @@ class Timers:
         self._cancelled = 0
         self._watcher = _watcher(0.0)
         self._armed_for: float | None = None
+        self._called: Timer | None = None
+        """The timer whose callback runs, until it is cancelled."""
         self._reprieve = -math.inf
         """The time before which no timer is called, after the process was blocked."""
 
@@ -84,7 +86,9 @@ class Timers:
         return self.set(self.clock() + seconds, callback)
 
     def cancel(self, timer: Timer) -> None:
-        """Cancel a timer, and release its callback."""
+        """Cancel a timer, and release its callback; one whose callback runs is not set again."""
+        if timer is self._called:
+            self._called = None
         if timer.callback is None:
             return
         timer.callback = None
@@ -140,12 +144,13 @@ class Timers:
         if callback is None:
             self._cancelled -= 1
             return
+        self._called = timer
         try:
             again = callback(now)
         except Exception:
             hub_log.exception("A timer failed", to=logger)
             return
-        if again is not None and now < math.inf:
+        if again is not None and now < math.inf and self._called is timer:
             timer.when, timer.callback = again, callback
             self._push(timer)
 
