@@ -112,8 +112,15 @@ class Pasts:
             self._places.release()
 
     def _wait_for_turn(self) -> None:
-        if not self._places.acquire(blocking=False):
-            self._executor.step_out(self._places.acquire)
+        if self._places.acquire(blocking=False):
+            return
+        taken: list[bool] = []
+        try:
+            self._executor.step_out(lambda: taken.append(self._places.acquire()))
+        except BaseException:
+            if taken:  # it was interrupted on its way back into the pool
+                self._places.release()
+            raise
 
     def _bounded(self, found: LogRange, wanted: Wanted) -> LogRange:
         newest = tuple([*self._newest(reversed(found.deliveries))][::-1])
