@@ -65,8 +65,10 @@ class HandshakeLimit:
 
     def release(self) -> None:
         """Give a place back, and with it the database connections of the handshake."""
-        database.give_back()
-        self._free.release()
+        try:
+            database.give_back()
+        finally:
+            self._free.release()
 
     def _complain(self) -> None:
         if self._complaints.is_due():

@@ -6,6 +6,7 @@ import threading
 import pytest
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
+from django.db import InterfaceError
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import include, path, re_path
@@ -13,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from django_socketio import urls
-from django_socketio.server import endpoints
+from django_socketio.server import endpoints, handshake_limit
 from django_socketio.server import view as views
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.http import HANDSHAKE, get, raw_request, response
@@ -172,3 +173,16 @@ def test_remembered_paths_are_bounded(monkeypatch):
 def test_a_broken_urlconf_is_for_django_to_report():
     with override_settings(ROOT_URLCONF="tests.has.none"):
         assert not endpoints.Endpoints().has({"PATH_INFO": "/socket.io/"})
+
+
+def test_a_database_connection_that_cannot_be_closed_costs_no_place(site, monkeypatch):
+    server = site("reading")
+
+    def fail():
+        raise InterfaceError("closed already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handshake_limit.database, "give_back", fail)
+        for _ in range(3):  # more than there are places
+            get(server.port, HANDSHAKE)
+    assert get(server.port, HANDSHAKE)[0] == 200
