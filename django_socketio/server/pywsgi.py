@@ -7,7 +7,7 @@ from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 from gevent import Timeout, kill
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIServer
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.timers import Timers, clock
@@ -20,6 +20,7 @@ from django_socketio.server.chunked import read_chunks
 from django_socketio.server.client_faults import ClientFaults
 from django_socketio.server.compat.gevent import InvalidClientInput
 from django_socketio.server.deadlines import TLS_OVERDUE, Deadlines, Timeouts
+from django_socketio.server.framing import FramedAnswers
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.masking import mask_sids
 from django_socketio.server.opaque import Opaque
@@ -35,10 +36,9 @@ NO_TLS = "A TLS handshake failed (from %s): %s"
 _REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.[0-9]\r?\n")
 
 
-class RequestHandler(WSGIHandler):
+class RequestHandler(FramedAnswers):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
-    close_connection: bool
     status: Any
     code: Any
     handed_off = False
@@ -149,14 +149,9 @@ class RequestHandler(WSGIHandler):
         return environ
 
     def finalize_headers(self) -> None:
-        """Say so when the connection is closed: clients would use it again."""
+        """Complete the head of an answer, which may be the last one on the connection."""
         self.close_connection = self.close_connection or self.once or self.server.stopping
         super().finalize_headers()
-        names = {name.lower() for name, _ in self.response_headers}
-        if self.close_connection and b"connection" not in names:
-            self.response_headers.append((b"Connection", b"close"))
-        if self.command == "HEAD":
-            self.response_use_chunked = False  # or an end of chunks would follow
 
     def run_application(self) -> None:
         """Have the application answer, and nothing of the request stay behind."""
@@ -164,6 +159,8 @@ class RequestHandler(WSGIHandler):
         try:
             super().run_application()
         finally:
+            # Also where the application has caught the error: what comes is no request.
+            self.close_connection = self.close_connection or self.has_broken_body()
             environ.pop(hijack.KEY, None)  # the handler refers to the environ
             pending, self.pending = self.pending, None
             if pending is not None:
@@ -183,11 +180,6 @@ class RequestHandler(WSGIHandler):
     def _write_with_headers(self, data: bytes) -> None:
         if self.pending is None or not self.pending.commit(self):
             super()._write_with_headers(data)
-
-    def _write(self, data: bytes) -> None:
-        # A body in the answer to HEAD would be taken for the next answer (RFC 9110, 9.3.2).
-        if self.command != "HEAD" and self.socket is not None:
-            super()._write(data)
 
     def _sendall(self, data: bytes | bytearray) -> None:
         try:

