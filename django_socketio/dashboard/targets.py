@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
+from django_socketio.protocol.socketio.names import check_namespace
 from django_socketio.publishing import audiences
 from django_socketio.relay.topics import Topic, presence_topic
 
@@ -56,7 +57,7 @@ def find(asked: Any) -> Target:
 
     Raises:
         NotFound: there is none.
-        ChannelError: the name of the channel is not allowed.
+        EventError: the name of the namespace is not allowed.
 
     """
     match asked:
@@ -66,6 +67,7 @@ def find(asked: Any) -> Target:
             raise NotFound("Choose a channel, a user or a socket")
     if kind not in KINDS:
         raise NotFound(f"There is no kind {kind!r:.100}")
+    namespace = check_namespace(namespace)
     if kind == "user":
         user = _user(value)
         return Target(kind, user, f"{user.get_username()} ({user.pk})", namespace)

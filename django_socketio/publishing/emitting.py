@@ -111,7 +111,8 @@ def own_envelope(
 
     """
     _check_keep(keep, function)
-    topics = audiences.topics(check_namespace(namespace), given, function)
+    namespace = check_namespace(namespace)
+    topics = audiences.topics(namespace, given, function)
     once = idempotency.digest(idempotency_key, event, topics, function)
     keep = float(keep or 0)
     return Envelope(topics, namespace, event, args, exclude=exclude, keep=keep, once=once)

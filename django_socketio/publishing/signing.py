@@ -72,8 +72,9 @@ def sign_channel(
 
     """
     check_channel(channel)
+    namespace = check_namespace(namespace)
     given = {"request": request, "user": user, "session": session, "anyone": anyone}
-    holders = _holders(check_namespace(namespace), given)
+    holders = _holders(namespace, given)
     if holders:
         warn_if_open(namespace, channel)
     expires = channel_tokens.time_in(_life(seconds))

@@ -10,7 +10,7 @@ from django_socketio.channels.people import Person
 from django_socketio.events.interfaces import Socket
 from django_socketio.events.unhandled import explanation
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.protocol.socketio.names import PRESENCE, check_event_name
+from django_socketio.protocol.socketio.names import PRESENCE, check_event_name, check_namespace
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import pack, unpack
 from django_socketio.sockets.lifecycle import SocketLifecycle
@@ -68,7 +68,7 @@ class SocketClient(Inbox):
     ) -> None:
         super().__init__()
         self.http = Client() if http is None else http
-        self.namespace = namespace
+        self.namespace = check_namespace(namespace)
         self.id: str | None = None
         self.auth: Mapping[str, Any] | None = None
         self._headers = headers

@@ -145,7 +145,8 @@ def assert_emitted(
     """
     given = {"channel": channel, "user": user, "session": session, "group": group}
     given["session_id"] = session_id
-    wanted = _topics(check_namespace(namespace), given)
+    namespace = check_namespace(namespace)
+    wanted = _topics(namespace, given)
     for emitted in outbox:
         if emitted.event != event or emitted.namespace != namespace:
             continue

@@ -30,6 +30,11 @@ def test_an_unknown_user_is_told_whatever_the_form_of_primary_keys(monkeypatch, 
         find({"kind": "user", "value": name, "namespace": "/"})
 
 
+def test_a_namespace_gets_its_slash():
+    target = find({"kind": "channel", "value": "a", "namespace": "shop"})
+    assert (target.namespace, str(target)) == ("/shop", "channel a (/shop)")
+
+
 @pytest.mark.parametrize(
     "asked", [None, {}, {"kind": "user", "value": "", "namespace": "/"}, ["channel", "x", "/"]]
 )
