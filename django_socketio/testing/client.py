@@ -17,7 +17,7 @@ from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
-from django_socketio.testing.people import SeenPeople
+from django_socketio.testing.page import Page
 from django_socketio.testing.received import Inbox, Received
 from django_socketio.testing.sender import ChannelSender
 from django_socketio.testing.server import InlineServer
@@ -80,9 +80,7 @@ class SocketClient(Inbox):
         self._ids = count()
         self._acks: dict[int, list[Any]] = {}
         self._answers: dict[str, Any] = {}
-        self._channels: dict[str, str] = {}
-        """What to ask for when the client reconnects: the name of a channel or its token."""
-        self._seen = SeenPeople()
+        self._page = Page()
         browser.prepare(self.http, user, session)
 
     def __repr__(self) -> str:
@@ -127,7 +125,7 @@ class SocketClient(Inbox):
         if self.connected:
             raise RuntimeError(f"{self!r} is connected already")
         self._end, self._refusal = NEVER_CONNECTED, None
-        self.auth, self._channels, self._seen = auth, {}, SeenPeople()
+        self.auth, self._page = auth, Page()
         connection = self._open()
         connection.receivers[self.namespace] = self
         try:
@@ -180,9 +178,9 @@ class SocketClient(Inbox):
             Refused: the server refuses the client, or a subscription.
 
         """
-        channels = self._channels
+        page = self._page
         self.connect(self.auth)
-        for asked in channels.values():
+        for asked in page.asked.values():
             self.subscribe(asked)
         return self
 
@@ -234,21 +232,17 @@ class SocketClient(Inbox):
             Refused: a setting or a handler of ``on_subscribe`` refuses it, or the token is wrong.
 
         """
-        answer = self._ask("subscribe", channel)
-        accepted, told = answer if isinstance(answer, tuple) else (answer, {})
-        name = told.get("channel", channel)
-        self._channels[name] = told.get("token", name)
-        return accepted
+        return self._page.subscribed(channel, self._ask("subscribe", channel))
 
     def unsubscribe(self, channel: str) -> Any:
-        """Leave a channel; return the server's answer, which is True."""
-        self._channels.pop(getattr(channel, "channel", channel), None)
+        """Leave a channel, by its name or its token; return the server's answer, which is True."""
+        self._page.left(channel)
         return self._ask("unsubscribe", channel)
 
     def presence(self, channel: str) -> list[Person]:
         """Return who is on a channel, as the page is told; raise ``Refused`` if it is not."""
-        _ = channel in self._seen or self._ask(PRESENCE, channel)
-        return [*self._seen[channel].values()]
+        _ = self._page.has_seen(channel, self.channels) or self._ask(PRESENCE, channel)
+        return self._page.seen(channel)
 
     def _ask(self, request: str, channel: str) -> Any:
         answer = self.emit(request, channel)
@@ -323,7 +317,7 @@ class SocketClient(Inbox):
     def _event_received(self, packet: Packet) -> None:
         event, *args = packet.data
         if event == PRESENCE:
-            return self._seen.take(*args)
+            return self._page.people.take(*args)
         self.received.append(Received(event, tuple(args)))
         if packet.id is not None and event in self._answers:
             self._give_answer(packet.id, event, args)

@@ -28,6 +28,7 @@ from django_socketio import (
     disconnect,
     in_thread,
     send,
+    sign_channel,
     subscribe,
     unsubscribe,
 )
@@ -413,6 +414,16 @@ class SocketTests(TestCase):
         assert client.id != first
         assert client.channels == ["room-1"]
         assert client.socket.auth == {"token": "t"}
+
+    def test_a_client_does_not_return_to_a_channel_that_it_has_left_by_a_token(self):
+        client = SocketClient().connect()
+        signed = sign_channel("room-1", anyone=True)
+        for token in (signed, str(signed)):  # as a view has it, as a page has it
+            client.subscribe(token)
+            client.unsubscribe(token)
+            client.drop()
+            client.reconnect()
+            assert client.channels == []
 
     def test_a_handler_of_the_end_that_fails_is_raised(self):
         on_disconnect(lambda request, socket, context: 1 / 0)

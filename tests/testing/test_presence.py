@@ -3,9 +3,9 @@
 from django.contrib.auth import get_user_model
 from django.test import Client, TestCase, override_settings
 
-from django_socketio import Person, disconnect, presence, presence_count
+from django_socketio import Person, disconnect, presence, presence_count, sign_channel
 from django_socketio.events import on_event, on_join, on_leave, presence_info
-from django_socketio.testing import SocketClient
+from django_socketio.testing import Refused, SocketClient
 
 User = get_user_model()
 
@@ -116,3 +116,41 @@ class PresenceTests(TestCase):
         other.unsubscribe("room-1")
         tab.advance(1)
         assert len(tab.presence("room-1")) == 1
+
+    def test_a_client_that_has_left_is_refused_and_sees_everybody_when_it_is_back(self):
+        tab, other = self.enter(), self.enter()
+        assert len(tab.presence("room-1")) == 2
+        tab.unsubscribe("room-1")
+        with self.assertRaisesMessage(Refused, "not on the channel"):
+            tab.presence("room-1")
+        other.unsubscribe("room-1")
+        tab.subscribe("room-1")
+        assert [one.id for one in tab.presence("room-1")] == [f"socket:{tab.id}"]
+        self.enter()
+        tab.advance(1)
+        assert len(tab.presence("room-1")) == 2
+
+    def test_a_client_that_the_server_has_taken_off_is_refused_as_well(self):
+        @on_event("kick")
+        def kick(request, socket, context):
+            return socket.unsubscribe("room-1")
+
+        tab, other = self.enter(), self.enter()
+        for is_asked_meanwhile in (True, False):
+            assert len(tab.presence("room-1")) == 2
+            assert tab.emit("kick") is True
+            if is_asked_meanwhile:
+                with self.assertRaisesMessage(Refused, "not on the channel"):
+                    tab.presence("room-1")
+            tab.subscribe("room-1")
+        other.unsubscribe("room-1")
+        assert [one.id for one in tab.presence("room-1")] == [f"socket:{tab.id}"]
+
+    def test_a_client_leaves_by_the_token_that_it_has_come_by(self):
+        tab = SocketClient().connect()
+        token = str(sign_channel("room-1", anyone=True))
+        tab.subscribe(token)
+        assert len(tab.presence("room-1")) == 1
+        tab.unsubscribe(token)
+        with self.assertRaisesMessage(Refused, "not on the channel"):
+            tab.presence("room-1")
