@@ -10,10 +10,9 @@ from django.core.checks import CheckMessage, Warning
 
 from django_socketio import conf
 from django_socketio.channels.names import MAX_CHANNEL_LENGTH
-from django_socketio.checks.client_events import valid_rules
 from django_socketio.checks.handlers import registrations
 from django_socketio.logs import name_of
-from django_socketio.relay.history_rules import AUDIENCES, is_valid
+from django_socketio.relay.history_rules import AUDIENCES
 from django_socketio.security.patterns import name_that_takes_long
 
 
@@ -25,38 +24,40 @@ def check_patterns(
     ``django_socketio.W003``: a pattern takes exponential time for a channel. ``…W007``: a pattern
     cannot be meant.
     """
-    return [*_of_handlers(), *_of_histories(), *_of_signed(), *_of_client_events()]
+    return [*_of_handlers(), *_of_settings()]
 
 
 def _of_handlers() -> Iterator[CheckMessage]:
     for event, handler in registrations():
         if (pattern := handler.pattern) is not None:
             subject = f"The pattern of {event.name}(channel={pattern.pattern!r})"
-            yield from _slow(pattern, subject, name_of(handler.function))
-            yield from _not_meant(pattern, subject, name_of(handler.function))
+            yield from _faults(pattern, subject, name_of(handler.function))
 
 
-def _of_histories() -> Iterator[CheckMessage]:
-    setting = conf.raw("HISTORY")
-    for pattern in setting.keys() - AUDIENCES if is_valid(setting) else ():
-        yield from _slow(re.compile(pattern), f"The pattern {pattern!r} of SOCKETIO_HISTORY")
+def _of_settings() -> Iterator[CheckMessage]:
+    for name in ("CLIENT_EVENTS", "HISTORY", "PRESENCE", "SIGNED_ONLY"):
+        for text in _texts_of(name):
+            # All channels can be meant, unless clients then send to all of them what they like.
+            if text.strip("^") or name == "CLIENT_EVENTS":
+                yield from _faults(re.compile(text), f"The pattern {text!r} of SOCKETIO_{name}")
 
 
-def _of_signed() -> Iterator[CheckMessage]:
-    setting = conf.raw("SIGNED_ONLY")
-    is_list = isinstance(setting, (list, tuple)) and conf.SETTINGS["SIGNED_ONLY"].valid(setting)
-    for pattern in conf.patterns("SIGNED_ONLY") if is_list else ():
-        yield from _slow(pattern, f"The pattern {pattern.pattern!r} of SOCKETIO_SIGNED_ONLY")
+def _texts_of(name: str) -> Sequence[str]:
+    """Return the patterns of a setting; none where its value cannot be used."""
+    value = conf.raw(name)
+    if isinstance(value, bool) or not conf.SETTINGS[name].valid(value):
+        return ()
+    return [text for text in value if not (name == "HISTORY" and text in AUDIENCES)]
 
 
-def _of_client_events() -> Iterator[CheckMessage]:
-    for rule in valid_rules():
-        subject = f"The pattern {rule.pattern.pattern!r} of SOCKETIO_CLIENT_EVENTS"
-        yield from _slow(rule.pattern, subject)
-        yield from _not_meant(rule.pattern, subject)
+def _faults(
+    pattern: re.Pattern[str], subject: str, obj: str | None = None
+) -> Iterator[CheckMessage]:
+    yield from _slow(pattern, subject, obj)
+    yield from _not_meant(pattern, subject, obj)
 
 
-def _slow(pattern: re.Pattern[str], subject: str, obj: str | None = None) -> Iterator[CheckMessage]:
+def _slow(pattern: re.Pattern[str], subject: str, obj: str | None) -> Iterator[CheckMessage]:
     if name := name_that_takes_long(pattern):
         yield Warning(
             f"{subject} takes exponential time for the channel {name!r}, and clients choose the "
@@ -67,9 +68,7 @@ def _slow(pattern: re.Pattern[str], subject: str, obj: str | None = None) -> Ite
         )
 
 
-def _not_meant(
-    pattern: re.Pattern[str], subject: str, obj: str | None = None
-) -> Iterator[CheckMessage]:
+def _not_meant(pattern: re.Pattern[str], subject: str, obj: str | None) -> Iterator[CheckMessage]:
     if found := fault_of(pattern):
         fault, hint = found
         yield Warning(f"{subject} {fault}.", hint=hint, obj=obj, id="django_socketio.W007")
@@ -85,7 +84,8 @@ def fault_of(pattern: re.Pattern[str]) -> Fault | None:
     """Return the reason why a pattern cannot be meant, and a hint; None for other patterns."""
     text, parsed = pattern.pattern, _parser.parse(pattern.pattern, pattern.flags)
     if not text.strip("^"):
-        return "matches every channel", "Leave out channel=, or write the start of the names."
+        hint = "Write the start of the names; a handler for all channels is given no channel=."
+        return "matches every channel", hint
     if placeholder := PLACEHOLDER.search(text):
         return (
             f"contains {placeholder[0]!r}, which stands for itself in a regular expression",

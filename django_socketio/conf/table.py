@@ -4,7 +4,7 @@ from django_socketio.conf import values
 from django_socketio.conf.values import Setting
 from django_socketio.events import client_events
 from django_socketio.protocol.http.origin import fault as origin_fault
-from django_socketio.relay import history_rules
+from django_socketio.relay import history_rules, patterns
 from django_socketio.transports.limits import Limits, Rates
 
 _LIMITS = Limits()
@@ -249,7 +249,7 @@ SETTINGS = {
     ),
     "PRESENCE": values.list_of(
         (),
-        values.fault_of_pattern,
+        patterns.fault_of,
         'a list of patterns of channels such as ["^room-"]',
         "Patterns of the channels on which it is noted who is there (``docs/presence.rst``).",
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from django_socketio.relay import history_rules
+from django_socketio.relay.patterns import fault_of
 from django_socketio.relay.redis.connection import url_of
 from django_socketio.relay.redis.url import SCHEMES, RelayURL
 
@@ -142,17 +142,6 @@ def fault_of_path(path: Any) -> str | None:
     return None if is_valid else f"{path!r} is not a dotted path"
 
 
-def fault_of_pattern(pattern: Any) -> str | None:
-    """Return what is wrong with the pattern of channels; None if nothing is."""
-    if not isinstance(pattern, str):
-        return f"{pattern!r:.100} is not a regular expression"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"{pattern!r:.100} is not a regular expression: {error}"
-    return None
-
-
 def is_flag(value: Any) -> bool:
     """Return whether a value is True or False."""
     return isinstance(value, bool)
@@ -165,9 +154,8 @@ def is_optional_flag(value: Any) -> bool:
 
 def faults_of_patterns(patterns: Any) -> Iterator[str]:
     """Yield what is wrong with each pattern of a list."""
-    for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
-        if not isinstance(pattern, str) or not history_rules.is_pattern(pattern):
-            yield f"{pattern!r} is no regular expression"
+    found = map(fault_of, patterns if isinstance(patterns, (list, tuple)) else ())
+    yield from filter(None, found)
 
 
 def is_list_of_patterns(value: Any) -> bool:

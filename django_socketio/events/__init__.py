@@ -19,6 +19,7 @@ from django_socketio.events.interfaces import Handler
 from django_socketio.events.presence import JoinEvents
 from django_socketio.exceptions import EventError
 from django_socketio.protocol.socketio.names import PRESENCE, check_namespace
+from django_socketio.relay import patterns
 
 Function = TypeVar("Function", bound=Handler)
 
@@ -125,7 +126,7 @@ class Event:
             raise EventError(f"{self.name} has no channels yet, so it takes no channel={channel!r}")
         try:
             return re.compile(channel)
-        except (re.error, TypeError) as error:
+        except (*patterns.ERRORS, TypeError) as error:
             raise EventError(
                 f"{self.name}(channel={channel!r}): expected a regular expression: {error}"
             ) from None

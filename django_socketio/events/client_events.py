@@ -6,12 +6,12 @@ a name gets it as any other event, and nothing is relayed.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from django_socketio import events
 from django_socketio.exceptions import ChannelError, EventError
 from django_socketio.protocol.socketio.names import check_event_name
+from django_socketio.relay import patterns
 
 KEYS = ("events", "sender")
 """Keys of a rule that is a dict."""
@@ -115,8 +115,8 @@ def faults(value: Any) -> list[str]:
 
 
 def _faults_of_rule(pattern: Any, rule: Any) -> Iterator[str]:
-    if not isinstance(pattern, str) or not _is_pattern(pattern):
-        yield f"{pattern!r} is no regular expression"
+    if fault := patterns.fault_of(pattern):
+        yield fault
     names = rule
     if isinstance(rule, dict):
         names = rule.get("events")
@@ -138,11 +138,3 @@ def _fault_of_name(name: Any) -> str | None:
     if not name or name in events.RESERVED:
         return f"{name!r} is no name of an event that clients can send for a channel"
     return None
-
-
-@lru_cache(maxsize=256)
-def _is_pattern(value: str) -> bool:
-    try:
-        return bool(re.compile(value))
-    except (re.error, RecursionError, OverflowError):
-        return False

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
+from django_socketio.relay import patterns
 from django_socketio.relay.topics import Retention, RetentionRule, TopicKind
 
 AUDIENCES = {"user=": TopicKind.USER, "session=": TopicKind.SESSION, "group=": TopicKind.GROUP}
@@ -50,8 +50,8 @@ def faults(value: Any) -> list[str]:
 
 
 def _faults_of_rule(key: Any, rule: Any) -> Iterator[str]:
-    if not isinstance(key, str) or not is_pattern(key):
-        yield f"{key!r} is no regular expression"
+    if fault := patterns.fault_of(key):
+        yield fault
     if not isinstance(rule, dict) or not {"size", "seconds"} <= rule.keys():
         yield f'{key!r} needs a dict with "size" and "seconds", not {rule!r:.100}'
         return
@@ -62,15 +62,6 @@ def _faults_of_rule(key: Any, rule: Any) -> Iterator[str]:
             yield f"{name!r} of {key!r} must be {_VALUES[name][1]}, not {value!r:.100}"
         elif name == "replay" and _is_size(rule["size"]) and value > rule["size"]:
             yield f"'replay' of {key!r} must not be more than 'size', {rule['size']}"
-
-
-@lru_cache(maxsize=256)
-def is_pattern(value: str) -> bool:
-    """Return whether a text is a regular expression."""
-    try:
-        return bool(re.compile(value))
-    except (re.error, RecursionError, OverflowError):
-        return False
 
 
 def retention_rules(default: Retention, setting: dict[str, Any]) -> Iterator[RetentionRule]:

@@ -211,6 +211,51 @@ def test_other_patterns_are_not(pattern):
     assert fault_of(re.compile(pattern)) is None
 
 
+OF_SETTINGS = {
+    "CLIENT_EVENTS": lambda pattern: {pattern: ["typing"]},
+    "HISTORY": lambda pattern: {pattern: {"size": 1, "seconds": 1}},
+    "PRESENCE": lambda pattern: [pattern],
+    "SIGNED_ONLY": lambda pattern: [pattern],
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "id", "told"),
+    [
+        ("order-{pk}", "W007", "contains '{pk}'"),
+        ("room-*", "W007", "'-*' means any number of '-'"),
+        ("room$-1", "W007", "matches no channel"),
+        ("^(a+)+$", "W003", "takes exponential time"),
+    ],
+)
+@pytest.mark.parametrize("name", OF_SETTINGS)
+def test_patterns_of_settings_are_reported_as_those_of_handlers(name, pattern, id, told):
+    with override_settings(**{f"SOCKETIO_{name}": OF_SETTINGS[name](pattern)}):
+        (warning,) = check_patterns()
+    assert warning.id == f"django_socketio.{id}"
+    assert warning.msg.startswith(f"The pattern {pattern!r} of SOCKETIO_{name} ")
+    assert told in warning.msg
+    assert warning.hint
+
+
+@pytest.mark.parametrize("pattern", ["", "^"])
+def test_a_pattern_of_all_channels_can_be_meant_in_settings_but_one(pattern):
+    for name, value_of in OF_SETTINGS.items():
+        with override_settings(**{f"SOCKETIO_{name}": value_of(pattern)}):
+            expected = ["W007"] if name == "CLIENT_EVENTS" else []
+            assert ids(check_patterns()) == expected
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(" * 9999 + ")" * 9999, 7])
+@pytest.mark.parametrize("name", OF_SETTINGS)
+def test_a_setting_whose_pattern_cannot_be_read_is_an_error_and_nothing_else(name, pattern):
+    with override_settings(**{f"SOCKETIO_{name}": OF_SETTINGS[name](pattern)}):
+        (error,) = check_settings()
+        assert check_patterns() == []
+    assert error.id == "django_socketio.E001"
+    assert f"{pattern!r:.100} is no regular expression" in error.msg
+
+
 # Modules
 
 

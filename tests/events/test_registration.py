@@ -32,9 +32,11 @@ def test_on_connect_takes_no_channel():
         on_connect(channel="^room-")
 
 
-def test_a_bad_pattern_is_told_at_import():
-    with pytest.raises(EventError, match=re.escape("channel='('): expected a regular expression")):
-        on_message(channel="(")
+@pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(" * 9999 + ")" * 9999])
+def test_a_bad_pattern_is_told_at_import(pattern):
+    expected = re.escape(f"channel={pattern!r}): expected a regular expression")
+    with pytest.raises(EventError, match=expected):
+        on_message(channel=pattern)
 
 
 def test_a_pattern_given_in_the_place_of_the_handler_is_told():
