@@ -35,6 +35,10 @@ Settings
 All names begin with ``SOCKETIO_``. ``manage.py check`` reports values that cannot be used, and
 unsafe ones: ``docs/operations.rst`` lists the identifiers. This page is made from the table in
 ``django_socketio/conf/table.py``.
+
+Patterns of channels are regular expressions, in settings as in handlers: they match the start of a
+name. ``"room-"`` and ``"^room-"`` both match ``room-1``, and neither matches ``classroom-1``; write
+``"^room-\\d+$"`` where the whole name counts. Those of settings hold in every namespace.
 """
 
 COMMANDS_HEAD = """\

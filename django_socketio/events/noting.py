@@ -36,6 +36,6 @@ def registrations() -> Registrations:
 def _is_noted(
     patterns: Sequence[re.Pattern[str]], handlers: Registrations, namespace: str, channel: str
 ) -> bool:
-    if any(pattern.search(channel) for pattern in patterns):
+    if any(pattern.match(channel) for pattern in patterns):
         return True
     return any(handler.concerns(namespace, (channel,)) for handler in handlers)

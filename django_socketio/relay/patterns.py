@@ -1,4 +1,4 @@
-"""Patterns of channels: regular expressions, as handlers and settings have them."""
+"""Patterns of channels: regular expressions, which match the start of a name (``match``)."""
 
 import re
 from functools import lru_cache

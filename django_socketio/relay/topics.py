@@ -179,7 +179,7 @@ OF_PRESENCE = Retention(messages=1000, bytes=300_000, seconds=3600.0, is_history
 
 
 class RetentionRule(NamedTuple):
-    """A retention for the topics of a kind whose name matches a pattern."""
+    """A retention for the topics of a kind whose name a pattern matches, from its start."""
 
     kind: TopicKind
     pattern: re.Pattern[str]
@@ -208,7 +208,7 @@ class Retentions(NamedTuple):
         if topic.kind is TopicKind.PRESENCE:
             return OF_PRESENCE
         for rule in self.rules:
-            if rule.kind is topic.kind and rule.pattern.search(topic.name):
+            if rule.kind is topic.kind and rule.pattern.match(topic.name):
                 return rule.retention
         return self.default
 

@@ -61,13 +61,14 @@ LONG, SHORT = Retention(seconds=3600), Retention(messages=10, seconds=1)
 def test_the_first_rule_that_fits_decides():
     rules = (
         RetentionRule(TopicKind.CHANNEL, re.compile("^room-"), LONG),
-        RetentionRule(TopicKind.CHANNEL, re.compile("room"), SHORT),
+        RetentionRule(TopicKind.CHANNEL, re.compile("room|lobby"), SHORT),
         RetentionRule(TopicKind.EVERYONE, re.compile(""), NO_LOG),
     )
     retentions = Retentions(rules=rules)
     assert retentions.of(channel_topic("/", "room-1")) == LONG
-    assert retentions.of(channel_topic("/chat", "a room")) == SHORT
-    assert retentions.of(channel_topic("/", "other")) == Retention()
+    assert retentions.of(channel_topic("/chat", "rooms")) == SHORT
+    assert retentions.of(channel_topic("/chat", "lobby")) == SHORT
+    assert retentions.of(channel_topic("/chat", "classroom-1")) == Retention()
     assert retentions.of(socket_topic("/", "room-1")) == Retention()
     assert retentions.of(everyone_topic("/")) == NO_LOG
 
