@@ -96,16 +96,22 @@ SETTINGS = {
             "channels. See ``docs/security.rst``."
         ),
     ),
-    "TOKEN_SECONDS": values.seconds(
+    "TOKEN_SECONDS": Setting(
         3600.0,
-        (
+        history_rules.is_time,
+        history_rules.A_TIME,
+        about=(
             "How long a page may wait before it presents the token of a channel that was written "
             "into it."
         ),
     ),
-    "TOKEN_RENEWAL_SECONDS": values.seconds(
+    "TOKEN_RENEWAL_SECONDS": Setting(
         7 * 86_400.0,
-        "How long a client that has subscribed may be away before it presents the token again.",
+        history_rules.is_time,
+        history_rules.A_TIME,
+        about=(
+            "How long a client that has subscribed may be away before it presents the token again."
+        ),
     ),
     "LOGIN_CHECK_INTERVAL": values.seconds(
         60.0, "Seconds within which sockets end if their login ended without a signal."

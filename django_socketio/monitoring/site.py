@@ -7,7 +7,7 @@ from django_socketio.channels.publish import ask_clients
 from django_socketio.monitoring.answering import SOCKETS, STATS, TOPIC, Numbers, SocketInfo
 from django_socketio.monitoring.process import ProcessStats, process_stats
 from django_socketio.relay.envelope import UNLOGGED, Envelope, EnvelopeKind, ReplyTo
-from django_socketio.relay.history_rules import is_time
+from django_socketio.relay.history_rules import A_TIME, is_time
 from django_socketio.relay.topics import Topic
 from django_socketio.sockets.server import SocketServer
 
@@ -62,7 +62,7 @@ def site_sockets(topic: Topic, timeout: float = 1.0) -> list[SocketInfo]:
 def _ask(question: str, args: tuple[Any, ...], timeout: Any) -> tuple[list[Any], int]:
     """Return the answers of all processes to a question, and how many have not answered."""
     if not is_time(timeout):
-        raise ValueError(f"timeout must be a number of seconds, more than 0, not {timeout!r:.100}")
+        raise ValueError(f"timeout must be {A_TIME}, not {timeout!r:.100}")
     envelope = Envelope((TOPIC,), "/", question, args, kind=EnvelopeKind.CALL, keep=UNLOGGED)
     answers = ask_clients(envelope, ReplyTo("", float(timeout), wants_all=True))
     if answers is None:

@@ -10,7 +10,7 @@ from django_socketio.publishing.audiences import OMITTED, Groups, Names, Session
 from django_socketio.publishing.deferring import publish_later, snapshot
 from django_socketio.publishing.results import Emitted
 from django_socketio.relay.envelope import Envelope
-from django_socketio.relay.history_rules import MAX_KEEP, is_time
+from django_socketio.relay.history_rules import A_TIME, is_time
 
 
 def emit(
@@ -154,7 +154,4 @@ def check_commit(on_commit: object, function: str) -> None:
 
 def _check_keep(keep: object, function: str) -> None:
     if keep is not None and not is_time(keep):
-        raise ValueError(
-            f"{function}(keep=…) takes a number of seconds, more than 0 and at most {MAX_KEEP:.0f} "
-            f"(ten years), not {keep!r:.100}"
-        )
+        raise ValueError(f"{function}(keep=…) takes {A_TIME}, not {keep!r:.100}")

@@ -19,7 +19,7 @@ from django_socketio.publishing import audiences
 from django_socketio.publishing.audiences import OMITTED, Key
 from django_socketio.publishing.page_positions import page_position
 from django_socketio.relay.envelope import StreamPosition
-from django_socketio.relay.history_rules import is_time
+from django_socketio.relay.history_rules import A_TIME, is_time
 from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import channel_tokens, sessions
 from django_socketio.security.channel_tokens import ChannelToken, Grant
@@ -132,11 +132,10 @@ def _key_of_session(session: Any, needs_one: bool) -> str | None:
 
 
 def _life(seconds: Any) -> float:
-    seconds = conf.get("TOKEN_SECONDS") if seconds is None else seconds
-    if not is_time(seconds):
-        raise ValueError(
-            f"sign_channel(seconds=…) takes a positive number of seconds, not {seconds!r:.100}"
-        )
+    if seconds is None:
+        seconds = conf.get("TOKEN_SECONDS")
+    elif not is_time(seconds):
+        raise ValueError(f"sign_channel(seconds=…) takes {A_TIME}, not {seconds!r:.100}")
     return float(seconds)
 
 

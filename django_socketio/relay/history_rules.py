@@ -16,6 +16,9 @@ MAX_HISTORY = 10_000
 MAX_KEEP = 10 * 365 * 86_400.0
 """Seconds for which a message can be kept, at most: ten years."""
 
+A_TIME = f"a number of seconds, more than 0 and at most {MAX_KEEP:.0f} (ten years)"
+"""The values that ``is_time`` accepts, for errors."""
+
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_HISTORY

@@ -13,7 +13,7 @@ from django_socketio.channels.names import check_channel
 from django_socketio.exceptions import ChannelError
 from django_socketio.protocol.event_stream import CONTENT_TYPE
 from django_socketio.protocol.socketio.names import check_namespace
-from django_socketio.relay.history_rules import is_time
+from django_socketio.relay.history_rules import A_TIME, is_time
 from django_socketio.security.sessions import user_id
 from django_socketio.server.endpoints import MARK
 from django_socketio.server.handshake import response_of
@@ -99,8 +99,7 @@ class EventStreamView(View):
     def _retry(self) -> float:
         if not is_time(self.retry):
             raise ImproperlyConfigured(
-                f"The retry of {type(self).__name__} must be a number of seconds, more than 0, not "
-                f"{self.retry!r:.100}"
+                f"The retry of {type(self).__name__} must be {A_TIME}, not {self.retry!r:.100}"
             )
         return self.retry
 

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.template import Context, Template
 from django.test import RequestFactory, override_settings
 
-from django_socketio import conf
+from django_socketio import conf, sign_channel
 from django_socketio.checks import check_settings
 from django_socketio.checks.patterns import check_patterns
 from django_socketio.exceptions import ChannelError
@@ -101,6 +101,29 @@ def test_each_fault_of_a_history_is_named(value, fault):
         (error,) = check_settings()
         assert error.msg.startswith("SOCKETIO_HISTORY must be a dict such as ")
         assert fault in error.msg
+
+
+@pytest.mark.parametrize("name", ["TOKEN_SECONDS", "TOKEN_RENEWAL_SECONDS"])
+def test_a_time_of_tokens_that_is_too_long_is_an_error_with_the_maximum(name):
+    ten_years = 10 * 365 * 86_400
+    with override_settings(**{f"SOCKETIO_{name}": ten_years}):
+        assert check_settings() == []
+    with override_settings(**{f"SOCKETIO_{name}": ten_years + 1}):
+        (error,) = check_settings()
+        assert error.id == "django_socketio.E001"
+        assert "at most 315360000 (ten years), not 315360001" in error.msg
+        with pytest.raises(ImproperlyConfigured, match=f"SOCKETIO_{name} must be"):
+            conf.get(name)
+
+
+def test_a_token_is_written_or_the_error_names_the_setting():
+    with override_settings(SOCKETIO_TOKEN_SECONDS=10 * 365 * 86_400):
+        assert sign_channel("a", anyone=True, since=None).channel == "a"
+    with (
+        override_settings(SOCKETIO_TOKEN_SECONDS=10 * 365 * 86_400 + 1),
+        pytest.raises(ImproperlyConfigured, match="SOCKETIO_TOKEN_SECONDS must be"),
+    ):
+        sign_channel("a", anyone=True, since=None)
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES.items())

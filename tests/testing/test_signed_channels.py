@@ -359,7 +359,16 @@ class TokenTests(TestCase):
             ({"user": None}, TypeError, r"sign_channel\(user=…\) takes a User"),
             ({"user": [1, 2]}, ValueError, "one of each, not a list"),
             ({"request": request}, ValueError, "not logged in.*SESSION_ENGINE"),
-            ({"anyone": True, "seconds": 0}, ValueError, "positive number of seconds, not 0"),
+            (
+                {"anyone": True, "seconds": 0},
+                ValueError,
+                r"seconds=…\) takes .* more than 0 .*, not 0",
+            ),
+            (
+                {"anyone": True, "seconds": 4e8},
+                ValueError,
+                r"at most 315360000 \(ten years\), not 4",
+            ),
             ({"anyone": True, "last": 0}, ValueError, "from 1 to 1000, not 0"),
             ({"anyone": True, "last": 1, "since": "a.1"}, TypeError, "not both"),
             ({"anyone": True, "since": 7}, ValueError, "since"),
