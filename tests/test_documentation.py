@@ -36,6 +36,20 @@ def test_every_system_check_is_explained():
     assert sorted(explained) == sorted(set(reported))
 
 
+def test_the_page_of_defences_begins_with_those_that_a_site_has_to_turn_on():
+    page = (TESTS.parent / "docs" / "security.rst").read_text()
+    beginning = page.partition("\nAllowed origins\n")[0]
+    no_defences = {"ALLOWED_HEADERS", "RELAY_URL"}
+    off = {
+        name
+        for name in re.findall(r"SOCKETIO_([A-Z_]+)", page)
+        if conf.SETTINGS[name].default in (None, False)
+    }
+    named = set(re.findall(r"SOCKETIO_([A-Z_]+)", beginning))
+    assert named == {name for name in off - no_defences if not name.endswith("_RATE")}
+    assert "all rates" in beginning
+
+
 ARCHITECTURE = (TESTS.parent / "docs" / "architecture.rst").read_text()
 PACKAGE = TESTS.parent / "django_socketio"
 STEPS = sorted(set(re.findall(r"``([\w/]+\.py):([\w.]+)``", ARCHITECTURE)))
