@@ -1,10 +1,11 @@
 """``manage.py socketio_send CHANNEL JSON``: sends a message from a shell."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import pluralize
 
 from django_socketio import conf
@@ -13,18 +14,35 @@ from django_socketio.exceptions import SocketIOError
 from django_socketio.protocol import json
 from django_socketio.relay.receipt import Receipt
 
+RECEIVERS = {"channel": "a channel", "all": "--all", "session": "--session"}
+"""The arguments that name receivers, as errors call them. They are no group of argparse: it takes
+no options between the positional arguments of a group."""
+
 
 class Command(BaseCommand):
     """Sends a message to the sockets of a channel, to all, or to one."""
 
     help = "Sends a message to the sockets of a channel, to all sockets, or to one."
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser of the arguments, which may stand in any order."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parse_in_order = parser.parse_args
+
+        def parse_args(args: Sequence[str], namespace: Namespace | None = None) -> Namespace:
+            # After "--" all arguments are positional; some versions of Python then lose it.
+            is_in_order = "--" in args
+            parse = parse_in_order if is_in_order else parser.parse_intermixed_args
+            return parse(args, namespace)
+
+        parser.parse_args = parse_args  # type: ignore[method-assign, assignment]
+        return parser
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the arguments for the receivers, the message, the event and the namespace."""
-        receivers = parser.add_mutually_exclusive_group(required=True)
-        receivers.add_argument("channel", nargs="?", help="The channel to send to.")
-        receivers.add_argument("--all", action="store_true", help="Send to all sockets.")
-        receivers.add_argument(
+        parser.add_argument("channel", nargs="?", help="The channel to send to.")
+        parser.add_argument("--all", action="store_true", help="Send to all sockets.")
+        parser.add_argument(
             "--session",
             metavar="ID",
             help="Send to the socket with this id. Ids may begin with a dash: write --session=ID.",
@@ -37,9 +55,11 @@ class Command(BaseCommand):
         """Send the message, and print how many sockets or processes received it.
 
         Raises:
-            CommandError: the message is not JSON, or could not be sent.
+            CommandError: there is no receiver, or more than one; or the message is not JSON, or
+                could not be sent.
 
         """
+        _check_receiver(options)
         message = _parse(options["message"])
         try:
             received = self._send(message, options)
@@ -51,9 +71,19 @@ class Command(BaseCommand):
         where = {"event": options["event"], "namespace": options["namespace"]}
         if options["all"]:
             return broadcasts.broadcast(message, **where)
-        if options["session"]:
+        if options["session"] is not None:
             return broadcasts.send(options["session"], message, **where)
         return broadcasts.broadcast_channel(message, options["channel"], **where)
+
+
+def _check_receiver(options: dict[str, Any]) -> None:
+    given = [name for key, name in RECEIVERS.items() if options[key] not in (None, False)]
+    if not given:
+        raise CommandError(
+            "The message needs a receiver: a channel before it, --all or --session=ID."
+        )
+    if len(given) > 1:
+        raise CommandError(f"A message goes to one receiver, not {' and '.join(given)}.")
 
 
 def _parse(text: str) -> Any:
