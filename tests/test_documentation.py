@@ -50,6 +50,15 @@ def test_the_page_of_defences_begins_with_those_that_a_site_has_to_turn_on():
     assert "all rates" in beginning
 
 
+@pytest.mark.parametrize("page", ["README.rst", "docs/tutorial.rst"])
+def test_who_begins_reads_on_which_systems_the_package_runs(page):
+    root = TESTS.parent
+    assert "Operating System :: POSIX" in (root / "pyproject.toml").read_text()
+    text = (root / page).read_text()
+    assert "POSIX" in text
+    assert re.findall(r"(?i)on Windows, [\w ]+", text) == ["on Windows, use WSL"]
+
+
 ARCHITECTURE = (TESTS.parent / "docs" / "architecture.rst").read_text()
 PACKAGE = TESTS.parent / "django_socketio"
 STEPS = sorted(set(re.findall(r"``([\w/]+\.py):([\w.]+)``", ARCHITECTURE)))
