@@ -37,7 +37,8 @@ def _settings() -> Iterator[Finding]:
 
 
 def _of_check(message: CheckMessage) -> Finding:
-    make = error if message.level >= django_checks.ERROR else warning
+    makers = {django_checks.ERROR: error, django_checks.WARNING: warning, 0: note}
+    make = next(make for level, make in makers.items() if message.level >= level)
     return make(SETTINGS, f"{message.msg} ({message.id})", message.hint or "")
 
 

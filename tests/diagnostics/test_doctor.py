@@ -1,9 +1,11 @@
 """What the command prints of that which the doctor finds."""
 
+import json
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.test import override_settings
 
 from django_socketio.diagnostics.findings import error
 from django_socketio.management.commands import socketio_doctor
@@ -20,3 +22,21 @@ def test_texts_of_the_site_cannot_control_the_terminal(monkeypatch):
     assert lines[0] == r"✗ polling: The site answers 500: \x1b[2Jall is well\r"
     assert lines[1] == r"    → do\x07\nthis"
     assert lines[2] == "1 error, 0 warnings"
+
+
+def found_in_settings(**settings):
+    """Return the level of each finding about the settings, by the id of its system check."""
+    out = StringIO()
+    with override_settings(SOCKETIO_SIGNED_ONLY=True, **settings):
+        call_command("socketio_doctor", "--json", stdout=out)
+    found = [one for one in json.loads(out.getvalue()) if one["step"] == "settings"]
+    return {one["text"].rpartition(".")[2].rstrip(")"): one["level"] for one in found}
+
+
+def test_a_site_that_only_pushes_is_told_so_and_not_warned():
+    assert found_in_settings() == {"I001": "note"}
+
+
+def test_a_warning_of_the_checks_is_one_of_the_doctor():
+    expected = {"I001": "note", "W001": "warning"}
+    assert found_in_settings(SOCKETIO_PING_INTERVALL=3) == expected
