@@ -36,6 +36,19 @@ def test_every_system_check_is_explained():
     assert sorted(explained) == sorted(set(reported))
 
 
+@pytest.mark.parametrize(
+    ("check", "names"),
+    [
+        ("E003", {"RELAY_URL", "TRACING"}),
+        ("W003", {"CLIENT_EVENTS", "HISTORY", "PRESENCE", "SIGNED_ONLY"}),
+    ],
+)
+def test_a_check_is_explained_with_all_settings_that_it_examines(check, names):
+    page = (TESTS.parent / "docs" / "operations.rst").read_text()
+    row = page.partition(f"``django_socketio.{check}``")[2].partition("``django_socketio.")[0]
+    assert set(re.findall(r"SOCKETIO_([A-Z_]+)", row)) == names
+
+
 def test_the_page_of_defences_begins_with_those_that_a_site_has_to_turn_on():
     page = (TESTS.parent / "docs" / "security.rst").read_text()
     beginning = page.partition("\nAllowed origins\n")[0]
@@ -100,6 +113,9 @@ def test_the_options_of_the_browser_client_are_listed_with_their_defaults():
     expected["transports"] = "websocket, polling"
     listed = {name: value.strip("`") for name, value in rows}
     assert {name: listed.get(name) for name in expected} == expected
+    fallback = int(re.search(r"const FALLBACK_DELAY = (\d+);", script)[1])
+    row = page.partition("``timeout``  ")[2].partition("\n``")[0]
+    assert f"{fallback:,} while another transport can be tried" in " ".join(row.split())
     read = set(re.findall(r"\boptions\.(\w+)", script))
     assert read - {"href"} <= set(listed)
 
