@@ -1,5 +1,7 @@
 """Apache, Caddy and HAProxy before gunicorn, with the configurations of docs/deployment/."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -147,6 +149,15 @@ def begin(proxy, node):
         return one
 
     return begin
+
+
+def test_no_client_chooses_the_script_name(proxy):
+    https = Https(proxy.port, proxy.certificate)
+    with contextlib.closing(https.connection):
+        fields = {"SCRIPT_NAME": "/environ", "PATH_INFO": "/fail/"}
+        status, text = https("GET", "/environ/", headers=fields)
+    found = json.loads(text)
+    assert (status, found["SCRIPT_NAME"], found["PATH_INFO"]) == (200, "", "/environ/")
 
 
 def test_official_clients_over_all_transports(proxy, begin):
