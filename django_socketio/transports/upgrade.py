@@ -68,6 +68,10 @@ class Upgrade:
             self._session.move_to(self._websocket)
 
     def _probe(self) -> None:
+        if self._probed:  # another one, which nobody needs
+            self.extra_received(1, len(PROBE_PACKET))
+            if self._over:
+                return
         self._polling.probed = self._probed = True
         self._websocket.send(PROBE_ANSWER)
         self._polling.release()

@@ -192,11 +192,12 @@ def test_packets_without_a_message_are_counted_in_a_post(serve, packet):
     assert "(SOCKETIO_CLIENT_MESSAGE_RATE)" in json.loads(body)["message"]
 
 
-def test_frames_are_counted_while_a_websocket_is_about_to_take_over(serve):
+@pytest.mark.parametrize("frames", [PINGS, client_frame(0x81, b"2probe") * 20])
+def test_frames_are_counted_while_a_websocket_is_about_to_take_over(serve, frames):
     client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
     client.connect()
     websocket = WebSocketClient(client.port, client.sid)
-    websocket.ws.sock.sendall(PINGS)
+    websocket.ws.sock.sendall(frames)
     assert websocket.is_closed()
 
 
