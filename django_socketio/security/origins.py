@@ -69,10 +69,13 @@ def _page_of(request: HttpRequest) -> str:
     """Return the origin of the page with a script, by its Referer.
 
     Raises:
-        OriginRefused: there is none, so that the page is unknown.
+        OriginRefused: there is none, or no URL, so that the page is unknown.
 
     """
-    page = urlsplit(request.META.get("HTTP_REFERER", ""))
+    try:
+        page = urlsplit(request.META.get("HTTP_REFERER", ""))
+    except ValueError:  # brackets without an address
+        raise OriginRefused(WITHOUT_REFERER) from None
     if not page.netloc:
         raise OriginRefused(WITHOUT_REFERER)
     return f"{page.scheme}://{page.netloc}"

@@ -377,6 +377,7 @@ def test_what_names_no_header_field_is_reported(value, fault):
         ("http://localhost/", 403),
         ("https://evil.example/?http://localhost:9000/", 403),
         ("localhost:9000", 403),
+        ("http://[", 403),
         ("", 403),
     ],
 )
