@@ -15,7 +15,7 @@ from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.security import continuing, sessions
+from django_socketio.security import checking, continuing, sessions
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
@@ -174,7 +174,10 @@ class Login:
         if self.over and self.user_id:
             # on_disconnect and on_finish get the user who was logged in.
             return _by_id(self.user_id) or AnonymousUser()
+        before = checking.stated(self)
         user = sessions.user_of(self._data())
+        if checking.stated(self) != before:  # another handler has logged in a user
+            return self._user_of_django_session()
         if self.user_id:
             self.confirm(self._is_user(user))
         return user or AnonymousUser()
@@ -258,9 +261,7 @@ class Login:
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""
         if not self.is_verified and not self.over:
-            key = str(self.session_key)
-            users = sessions.users_of(sessions.load({key}))
-            self.confirm(users.get(key) == self.user_id)
+            checking.check([self])
         return self.is_verified and not self.over
 
     def _is_user(self, user: Any) -> bool:

@@ -17,7 +17,7 @@ from django_socketio.events import Event
 from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
-from django_socketio.security import sessions, signals
+from django_socketio.security import checking, signals
 from django_socketio.security.login import Connection, Login
 from django_socketio.security.memberships import Memberships
 from django_socketio.security.reviews import Reviews
@@ -202,23 +202,10 @@ class LoginRegistry:
 
     def _check(self, logins: list[Login]) -> None:
         try:
-            users = sessions.users_of(_data_of(logins))
+            checking.check(logins)
         except (DatabaseError, OSError) as error:
             # The next round checks them.
-            return logger.warning("Logins could not be checked: %s", error)
-        for login in logins:
-            login.confirm(users.get(_key_of(login)) == login.user_id)
-
-
-def _data_of(logins: list[Login]) -> dict[str, sessions.Data]:
-    """Return the content of the session that logs each user in, by ``_key_of``."""
-    own = {_key_of(login): login.own_data for login in logins if login.own_data is not None}
-    keys = {str(login.session_key) for login in logins if login.own_data is None}
-    return {**sessions.load(keys), **own}
-
-
-def _key_of(login: Login) -> str:
-    return str(login.session_key if login.own_data is None else login.name)
+            logger.warning("Logins could not be checked: %s", error)
 
 
 def _remove(table: dict[str, list[Login]], key: str, login: Login) -> None:

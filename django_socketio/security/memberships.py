@@ -93,10 +93,7 @@ class Memberships:
             groups = _read(some) if self._are_used else dict.fromkeys(some, ())
             for user in some:
                 for member in found[user]:
-                    namespace = member.namespace
-                    member.follow_groups(
-                        [Topic(TopicKind.GROUP, namespace, group) for group in groups[user]]
-                    )
+                    _have_follow(member, user, groups[user])
 
     def _members(self, users: Collection[str] | None) -> Members:
         found: Members = {}
@@ -105,6 +102,13 @@ class Memberships:
                 if topic.kind is TopicKind.USER and (users is None or topic.name in users):
                     found.setdefault(topic.name, []).append(member)
         return found
+
+
+def _have_follow(member: Member, user: str, groups: Iterable[str]) -> None:
+    namespace = member.namespace
+    # While the groups were read, a handler may have logged in another user.
+    if Topic(TopicKind.USER, namespace, user) in member.audiences:
+        member.follow_groups([Topic(TopicKind.GROUP, namespace, group) for group in groups])
 
 
 def _has_groups() -> bool:

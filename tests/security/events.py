@@ -1,12 +1,16 @@
 import sys
 from collections import defaultdict
+from unittest import mock
 
+import gevent
 from django.contrib.auth import logout
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from gevent.event import Event
 
 from django_socketio.events import on_connect, on_disconnect, on_event, on_message
+from django_socketio.security import sessions
 from tests.security.middleware import user_of
 
 gates = defaultdict(Event)
@@ -38,6 +42,29 @@ def take_token(request, socket, context):
 @on_event("log in")
 def log_in(request, socket, context, token):
     socket.login(user_of(token))
+    return request.user.username
+
+
+@on_event("change password")
+def change_password(request, socket, context, password):
+    """Log in again while a check reads the login that was before."""
+    found, may_go_on = Event(), Event()
+    users_of = sessions.users_of
+
+    def users_of_late(data):
+        users = users_of(data)
+        found.set()
+        assert may_go_on.wait(20)
+        return users
+
+    user = User.objects.get(pk=request.user.pk)
+    user.set_password(password)
+    with mock.patch.object(sessions, "users_of", users_of_late):
+        user.save()
+        assert found.wait(20)
+    socket.login(user)
+    may_go_on.set()
+    gevent.sleep(0.1)  # so long the check has to end the login
     return request.user.username
 
 

@@ -70,6 +70,14 @@ def test_a_user_who_may_not_go_on_is_ended(site, known, action):
     assert witness.ask("who") == [f"{known}-2"]
 
 
+def test_a_login_that_is_renewed_while_it_is_checked_goes_on(site, known):
+    client = with_token(site[0], known)
+    assert client.ask("change password", "new") == [known]
+    assert client.ask("who") == [known]
+    Browser().get(site[1], f"/deactivate/?user={known}")
+    assert ends_soon(client)
+
+
 def test_a_user_who_was_deactivated_silently_is_found_by_the_check(watchful, user):
     logged_in(watchful, user)
     client = with_token(watchful, user)
