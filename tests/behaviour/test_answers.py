@@ -57,6 +57,7 @@ urlpatterns = [
     path("counted/<int:announced>/", counted),
     path("streamed/", lambda request: StreamingHttpResponse([b"ab", b"cd"])),
     path("reading/", reading),
+    path("whole/", lambda request: HttpResponse("whole")),
     path("after/", lambda request: HttpResponse("after")),
 ]
 
@@ -127,7 +128,7 @@ def test_only_the_end_of_the_connection_ends_a_stream_in_http_1_0(port):
     assert data.endswith(b"\r\n\r\nabcd")
 
 
-@pytest.mark.parametrize("path", ["/after/", "/counted/4/"])
+@pytest.mark.parametrize("path", ["/whole/", "/counted/4/"])
 def test_a_connection_of_http_1_0_may_be_kept(port, path):
     connection = asked(port, path, fields="Connection: keep-alive\r\n", version="HTTP/1.0")
     assert until_second(connection).count(b"HTTP/1.1 200 OK\r\n") == 2
