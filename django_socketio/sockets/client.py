@@ -37,6 +37,7 @@ class Client:
         "_closed",
         "_connect_timer",
         "_decoder",
+        "_displaced",
         "_left",
         "_lifecycles",
         "_request",
@@ -56,6 +57,8 @@ class Client:
         self._request = request
         self._decoder = Decoder(server.limits.max_attachments)
         self._lifecycles: dict[str, SocketLifecycle] = {}
+        self._displaced: frozenset[SocketLifecycle] = frozenset()
+        """Those of sockets whose client has come back by a newer connection, until they end."""
         self._left: frozenset[str] = frozenset()
         self._unfinished = 1
         """The session, until it is closed, and the sockets whose last handler has not run."""
@@ -161,7 +164,7 @@ class Client:
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client."""
         self.login.log_in(user)
-        for lifecycle in list(self._lifecycles.values()):
+        for lifecycle in [*self._lifecycles.values(), *self._displaced]:
             lifecycle.follow_user()
 
     def awaits(self, lifecycle: SocketLifecycle) -> bool:
@@ -194,8 +197,18 @@ class Client:
         else:
             raise ProtocolError(f"a {packet.type.name} packet from the client")
 
+    def displace(self, lifecycle: SocketLifecycle) -> None:
+        """Dispatch no more packets to a socket: its client has come back by a newer connection.
+
+        The socket may outlast this connection, but not the login.
+        """
+        self.forget(lifecycle)
+        self._displaced |= {lifecycle}
+
     def forget(self, lifecycle: SocketLifecycle) -> None:
         """Dispatch no more packets to a socket that has left its namespace."""
+        if self._displaced:
+            self._displaced -= {lifecycle}
         if self._lifecycles.get(lifecycle.socket.namespace) is lifecycle:
             del self._lifecycles[lifecycle.socket.namespace]
             self._left |= {lifecycle.socket.namespace}
@@ -216,7 +229,9 @@ class Client:
         self._closed = True
         for lifecycle in list(self._lifecycles.values()):
             lifecycle.end(reason, error)
-        if self._lifecycles:  # of sockets that are away: they end with the login
+        if self.login.over or self._server.is_stopping:
+            self._end_displaced(reason)
+        if self._lifecycles or self._displaced:  # sockets that are away: they end with the login
             self.login.session = self
         self._request = None
         self._has_decided()
@@ -232,4 +247,9 @@ class Client:
     def close(self, reason: str) -> None:
         """End the sockets that are away, because the login has ended."""
         for lifecycle in list(self._lifecycles.values()):
+            lifecycle.end(reason)
+        self._end_displaced(reason)
+
+    def _end_displaced(self, reason: str) -> None:
+        for lifecycle in self._displaced:
             lifecycle.end(reason)

@@ -144,6 +144,7 @@ class HandingLifecycle(LeavingLifecycle):
         finally:
             is_taken = claim.result.ready() and claim.result.get()
             claim.is_over = True
+            self._stay()
         if is_taken:
             self._answer(claim, *claim.late)
             self._let_go()
@@ -170,8 +171,19 @@ class HandingLifecycle(LeavingLifecycle):
         if not self._own.can_resume(claim.offset):
             self._own.cut_off(Reason.CLIENT_LEFT)  # the client is back, as another
             return None
-        if not self._own.is_away:
+        context = self._plain_context()
+        if context is not None and not self._own.is_away:
             self._displace()
+            context = self._plain_context()  # on_away may have changed it
+        if context is None:
+            return None
+        reached = self._wait_for_reached()
+        topics = self._own.subscriptions.topics
+        is_known = all(topic in reached for topic in topics)
+        return self._as_moved(context, reached) if topics and is_known else None
+
+    def _plain_context(self) -> dict[str, Any] | None:
+        """Return the context as JSON has it; None if the socket has to stay because of it."""
         context = as_json(self.context)
         if context is None:
             logger.warning(
@@ -179,11 +191,7 @@ class HandingLifecycle(LeavingLifecycle):
                 "values that are not plain JSON",
                 self.socket,
             )
-            return None
-        reached = self._wait_for_reached()
-        topics = self._own.subscriptions.topics
-        is_known = all(topic in reached for topic in topics)
-        return self._as_moved(context, reached) if topics and is_known else None
+        return context
 
     def _may_have(self, claim: OutsideClaim) -> bool:
         return (

@@ -172,11 +172,15 @@ class LeavingLifecycle(SocketLifecycle):
         return close is not None and close[0] == PAGE_LEFT
 
     def _leave(self, reason: str, is_told: bool = True) -> None:
-        self._reason = reason
         self._own.leave()
-        self._timer = self._server.timers.after(self._away.seconds, self._expire)
+        self._await_return(reason)
         if is_told:
             self._mailbox.put(self._run_away)
+
+    def _await_return(self, reason: str) -> None:
+        """Have the socket end for a reason, unless the client comes back in time."""
+        self._reason = reason
+        self._timer = self._server.timers.after(self._away.seconds, self._expire)
 
     def _expire(self, now: float) -> float | None:
         if self._claim is not None and not self._claim.is_over and now != math.inf:
@@ -227,12 +231,27 @@ class LeavingLifecycle(SocketLifecycle):
         return is_alive and not self._is_given and not self._client.login.over
 
     def _displace(self) -> None:
-        """End an older connection: its client has a newer one already."""
+        """End an older connection: its client has a newer one already.
+
+        Until the socket is given, or ``_stay`` is called, nothing limits how long it is away.
+        """
         goodbye = Packet(PacketType.DISCONNECT, self.socket.namespace)
         self._session.send(self._server.encoder.packet(goodbye))
-        self._client.forget(self)
+        self._client.displace(self)
         self._own.leave()
         self._run_away()
+
+    def _stay(self) -> None:
+        """Stay away for the time after a broken connection, if ``_displace`` was in vain."""
+        is_settled = self._is_given or self._timer is not None or not self.socket.connected
+        if is_settled or not self._own.is_away:
+            return
+        if self._server.is_stopping:
+            self._end_now(Reason.SHUTTING_DOWN, None)
+        elif self._away.admit(self):
+            self._await_return(Reason.TRANSPORT_CLOSE)
+        else:
+            self._end_now(Reason.TRANSPORT_CLOSE, None)
 
     def release(self) -> None:
         """Count the socket as finished for the earlier connection: another lifecycle has it."""

@@ -66,6 +66,9 @@ class SocketOwner(Protocol):
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client."""
 
+    def displace(self, lifecycle: Any) -> None:
+        """Dispatch no more packets to this lifecycle, but end it with the login."""
+
     def forget(self, lifecycle: Any) -> None:
         """Dispatch no more packets to this lifecycle."""
 

@@ -251,6 +251,87 @@ def test_the_owner_keeps_a_socket_that_was_not_taken(
     assert seen.next() == ("return", here.port)
 
 
+@pytest.fixture
+def displace(serve, url, seen, sockets, monkeypatch):
+    """Have a client come to another process, which does not take the socket.
+
+    The first process does not know that the older connection is not used any more. Returns this
+    process and the client, with the secret of the older connection.
+    """
+
+    def run(how="it leaves the socket", before=lambda server: None, **settings):
+        monkeypatch.setattr("django_socketio.sockets.handing.TAKE_TIMEOUT", 0.2)
+        here, there = (listening(serve, url, **settings) for _ in range(2))
+        before(here)
+        client = Returning(here, "websocket")
+        client.connect()
+        client.client.subscribe("room")
+        client.older, pid = client.client, client.pid
+        with monkeypatch.context() as patch:
+            patch.setattr(Taking, "take", lambda taking: False)
+            patch.setattr(Taking, "leave", LEAVES[how])
+            client.connect(server=there)
+        assert not client.recovered
+        assert seen.next() == ("away", here.port)
+        assert client.older.receive() == "41"
+        client.pid = pid
+        return here, client
+
+    return run
+
+
+@pytest.mark.parametrize("how", LEAVES)
+def test_an_older_connection_whose_socket_was_not_taken_ends_with_its_time(displace, seen, how):
+    here, client = displace(how, RECOVERY_SECONDS=0.3)
+    assert seen.take(3) == [
+        ("disconnect", here.port, "transport close"), ("left", here.port, "room"),
+        ("finish", here.port),
+    ]  # fmt: skip
+    client.older.abandon()
+    wait_until(lambda: nothing_is_left(here))
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_client_whose_socket_was_not_taken_comes_back_to_it(displace, sockets, seen, is_open):
+    here, client = displace()
+    wait_until(lambda: len(here.socket_server.away) == 1)
+    if not is_open:
+        client.older.abandon()
+        wait_until(lambda: here.call(lambda: here.socket_server.engine.sessions) == {})
+    publish(here, "a")
+    client.connect(server=here)
+    assert (client.recovered, client.messages(1)) == (True, ["a"])
+    assert seen.next() == ("return", here.port)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_logout_ends_a_socket_that_was_not_taken(displace, seen, is_open):
+    here, client = displace()
+    (lifecycle,) = here.call(lambda: [*here.socket_server.open_sockets])
+    if not is_open:
+        client.older.abandon()
+        wait_until(lambda: here.call(lambda: here.socket_server.engine.sessions) == {})
+    here.call(lifecycle.login.end)
+    assert seen.next() == ("disconnect", here.port, "session ended")
+    wait_until(lambda: nothing_is_left(here))
+
+
+def test_a_server_that_stops_ends_a_socket_that_was_not_taken(displace, seen):
+    here, _ = displace()
+    here.stop()
+    assert seen.next() == ("disconnect", here.port, "server shutting down")
+
+
+def test_a_socket_that_was_not_taken_ends_where_too_many_are_away(displace, seen):
+    def fill(server):
+        other = Returning(server, "websocket")
+        other.connect()
+        go_away(other, server, seen)
+
+    here, _ = displace(before=fill, MAX_AWAY_SOCKETS=1)
+    assert seen.next() == ("disconnect", here.port, "transport close")
+
+
 @pytest.mark.parametrize("transport", ["websocket"])
 @pytest.mark.parametrize("value", [{1, 2}, (1, 2), {1: 2}, 1 + 2j, float("nan"), [b"x"]])
 def test_a_context_that_is_not_plain_json_stays(servers, client, sockets, seen, caplog, value):
@@ -270,6 +351,23 @@ def test_a_context_that_is_not_plain_json_stays(servers, client, sockets, seen, 
     client.connect(server=here)
     assert client.recovered
     assert seen.next() == ("return", here.port)
+
+
+@pytest.mark.parametrize("transport", ["websocket"])
+def test_an_older_connection_with_a_context_that_stays_is_not_ended(servers, client, sockets, seen):
+    @on_event("note it")
+    def note(request, socket, context):
+        context["note"] = {1, 2}
+        return True
+
+    there = servers[1]
+    older = client.client
+    assert older.ask("note it") == [True]
+    client.connect(server=there)
+    assert not client.recovered
+    assert older.subscribe("room") is True
+    go_away(client, there, seen)
+    assert seen.empty
 
 
 @pytest.mark.parametrize("transport", ["websocket"])
