@@ -195,10 +195,8 @@ class HandingLifecycle(LeavingLifecycle):
 
     def _may_have(self, claim: OutsideClaim) -> bool:
         return (
-            not claim.is_over
+            self._is_good(claim)
             and self._server.timers.clock() < claim.until
-            and claim.digest == self._digest
-            and self._can_be_given
             and self._client.login.allows(claim.identity)
         )
 

@@ -215,15 +215,19 @@ class LeavingLifecycle(SocketLifecycle):
         return self._claim
 
     def _give(self, claim: Claim) -> None:
-        if claim.is_over or claim.digest != self._digest or not self._can_be_given:
-            return claim.end(False)
-        if not self._own.is_away:
+        if self._is_good(claim) and not self._own.is_away:
             self._displace()
+        if not self._is_good(claim):  # any more: on_away may have waited
+            self._stay()
+            return claim.end(False)
         self._settle_absence()
         self._accepted, self._is_given = False, True
         self._client.forget(self)
         self._server.open_sockets.discard(self)
         claim.end(True)
+
+    def _is_good(self, claim: Claim) -> bool:
+        return not claim.is_over and claim.digest == self._digest and self._can_be_given
 
     @property
     def _can_be_given(self) -> bool:

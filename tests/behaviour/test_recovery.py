@@ -6,9 +6,10 @@ import threading
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from django_socketio import CallTimeout, emit, in_thread, send, sign_channel
+from django_socketio import CallTimeout, disconnect, emit, in_thread, send, sign_channel
 from django_socketio.events import (
     may_subscribe,
+    on_away,
     on_event,
     on_return,
     on_subscribe,
@@ -407,6 +408,73 @@ def test_two_live_connections_present_one_secret_and_the_older_one_ends(
     older.abandon()
     assert client.client.ask("subscribe", "room") == [True]
     assert seen.empty
+
+
+@pytest.fixture
+def waiting(gate):
+    """Have on_away wait."""
+
+    @on_away
+    def wait(request, socket, context):
+        gate.wait()
+
+
+@pytest.fixture
+def too_late(serve, sockets, seen, gate, waiting, monkeypatch):
+    """Have a newer connection wait for on_away of the older one in vain.
+
+    Returns the server and the client, with the secret of the older connection.
+    """
+
+    def run(**settings):
+        server = serve(**settings)
+        client = Returning(server, "websocket")
+        client.connect()
+        client.older, pid, id = client.client, client.pid, client.id
+        with monkeypatch.context() as patch:
+            patch.setattr("django_socketio.sockets.returning.CLAIM_TIMEOUT", 0.05)
+            client.connect()
+        assert (client.recovered, client.id == id, seen.next()) == (False, False, "away")
+        client.pid = pid
+        gate.open()
+        return server, client
+
+    return run
+
+
+def test_on_away_of_an_older_connection_takes_too_long_and_the_socket_ends_with_its_time(
+    too_late, seen
+):
+    server, client = too_late(RECOVERY_SECONDS=0.3)
+    assert seen.take(2) == [("disconnect", "transport close"), "finish"]
+    client.older.abandon()
+    assert nothing_is_left_but(server, 1)
+
+
+def test_on_away_of_an_older_connection_takes_too_long_and_the_client_comes_back(too_late, seen):
+    server, client = too_late()
+    wait_until(lambda: len(server.socket_server.away) == 1)
+    publish_to_all(server, "a")
+    client.connect()
+    assert (client.recovered, client.messages(1), seen.next()) == (True, ["a"], "return")
+
+
+def test_the_site_ends_the_socket_while_on_away_of_an_older_connection_runs(
+    server, sockets, seen, gate, waiting
+):
+    client = Returning(server, "websocket")
+    client.connect()
+    newer = WebSocketClient(server.port, query="&recovery=1")
+    newer.send("40" + json.dumps({"pid": client.pid}))
+    assert gate.entered.wait(10)
+    server.call(lambda: disconnect(session_id=client.id))
+    gate.open()
+    answer = json.loads(newer.receive()[2:])
+    assert (answer["sid"] != client.id, answer["pid"] != client.pid) == (True, True)
+    assert seen.take(3) == ["away", ("disconnect", "server namespace disconnect"), "finish"]
+    newer.send("41")
+    assert seen.take(2) == [("disconnect", "client namespace disconnect"), "finish"]
+    assert nothing_is_left_but(server, 0)
 
 
 def test_the_connection_that_claims_is_cut_before_it_has_the_socket(server, sockets, seen, gate):
