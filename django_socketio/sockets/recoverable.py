@@ -239,14 +239,18 @@ class RecoverableSocket(Socket):
         """End the connection to this namespace for a reason; the client does not come back."""
         self.is_cut_off = True
         if self.is_away:
-            self.lifecycle.end(reason)
+            self._end_away(reason)
         else:
             super().cut_off(reason)
+
+    def _end_away(self, reason: str) -> None:
+        if self.connected:  # or its lifecycle is about to go on with another socket
+            self.lifecycle.end(reason)
 
     def overflow(self) -> None:
         """Cut the client off: too much waits for the end of ``on_connect`` or ``on_subscribe``."""
         if self.is_away:
-            self.lifecycle.end(Reason.SLOW_CLIENT)
+            self._end_away(Reason.SLOW_CLIENT)
         else:
             super().overflow()
 

@@ -215,12 +215,19 @@ class RecoverableLifecycle(HandingLifecycle):
             self._end_now(reason, error)
 
     def _drop(self, fresh: RecoverableSocket) -> bool:
-        """End the socket: what the client has missed is not known any more. Return False."""
+        """End the socket: what the client has missed is not known any more. Return False.
+
+        The last handlers may wait: if the new connection ends meanwhile, the fresh socket does.
+        """
+        self._is_taking = True
         self.socket.end(Reason.TRANSPORT_CLOSE)
         self._run_last_handlers(None)
         self.socket.finish()
         self._away.forget(self._digest, self)
         self.socket, self.context, self._accepted = fresh, {}, False
+        self._is_taking = False
+        if self._noted is not None:
+            self._end_now(*self._noted)
         return False
 
 

@@ -10,6 +10,7 @@ from django_socketio import CallTimeout, disconnect, emit, in_thread, send, sign
 from django_socketio.events import (
     may_subscribe,
     on_away,
+    on_disconnect,
     on_event,
     on_return,
     on_subscribe,
@@ -475,6 +476,74 @@ def test_the_site_ends_the_socket_while_on_away_of_an_older_connection_runs(
     newer.send("41")
     assert seen.take(2) == [("disconnect", "client namespace disconnect"), "finish"]
     assert nothing_is_left_but(server, 0)
+
+
+@pytest.fixture
+def in_vain(serve, sockets, seen, gate):
+    """Have a client come back in vain: on_return sends more than is kept.
+
+    Returns the server, the id of the old socket, and the new connection, which waits for
+    on_disconnect of the old socket.
+    """
+
+    @on_return
+    def send_too_much(request, socket, context):
+        for _ in range(5):
+            socket.emit("message", "x" * 400)
+
+    @on_disconnect
+    def wait(request, socket, context):
+        if not gate.entered.is_set():
+            gate.wait()
+            socket.disconnect()
+
+    server = serve(MAX_UNSENT_BYTES=2000)
+    client = Returning(server, "websocket")
+    client.connect()
+    client.cut()
+    assert seen.next() == "away"
+    newer = WebSocketClient(server.port, query="&recovery=1")
+    newer.send("40" + json.dumps({"pid": client.pid}))
+    assert gate.entered.wait(10)
+    assert seen.take(2) == ["return", ("disconnect", "transport close")]
+    return server, client.id, newer
+
+
+def test_a_connection_is_cut_while_the_last_handlers_of_its_old_socket_run(
+    in_vain, gate, seen, sockets
+):
+    server, old, newer = in_vain
+    newer.abandon()
+    wait_until(lambda: server.call(lambda: server.socket_server.engine.sessions) == {})
+    gate.open()
+    assert seen.next() == "finish"
+    assert nothing_is_left(server)
+    assert ([*sockets], seen.empty) == ([old], True)
+
+
+def test_a_client_connects_again_while_the_last_handlers_of_its_old_socket_run(
+    in_vain, gate, seen, sockets
+):
+    server, old, newer = in_vain
+    newer.send("40")
+    wait_until(lambda: nothing_is_left_but(server, 2))
+    gate.open()
+    assert seen.next() == "finish"
+    answer = json.loads(newer.receive()[2:])
+    assert [*sockets] == [old, answer["sid"]]
+    newer.send("41")
+    assert seen.take(2) == [("disconnect", "client namespace disconnect"), "finish"]
+    assert nothing_is_left_but(server, 0)
+
+
+def test_the_site_ends_an_old_socket_whose_last_handlers_run(in_vain, gate, seen):
+    """The new connection goes on, as another socket."""
+    server, old, newer = in_vain
+    server.call(lambda: disconnect(session_id=old))
+    gate.open()
+    assert seen.next() == "finish"
+    assert json.loads(newer.receive()[2:])["sid"] != old
+    assert newer.subscribe("room") is True
 
 
 def test_the_connection_that_claims_is_cut_before_it_has_the_socket(server, sockets, seen, gate):
