@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any, cast
 
 from gevent.event import AsyncResult
@@ -32,6 +33,13 @@ CLAIM_TIMEOUT = 5.0
 
 PAGE_LEFT = 1001
 """The code of the close frame of a browser whose page is left (RFC 6455, 7.4.1)."""
+
+
+Duty = tuple[Callable[[SocketLifecycle, Any], None], Any]
+"""A method of a lifecycle, and its argument: a command of the site, or a loss to be told."""
+
+NO_DUTIES: list[Duty] = []
+"""Shared by all sockets with which nothing is to be done: a list of their own would cost memory."""
 
 
 class Claim:
@@ -73,6 +81,7 @@ class LeavingLifecycle(SocketLifecycle):
         "_away",
         "_claim",
         "_digest",
+        "_duties",
         "_is_given",
         "_namespace",
         "_reason",
@@ -93,6 +102,7 @@ class LeavingLifecycle(SocketLifecycle):
         self._away = away
         super().__init__(server, session, request, packet, client, executor)
         self._digest = b""
+        self._duties = NO_DUTIES
         self._reason = ""
         self._timer: Timer | None = None
         self._claim: Claim | None = None
@@ -189,6 +199,26 @@ class LeavingLifecycle(SocketLifecycle):
         self.end(self._reason)
         return None
 
+    def obey(self, command: Callable[[Any], object]) -> None:
+        """Have a command called with this lifecycle, or with the one that has the socket then."""
+        self.owe((SocketLifecycle._obey, command))
+
+    def report(self, error: Exception) -> None:
+        """Have the handlers of ``on_error`` called by the lifecycle that has the socket then."""
+        self.owe((SocketLifecycle._report_loss, error))
+
+    def owe(self, duty: Duty) -> None:
+        """Do what the socket itself is owed, after the events that wait."""
+        if self._duties is NO_DUTIES:
+            self._duties = []
+        self._duties.append(duty)
+        self._mailbox.put(self._do_next_duty)
+
+    def take_duties(self) -> list[Duty]:
+        """Return what was not done before the socket was given, for the lifecycle that has it."""
+        duties, self._duties = self._duties, NO_DUTIES
+        return duties
+
     def _settle_absence(self) -> None:
         """Note that the socket is not away any more: it has ended, or is another lifecycle's."""
         timer, self._timer = self._timer, None
@@ -198,6 +228,12 @@ class LeavingLifecycle(SocketLifecycle):
         self._away.forget(self._digest, self)
 
     # In a worker
+
+    def _do_next_duty(self) -> None:
+        if self._duties and not self._is_given:
+            do, about = self._duties.pop(0)
+            self._duties = self._duties or NO_DUTIES
+            do(self, about)
 
     def _run_away(self) -> None:
         if self._accepted:

@@ -172,6 +172,8 @@ class RecoverableLifecycle(HandingLifecycle):
         self._own.belong_to(self, self._session, auth)
         self._own.recovered = self._accepted = True
         RECOVERIES.add("socket")
+        for duty in giver.take_duties():
+            self.owe(duty)
         giver.release()
 
     def _welcome(self, ticket: Ticket) -> bool:

@@ -6,11 +6,22 @@ import threading
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from django_socketio import CallTimeout, disconnect, emit, in_thread, send, sign_channel
+from django_socketio import (
+    CallTimeout,
+    RelayGap,
+    disconnect,
+    emit,
+    in_thread,
+    send,
+    sign_channel,
+    subscribe,
+    unsubscribe,
+)
 from django_socketio.events import (
     may_subscribe,
     on_away,
     on_disconnect,
+    on_error,
     on_event,
     on_return,
     on_subscribe,
@@ -366,6 +377,72 @@ def test_a_handler_still_runs_for_the_old_connection_while_the_new_one_claims_th
     assert client.messages(1) == ["done"]
     assert seen.take(2) == ["away", "return"]
     assert client.client.ask("read") == [True]
+
+
+ON_THE_WAY = {
+    "unsubscribe": ([lambda one: unsubscribe("room", session_id=one)], []),
+    "subscribe": ([lambda one: subscribe("hall", session_id=one)], ["room", "hall"]),
+    "several": (
+        [
+            lambda one: subscribe("hall", session_id=one),
+            lambda one: unsubscribe("hall", session_id=one),
+            lambda one: unsubscribe("room", session_id=one),
+            lambda one: subscribe("hall", session_id=one),
+        ],
+        ["hall"],
+    ),
+}
+"""Commands of the site, and the channels that a socket on "room" has after them."""
+
+
+@pytest.fixture
+def claimed(server, sockets, seen, gate):
+    """Have a client come back while a handler still runs for its old connection.
+
+    Returns the client, and its new connection.
+    """
+
+    @on_event("work")
+    def work(request, socket, context):
+        gate.wait()
+
+    client = Returning(server, "websocket")
+    client.connect()
+    client.client.subscribe("room")
+    client.client.emit("work")
+    assert gate.entered.wait(10)
+    client.cut()
+    wait_until(lambda: len(server.socket_server.away) == 1)
+    newer = WebSocketClient(server.port, query="&recovery=1")
+    newer.send("40" + json.dumps({"pid": client.pid}))
+    wait_until(lambda: server.call(lambda: is_claimed(server, client.pid, client.id)))
+    return client, newer
+
+
+@pytest.mark.parametrize("commands", ON_THE_WAY)
+def test_commands_are_obeyed_while_a_new_connection_claims_the_socket(
+    server, claimed, gate, sockets, commands
+):
+    (client, newer), (commands, channels) = claimed, ON_THE_WAY[commands]
+    for command in commands:
+        assert server.call(command, client.id).received == 1
+    gate.open()
+    assert json.loads(newer.receive()[2:])["sid"] == client.id
+    assert newer.sync() == []
+    assert sockets[client.id].channels == channels
+
+
+def test_a_loss_is_told_while_a_new_connection_claims_the_socket(
+    server, claimed, gate, sockets, seen
+):
+    @on_error
+    def note(request, socket, context, error):
+        seen(type(error))
+
+    client, _ = claimed
+    server.call(sockets[client.id].lost, "room")
+    gate.open()
+    assert seen.take(3) == ["away", "return", RelayGap]
 
 
 def test_the_old_handler_takes_too_long_and_the_new_connection_goes_on_without(
