@@ -150,6 +150,8 @@ class RecoverableLifecycle(HandingLifecycle):
         taking.settle(moved, socket)
         self.socket, self.context = socket, moved.context
         self._own.recovered = self._accepted = True
+        for channel in socket.subscriptions.names:  # the old process notes nobody any more
+            socket.subscriptions.admitted(channel)
         RECOVERIES.add("socket")
         return True
 

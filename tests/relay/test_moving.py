@@ -18,7 +18,7 @@ from django_socketio.events import (
 from django_socketio.relay.topics import socket_topic
 from django_socketio.security.login import Login
 from django_socketio.sockets.taking import Taking
-from tests.kit.clients import join
+from tests.kit.clients import WebSocketClient, join
 from tests.kit.live import nothing_is_left
 from tests.kit.redis_server import RedisServer
 from tests.kit.returning import Returning, record_life
@@ -566,6 +566,44 @@ def test_its_person_does_not_leave_the_channel(url, serve, sockets, seen):
     assert (client.recovered, seen.next()) == (True, ("return", there.port))
     wait_until(lambda: len(here.socket_server.presence.keeper) == 0)
     assert [one.is_away for one in there.call(presence, "room")] == [False]
+    client.client.send("41")
+    assert [one for one in seen.take(4) if one == "gone"] == ["gone"]
+
+
+def test_its_person_does_not_leave_the_channel_if_the_new_connection_breaks(
+    url, serve, sockets, seen, steps
+):
+    """It breaks while the other process takes the socket, which is away there then."""
+
+    @on_join(channel="room")
+    def joined(channel, who):
+        seen("joined")
+
+    @on_leave(channel="room")
+    def left(channel, who):
+        seen("gone")
+
+    here, there = (listening(serve, url, PRESENCE_GRACE=0.2) for _ in range(2))
+    client = Returning(here, "websocket")
+    client.connect()
+    client.client.subscribe("room")
+    assert seen.next() == "joined"
+    go_away(client, here, seen)
+    newer = WebSocketClient(there.port, query="&recovery=1")
+
+    def cut():
+        del steps["take"]
+        newer.abandon()
+        in_thread(wait_until, lambda: there.socket_server.engine.sessions == {})
+
+    steps["take"] = cut
+    newer.send("40" + json.dumps({"pid": client.pid}))
+    wait_until(lambda: len(there.socket_server.away) == 1)
+    wait_until(lambda: len(here.socket_server.presence.keeper) == 0)
+    assert [one.is_away for one in there.call(presence, "room")] == [True]
+    client.connect(server=there)
+    assert (client.recovered, seen.next()) == (True, ("return", there.port))
+    wait_until(lambda: [one.is_away for one in there.call(presence, "room")] == [False])
     client.client.send("41")
     assert [one for one in seen.take(4) if one == "gone"] == ["gone"]
 
