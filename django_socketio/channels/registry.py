@@ -245,6 +245,8 @@ class Channels:
     def remove_from_all(self, topics: Iterable[Topic], subscriber: Subscriber) -> None:
         """Take a subscriber that has ended off its topics, even if the relay fails."""
         for topic in [topic for topic in topics if self._take_off(topic, subscriber)]:
+            if topic in self._members:
+                continue  # another one has come while the relay left other topics
             try:
                 self._relay.unsubscribe(topic)
             except failures():

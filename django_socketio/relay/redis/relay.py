@@ -1,5 +1,6 @@
 """The relay of a site with several processes: Redis carries messages, and keeps them a while."""
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -69,6 +70,8 @@ class RedisRelay(Relay):
         parts = PartsBuilder(options, self._url, self._keyspace, has_sockets).build(self)
         self._publisher, self._log, self._listeners, self._subscriber, self._heard_log, _ = parts
         self._topics: dict[str, Topic] = {}
+        self._changing = threading.Lock()
+        """Held where a topic begins, and where it ends unless it has begun again meanwhile."""
         keys = options.signing_keys
         retentions = options.retentions
         self._signing = Signing(keys, retentions) if keys else None
@@ -136,7 +139,9 @@ class RedisRelay(Relay):
         begin = self._take_leases(topics) if recoverable else {}
         new = []
         for topic in topics:
-            if self._sequencer.add(topic, deliver):
+            with self._changing:
+                is_new = self._sequencer.add(topic, deliver)
+            if is_new:
                 new.append(topic)
                 asks = self._log.position if topic.policy.asks_position else None
                 self._sequencer.locate(topic, begin.get if begin.get(topic) else asks, is_known)
@@ -189,10 +194,12 @@ class RedisRelay(Relay):
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
         self._leases.remove(topic)
-        channel = self._keyspace.channel(topic)
-        self._sequencer.remove(topic)
-        self._topics.pop(channel, None)
-        self._subscriber.unsubscribe(channel)
+        self._sequencer.remove(topic)  # may wait for Redis, and others may subscribe meanwhile
+        with self._changing:
+            if self._sequencer.subscription(topic) is None:
+                channel = self._keyspace.channel(topic)
+                self._topics.pop(channel, None)
+                self._subscriber.unsubscribe(channel)
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""

@@ -95,7 +95,8 @@ class Sequencer:
         with subscription.taking:
             if (behind := subscription.behind) is not None:
                 behind.release(subscription)
-            self.order.leave(topic)
+            if topic not in self._subscriptions:  # or else it was subscribed to again meanwhile
+                self.order.leave(topic)
 
     def subscription(self, topic: Topic) -> Subscription | None:
         """Return the subscription to a topic, if there is one."""

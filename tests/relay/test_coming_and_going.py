@@ -1,0 +1,96 @@
+"""Topics that are left and subscribed to at the same time, while their relay catches up."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from django_socketio.channels.registry import Channels
+from django_socketio.relay.topics import Topic, TopicKind
+from tests.kit.receiver import Receiver
+from tests.kit.waiting import wait_until
+from tests.relay.conftest import KINDS, A, B, message
+
+USER = Topic(TopicKind.USER, "/", "7")
+
+
+@contextmanager
+def left_while_redis_is_asked(relay, topic):
+    """Have a topic left by a thread that waits: messages of the topic are just looked up.
+
+    Another connection catches up meanwhile.
+    """
+    sequencer = relay._sequencer
+    subscription = sequencer.subscription(topic)
+    leaving = threading.Thread(target=relay.unsubscribe, args=(topic,))
+    with subscription.taking:
+        leaving.start()
+        wait_until(lambda: sequencer.subscription(topic) is not subscription)
+        yield
+    leaving.join(10)
+    assert not leaving.is_alive()
+
+
+@contextmanager
+def catching_up(relay):
+    connection = object()
+    relay._sequencer.order.begin(connection)
+    yield
+    relay._sequencer.order.end(connection)
+
+
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_a_topic_is_heard_that_was_subscribed_to_while_it_was_left(new_relay):
+    (relay, inbox), (other, _) = new_relay(), new_relay()
+    relay.subscribe(USER, inbox.deliver)
+    with catching_up(relay), left_while_redis_is_asked(relay, USER):
+        relay.subscribe(USER, inbox.deliver)
+    assert other.publish(message("later", USER)) == 1
+    inbox.wait_for("later")
+    relay.unsubscribe(USER)
+    wait_until(lambda: other.publish(message("last", USER)) == 0)
+
+
+@pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
+def test_messages_keep_their_order_on_a_topic_that_was_subscribed_to_while_it_was_left(new_relay):
+    (relay, inbox), (other, _) = new_relay(), new_relay()
+    for topic in (USER, A, B):
+        relay.subscribe(topic, inbox.deliver)
+    relay._subscriber.unsubscribe(relay._keyspace.channel(A))  # which is not caught up with
+    with catching_up(relay):
+        with left_while_redis_is_asked(relay, USER):
+            relay.subscribe(USER, inbox.deliver)
+            for content, topics in [("shared", (USER, A)), ("own", (USER,)), ("b", (B,))]:
+                other.publish(message(content, *topics))
+            inbox.wait_for("b")
+        assert inbox.messages == ["b"]
+    assert inbox.messages == ["b", "shared", "own"]
+
+
+class SlowRelay:
+    """Has something happen while a first topic is left."""
+
+    def __init__(self, meanwhile):
+        self.heard, self._meanwhile = set(), meanwhile
+
+    def subscribe(self, topic, deliver, recoverable):
+        self.heard.add(topic)
+
+    def unsubscribe(self, topic):
+        self.heard.discard(topic)
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile:
+            meanwhile()
+
+
+def test_a_topic_is_heard_that_is_joined_while_a_socket_leaves_another_one_first():
+    relay = SlowRelay(lambda: channels.add(B, new))
+    channels = Channels(relay, lambda delivery: delivery, 1000)
+    old, new = Receiver(str), Receiver(str)
+    for topic in (A, B):
+        channels.add(topic, old)
+    channels.remove_from_all((A, B), old)
+    assert channels.members(B) == [new]
+    assert relay.heard == {B}
+    channels.remove(B, new)
+    assert relay.heard == set()
