@@ -1,4 +1,4 @@
-"""Topics that are left and subscribed to at the same time, while their relay catches up."""
+"""Topics that are left and subscribed to at the same time, and while a connection begins."""
 
 import threading
 from contextlib import contextmanager
@@ -6,9 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from django_socketio.channels.registry import Channels
-from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.relay.redis import subscriber
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import break_connection, is_cluster
 from tests.relay.conftest import KINDS, A, B, message
 
 USER = Topic(TopicKind.USER, "/", "7")
@@ -94,3 +96,71 @@ def test_a_topic_is_heard_that_is_joined_while_a_socket_leaves_another_one_first
     assert relay.heard == {B}
     channels.remove(B, new)
     assert relay.heard == set()
+
+
+def subscriptions(server, relay, topic):
+    """Return how many connections are subscribed to a topic in Redis, or at the topic's node."""
+    channel = relay._keyspace.channel(topic)
+    if not is_cluster(relay):
+        return server.client.pubsub_numsub(channel)[0][1]
+    return server.node_of(channel).client.execute_command("PUBSUB", "SHARDNUMSUB", channel)[1]
+
+
+def before(monkeypatch, owner, name, function, applies=lambda *args: True):
+    """Have a function called before a method, once, the first time that it is called so."""
+    method, called = getattr(owner, name), []
+
+    def wrapped(*args):
+        if not called and applies(*args):
+            called.append(None)
+            function()
+        return method(*args)
+
+    monkeypatch.setattr(owner, name, wrapped)
+    return called
+
+
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_a_topic_that_is_left_while_a_connection_begins_is_not_subscribed_to(
+    server, new_relay, monkeypatch
+):
+    monkeypatch.setattr(subscriber, "SUBSCRIBED_AT_ONCE", 20)
+    relay, inbox = new_relay()
+    topics = [channel_topic("/", f"room-{number}") for number in range(100)]
+    relay.subscribe_all(topics, inbox.deliver)
+    last, channel = topics[-1], relay._keyspace.channel(topics[-1])
+    assert subscriptions(server, relay, last) == 1
+    left = before(
+        monkeypatch,
+        subscriber.RedisSubscriber,
+        "_send",
+        lambda: relay.unsubscribe(last),
+        lambda one, command, *sent: channel in one._channels and len(sent) == 20,
+    )
+    break_connection(relay)
+    assert left
+    assert [subscriptions(server, relay, one) for one in topics] == [1] * 99 + [0]
+    assert relay.publish(message("nobody", last)) == 0
+
+
+@pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
+def test_a_topic_whose_end_overtakes_its_beginning_is_not_subscribed_to(
+    server, new_relay, monkeypatch
+):
+    relay, inbox = new_relay(timeout=0.5)
+    left = before(monkeypatch, relay._subscriber, "_send", lambda: relay.unsubscribe(A))
+    relay.subscribe(A, inbox.deliver)
+    assert left
+    relay.subscribe(B, inbox.deliver)  # Redis has had all commands when it confirms this one
+    assert [subscriptions(server, relay, one) for one in (A, B)] == [0, 1]
+
+
+@pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
+def test_a_further_subscriber_of_a_topic_waits_for_nobody_that_writes(new_relay):
+    relay, inbox = new_relay()
+    relay.subscribe(A, inbox.deliver)
+    further = threading.Thread(target=relay.subscribe, args=(A, inbox.deliver), daemon=True)
+    with relay._subscriber._writing:
+        further.start()
+        further.join(10)
+        assert not further.is_alive()

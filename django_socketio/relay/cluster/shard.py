@@ -87,10 +87,11 @@ class ShardSubscriber(RedisSubscriber):
     def unsubscribe(self, channel: str) -> None:
         """Unsubscribe; messages that are on their way may still come."""
         self._returning.discard(channel)
-        self._leaving[channel] += 1
         super().unsubscribe(channel)
 
     def _write(self, connection: ConnectionInterface, command: str, *channels: str) -> None:
+        if command == self.commands.unsubscribe:
+            self._leaving.update(channels)
         # Channels of several slots cannot be in one command.
         packed = connection.pack_commands([(command, channel) for channel in channels])
         connection.send_packed_command(packed)

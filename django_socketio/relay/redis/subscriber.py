@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable, Sequence
 
 import redis
 from redis.connection import ConnectionInterface
@@ -11,6 +12,7 @@ from django_socketio.concurrency.giving_way import give_way
 from django_socketio.logs import get_logger
 from django_socketio.relay.redis.client import close, descriptors, separate_connection
 from django_socketio.relay.redis.health import HealthCheck
+from django_socketio.relay.redis.hearing import Hearing
 from django_socketio.relay.redis.identity import Identity, identity
 from django_socketio.relay.redis.incoming import IncomingReader
 from django_socketio.relay.redis.jitter import jitter
@@ -33,7 +35,7 @@ UNINTERRUPTED = 100
 """Messages or channels that are handled before other threads and greenlets have their turn."""
 
 
-class RedisSubscriber:
+class RedisSubscriber(Hearing):
     """Subscribes to channels and receives their messages, in a thread of its own.
 
     Where gevent has patched the process, the thread is a greenlet. A broken connection is made
@@ -48,7 +50,6 @@ class RedisSubscriber:
     """
 
     commands = PUBSUB
-    name = "The relay"
     lag = property(lambda self: self._health.lag)
 
     def __init__(
@@ -58,6 +59,7 @@ class RedisSubscriber:
         health: HealthCheck,
         timeout: float,
     ) -> None:
+        super().__init__()
         self._client = client
         self._observer = observer
         self._health = health
@@ -69,19 +71,12 @@ class RedisSubscriber:
         self._overdue: ConnectionInterface | None = None
         self._reader: IncomingReader | None = None
         self._catching_up: CatchingUp | None = None
-        self._heard_at, self._taken = 0.0, 0
+        self._taken = 0
         self._identity: Identity | None = None
         self._has_connected = False
         self._failure: BaseException | None = None
-        self._stopped = False
         self._thread: threading.Thread | None = None
         self._attempted = threading.Event()
-        self.is_receiving = False
-        """True while messages come from Redis, even if missed ones are not caught up with yet."""
-        self.alive = False
-        self.deaf_since: float | None = None
-        """Since when no messages come (``time.time``); None while they come."""
-        self.reconnects = 0
 
     def start(self) -> None:
         """Connect, and begin to receive."""
@@ -145,21 +140,32 @@ class RedisSubscriber:
         self._channels.pop(channel, None)
         self._send(self.commands.unsubscribe, channel)
 
-    def _send(self, command: str, *channels: str) -> bool:
+    def _send(self, command: str, *channels: str) -> Sequence[str]:
+        """Send a command, unless Redis is away; return the channels that it is about.
+
+        While this waits for others that write, channels may be left or subscribed to again: those
+        for which the command would be wrong by then are left out.
+        """
         connection = self._connection
         if connection is None or not channels:
-            return False
+            return channels
         try:
             with self._writing:
-                self._write(connection, command, *channels)
+                channels = self._due(command, channels)
+                if channels and connection is self._connection:  # or else all is sent on a new one
+                    self._write(connection, command, *channels)
         except BaseException as error:
             # Whatever the error is, a part of a command may be on its way: the connection is of no
             # use any more. The thread of this subscriber finds out too, and connects again.
             self._give_up(connection, error)
             if not isinstance(error, Exception):  # a timeout of the handler that subscribes
                 raise
-            return False
-        return True
+        return channels
+
+    def _due(self, command: str, channels: Iterable[str]) -> tuple[str, ...]:
+        subscribes, health = command == self.commands.subscribe, self._health.channel
+        wanted = self._channels
+        return tuple(one for one in channels if (one in wanted or one == health) == subscribes)
 
     def _give_up(self, connection: ConnectionInterface, error: BaseException) -> None:
         """Close a connection that could not be written to, before anything else uses it."""
@@ -237,9 +243,9 @@ class RedisSubscriber:
             if waiting and len(missing) < SUBSCRIBED_AT_ONCE:
                 chunk = waiting[:SUBSCRIBED_AT_ONCE]
                 del waiting[:SUBSCRIBED_AT_ONCE]
-                missing.update(chunk)
-                self._send(self.commands.subscribe, *chunk)
-            missing -= self._take(reader)
+                missing.update(self._send(self.commands.subscribe, *chunk))
+            if missing:
+                missing -= self._take(reader)
         if self._catching_up is not None and self._catching_up.is_done:
             self._end_catching_up(reader, self._catching_up)
 
@@ -256,19 +262,9 @@ class RedisSubscriber:
             return Silence(since, is_same_data=False)
         return Silence(since, has_evicted=before.evicted != found.evicted)
 
-    def _note_back(self) -> None:
-        if self.deaf_since is not None:
-            logger.warning("%s is back after %.1f s", self.name, time.time() - self.deaf_since)
-            self.reconnects += 1
-        self.alive, self.deaf_since = True, None
-
     def _note_lost(self, error: BaseException) -> None:
-        self.is_receiving = self.alive = False
+        super()._note_lost(error)
         self._attempted.set()
-        if self.deaf_since is None and not self._stopped:
-            silent = time.monotonic() - self._heard_at if self._heard_at else 0.0
-            self.deaf_since = time.time() - silent
-            logger.error("%s is lost: %s; trying to connect again", self.name, error)
 
     def _read(self) -> None:
         reader = self._reader
