@@ -115,14 +115,15 @@ def past_of(
     Every subscriber may read all of a history; what it has missed has none of its own messages.
 
     Args:
-        found: the messages that were found, one more than ``MAX_MESSAGES`` if there are more.
+        found: the messages that were found. Of what the subscriber has missed, it is cut if there
+            are more than ``MAX_MESSAGES``.
         is_for: returns whether a missed message is for the subscriber.
 
     """
     events = (one for one in found.deliveries if one.envelope.kind is EnvelopeKind.EVENT)
     if wanted.since is None:
         return Past(topic, found.position, found.is_complete, tuple(events))
-    if not found.is_complete or len(found.deliveries) > MAX_MESSAGES:
+    if not found.is_complete or found.is_cut:
         return Past(topic, found.position, False)
     has_commands = any(one.envelope.kind is EnvelopeKind.CONTROL for one in found.deliveries)
     return Past(topic, found.position, True, tuple(filter(is_for, events)), has_commands)

@@ -228,7 +228,7 @@ class Watchers:
         if after == replica.position:
             return []
         found = self._relay.read(replica.topic, after, MOST_CHANGES + 1)
-        is_usable = found.is_complete and len(found.deliveries) <= MOST_CHANGES
+        is_usable = found.is_complete and not found.is_cut
         if not is_usable or found.position != replica.position:
             return None
         people = [one.envelope.args[0] for one in found.deliveries if _is_change(one)]

@@ -148,17 +148,25 @@ class LogRange(NamedTuple):
         position: of the topic when the log was read; None for an idle topic, which has no log.
         is_complete: whether the range has every message from its beginning to its end. Its end is
             the topic's position, or the last message that the limit of the range allowed.
+        is_cut: whether as many messages as its limit allows were found, so that there may be more.
+            Those of a kind that only newer processes know count, although they are no deliveries.
 
     """
 
     deliveries: tuple[Delivery, ...]
     position: StreamPosition | None
     is_complete: bool
+    is_cut: bool = False
 
 
 def nothing_after(position: StreamPosition | None) -> LogRange:
     """Return the range of an idle topic: of the epoch that a position was in, all is missing."""
     return LogRange((), None, is_complete=position is None)
+
+
+def is_cut(offsets: Sequence[int], limit: int | None) -> bool:
+    """Return whether as many messages were found as a limit allows."""
+    return limit is not None and len(offsets) == limit
 
 
 def is_complete(
@@ -183,8 +191,8 @@ def is_complete(
     begin = 0 if after is None else after.offset
     if not mark <= begin <= position.offset:
         return False
-    is_cut = limit is not None and len(offsets) == limit
-    end = position.offset if not is_cut else offsets[-1] if offsets else begin
+    last = offsets[-1] if offsets else begin
+    end = last if is_cut(offsets, limit) else position.offset
     return len(offsets) == end - begin
 
 

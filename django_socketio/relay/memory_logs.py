@@ -14,6 +14,7 @@ from django_socketio.relay.envelope import (
     LogRange,
     StreamPosition,
     is_complete,
+    is_cut,
     is_history_complete,
     newest,
     nothing_after,
@@ -112,7 +113,7 @@ class MemoryLogs:
         found = [*islice(log.after(log.begin(after)), limit)]
         offsets = [entry.offset for entry in found]
         is_whole = is_complete(offsets, log.position, after, limit)
-        return LogRange(_deliveries(found), log.position, is_whole)
+        return LogRange(_deliveries(found), log.position, is_whole, is_cut(offsets, limit))
 
     def history(self, topic: Topic, after: StreamPosition | None, limit: int | None) -> LogRange:
         """Return the newest messages of a topic's history after a position."""

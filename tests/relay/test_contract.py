@@ -378,6 +378,7 @@ def test_a_topic_is_read_from_a_position_up_to_a_limit(pair):
         read = here.read(A, after, limit)
         assert (contents(read), read.is_complete) == (list(expected), True), (after, limit)
         assert read.position == positions[9]
+        assert read.is_cut == (limit == len(expected))
 
 
 def test_a_position_that_the_topic_does_not_know_reads_no_complete_range(pair):

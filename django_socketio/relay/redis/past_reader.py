@@ -13,6 +13,7 @@ from django_socketio.relay.envelope import (
     StreamPosition,
     ignore_kind,
     is_complete,
+    is_cut,
     is_history_complete,
     newest,
 )
@@ -51,7 +52,8 @@ class PastReader:
             deliveries, is_readable = self._deliveries(topic, past, past.entries)
         offsets = [entry.offset for entry in past.entries]
         is_whole = is_complete(offsets, past.position, after, limit, past.mark)
-        return LogRange(deliveries, past.position, is_whole and is_readable and past.is_proven)
+        is_whole = is_whole and is_readable and past.is_proven
+        return LogRange(deliveries, past.position, is_whole, is_cut(offsets, limit))
 
     def history(
         self, topic: Topic, after: StreamPosition | None = None, limit: int | None = None
