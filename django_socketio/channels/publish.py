@@ -232,7 +232,7 @@ def publish_all(envelopes: Sequence[Envelope]) -> list[int | RelayError]:
     """Publish envelopes as this process does, in their order and in few round trips.
 
     Returns how many received each, or its error. The first error ends it: the envelopes after it
-    are not published, and have the same error.
+    are not published, and have ``NotTried``.
 
     Raises:
         NoRelay: nothing can leave this process.

@@ -193,6 +193,8 @@ def _mark(envelopes: Iterable[Envelope]) -> None:
 
 
 def _carry(envelope: Envelope, carrier: Trace) -> None:
+    if envelope.encoded and envelope.trace is not None:
+        return  # it is tried again, with the trace of the first try
     envelope.trace = carrier
     if envelope.encoded:
         envelope.encoded = wire.add_trace(envelope.encoded, carrier)

@@ -51,7 +51,8 @@ def publish_later(envelope: Envelope, emitted: Emitted, on_commit: bool | str) -
 def publish_all_later(messages: Sequence[Message], on_commit: bool | str) -> None:
     """Publish envelopes in order after the commit of a database; see ``publish_later``."""
     connection = connections[alias_of(on_commit)]
-    later = [_Later(*message, connection) for message in messages]
+    batch = object()
+    later = [_Later(*message, connection, batch) for message in messages]
     if not has_transaction(connection):
         return _publish(later)
     for one in later:
@@ -63,22 +64,26 @@ class _Later:
     """A message that waits for a commit.
 
     Messages that follow each other in one transaction share a round trip: the first that is called
-    takes along those that are to be called next. Functions of others keep their place between
-    messages. Django takes the functions from the front of the connection's list, one by one, so the
-    list shows which ones are next.
+    takes along those that are to be called next. An error concerns only those that belong together.
+    Functions of others keep their place between messages. Django takes the functions from the front
+    of the connection's list, one by one, so the list shows which ones are next.
 
     A rollback to a savepoint replaces the list. Then the function of this message is still in its
     place in the old list, and some of those that follow it there may have been undone: not those
     that were added within no other savepoints than this one, which is about to be sent.
 
     Attributes:
+        batch: the same for messages that belong together: the first error of a batch ends it.
         place: the index of the function when it was added to the list.
 
     """
 
-    def __init__(self, envelope: Envelope, emitted: Emitted, connection: Any) -> None:
+    def __init__(
+        self, envelope: Envelope, emitted: Emitted, connection: Any, batch: object
+    ) -> None:
         self.envelope = envelope
         self.emitted = emitted
+        self.batch = batch
         self._functions = connection.run_on_commit
         self._is_sent = False
         self.place = 0
@@ -109,7 +114,7 @@ def _publish(messages: Sequence[_Later]) -> None:
     """Publish messages in order; log and count those that the relay did not take."""
     pairs = [(one.envelope, one.emitted) for one in messages]
     try:
-        failed = publish_each(pairs)
+        failed = publish_each(pairs, [one.batch for one in messages])
     except RelayError as error:
         failed = [(envelope, error) for envelope, _ in pairs if envelope.topics]
     for envelope, reason in failed:

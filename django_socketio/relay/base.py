@@ -9,6 +9,7 @@ from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPo
 from django_socketio.relay.receipt import Received
 from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import Topic
+from django_socketio.relay.untried import NotTried
 
 NOT_TAKEN = "the relay of SOCKETIO_RELAY_URL did not take the message"
 """The beginning of the text of each ``RelayError`` about a message."""
@@ -77,7 +78,7 @@ class Relay(ABC):
     def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Hand envelopes on in their order; return for each what ``publish`` would, or its error.
 
-        The first error ends it: no later envelope is handed on, and each of them has that error.
+        The first error ends it: no later envelope is handed on, and each of them has ``NotTried``.
 
         Raises:
             EventError, TypeError, ValueError: as ``publish``; earlier envelopes are handed on.
@@ -88,7 +89,8 @@ class Relay(ABC):
             try:
                 results.append(self.publish(envelope))
             except RelayError as error:
-                return [*results, *[error] * (len(envelopes) - len(results))]
+                untried = [NotTried(*error.args)] * (len(envelopes) - len(results) - 1)
+                return [*results, error, *untried]
         return results
 
     @abstractmethod

@@ -15,6 +15,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import Unit
 from django_socketio.relay.envelope import Delivery, Envelope, ReplyTo, new_id
 from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.relay.untried import publish_apart
 from django_socketio.sockets.acks import Acks
 from django_socketio.sockets.awaited import Awaited
 from django_socketio.sockets.life import Lifecycle
@@ -199,7 +200,7 @@ class Questions:
         while self._reports:
             reports, self._reports = [*map(_checked, self._reports)], []
             try:
-                results = self._channels.publish_all(reports)
+                results = publish_apart(self._channels.publish_all, reports)
             except RelayError as error:
                 results = [error]
             failed = [one for one in results if isinstance(one, RelayError)]

@@ -101,7 +101,7 @@ class TestDatabases:
         assert received(client) == saved(1)
 
     def test_an_error_that_is_no_relay_error_fails_nothing_either(self, monkeypatch, caplog):
-        def fail(messages):
+        def fail(messages, batches):
             raise OSError("on purpose")
 
         monkeypatch.setattr("django_socketio.publishing.deferring.publish_each", fail)

@@ -20,6 +20,7 @@ from django_socketio.events import on_event
 from django_socketio.monitoring.tracing import TracedRelay
 from django_socketio.publishing.batches import emit_batch
 from django_socketio.publishing.values import encode_default
+from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import Topic, TopicKind
@@ -179,6 +180,17 @@ def test_a_batch_with_a_command_has_a_span_of_its_messages():
     )
     assert named("send told").attributes["messaging.message.id"] == saved.id
     assert (command.trace, saved.trace is None) == (None, False)
+
+
+def test_messages_that_are_tried_again_have_one_trace():
+    relay = TracedRelay(MemoryRelay(encode_default, retentions.from_settings()))
+    envelopes = [Envelope((NEWS,), "/", "told", ()) for _ in range(2)]
+    for envelope in envelopes:
+        envelope.encoded = wire.encode(envelope)
+    relay.publish_all(envelopes)
+    relay.publish_all(envelopes[1:])
+    assert [one.encoded.count(b'"traceparent"') for one in envelopes] == [1, 1]
+    assert wire.decode(envelopes[1].encoded).trace == envelopes[1].trace
 
 
 def test_a_message_after_a_commit_is_traced(serve):

@@ -8,9 +8,11 @@ import threading
 
 import gevent
 import pytest
+from gevent.event import Event
 
-from django_socketio import CallTimeout, NoSocket, call, disconnect, emit, subscribe
+from django_socketio import CallTimeout, NoSocket, RelayError, call, disconnect, emit, subscribe
 from django_socketio.channels import listening, publish
+from django_socketio.relay.untried import NotTried
 from tests.kit.clients import join
 from tests.kit.streams import StreamClient
 from tests.kit.waiting import wait_until
@@ -223,6 +225,35 @@ def test_an_error_while_answers_are_sent_does_not_keep_back_later_ones(
     assert second() == "second"
     servers[0].call(publish_all, *failed)
     assert first() == "first"
+
+
+def test_an_answer_that_is_not_taken_costs_no_other_one(servers, script, monkeypatch):
+    channels = servers[0].socket_server.channels
+    publish_all, gate, tries, refused = channels.publish_all, Event(), [], []
+
+    def refuse_one(envelopes):
+        tries.append(len(envelopes))
+        if len(tries) == 1:
+            assert gate.wait(10)  # the answers that come meanwhile are sent together
+        elif len(tries) == 2:
+            refused.extend(envelopes[:1])
+            return [RelayError("refused"), *[NotTried("refused")] * (len(envelopes) - 1)]
+        return publish_all(envelopes)
+
+    monkeypatch.setattr(channels, "publish_all", refuse_one)
+    client = join(servers[0], "a")
+    answers = []
+    for number in range(3):
+        answers.append(in_background(lambda: call("who?", channel="a", timeout=60)))
+        assert client.receive() == f'42{number}["who?"]'
+        client.send(f'43{number}["{number}"]')
+        wait_until(lambda: tries == [1])
+    client.sync()
+    servers[0].call(gate.set)
+    assert [answers[0](), answers[2]()] == ["0", "2"]
+    assert tries == [1, 2, 1]
+    servers[0].call(publish_all, refused)
+    assert answers[1]() == "1"
 
 
 def test_a_caller_that_is_interrupted_while_it_begins_to_listen_leaves_nothing():

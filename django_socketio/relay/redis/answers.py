@@ -12,6 +12,10 @@ from django_socketio.relay.redis.packing import Outgoing
 from django_socketio.relay.topics import Topic
 
 
+class NotRun(ResponseError):
+    """A call ended before it came to a message, or at it: nobody has got that message."""
+
+
 def read_receipt(answer: bytes | int, topics: Sequence[Topic]) -> Receipt:
     """Return the receipt that the script answers, for a message of these topics."""
     if isinstance(answer, Receipt):  # ``expanded`` has made it
@@ -30,13 +34,14 @@ def read_receipts(
 ) -> list[Receipt | ResponseError]:
     """Return the receipts that the script answers for a batch.
 
-    If Redis has refused a message, that message and all after it have the error.
+    If Redis has refused a message, it has the error, and all after it have ``NotRun``.
     """
     found: list[Receipt | ResponseError] = []
     for answer, message in zip(expanded(answers), messages, strict=False):
         if is_error(answer):
-            refused = ResponseError(answer[1:].decode(errors="replace"))
-            return [*found, *[refused] * (len(messages) - len(found))]
+            text = answer[1:].decode(errors="replace")
+            left = [NotRun(text)] * (len(messages) - len(found) - 1)
+            return [*found, ResponseError(text), *left]
         found.append(_read(answer, message.topics))
     return found
 

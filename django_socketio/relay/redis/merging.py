@@ -7,18 +7,14 @@ Redis refuses one of them does not concern the others.
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from django_socketio.relay.redis.answers import expanded, is_error
+from django_socketio.relay.redis.answers import NotRun, expanded, is_error
 from django_socketio.relay.redis.line import Command
 from django_socketio.relay.redis.packing import MessagePacker, Outgoing
 
 OVERHEAD = 500
 """About how many bytes a command has beside its message."""
-
-
-class NotRun(ResponseError):
-    """A call ended before it came to a message, or at it: nobody has got that message."""
 
 
 class Publication(Command):

@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.receipt import Receipt
-from django_socketio.relay.redis.answers import read_receipt, read_receipts
+from django_socketio.relay.redis.answers import NotRun, read_receipt, read_receipts
 from django_socketio.relay.redis.batch_script import NOTE
 from django_socketio.relay.redis.client import close, descriptors
 from django_socketio.relay.redis.entry import REFERENCE
@@ -25,7 +25,7 @@ from django_socketio.relay.redis.lost_answers import (
     LogSearch,
     Unanswered,
 )
-from django_socketio.relay.redis.merging import NotRun, Publication
+from django_socketio.relay.redis.merging import Publication
 from django_socketio.relay.redis.packing import (
     LOAD_MANY,
     RECORDS_STAY,
@@ -39,6 +39,7 @@ from django_socketio.relay.redis.packing import (
 )
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.topics import Retentions, Topic
+from django_socketio.relay.untried import NotTried
 
 TRIES = 5
 """How often the script is run if Redis has refused it without need."""
@@ -337,5 +338,6 @@ def refusing() -> Iterator[None]:
 def told(result: Receipt | RedisError) -> Receipt | RelayError:
     """Return a receipt, or an error of Redis as publishers are told it."""
     if isinstance(result, RedisError):
-        return RelayError(f"{NOT_TAKEN}: {result}")
+        kind = NotTried if isinstance(result, NotRun) else RelayError
+        return kind(f"{NOT_TAKEN}: {result}")
     return result

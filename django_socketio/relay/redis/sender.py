@@ -14,6 +14,7 @@ from django_socketio.relay.redis.packing import Outgoing
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
+from django_socketio.relay.untried import NotTried
 
 ATTEMPTS = 5
 """Publishings of one message that reaches nobody while connections come and go."""
@@ -55,15 +56,16 @@ class Sender:
     def send_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Hand envelopes on in their order, many in a round trip; return for each what it got.
 
-        An error ends it: the steps after it are not sent, and have the same error. It is certain
-        what a step has reached before the next one is sent, so no message overtakes another.
+        An error ends it: the steps after it are not sent, and have ``NotTried``. It is certain what
+        a step has reached before the next one is sent, so no message overtakes another.
         """
         messages = [*map(self._outgoing, envelopes)]
         results: list[int | RelayError] = []
         for step in self._publisher.steps(messages):
             results += (found := self._send_step(step))
             if errors := [one for one in found if isinstance(one, RelayError)]:
-                return [*results, *errors[:1] * (len(messages) - len(results))]
+                untried = [NotTried(*errors[0].args)] * (len(messages) - len(results))
+                return [*results, *untried]
         return results
 
     def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
