@@ -15,7 +15,7 @@ class Receipt(int):
         is_kept: whether a message that nobody received is kept, so that a subscriber that comes
             back, or reads the history, gets it.
         is_repeat: whether an earlier message had the same idempotency key. This one was not
-            published; all else is told of the earlier one, as it was known then.
+            published; all else is told of the earlier one.
         untaken: the topics in which the message left no trace, if it was accepted for others.
 
     """
@@ -48,14 +48,15 @@ class Receipt(int):
 
     def repeated(self) -> Self:
         """Return the receipt of a message that repeats the one of this receipt."""
-        receipt = type(self)(self, self.position, self.is_kept)
+        receipt = type(self)(self, self.position, self.is_kept, self.untaken)
         receipt.is_repeat = True
         return receipt
 
     def joined(self, other: "Receipt") -> "Receipt":
         """Return one receipt for a message that was handed on again where it was not taken."""
         position, is_kept = self.position or other.position, self.is_kept or other.is_kept
-        return Receipt(self + other, position, is_kept, other.untaken)
+        untaken = other.untaken if other.is_accepted else self.untaken
+        return Receipt(self + other, position, is_kept, untaken)
 
     @classmethod
     def of(cls, received: int) -> "Receipt":

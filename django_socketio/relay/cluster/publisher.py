@@ -71,14 +71,10 @@ class ClusterPublisher:
         parts = self._parts(message)
         with refusing():
             receipts = [self._send(slot, (part,), until)[0] for slot, part in parts]
-            is_accepted = any(one.is_accepted for one in receipts)
-            for (slot, part), receipt in zip(parts, receipts, strict=True):
-                if is_accepted and not (receipt.is_accepted or receipt.is_repeat):
-                    self._note(slot, part)
         return _together([part.topics for _, part in parts], receipts)
 
-    def note_unheard(self, message: Outgoing) -> None:
-        """Note under the idempotency key of a message that the message has reached nobody.
+    def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
+        """Note under the idempotency key of a message that nobody listens to some of its topics.
 
         Raises:
             RelayError: the cluster did not take the note in time, or refused it.
@@ -86,7 +82,8 @@ class ClusterPublisher:
         """
         with refusing():
             for slot, part in self._parts(message):
-                self._note(slot, part)
+                if not {*topics}.isdisjoint(part.topics):
+                    self._note(slot, part)
 
     def _parts(self, message: Outgoing) -> list[tuple[int, Outgoing]]:
         slots = self._by_slot(message.topics)
@@ -178,7 +175,9 @@ def _together(groups: Iterable[Sequence[Topic]], receipts: Sequence[Receipt]) ->
     if len(receipts) == 1:
         return receipts[0]
     parts = zip(groups, receipts, strict=True)
-    untaken = [one.untaken if one.is_accepted else tuple(topics) for topics, one in parts]
+    untaken = [
+        one.untaken if one.is_accepted or one.is_repeat else tuple(topics) for topics, one in parts
+    ]
     is_kept = any(one.is_kept for one in receipts)
     receipt = Receipt(sum(receipts), None, is_kept, tuple(chain(*untaken)))
     return receipt.repeated() if all(one.is_repeat for one in receipts) else receipt

@@ -15,6 +15,10 @@ from django_socketio.relay.redis.script import PUBLISH
 # A record has the field "by", the id of the message that was published, and "told", the answer for
 # it. It is written first, as Redis may refuse to write, and deleted where the message left no
 # trace. A message that is sent again, because its answer was lost, finds its own id.
+# While it is not certain that nobody listens to the topics that did not take the message, the
+# record has the field "message". Each later message with the key has that one handed on to these
+# topics: under its own id, by which processes know the copies of other topics, and once to each
+# topic. NOTE ends that.
 #
 # All messages of a run after the first one find the same listeners. If the log has nothing unusual
 # about it, they need neither the questions nor the times of expiry that PUBLISH begins and ends
@@ -41,11 +45,44 @@ if now[1] + now[2] / 1000000 > tonumber(deadline) then
   return redis.error_reply('TOOLATE the publisher waits no longer')
 end
 
+local function publish_to(number, keys, arguments, message)
+  local topics = math.floor(#keys / 2)
+  local each = #arguments > 4 + topics + 4 and 4 or 0
+  local first = 5 + topics + each * (number - 1)
+  local own = {message, new_epoch, arguments[3], command, arguments[4 + number],
+    unpack(arguments, first, first + 3)}
+  return publish({keys[2 * number - 1], keys[2 * number]}, own)
+end
+
+local function publish_left(keys, arguments, record, told, message)
+  local received, place, left = string.match(told, '^(%d+) (%S+ %S+) (.*)$')
+  local untaken = {}
+  for number in string.gmatch(left, '%d+') do
+    local answer = publish_to(tonumber(number), keys, arguments, message)
+    if answer == 0 then
+      untaken[#untaken + 1] = number
+    else
+      received = received + string.match(answer, '^%d+')
+    end
+  end
+  left = table.concat(untaken, ',')
+  told = received .. ' ' .. place .. ' ' .. left
+  call('HSET', record, 'told', told)
+  call('PEXPIRE', record, milliseconds)
+  if left == '' then
+    call('HDEL', record, 'message')
+  end
+  return told
+end
+
 local function publish_once(keys, arguments, id)
   local record = table.remove(keys)
-  local at = call('HMGET', record, 'by', 'told')
+  local at = call('HMGET', record, 'by', 'told', 'message')
   if at[2] then
     local told = at[2] ~= '0' and at[2] or 0
+    if at[3] then
+      told = publish_left(keys, arguments, record, told, at[3])
+    end
     return at[1] == id and told or {told}
   end
   call('HSET', record, 'by', id)
@@ -53,6 +90,9 @@ local function publish_once(keys, arguments, id)
   local answer = publish(keys, arguments)
   if type(answer) == 'string' then
     call('HSET', record, 'told', answer)
+    if string.match(answer, '%d$') then
+      call('HSET', record, 'message', arguments[1])
+    end
   else
     call('DEL', record)
   end
@@ -134,12 +174,16 @@ return answers
 """
 )
 
-# NOTE notes under an idempotency key that a message has reached nobody, for certain.
+# NOTE notes under an idempotency key that nobody, for certain, should have had a message on topics
+# that did not take it.
 #
 # KEYS: the record. ARGV: the message's id, and the milliseconds for which records are kept.
 NOTE = """
-if not redis.call('HGET', KEYS[1], 'by') then
+local told = redis.call('HGET', KEYS[1], 'told')
+if not told then
   redis.call('HSET', KEYS[1], 'by', ARGV[1], 'told', '0')
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
+elseif redis.call('HDEL', KEYS[1], 'message') == 1 then
+  redis.call('HSET', KEYS[1], 'told', string.match(told, '^%S+ %S+ %S+ '))
 end
 """

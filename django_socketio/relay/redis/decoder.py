@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
@@ -28,6 +29,9 @@ class MessageDecoder:
         keyspace: knows the keys of shared messages.
         signing: checks messages; None accepts only unsigned ones.
 
+    Attributes:
+        count: how many envelopes that are remembered have come.
+
     """
 
     def __init__(
@@ -36,14 +40,20 @@ class MessageDecoder:
         self._shared = shared
         self._keyspace = keyspace
         self._signing = signing
-        self._seen: dict[str, None] = {}
+        self.count = 0
+        self._seen: dict[str, int] = {}
         self._seeing = threading.Lock()
 
-    def decode_once(self, topic: Topic, message: bytes) -> tuple[str, Envelope | None]:
+    def decode_once(
+        self, topic: Topic, message: bytes, since: int = 0
+    ) -> tuple[str, Envelope | None]:
         """Return a message's id and its envelope; None if there is nothing to deliver.
 
         That is so if the message has come on another of its topics, or is of a kind that only newer
         processes know. A message is decoded when it is about to be delivered, and not again.
+
+        Args:
+            since: the ``count`` at which this process subscribed to the topic.
 
         Raises:
             ProtocolError: it is no message of this relay for this topic.
@@ -51,14 +61,16 @@ class MessageDecoder:
             RedisError: Redis had to be asked, and cannot be.
 
         """
-        if message.startswith(REFERENCE) and (id := self._reference(message)[0]) in self._seen:
-            return id, None
+        if message.startswith(REFERENCE):
+            id = self._reference(message)[0]
+            if self._seen.get(id, 0) > since:
+                return id, None
         try:
             envelope = self.decode(topic, message)
         except wire.UnknownKind as unknown:
             ignore_kind(unknown.kind)
             return unknown.id, None
-        return envelope.id, None if self._came_before(envelope) else envelope
+        return envelope.id, self._not_come(topic, envelope, since)
 
     def decode(self, topic: Topic, message: bytes) -> Envelope:
         """Return the envelope of a message, whether or not it has come before.
@@ -105,20 +117,32 @@ class MessageDecoder:
             raise ProtocolError("it is signed, and SOCKETIO_RELAY_SIGNING is off here")
         return wire.decode(message)
 
-    def _came_before(self, envelope: Envelope) -> bool:
-        """Return whether it came on another of its topics: that delivery was for all of them.
+    def _not_come(self, topic: Topic, envelope: Envelope, since: int) -> Envelope | None:
+        """Return what is to be delivered of an envelope; None if it came on another of its topics.
 
+        That delivery was for all topics that this process had then. A message that is published
+        again where nobody had taken it may come on one that is newer: it is for this topic only.
         A signed message that comes again was sent by somebody who has read it.
         """
-        if len(envelope.topics) == 1 and self._signing is None:
-            return False
+        topics, id = envelope.topics, envelope.id
+        if len(topics) == 1 and self._signing is None:
+            return envelope
         with self._seeing:
-            if envelope.id in self._seen:
-                return True
-            self._seen[envelope.id] = None
-            if len(self._seen) > SEEN:
-                del self._seen[next(iter(self._seen))]
-            return False
+            seen = self._seen.get(id)
+            if seen is None:
+                self._note(id)
+                return envelope
+            late = f"{id} {topic}"
+            if len(topics) == 1 or seen > since or late in self._seen:
+                return None
+            self._note(late)
+            return replace(envelope, topics=(topic,))
+
+    def _note(self, id: str) -> None:
+        self.count += 1
+        self._seen[id] = self.count
+        if len(self._seen) > SEEN:
+            del self._seen[next(iter(self._seen))]
 
 
 def _decode_signed(data: bytes, signing: Signing) -> Envelope:

@@ -69,8 +69,8 @@ class MessagePublisher(Protocol):
 
         """
 
-    def note_unheard(self, message: Outgoing) -> None:
-        """Note under the idempotency key of a message that the message has reached nobody.
+    def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
+        """Note under the idempotency key of a message that nobody listens to some of its topics.
 
         Raises:
             RelayError: Redis did not take the note in time, or refused it.
@@ -202,8 +202,8 @@ class RedisPublisher:
                 pause *= 2
         raise lost
 
-    def note_unheard(self, message: Outgoing) -> None:
-        """Note under the idempotency key of a message that the message has reached nobody.
+    def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
+        """Note under the idempotency key of a message that nobody listens to some of its topics.
 
         Raises:
             RelayError: Redis did not take the note in time, or refused it.
@@ -213,7 +213,7 @@ class RedisPublisher:
             self.write_note(message)
 
     def write_note(self, message: Outgoing) -> None:
-        """Note under the idempotency key of a message that the message has reached nobody.
+        """Note under the idempotency key of a message that nobody listens to what did not take it.
 
         Raises:
             RedisError: Redis did not take the note in time, or refused it.

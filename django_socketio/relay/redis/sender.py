@@ -85,13 +85,14 @@ class Sender:
         message = envelope.encoded or wire.encode(envelope, self._default)
         if self._signing is not None:
             message = self._signing.sign(message)
-        return Outgoing(envelope.topics, message, envelope.id, envelope.keep, envelope.once)
+        # What is told to a later message with the key names topics by their numbers.
+        topics = tuple(sorted(envelope.topics)) if envelope.once else envelope.topics
+        return Outgoing(topics, message, envelope.id, envelope.keep, envelope.once)
 
     def _hand_on(self, message: Outgoing, topics: Sequence[Topic]) -> Receipt:
-        if message.once and len(topics) == len(message.topics):
+        if message.once:  # Redis knows which of its topics are left
             receipt = self._publisher.publish_once(message)
         else:
-            # Of topics that are left, no record tells: that of the key is of all together.
             receipt = self._publisher.publish(topics, message.message, message.id, message.keep)
         if receipt:
             self._listeners.was_heard = True
@@ -124,12 +125,13 @@ class Sender:
                 results[index] = error
 
     def _noted(self, message: Outgoing, receipt: Receipt) -> Receipt:
-        """Return what is true by now; if nobody has got it, its idempotency key says so too."""
-        if receipt.is_accepted:
-            return receipt
+        """Return what is true by now; its idempotency key says so too."""
         if message.once:
-            self._publisher.note_unheard(message)
-        return NOBODY
+            try:
+                self._publisher.note_unheard(message, receipt.untaken or message.topics)
+            except RelayError as error:
+                raise RelayError(f"{error}{_others(receipt)}") from error
+        return receipt if receipt.is_accepted else NOBODY
 
     def _settle(self, message: Outgoing, token: str | None, receipt: Receipt) -> Receipt:
         """Make certain that nobody listens to the topics that did not take a message.
@@ -140,18 +142,15 @@ class Sender:
             RelayError: a process may have sockets that did not get it.
 
         """
-        topics = receipt.untaken or message.topics
         try:
             for _ in range(ATTEMPTS):
+                topics = receipt.untaken or message.topics
                 self._check_own(topics)
                 if self._listeners.is_settled(topics, token):
                     return self._noted(message, receipt)
                 token = self._listeners.token
-                found = self._hand_on_again(message, topics, receipt)
-                if found.is_repeat:
-                    return found
-                receipt, topics = receipt.joined(found), found.untaken or topics
-                if _is_settled(found):
+                receipt = self._hand_on_again(message, topics, receipt)
+                if _is_settled(receipt):
                     return receipt
         except Unsettled as error:
             raise RelayError(f"{NOT_TAKEN}: {error}{_others(receipt)}") from error
@@ -160,12 +159,14 @@ class Sender:
     def _hand_on_again(
         self, message: Outgoing, topics: Sequence[Topic], receipt: Receipt
     ) -> Receipt:
+        """Hand a message on where it was not taken; return the receipt for all topics."""
         try:
-            return self._hand_on(message, topics)
+            found = self._hand_on(message, topics)
         except RelayError:
             if not receipt.is_accepted:
                 raise
-            return NOBODY  # others have it: see whether anybody needs it here, and try again
+            return receipt  # others have it: see whether anybody needs it here, and try again
+        return found if message.once else receipt.joined(found)
 
     def _check_own(self, topics: Iterable[Topic]) -> None:
         # No process received what sockets here should have: the subscribing connection is broken.
@@ -179,5 +180,5 @@ def _others(receipt: Receipt) -> str:
 
 
 def _is_settled(receipt: Receipt) -> bool:
-    """Return whether it is known of all topics that a message was taken."""
-    return receipt.is_repeat or (receipt.is_accepted and not receipt.untaken)
+    """Return whether it is known of all topics whether a message was taken."""
+    return (receipt.is_repeat or receipt.is_accepted) and not receipt.untaken

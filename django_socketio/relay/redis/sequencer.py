@@ -81,7 +81,7 @@ class Sequencer:
         """Subscribe to a topic; return False if this process was subscribed to it already."""
         subscription = self._subscriptions.get(topic)
         if subscription is None:
-            self._subscriptions[topic] = Subscription(deliver)
+            self._subscriptions[topic] = Subscription(deliver, since=self._decoder.count)
             return True
         if (behind := subscription.behind) is not None:
             behind.hurry(topic)
@@ -283,7 +283,7 @@ class Sequencer:
 
         """
         try:
-            id, envelope = self._decoder.decode_once(topic, message)
+            id, envelope = self._decoder.decode_once(topic, message, subscription.since)
         except MessageGone:
             self.tell_lost(topic)
             return self._move(topic, subscription, position, self._decoder.id_of(message))

@@ -31,6 +31,9 @@ class Subscription:
     """A topic that this process receives, and the place up to which it has been delivered."""
 
     deliver: Deliver
+    since: int = 0
+    """How many envelopes for several topics had come when it began: see ``decode_once``."""
+
     cursor: Cursor = field(default_factory=Cursor)
     tried: threading.Event = field(default_factory=threading.Event)
     """Set once its position was asked for."""

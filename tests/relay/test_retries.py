@@ -1,0 +1,141 @@
+"""A message with an idempotency key that some audiences did not get: a retry is for these only."""
+
+import pytest
+
+from django_socketio import RelayError
+from tests.kit.waiting import wait_until
+from tests.relay.cluster import RedisCluster, topic_of
+from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
+
+NOT_ALL = "do not hear the relay now; processes that hear the relay got it"
+
+
+def once(content, *topics):
+    return message(content, *topics, once="0123456789abcdef")
+
+
+class Ends:
+    """A process on A that can be cut off from Redis, and one on B that publishes."""
+
+    def __init__(self, server, new):
+        self.server = server
+        (self.far, self.far_inbox), (self.near, self.near_inbox) = new(), new(url=server.url)
+        self.far.subscribe(A, self.far_inbox.deliver)
+        self.near.subscribe(B, self.near_inbox.deliver)
+        assert self.near.publish(message("before", A, B)) == 2
+        self.far_inbox.wait_for("before")
+
+    def cut_off(self):
+        """Have Redis close the connections of the far process, which does not notice."""
+        self.server.tap.mute()
+        for client in self.server.client.client_list(_type="pubsub"):
+            self.server.client.client_kill_filter(_id=client["id"])
+        status = self.near.status
+        wait_until(lambda: status()["reconnects"] == 1 and status()["alive"])
+
+    def retry(self, *topics):
+        """Publish another message with the key until it is accepted; return its receipt."""
+        return wait_until(lambda: receipt_of(self.near, once("retry", *topics)))
+
+    def check_inboxes(self, far, near):
+        """Check all that has come between the first message and a last one."""
+        for topic, inbox, contents in ((A, self.far_inbox, far), (B, self.near_inbox, near)):
+            last = f"last on {topic}"
+            assert self.near.publish(message(last, topic)) >= 1
+            inbox.wait_for(last)
+            assert inbox.messages[: inbox.messages.index(last)] == ["before", *contents]
+
+
+def receipt_of(publisher, envelope):
+    try:
+        return publisher.publish(envelope)
+    except RelayError:
+        return None
+
+
+@pytest.fixture
+def ends(tcp_redis):
+    url = f"redis://127.0.0.1:{tcp_redis.tap.port}"
+    with relays_at(url, timeout=2) as new:
+        yield Ends(tcp_redis, new)
+
+
+def check_not_all_get(publisher, *topics, count=2):
+    for _ in range(count):
+        with pytest.raises(RelayError, match=NOT_ALL):
+            publisher.publish(once("first", *topics))
+
+
+@each_server
+@pytest.mark.parametrize("size", [1, 200], ids=["small", "shared"])
+def test_a_retry_reaches_the_topic_that_was_not_heard(ends, notice, size):
+    ends.cut_off()
+    for content in ("first" * size, "retry"):
+        with pytest.raises(RelayError, match=NOT_ALL):
+            ends.near.publish(once(content, A, B))
+    notice()
+    receipt = ends.retry(B, A)
+    assert (receipt, receipt.is_repeat) == (2, True)
+    repeat = ends.near.publish(once("another", A, B))
+    assert (repeat, repeat.is_repeat) == (2, True)
+    ends.check_inboxes(["first" * size], ["first" * size])
+
+
+def test_a_retry_reaches_sockets_that_have_moved_to_a_process_that_has_the_message(ends, notice):
+    ends.cut_off()
+    check_not_all_get(ends.near, A, B)
+    moved = Inbox()
+    ends.near.subscribe(A, moved.deliver)
+    for _ in range(2):
+        receipt = ends.near.publish(once("retry", A, B))
+        assert (receipt, receipt.is_repeat) == (2, True)
+    moved.wait_for("first")
+    assert [envelope.topics for envelope in moved.envelopes] == [(A,)]
+    notice()
+    ends.far_inbox.wait_for("first")
+    ends.check_inboxes(["first"], ["first"])
+    moved.wait_for(f"last on {A}")
+    assert moved.messages == ["first", f"last on {A}"]
+
+
+def test_a_process_that_has_the_message_by_another_topic_does_not_get_it_again(ends, notice):
+    ends.far.subscribe(B, ends.far_inbox.deliver)
+    ends.cut_off()
+    check_not_all_get(ends.near, A, B)
+    notice()
+    ends.far_inbox.wait_for("first")
+    assert ends.retry(A, B).is_repeat
+    ends.check_inboxes(["first"], ["first"])
+
+
+def test_a_message_waits_in_redis_only_until_it_is_certain_that_nobody_should_have_it(ends):
+    client = ends.server.client
+    nobody = message("nobody").topics[0]._replace(name="nobody")
+    assert ends.near.publish(once("first", B, nobody)) == 1
+    (record,) = client.scan_iter("*:once:*")
+    assert {*client.hgetall(record)} == {b"by", b"told"}
+    ends.near.subscribe(nobody, ends.near_inbox.deliver)
+    assert ends.near.publish(once("retry", nobody, B)).is_repeat
+    ends.check_inboxes([], ["first"])
+
+
+@pytest.mark.needs("shards")
+def test_a_retry_in_a_cluster_reaches_the_slot_that_was_not_heard(tmp_path, notice):
+    with RedisCluster(tmp_path, taps=True) as cluster, relays_at(cluster.url, timeout=0.5) as new:
+        (far, inbox), (near, _), (other, others) = new(), new(listen=False, timeout=2), new()
+        first, second, _ = cluster.nodes
+        here, there = (topic_of(cluster, far, node) for node in (first, second))
+        far.subscribe(here, inbox.deliver)
+        other.subscribe(there, others.deliver)
+        first.tap.mute()
+        first.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        check_not_all_get(near, here, there)
+        notice()
+        wait_until(lambda: receipt_of(near, once("retry", there, here)))
+        inbox.wait(lambda: inbox.messages)
+        assert near.publish(once("retry", here, there)).is_repeat
+        near.publish(message("last", here, there))
+        for one in (inbox, others):
+            one.wait_for("last")
+        assert others.messages == ["first", "last"]
+        assert len(inbox.messages) == 2
