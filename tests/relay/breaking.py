@@ -36,6 +36,17 @@ def break_connection(relay):
     wait_until(lambda: relay.status()["reconnects"] >= count and relay.status()["alive"])
 
 
+def cut_off(server, near):
+    """Break the connections that listen; those that go by the tap's dead link do not notice.
+
+    ``near`` is the only relay that comes back.
+    """
+    server.tap.mute()
+    for client in server.client.client_list(_type="pubsub"):
+        server.client.client_kill_filter(_id=client["id"])
+    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+
+
 @contextmanager
 def deaf(relay, count):
     """Have a relay drop so many messages, as if they had not come."""

@@ -4,6 +4,7 @@ import pytest
 
 from django_socketio.relay import wire
 from django_socketio.relay.redis.lost_answers import Break
+from django_socketio.relay.redis.packing import Outgoing
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Deafened, each_server, keys_of_topics, message
@@ -86,9 +87,8 @@ def test_a_message_whose_answer_was_lost_is_known_by_the_log(redis_server, new_r
 
 
 def taken(relay, envelope):
-    publisher, data = relay._publisher, wire.encode(envelope)
-    shared = publisher._packer.shared(envelope.topics, data, envelope.id)
-    return publisher._taken(envelope.topics, data, shared, Break())
+    sent = Outgoing(envelope.topics, wire.encode(envelope), envelope.id)
+    return len(relay._publisher._taken(envelope.topics, sent, Break()))
 
 
 @each_server

@@ -7,6 +7,7 @@ from django_socketio import RelayError
 from django_socketio.relay.redis import listeners
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
 from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
 
@@ -65,10 +66,7 @@ def test_a_process_that_has_not_noticed_that_redis_closed_its_connection(
 ):
     _, inbox, near = far_and_near
     assert near.publish(message("idle", B)) == 0
-    tcp_redis.tap.mute()
-    for client in tcp_redis.client.client_list(_type="pubsub"):
-        tcp_redis.client.client_kill_filter(_id=client["id"])
-    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+    cut_off(tcp_redis, near)
     check_all_are_refused(near, NOT_HEARD)
     notice()
     check_that_others_hear(near, inbox)
@@ -83,15 +81,30 @@ def test_a_message_for_several_topics_that_reaches_only_some_of_its_processes(
     _, inbox, near = far_and_near
     near.subscribe(B, Inbox().deliver)
     assert near.publish(message("idle", B, C)) == 1
-    tcp_redis.tap.mute()
-    for client in tcp_redis.client.client_list(_type="pubsub"):
-        tcp_redis.client.client_kill_filter(_id=client["id"])
-    wait_until(lambda: near.status()["reconnects"] == 1 and near.status()["alive"])
+    cut_off(tcp_redis, near)
     with pytest.raises(RelayError, match=f"{NOT_HEARD}; processes that hear the relay got it"):
         near.publish(message("for some", B, A))
     notice()
     check_that_others_hear(near, inbox)
     assert near.publish(message("idle", B, C)) == 1
+
+
+@each_server
+@pytest.mark.parametrize("size", [1, 200], ids=["small", "shared"])
+def test_a_message_whose_answer_was_lost_after_it_reached_only_some_of_its_processes(
+    tcp_redis, far_and_near, size
+):
+    _, _, near = far_and_near
+    near.subscribe(B, Inbox().deliver)
+    cut_off(tcp_redis, near)
+    tap = tcp_redis.tap
+    with relays_at(f"redis://127.0.0.1:{tap.port}") as new:
+        publisher, _ = new(listen=False)
+        assert publisher.publish(message("idle", B)) == 1
+        tap.answers_to_lose = 1
+        with pytest.raises(RelayError, match=f"{NOT_HEARD}; processes that hear the relay got it"):
+            publisher.publish(message("for some" * size, A, B))
+        assert tap.answers_to_lose == 0
 
 
 @each_server

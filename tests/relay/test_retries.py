@@ -4,6 +4,7 @@ import pytest
 
 from django_socketio import RelayError
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
 from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
 
@@ -27,11 +28,7 @@ class Ends:
 
     def cut_off(self):
         """Have Redis close the connections of the far process, which does not notice."""
-        self.server.tap.mute()
-        for client in self.server.client.client_list(_type="pubsub"):
-            self.server.client.client_kill_filter(_id=client["id"])
-        status = self.near.status
-        wait_until(lambda: status()["reconnects"] == 1 and status()["alive"])
+        cut_off(self.server, self.near)
 
     def retry(self, *topics):
         """Publish another message with the key until it is accepted; return its receipt."""

@@ -24,7 +24,8 @@ class Break:
 
     Attributes:
         since: when it was noticed (``time.monotonic``).
-        found: what was read since then of each topic's log, by topic and look.
+        found: what was read since then of each topic's log, by topic and look; None of a log that
+            could not be read.
 
     """
 
@@ -32,7 +33,7 @@ class Break:
         self.is_late = is_late
         self.since = time.monotonic()
         self.reading = threading.Lock()
-        self.found: dict[tuple[Topic, int], Collection[bytes]] = {}
+        self.found: dict[tuple[Topic, int], Collection[bytes] | None] = {}
 
 
 class Unanswered(RedisError):
@@ -69,17 +70,20 @@ class LogSearch:
         self._log = log
         self._timeout = timeout
 
-    def count(self, topics: Sequence[Topic], kept: bytes, at: Break) -> int:
-        """Return how many topics' logs have a message, as it is kept there.
+    def find(self, topics: Sequence[Topic], kept: bytes, at: Break) -> list[Topic]:
+        """Return the topics whose logs have a message, as it is kept there.
 
-        A message may still be on its way when its connection breaks: 0 is returned only once Redis
-        would refuse it.
+        A message may still be on its way when its connection breaks: no topic is returned only once
+        Redis would refuse it. It comes to all topics in one step.
         """
+        found: list[Topic] = []
         for look, when in enumerate(self._looks(at)):
             time.sleep(max(0.0, when - time.monotonic()))
-            if count := sum(kept in self._newest(topic, at, look) for topic in topics):
-                return count
-        return 0
+            logs = [self._newest(topic, at, look) for topic in topics]
+            found = [topic for topic, log in zip(topics, logs, strict=True) if log and kept in log]
+            if found and None not in logs:
+                break
+        return found
 
     def _looks(self, at: Break) -> Iterator[float]:
         since, pause, passed = at.since, FIRST_PAUSE, 0.0
@@ -92,12 +96,12 @@ class LogSearch:
             pause *= 2
         yield since + self._timeout
 
-    def _newest(self, topic: Topic, at: Break, look: int) -> Collection[bytes]:
-        """Return the newest messages of a topic, which one caller reads for all."""
+    def _newest(self, topic: Topic, at: Break, look: int) -> Collection[bytes] | None:
+        """Return the newest messages of a topic, which one caller reads for all, if they can be."""
         with at.reading:
             if (topic, look) not in at.found:
                 try:
                     at.found[topic, look] = {*self._log.newest(topic, LATELY)}
                 except RedisError:
-                    at.found[topic, look] = ()
+                    at.found[topic, look] = None
             return at.found[topic, look]

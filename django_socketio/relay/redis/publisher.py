@@ -250,9 +250,16 @@ class RedisPublisher:
         return read_receipts(answers, batch)
 
     def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt:
-        shared = self._packer.shared(message.topics, message.message, message.id)
-        if taken := self._taken(message.topics, message.message, shared, lost.at):
-            return Receipt(taken)
+        """Return the receipt of a message whose answer did not come, by the topics' logs.
+
+        Raises:
+            Unanswered: no log has the message.
+
+        """
+        logged = [topic for topic in message.topics if self._retentions.of(topic).messages]
+        if taken := self._taken(logged, message, lost.at):
+            untaken = tuple(topic for topic in logged if topic not in taken)
+            return Receipt(len(taken), untaken=untaken)
         raise lost
 
     def ask(self, *command: str) -> Any:
@@ -307,14 +314,11 @@ class RedisPublisher:
                 self._trips.clock.forget()
         return run()
 
-    def _taken(self, topics: Sequence[Topic], message: bytes, shared: str | None, at: Break) -> int:
-        """Return how many topics' logs have a message whose answer did not come.
-
-        A log has only messages that had subscribers.
-        """
-        kept = message if shared is None else REFERENCE + shared.encode()
-        logged = [topic for topic in topics if self._retentions.of(topic).messages]
-        return self._search.count(logged, kept, at) if logged else 0
+    def _taken(self, logged: Sequence[Topic], message: Outgoing, at: Break) -> list[Topic]:
+        """Return the topics whose logs have a message: a log has only what had subscribers."""
+        shared = self._packer.shared(message.topics, message.message, message.id)
+        kept = message.message if shared is None else REFERENCE + shared.encode()
+        return self._search.find(logged, kept, at) if logged else []
 
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections."""
