@@ -4,12 +4,17 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.packing import Outgoing, batches, runs
 from django_socketio.relay.topics import Retention, Retentions, channel_topic
 from django_socketio.relay.untried import NotTried
+from tests.kit.redis_server import DEFAULT
+from tests.relay.cluster import RedisCluster
 from tests.relay.conftest import KINDS, A, B, message, relays_at
 
 NOBODY = channel_topic("/", "nobody")
+
+WITH_DEFAULT = (f"redis {DEFAULT}", f"cluster {DEFAULT}")
 
 
 def test_messages_keep_their_order_and_have_a_receipt_each(pair):
@@ -116,6 +121,22 @@ def test_a_batch_whose_answer_was_lost_is_found_in_the_log(tcp_redis):
         assert inbox.messages[2:] == [*range(10)]
 
 
+def test_a_lost_answer_fails_only_the_messages_of_a_batch_that_are_not_found(tcp_redis):
+    with relays_at(tcp_redis.url) as new:
+        relay, inbox = new()
+        tap = tcp_redis.tap
+        publisher, _ = new(listen=False, url=f"redis://127.0.0.1:{tap.port}")
+        relay.subscribe(A, inbox.deliver)
+        publisher.publish_all([message("before"), message("before")])
+        tap.answers_to_lose = 1
+        results = publisher.publish_all([message(0), message(1, NOBODY), message(2)])
+        assert tap.answers_to_lose == 0
+        assert [type(one) for one in results] == [Receipt, RelayError, Receipt]
+        assert (results[0], results[2]) == (1, 1)
+        inbox.wait_for(2)
+        assert inbox.messages[2:] == [0, 2]
+
+
 def test_a_relay_that_fails_ends_the_batch(redis_server, new_redis):
     relay, inbox = new_redis()
     relay.subscribe(A, inbox.deliver)
@@ -143,6 +164,27 @@ def test_the_error_of_one_message_does_not_hide_what_was_handed_on_before(redis_
     relay.publish(message("last"))
     inbox.wait_for("last")
     assert inbox.messages == ["b", 0, 1, "last"]
+
+
+@pytest.mark.parametrize("server", [kind for kind in KINDS if kind in WITH_DEFAULT], indirect=True)
+def test_the_error_of_one_message_does_not_hide_others_on_its_topic(server, new_relay):
+    relay, inbox = new_relay(log_bytes=10_000)
+    relay.subscribe(A, inbox.deliver)
+    relay.publish(message("before"))
+    inbox.wait_for("before")
+    spoil_log(server, relay, bytes_left=1500)
+    results = relay.publish_all([message(f"{number}" * 800) for number in range(3)])
+    assert [type(one) for one in results] == [Receipt, RelayError, RelayError]
+    assert results[0] == 1
+    inbox.wait_for("0" * 800)
+
+
+def spoil_log(server, relay, bytes_left):
+    """Have a log refuse the first message after some bytes: it reads a foreign entry then."""
+    channel, position, log = relay._keyspace.names(A)
+    client = server.node_of(channel).client if isinstance(server, RedisCluster) else server.client
+    client.xadd(log, {"r": "foreign", "s": "no number"}, id="1-1")
+    client.hset(position, "bytes", 10_000 - bytes_left)
 
 
 def test_batches_are_bounded_by_topics_and_bytes_and_keys_stand_alone():

@@ -14,7 +14,7 @@ from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
 from django_socketio.relay.redis.lost_answers import Unanswered
 from django_socketio.relay.redis.packing import Outgoing, batches, runs
-from django_socketio.relay.redis.publisher import refusing
+from django_socketio.relay.redis.refusals import accepted, refusing, told
 from django_socketio.relay.topics import Topic
 
 
@@ -70,7 +70,7 @@ class ClusterPublisher:
         until = self._router.deadline()
         parts = self._parts(message)
         with refusing():
-            receipts = [self._send(slot, (part,), until)[0] for slot, part in parts]
+            receipts = [accepted(self._send(slot, (part,), until)[0]) for slot, part in parts]
         return _together([part.topics for _, part in parts], receipts)
 
     def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
@@ -106,12 +106,15 @@ class ClusterPublisher:
                 return [self.publish(first.topics, first.message, first.id, first.keep)]
             slot = slot_of(self._keyspace.channel(first.topics[0]))
             with refusing():
-                return self._send(slot, messages, self._router.deadline())
+                results = self._send(slot, messages, self._router.deadline())
+            return [*map(told, results)]
         except RelayError as error:
             return [error] * len(messages)
 
-    def _send(self, slot: int, batch: Sequence[Outgoing], until: float) -> list[Receipt]:
-        """Hand messages on that have the same topics, all in one slot.
+    def _send(
+        self, slot: int, batch: Sequence[Outgoing], until: float
+    ) -> Sequence[Receipt | RedisError]:
+        """Hand messages on that have the same topics, all in one slot; return what became of each.
 
         Raises:
             RedisError: the cluster did not take them in time, or refused them.
@@ -119,16 +122,14 @@ class ClusterPublisher:
         """
         retried = (NotSent, Unanswered) if batch[0].once else NotSent
 
-        def attempt(access: NodeAccess) -> list[Receipt]:
+        def attempt(access: NodeAccess) -> Sequence[Receipt | RedisError]:
             try:
                 results = access.publisher.send_batch(batch)
             except retried as error:
                 raise unreachable(getattr(error, "reason", error)) from error
-            receipts = [*map(accepted, results)]
-            is_heard = any(one.is_accepted or one.is_repeat for one in receipts)
-            if not is_heard and self._router.moved_lately(slot):
+            if all(map(_is_unheard, results)) and self._router.moved_lately(slot):
                 raise NotFollowed
-            return receipts
+            return results
 
         try:
             return self._router.run(slot, attempt, until)
@@ -183,8 +184,6 @@ def _together(groups: Iterable[Sequence[Topic]], receipts: Sequence[Receipt]) ->
     return receipt.repeated() if all(one.is_repeat for one in receipts) else receipt
 
 
-def accepted(result: Receipt | RedisError) -> Receipt:
-    """Return a receipt, or raise the error with which Redis has refused a batch."""
-    if isinstance(result, RedisError):
-        raise result
-    return result
+def _is_unheard(result: Receipt | RedisError) -> bool:
+    """Return whether a message left no trace, so that it can be tried again."""
+    return isinstance(result, Receipt) and not (result.is_accepted or result.is_repeat)

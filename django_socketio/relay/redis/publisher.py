@@ -1,8 +1,7 @@
 """Publishing through one Redis, or through one node of a cluster."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
 import redis
@@ -37,9 +36,9 @@ from django_socketio.relay.redis.packing import (
     packed,
     sha_of,
 )
+from django_socketio.relay.redis.refusals import accepted, refusing, told
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.topics import Retentions, Topic
-from django_socketio.relay.untried import NotTried
 
 TRIES = 5
 """How often the script is run if Redis has refused it without need."""
@@ -152,7 +151,7 @@ class RedisPublisher:
         try:
             return read_receipt(self._run_one(outgoing), topics)
         except Unanswered as lost:
-            return self._receipt_of(outgoing, lost)
+            return accepted(self._receipt_of(outgoing, lost))
 
     def _run_one(self, message: Outgoing) -> Any:
         """Publish a message in the same call as others that wait with it for a connection."""
@@ -188,9 +187,7 @@ class RedisPublisher:
         except Unanswered as lost:
             answers = self._run_again(parts, lost)
         (receipt,) = read_receipts(answers, (message,))
-        if isinstance(receipt, RedisError):
-            raise receipt
-        return receipt
+        return accepted(receipt)
 
     def _run_again(self, parts: tuple[bytes, bytes], lost: Unanswered) -> Any:
         pause = FIRST_PAUSE
@@ -249,18 +246,16 @@ class RedisPublisher:
             return [self._receipt_of(message, lost) for message in batch]
         return read_receipts(answers, batch)
 
-    def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt:
-        """Return the receipt of a message whose answer did not come, by the topics' logs.
+    def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt | RedisError:
+        """Return the receipt of a message whose answer did not come, if its topics' logs have it.
 
-        Raises:
-            Unanswered: no log has the message.
-
+        Where one of them has it, those that lack it did not take it: the script is one step.
         """
         logged = [topic for topic in message.topics if self._retentions.of(topic).messages]
         if taken := self._taken(logged, message, lost.at):
             untaken = tuple(topic for topic in logged if topic not in taken)
             return Receipt(len(taken), untaken=untaken)
-        raise lost
+        return lost
 
     def ask(self, *command: str) -> Any:
         """Return Redis's answer to another command than publishing, in a shared round trip.
@@ -328,20 +323,3 @@ class RedisPublisher:
         """Close the connections."""
         self._trips.close()
         close(self._client)
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Raise RelayError for an error of Redis."""
-    try:
-        yield
-    except RedisError as error:
-        raise RelayError(f"{NOT_TAKEN}: {error}") from error
-
-
-def told(result: Receipt | RedisError) -> Receipt | RelayError:
-    """Return a receipt, or an error of Redis as publishers are told it."""
-    if isinstance(result, RedisError):
-        kind = NotTried if isinstance(result, NotRun) else RelayError
-        return kind(f"{NOT_TAKEN}: {result}")
-    return result
