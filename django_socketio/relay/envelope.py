@@ -80,6 +80,8 @@ class Envelope:
             "" for a message without a key. It does not travel.
         encoded: its form between processes, where that was made before it is published: the values
             of ``args`` may have changed since then. b"" for most. It does not travel.
+        late: the seconds after its first publishing for which the relay may publish it to topics
+            that did not take it then.
         reply_to: where the answers to a call go; None for messages of all other kinds.
         trace: the fields by which tracing goes on where it arrives, as W3C Trace Context has them;
             None while nothing is traced.
@@ -96,6 +98,7 @@ class Envelope:
     keep: float = field(default=0.0, compare=False)
     once: str = field(default="", compare=False)
     encoded: bytes = field(default=b"", compare=False, repr=False)
+    late: float = field(default=0.0, compare=False)
     reply_to: ReplyTo | None = None
     trace: Trace | None = field(default=None, compare=False)
 

@@ -49,12 +49,15 @@ class Signing:
         signed_at, _, message = content.partition(b" ")  # this site has written the time
         return message, time.time() - float(signed_at)
 
-    def check_age(self, age: float, topics: Iterable[Topic] = (), kept: float = 0.0) -> None:
+    def check_age(
+        self, age: float, topics: Iterable[Topic] = (), kept: float = 0.0, late: float = 0.0
+    ) -> None:
         """Check that a message was not signed too long ago.
 
         Args:
             topics: those of the message.
             kept: the seconds for which the message itself says that it is kept.
+            late: those for which it says that it may be published after it was signed.
 
         Raises:
             ProtocolError: it was.
@@ -62,7 +65,7 @@ class Signing:
         """
         retentions = self._retentions
         times = (retentions.of(topic).seconds for topic in topics)
-        longest = max([retentions.default.seconds, retentions.away, kept, *times])
+        longest = max([retentions.default.seconds, retentions.away, kept, *times]) + late
         if not -SKEW <= age <= longest + SKEW:
             raise ProtocolError(f"a signature of {age:.0f} seconds ago (SOCKETIO_RELAY_SIGNING)")
 

@@ -23,6 +23,7 @@ from django_socketio.relay.envelope import (
     StreamPosition,
     Trace,
 )
+from django_socketio.relay.repeats import REMEMBERED
 from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
 
 VERSION = 2
@@ -86,6 +87,8 @@ def _encode_event(envelope: Envelope, default: json.Default | None) -> bytes:
     }
     if envelope.keep > 0:
         content["keep"] = envelope.keep
+    if envelope.once and len(envelope.topics) > 1:
+        content["late"] = REMEMBERED
     if envelope.reply_to is not None:
         content["reply_to"] = envelope.reply_to
     if envelope.trace is not None:
@@ -196,6 +199,8 @@ def _event(
     name, *args = packet.data
     keep = float(content.get("keep", 0.0))
     envelope = Envelope(topics, packet.namespace, name, tuple(args), exclude, kind, id, keep)
+    if "late" in content:
+        envelope.late = float(content["late"])
     if "reply_to" in content:
         envelope.reply_to = _reply_to(*content["reply_to"])
     if "trace" in content:

@@ -1,8 +1,11 @@
 """A message with an idempotency key that some audiences did not get: a retry is for these only."""
 
+import time
+
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.relay.repeats import REMEMBERED
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
@@ -50,10 +53,10 @@ def receipt_of(publisher, envelope):
         return None
 
 
-@pytest.fixture
-def ends(tcp_redis):
+@pytest.fixture(params=[()])
+def ends(tcp_redis, request):
     url = f"redis://127.0.0.1:{tcp_redis.tap.port}"
-    with relays_at(url, timeout=2) as new:
+    with relays_at(url, timeout=2, signing_keys=request.param) as new:
         yield Ends(tcp_redis, new)
 
 
@@ -101,6 +104,18 @@ def test_a_process_that_has_the_message_by_another_topic_does_not_get_it_again(e
     check_not_all_get(ends.near, A, B)
     notice()
     ends.far_inbox.wait_for("first")
+    assert ends.retry(A, B).is_repeat
+    ends.check_inboxes(["first"], ["first"])
+
+
+@pytest.mark.parametrize("ends", [(b"key",)], indirect=True)
+def test_the_signature_is_good_for_a_retry_as_long_as_the_key_is(ends, notice, monkeypatch):
+    ends.cut_off()
+    earlier = time.time() - REMEMBERED + 5
+    monkeypatch.setattr("django_socketio.relay.signing.time.time", lambda: earlier)
+    check_not_all_get(ends.near, A, B, count=1)
+    monkeypatch.setattr("django_socketio.relay.signing.time.time", lambda: earlier + REMEMBERED)
+    notice()
     assert ends.retry(A, B).is_repeat
     ends.check_inboxes(["first"], ["first"])
 

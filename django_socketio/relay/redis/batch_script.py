@@ -68,7 +68,6 @@ local function publish_left(keys, arguments, record, told, message)
   left = table.concat(untaken, ',')
   told = received .. ' ' .. place .. ' ' .. left
   call('HSET', record, 'told', told)
-  call('PEXPIRE', record, milliseconds)
   if left == '' then
     call('HDEL', record, 'message')
   end

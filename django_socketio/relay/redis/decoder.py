@@ -152,5 +152,5 @@ def _decode_signed(data: bytes, signing: Signing) -> Envelope:
     except wire.UnknownKind:
         signing.check_age(age)
         raise
-    signing.check_age(age, envelope.topics, envelope.keep)
+    signing.check_age(age, envelope.topics, envelope.keep, envelope.late)
     return envelope
