@@ -84,6 +84,7 @@ def test_a_retry_reaches_the_topic_that_was_not_heard(ends, notice, size):
 def test_a_retry_reaches_sockets_that_have_moved_to_a_process_that_has_the_message(ends, notice):
     ends.cut_off()
     check_not_all_get(ends.near, A, B)
+    ends.near_inbox.wait_for("first")
     moved = Inbox()
     ends.near.subscribe(A, moved.deliver)
     for _ in range(2):
@@ -131,23 +132,52 @@ def test_a_message_waits_in_redis_only_until_it_is_certain_that_nobody_should_ha
     ends.check_inboxes([], ["first"])
 
 
-@pytest.mark.needs("shards")
-def test_a_retry_in_a_cluster_reaches_the_slot_that_was_not_heard(tmp_path, notice):
-    with RedisCluster(tmp_path, taps=True) as cluster, relays_at(cluster.url, timeout=0.5) as new:
-        (far, inbox), (near, _), (other, others) = new(), new(listen=False, timeout=2), new()
+class Slots:
+    """A process on a topic of a node that has cut it off, and one on a topic of another node."""
+
+    def __init__(self, cluster, new):
         first, second, _ = cluster.nodes
-        here, there = (topic_of(cluster, far, node) for node in (first, second))
-        far.subscribe(here, inbox.deliver)
-        other.subscribe(there, others.deliver)
+        self.far, self.far_inbox = new()
+        self.here, self.there = (topic_of(cluster, self.far, node) for node in (first, second))
+        self.far.subscribe(self.here, self.far_inbox.deliver)
         first.tap.mute()
         first.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        check_not_all_get(near, here, there)
-        notice()
-        wait_until(lambda: receipt_of(near, once("retry", there, here)))
-        inbox.wait(lambda: inbox.messages)
-        assert near.publish(once("retry", here, there)).is_repeat
-        near.publish(message("last", here, there))
-        for one in (inbox, others):
-            one.wait_for("last")
-        assert others.messages == ["first", "last"]
-        assert len(inbox.messages) == 2
+        self.near, self.near_inbox = new(timeout=2)
+        self.near.subscribe(self.there, self.near_inbox.deliver)
+
+
+@pytest.fixture
+def slots(tmp_path):
+    with RedisCluster(tmp_path, taps=True) as cluster, relays_at(cluster.url, timeout=0.5) as new:
+        yield Slots(cluster, new)
+
+
+@pytest.mark.needs("shards")
+def test_a_retry_in_a_cluster_reaches_the_slot_that_was_not_heard(slots, notice):
+    check_not_all_get(slots.near, slots.here, slots.there)
+    notice()
+    wait_until(lambda: receipt_of(slots.near, once("retry", slots.there, slots.here)))
+    slots.far_inbox.wait_for("first")
+    repeat = slots.near.publish(once("retry", slots.here, slots.there))
+    assert (repeat, repeat.is_repeat) == (2, True)
+    slots.near.publish(message("last", slots.here, slots.there))
+    for inbox in (slots.far_inbox, slots.near_inbox):
+        inbox.wait_for("last")
+        assert inbox.messages == ["first", "last"]
+
+
+@pytest.mark.needs("shards")
+def test_a_retry_in_a_cluster_reaches_no_socket_that_has_the_message_from_another_slot(
+    slots, notice
+):
+    check_not_all_get(slots.near, slots.here, slots.there)
+    slots.near_inbox.wait_for("first")
+    moved = Inbox()
+    slots.near.subscribe(slots.here, moved.deliver)
+    for _ in range(2):
+        receipt = slots.near.publish(once("retry", slots.here, slots.there))
+        assert (receipt, receipt.is_repeat) == (2, True)
+    slots.near.publish(message("last", slots.here))
+    moved.wait_for("last")
+    assert [envelope.topics for envelope in moved.envelopes] == [(slots.here,)] * 2
+    assert (moved.messages, slots.near_inbox.messages) == (["first", "last"], ["first"])

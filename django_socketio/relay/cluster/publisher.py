@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
+from django_socketio.relay.cluster.firsts import FirstMessages
 from django_socketio.relay.cluster.router import NodeAccess, NotFollowed, Router, unreachable
 from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.receipt import NOBODY, Receipt
@@ -30,6 +31,7 @@ class ClusterPublisher:
     def __init__(self, router: Router, keyspace: Keyspace) -> None:
         self._router = router
         self._keyspace = keyspace
+        self._firsts = FirstMessages(router, keyspace)
 
     def publish(
         self, topics: Sequence[Topic], message: bytes, id: str = "", keep: float = 0.0
@@ -67,10 +69,19 @@ class ClusterPublisher:
             RelayError: the cluster did not take it in time, or refused it.
 
         """
+        with refusing():
+            if len(self._by_slot(message.topics)) == 1:
+                return self._publish_parts(message)
+            first = self._firsts.first(message)
+            receipt = self._publish_parts(first)
+        if receipt.is_accepted and not receipt.untaken:
+            self._firsts.forget(message)
+        return receipt if first.id == message.id else receipt.repeated()
+
+    def _publish_parts(self, message: Outgoing) -> Receipt:
         until = self._router.deadline()
         parts = self._parts(message)
-        with refusing():
-            receipts = [accepted(self._send(slot, (part,), until)[0]) for slot, part in parts]
+        receipts = [accepted(self._send(slot, (part,), until)[0]) for slot, part in parts]
         return _together([part.topics for _, part in parts], receipts)
 
     def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
@@ -80,10 +91,13 @@ class ClusterPublisher:
             RelayError: the cluster did not take the note in time, or refused it.
 
         """
+        parts = self._parts(message)
         with refusing():
-            for slot, part in self._parts(message):
+            for slot, part in parts:
                 if not {*topics}.isdisjoint(part.topics):
                     self._note(slot, part)
+        if len(parts) > 1:
+            self._firsts.forget(message)
 
     def _parts(self, message: Outgoing) -> list[tuple[int, Outgoing]]:
         slots = self._by_slot(message.topics)

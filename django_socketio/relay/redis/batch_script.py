@@ -82,7 +82,7 @@ local function publish_once(keys, arguments, id)
     if at[3] then
       told = publish_left(keys, arguments, record, told, at[3])
     end
-    return at[1] == id and told or {told}
+    return told ~= 0 and at[1] == id and told or {told}
   end
   call('HSET', record, 'by', id)
   call('PEXPIRE', record, milliseconds)
