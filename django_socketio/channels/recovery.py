@@ -67,6 +67,7 @@ class Past(NamedTuple):
         is_whole: whether nothing is missing of what the subscriber has asked for.
         deliveries: the messages; none if something is missing.
         has_commands: whether there are commands of the site among what was read.
+        tells_position: whether the client goes on after the position; otherwise it has a later one.
 
     """
 
@@ -75,6 +76,7 @@ class Past(NamedTuple):
     is_whole: bool
     deliveries: tuple[Delivery, ...] = ()
     has_commands: bool = False
+    tells_position: bool = True
 
     @property
     def begin(self) -> StreamPosition | None:
@@ -93,6 +95,11 @@ class Past(NamedTuple):
         shared = (one.envelope.id for one in self.deliveries if len(one.envelope.topics) > 1)
         return Overlap(self.topic, self.position, frozenset(shared))
 
+    def before(self, begin: StreamPosition | None) -> "Past":
+        """Return what the subscriber lacks that gets all messages after a position anyway."""
+        lacking = [one for one in self.deliveries if _is_up_to(one.position, begin)]
+        return self._replace(deliveries=tuple(lacking), tells_position=False)
+
     def as_answer(self) -> dict[str, Any]:
         """Return what the client is told of it, in the ack of ``subscribe``."""
         ids = {
@@ -100,11 +107,18 @@ class Past(NamedTuple):
             for number, one in enumerate(self.deliveries)
             if len(one.envelope.topics) > 1
         }
+        position = {"position": position_text(self.position)} if self.tells_position else {}
         return {
-            "position": position_text(self.position),
+            **position,
             "messages": [[one.envelope.name, *one.envelope.args] for one in self.deliveries],
             **({"ids": ids} if ids else {}),
         }
+
+
+def _is_up_to(position: StreamPosition | None, begin: StreamPosition | None) -> bool:
+    if position is None or begin is None:
+        return False
+    return position.epoch == begin.epoch and position.offset <= begin.offset
 
 
 def past_of(

@@ -103,10 +103,13 @@ class KeepingSocket(Socket):
         topic = channel_topic(self.namespace, channel)
         since = self._kept.take(topic)
         if since is not None:
+            self.subscriptions.begun(channel, since)
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
             return True
         begin, replay = self.subscriptions.begin, self.subscriptions.read_replay(channel)
-        self.began({topic: (replay and replay.begin) or begin})
+        begin = (replay and replay.begin) or begin
+        self.subscriptions.begun(channel, begin)
+        self.began({topic: begin})
         self.subscriptions.admit(channel)
         return True
 

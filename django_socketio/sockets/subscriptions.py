@@ -20,6 +20,7 @@ from django_socketio.relay.topics import (
 from django_socketio.sockets.pasts import Pasts
 
 _NO_REPLAYS: dict[str, Past] = {}
+_NONE_BEGUN: dict[str, StreamPosition | None] = {}
 
 _GROUP = TopicKind.GROUP
 _OF_LOGINS = (TopicKind.USER, _GROUP)
@@ -61,6 +62,7 @@ class Subscriptions:
     """
 
     __slots__ = (
+        "_begun",
         "_channels",
         "_pasts",
         "_replays",
@@ -83,6 +85,7 @@ class Subscriptions:
         self.names: tuple[str, ...] = ()
         self.audiences: tuple[Topic, ...] = ()
         self._replays: dict[str, Past] = _NO_REPLAYS
+        self._begun = _NONE_BEGUN
         self.begin: StreamPosition | None = None
         self.asked: tuple[str, ...] = ()
 
@@ -179,7 +182,17 @@ class Subscriptions:
     def past(self, channel: str, wanted: Wanted) -> Past:
         """Return what the client wants of the past of a channel that it is on."""
         namespace = "/" if self._socket is None else self._socket.namespace
-        return self.past_of(channel_topic(namespace, channel), wanted)
+        past = self.past_of(channel_topic(namespace, channel), wanted)
+        if wanted.since is None or channel not in self._begun:
+            return past
+        return past.before(self._begun.pop(channel))
+
+    def begun(self, channel: str, position: StreamPosition | None) -> None:
+        """Note after which position a channel's messages come, which a handler has joined.
+
+        A client that asks for the channel as well, when it comes back, lacks those before only.
+        """
+        self._begun = {**self._begun, channel: position}
 
     def past_of(self, topic: Topic, wanted: Wanted, is_counted: bool = True) -> Past:
         """Return a part of the past of a topic, which the pending socket does not get again.
@@ -199,6 +212,7 @@ class Subscriptions:
         if channel not in self.names or self._socket is None:
             return False
         self.names = tuple(name for name in self.names if name != channel)
+        self._begun.pop(channel, None)
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
         if self._channels.presence is not None:
             self._channels.presence.left(self._socket, channel)

@@ -255,6 +255,27 @@ def test_a_message_for_two_channels_of_a_client_is_delivered_once_and_known_by_i
     assert past["ids"] == {"0": id}
 
 
+def test_what_a_handler_has_joined_as_well_brings_nothing_twice(server, open_client):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    client, _ = open_client()
+    client.event()  # the position of "hall"
+    publish(server, "a")
+    _, position = place(client, "a")
+    client.abandon()
+    publish(server, "b")
+    client, _ = open_client()
+    client.event()
+    publish(server, "c")
+    _, last = place(client, "c")  # before the page asks, as it does once it is connected
+    past = subscribe(client, since=position)
+    assert past == {"recovered": True, "messages": [["message", "b"]]}
+    assert client.sync() == []
+    assert subscribe(client, since=last)["messages"] == []
+
+
 def page_on(server, *channels):
     """Return a page on channels, what it has received, and the losses that it was told."""
     received, lost = [], []
