@@ -32,8 +32,9 @@ from tests.kit.waiting import wait_until
 
 CLOSE = 0x8
 
-LONGEST = 0.025
-"""Seconds that a turn may take: a round trip takes two at most."""
+LONGEST = 0.05
+"""Seconds of processor time that a turn may take. That of a single bomb takes 13 milliseconds, and
+up to three times as many on a core whose other half is busy; a write holds many bombs."""
 
 WATCHED = 0.4
 """Seconds in which turns are measured."""
