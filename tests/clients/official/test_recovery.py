@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 
+import gevent
 import pytest
 from gevent.event import Event
 
@@ -91,7 +93,7 @@ def test_a_client_that_is_cut_while_it_upgrades_gets_nothing_twice(
     server, node, transport, monkeypatch
 ):
     """The client has the event of the last poll when it is back, after it has told its offset."""
-    get, go = PollingTransport.get, Event()
+    get, go, is_connected = PollingTransport.get, Event(), threading.Event()
 
     def held(polling):
         body = get(polling)
@@ -100,6 +102,8 @@ def test_a_client_that_is_cut_while_it_upgrades_gets_nothing_twice(
     probe = Upgrade._probe
 
     def publish_and_probe(upgrade):
+        if not is_connected.is_set():  # the client may probe before its first poll
+            return gevent.spawn_later(0.01, publish_and_probe, upgrade)
         monkeypatch.setattr(Upgrade, "_probe", probe)
         emit("message", "at the probe")
         probe(upgrade)
@@ -108,6 +112,7 @@ def test_a_client_that_is_cut_while_it_upgrades_gets_nothing_twice(
     monkeypatch.setattr(PollingTransport, "get", held)
     client = node.socket(server, transport, cut="upgrading", **BACK)
     client.wait_connected()
+    is_connected.set()
     client.next("cut")
     server.call(go.set)
     assert client.wait_connected() is True
