@@ -131,7 +131,7 @@ class Publication:
     ) -> Iterator[Emitted]:
         if channels:
             yield from self._event(CHANGED, instance, channels, using, changed)
-            places = [{"target": self._selector(instance)}]
+            places = self._elements(instance, channels)
             yield from self._fragments(instance, "replace", places, channels, using)
 
     def deleted(self, rows: Sequence[Model], using: str) -> Iterator[Emitted]:
@@ -147,7 +147,7 @@ class Publication:
     def _deleted(self, instance: Model, channels: Channels, using: str) -> Iterator[Emitted]:
         if channels:
             yield from self._event(DELETED, instance, channels, using)
-            places = [{"target": self._selector(instance)}]
+            places = self._elements(instance, channels)
             yield from self._fragments(instance, "remove", places, channels, using)
 
     def _event(
@@ -206,9 +206,16 @@ class Publication:
             effect = "so pages can neither replace nor remove the object"
             logger.warning(text, self.model._meta.label, self._template, id, effect)
 
-    def _selector(self, instance: Model) -> str:
+    def _elements(self, instance: Model, channels: Channels) -> list[dict[str, Any]]:
+        """Return where pages find an object.
+
+        For each channel by itself, within the elements on it: pages catch up with one channel after
+        the other, and on another one the object may have come or changed since. No page is told of
+        other channels. With a target of the site, anywhere.
+        """
         text = self._element_id(instance).replace("\\", "\\\\").replace('"', '\\"')
-        return f'[id="{text}"]'
+        target = {"target": f'[id="{text}"]'}
+        return [target] if self._target else [target | one for one in _containers(channels)]
 
 
 def _containers(channels: Channels) -> list[dict[str, Any]]:

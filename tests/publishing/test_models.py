@@ -586,15 +586,32 @@ class TestFragments:
     def test_an_object_is_shown_replaced_and_removed(self, publish):
         publish(template="publishing/order.html")
         order = Order.objects.create()
-        pk, target = order.pk, f'[id="order-{order.pk}"]'
+        pk, place = order.pk, {"target": f'[id="order-{order.pk}"]', "channel": "orders"}
         order.state = "<b>"
         order.save()
         order.delete()
         assert self.fragments() == [
             ("append", {"channel": "orders", "html": f'<li id="order-{pk}">new</li>\n'}),
-            ("replace", {"target": target, "html": f'<li id="order-{pk}">&lt;b&gt;</li>\n'}),
-            ("remove", {"target": target}),
+            ("replace", place | {"html": f'<li id="order-{pk}">&lt;b&gt;</li>\n'}),
+            ("remove", place),
         ]
+
+    def test_an_object_on_several_channels_is_replaced_on_each_by_itself(self, publish):
+        """Pages on one of the channels get no name of another."""
+        publish(channel=lambda order: order.state.split(), template="publishing/order.html")
+        order = Order.objects.create(state="a b")
+        outbox.clear()
+        order.save()
+        order.state = "c"
+        order.save()
+        assert [(one.channels, one.args[0]["swap"]) for one in outbox] == [
+            (["a"], "replace"),
+            (["b"], "replace"),
+            (["a"], "remove"),
+            (["b"], "remove"),
+            (["c"], "append"),
+        ]
+        assert all(one.channels == [one.args[0]["channel"]] for one in outbox)
 
     def test_the_place_and_the_ids_are_the_sites(self, publish):
         options = {"target": "#list", "swap": "prepend", "element_id": lambda order: 'a"\\'}
@@ -602,7 +619,7 @@ class TestFragments:
         Order.objects.create().delete()
         (first, one), (second, two) = self.fragments()
         assert (first, one["target"]) == ("prepend", "#list")
-        assert (second, two["target"]) == ("remove", '[id="a\\"\\\\"]')
+        assert (second, two) == ("remove", {"target": '[id="a\\"\\\\"]'})
 
     def test_under_debug_a_template_without_the_id_is_told_once(self, publish, caplog):
         publish(template="publishing/order_without_id.html")

@@ -18,6 +18,15 @@
   const containers = () => [...document.querySelectorAll(CONTAINER)];
   const onChannel = (channel) => containers().filter((one) => one.dataset.socketioLive === channel);
 
+  // With a channel, a target is within the elements on it, or outside of all that are on channels: the same
+  // object may be on the page for other channels, which are caught up with before or after this one.
+  function placesOf({ target, channel }) {
+    if (target === undefined) return onChannel(channel);
+    const isWithin = (one) => onChannel(channel).some((container) => container.contains(one));
+    return [...document.querySelectorAll(target)]
+      .filter((one) => channel === undefined || !one.closest(CONTAINER) || isWithin(one));
+  }
+
   // Returns false if a listener has prevented what the event tells of.
   const announce = (element, name, detail) =>
     (element.isConnected ? element : document)
@@ -26,7 +35,7 @@
   // While an element is being loaded, fragments for what is in it wait: they may be newer than its content.
   function receive(fragment, loaded = null) {
     const { swap, target, channel, html } = fragment;
-    const elements = target === undefined ? onChannel(channel) : [...document.querySelectorAll(target)];
+    const elements = placesOf(fragment);
     if (!elements.length) console.debug(`socketio: nothing to ${swap}: no element ${target ?? `on the channel ${channel}`}`);
     if (swap === "refresh") return elements.forEach((one) => refresh(one));
     if (!loaded) loads.forEach((waiting) => waiting.push(fragment));

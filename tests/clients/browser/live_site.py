@@ -2,6 +2,7 @@
 
 import gevent
 from django.contrib.staticfiles.views import serve
+from django.db import models
 from django.http import FileResponse, HttpResponse
 from django.template import engines
 from django.urls import include, path
@@ -22,18 +23,33 @@ TAG = "{% socketio live=True %}"
 
 LOG = """<ul {% socketio_live "room" %} id="log"><li id="old">old</li></ul>"""
 
+FRAGMENTS = {
+    "fragment.html": "{{ html|safe }}",
+    "card.html": '<li id="card-{{ card.pk }}">{{ card.text }}</li>',
+}
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "OPTIONS": {
             "loaders": [
-                ("django.template.loaders.locmem.Loader", {"fragment.html": "{{ html|safe }}"}),
+                ("django.template.loaders.locmem.Loader", FRAGMENTS),
                 "django.template.loaders.app_directories.Loader",
             ],
             "context_processors": ["django.template.context_processors.request"],
         },
     }
 ]
+
+
+class Card(models.Model):
+    """An object in columns of a page, each of which is a channel; its table, tests make."""
+
+    columns = models.CharField(max_length=20)
+    text = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = "project"
 
 
 class Site:

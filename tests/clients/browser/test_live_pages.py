@@ -3,14 +3,15 @@
 from functools import partial
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 from playwright.sync_api import expect
 
-from django_socketio import emit_template, sign_channel
+from django_socketio import emit_template, publish_model, sign_channel
 from django_socketio.events import on_subscribe, on_unsubscribe
 from django_socketio.relay.topics import channel_topic
 from tests.clients.browser import live_site
-from tests.clients.browser.live_site import LOG, Site
+from tests.clients.browser.live_site import LOG, Card, Site
 from tests.clients.browser.pages import js
 
 
@@ -441,6 +442,62 @@ def test_nothing_is_applied_twice_after_a_cut(open_page, send):
     page.context.set_offline(False)
     send("append", '<li id="m3">3</li>')
     expect(page.locator("#log > li")).to_have_text(["old", "1", "2", "3"])
+
+
+COLUMNS = """
+  <p id="card-7">outside</p>
+  <ul {% socketio_live "one" %} id="one"></ul>
+  <ul {% socketio_live "two" %} id="two"><li id="card-7">shown</li></ul>"""
+
+
+def save(*changes):
+    """Save a card, which has been in the column "two", with other columns and texts."""
+    with connection.schema_editor() as editor:  # of a database that ends with this call
+        editor.create_model(Card)
+    Card.objects.bulk_create([Card(pk=7, columns="two")])
+    publication = publish_model(Card, lambda card: card.columns.split(), template="card.html")
+    card = Card.objects.get()
+    for card.columns, card.text in changes:
+        card.save()
+    publication.stop()
+    connection.close()
+
+
+@pytest.mark.own_window
+@pytest.mark.parametrize(
+    ("changes", "one", "two"),
+    [
+        ([("two", "older"), ("one", "newer")], ["newer"], []),
+        ([("one", "older"), ("two", "newer")], [], ["newer"]),
+        ([("one two", "older"), ("one two", "newer")], ["newer"], ["newer"]),
+        ([("one two", "older"), ("one", "newer")], ["newer"], []),
+    ],
+)
+def test_an_object_that_moves_in_a_cut_is_where_it_belongs(
+    open_page, server, send, changes, one, two
+):
+    page = open_page(COLUMNS)
+    page.context.set_offline(True)
+    js(page, "await until(() => !io.live.socket.connected)")
+    server.call(save, *changes)
+    for channel in ("one", "two"):
+        send("append", "<li>end</li>", channel=channel)
+    page.context.set_offline(False)
+    expect(page.locator("li", has_text="end")).to_have_count(2)
+    assert page.locator("#one > li").all_text_contents() == [*one, "end"]
+    assert page.locator("#two > li").all_text_contents() == [*two, "end"]
+
+
+def test_an_object_is_changed_within_its_channels_and_outside_of_all(open_page, server):
+    page = open_page(
+        COLUMNS
+        + """
+        <div {% socketio_live "two" %}><b {% socketio_live "inner" %} id="card-7"></b></div>
+        <div {% socketio_live "two" %}><i {% socketio_live "inner" %}><b id="card-7"></b></i></div>
+        <div {% socketio_live "other" %} id="other"><b id="card-7">other</b></div>"""
+    )
+    server.call(save, ("two", "new"))
+    expect(page.locator("#card-7")).to_have_text(["new"] * 4 + ["other"])
 
 
 def test_a_page_that_has_missed_fragments_loads_its_elements(open_page, server):
