@@ -407,8 +407,22 @@
   // The position of each topic that the socket is on, which the server tells and the next connection
   // presents. A message for several topics has no position but an id, by which its copies are known.
   class Positions {
-    #at = new Map(); #ids = new Set(); #formerIds = [];
-    constructor(key) { this.key = key; this.#load(); }
+    static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
+    #at = new Map(); #ids = new Set(); #formerIds = []; #key;
+    constructor(name) { this.name = name; }
+
+    // Takes the first entry that no other socket of the page has. So after a reload each socket goes on
+    // with what it had, if they connect in the same order; and one that replaces another has its entry.
+    open() {
+      if (!this.name) return;
+      const isNew = !this.#key;
+      for (let n = 1; !this.#key || Positions.#owners.has(this.#key); n += 1)
+        this.#key = n === 1 ? this.name : `${this.name} ${n}`;
+      Positions.#owners.set(this.#key, this);
+      if (isNew) this.#load();
+    }
+
+    close() { if (Positions.#owners.get(this.#key) === this) Positions.#owners.delete(this.#key); }
 
     get(topic) { return this.#at.get(topic); }
     set(topic, position) { this.forget(topic); this.#at.set(topic, position); } // the newest ones are the last
@@ -453,13 +467,12 @@
 
     save() {
       const kept = [[...this.#at], [...this.#ids], this.#formerIds];
-      if (this.key) safely(() => sessionStorage.setItem(this.key, JSON.stringify(kept)));
+      if (this.#key) safely(() => sessionStorage.setItem(this.#key, JSON.stringify(kept)));
     }
 
     #load() {
-      if (!this.key) return;
       safely(() => {
-        const [at, ids, formerIds] = JSON.parse(sessionStorage.getItem(this.key)) ?? [[], [], []];
+        const [at, ids, formerIds] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
         [this.#at, this.#ids, this.#formerIds] = [new Map(at), new Set(ids), formerIds];
       });
     }
@@ -845,8 +858,8 @@
     }
 
     // An active socket opens another session when one ends.
-    #enlist() { this.#active = true; this.#watchPage(); this.#open(); }
-    #retire() { this.#active = false; this.#retry.reset(); this.#unwatch?.abort(); }
+    #enlist() { this.#active = true; this.#positions.open(); this.#watchPage(); this.#open(); }
+    #retire() { this.#active = false; this.#positions.close(); this.#retry.reset(); this.#unwatch?.abort(); }
     #quit(reason) { this.#retire(); this.#hangUp(reason); }
     #hangUp(reason, leaving) { this.#engine?.close(leaving); this.#forget(reason); }
 

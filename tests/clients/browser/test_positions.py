@@ -70,6 +70,40 @@ def test_nothing_is_missed_in_a_cut_and_a_reload(server, visit, transport):
     assert sorted(js(page, "return got")) == [[9], [10]]
 
 
+ARRIVE_WITH_TWO = """
+  window.got = [];
+  const arrive = async (channel) => {
+    const one = make({transports: ["websocket"], positions: "session"});
+    one.on("message", (number) => got.push([channel, number]));
+    one.io.on("missed", noted("missed"));
+    one.connect();
+    await new Promise((done) => one.subscribe(channel, done));
+    return one;
+  };
+  if (arg.replaces) (await arrive("yard")).disconnect();
+  for (const channel of ["room", "yard"]) await arrive(channel);
+"""
+
+
+@pytest.mark.own_window
+@pytest.mark.parametrize("replaces", [False, True], ids=["two", "one-replaced"])
+def test_each_of_two_sockets_goes_on_after_a_reload(server, visit, replaces):
+    page = visit(server)
+    js(page, ARRIVE_WITH_TWO, {"replaces": replaces})
+    publish(server, 1, channel="room")
+    publish(server, 2, channel="yard")
+    js(page, "await until(() => got.length === 2)")
+    page.goto("about:blank")
+    publish(server, 3, channel="room")
+    publish(server, 4, channel="yard")
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    js(page, ARRIVE_WITH_TWO, {"replaces": False})
+    publish(server, 5, channel="room")
+    publish(server, 6, channel="yard")
+    js(page, "await until(() => got.some(([, n]) => n === 5) && got.some(([, n]) => n === 6))")
+    assert sorted(js(page, "return got")) == [["room", 3], ["room", 5], ["yard", 4], ["yard", 6]]
+
+
 def test_a_page_that_is_loaded_again_begins_anew_unless_it_asks(server, visit):
     page = visit(server)
     js(page, ARRIVE, {"transport": "websocket"})
