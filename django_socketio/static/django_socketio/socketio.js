@@ -409,6 +409,7 @@
   class Positions {
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
+    #loadedIds = []; // from before a reload, or of another tab, of which this one is a duplicate
     constructor(name) { this.name = name; }
 
     // Takes the first entry that no other socket of the page has. So after a reload each socket goes on
@@ -432,11 +433,14 @@
     request(isAsked) {
       const others = [...this.#at].filter(([topic]) => !isAsked(topic));
       others.splice(0, others.length - KEPT_TOPICS).forEach(([topic]) => this.forget(topic));
-      return others.length || this.#formerIds.length ? { at: Object.fromEntries(others), was: this.#formerIds } : true;
+      const was = [...this.#loadedIds, ...this.#formerIds];
+      return others.length || was.length ? { at: Object.fromEntries(others), was } : true;
     }
 
     // Takes what the server tells with CONNECT; of the topics that it tells nothing of, channels stay.
+    // Loaded ids are presented once: what the other tab sends from now on is for this one.
     welcome(id, positions) {
+      this.#loadedIds = [];
       this.#formerIds = [...this.#formerIds, id].slice(-KEPT_SOCKETS);
       [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.#at.delete(topic));
       this.update(positions);
@@ -466,14 +470,14 @@
     }
 
     save() {
-      const kept = [[...this.#at], [...this.#ids], this.#formerIds];
+      const kept = [[...this.#at], [...this.#ids], [...this.#loadedIds, ...this.#formerIds]];
       if (this.#key) safely(() => sessionStorage.setItem(this.#key, JSON.stringify(kept)));
     }
 
     #load() {
       safely(() => {
-        const [at, ids, formerIds] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
-        [this.#at, this.#ids, this.#formerIds] = [new Map(at), new Set(ids), formerIds];
+        const [at, ids, loadedIds] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
+        [this.#at, this.#ids, this.#loadedIds] = [new Map(at), new Set(ids), loadedIds];
       });
     }
   }

@@ -3,7 +3,7 @@
 import pytest
 
 from django_socketio import emit, page_position
-from django_socketio.events import on_away, on_connect, on_disconnect
+from django_socketio.events import on_away, on_connect, on_disconnect, on_message
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
 
@@ -102,6 +102,49 @@ def test_each_of_two_sockets_goes_on_after_a_reload(server, visit, replaces):
     publish(server, 6, channel="yard")
     js(page, "await until(() => got.some(([, n]) => n === 5) && got.some(([, n]) => n === 6))")
     assert sorted(js(page, "return got")) == [["room", 3], ["room", 5], ["yard", 4], ["yard", 6]]
+
+
+@pytest.fixture
+def _passing_on():
+    @on_message
+    def pass_on(request, socket, context, number):
+        socket.broadcast_channel(number, "room")
+
+
+SEND = "await new Promise((done) => socket.send(arg, done))"
+
+
+@pytest.mark.own_window
+@pytest.mark.usefixtures("_passing_on")
+def test_a_duplicate_of_a_tab_gets_what_the_tab_sends(server, visit):
+    options = {"transport": "websocket", "positions": "session"}
+    page, duplicate = visit(server), visit(server)
+    js(page, ARRIVE, options)
+    js(page, "dispatchEvent(new Event('visibilitychange'))")
+    js(duplicate, "Object.assign(sessionStorage, arg)", js(page, "return {...sessionStorage}"))
+    js(duplicate, ARRIVE, options)
+    duplicate.context.set_offline(True)
+    js(duplicate, "await until(() => !socket.connected)")
+    js(page, SEND, 1)
+    publish(server, 2, channel="room")
+    duplicate.context.set_offline(False)
+    wait_for(duplicate, 1, 2)
+    wait_for(page, 2)
+
+
+@pytest.mark.own_window
+@pytest.mark.usefixtures("_passing_on")
+def test_what_a_page_has_sent_does_not_come_back_after_a_reload(server, visit):
+    options = {"transport": "websocket", "positions": "session"}
+    page = visit(server)
+    js(page, ARRIVE, options)
+    js(page, SEND, 1)
+    page.goto("about:blank")
+    publish(server, 2, channel="room")
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    js(page, ARRIVE, options)
+    publish(server, 3, channel="room")
+    wait_for(page, 2, 3)
 
 
 def test_a_page_that_is_loaded_again_begins_anew_unless_it_asks(server, visit):
