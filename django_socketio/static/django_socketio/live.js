@@ -159,7 +159,8 @@
   async function load(element) {
     loads.set(element, []);
     const html = await download(element).catch((error) => {
-      console.warn(`socketio: the content of #${element.id} was not loaded: ${error.message}`);
+      const name = element.id ? `#${element.id}` : `an element on the channel ${element.dataset.socketioLive}`;
+      console.warn(`socketio: the content of ${name} was not loaded: ${error.message}`);
       if (!error.isFinal) refresh(element, RETRY * (1 + Math.random()));
     });
     const waiting = loads.get(element);
@@ -169,17 +170,27 @@
     waiting.forEach((fragment) => receive(fragment, element));
   }
 
+  // Returns the element of a loaded page that has the content of an element, and what to say if there is none. Of those
+  // without an id, it is the same one of as many; of another number, none, but what has a URL of its own may be the only one.
+  function twinOf(element, page) {
+    const { id, dataset: { socketioUrl: url, socketioLive: channel } } = element;
+    if (id) return [page.getElementById(id), `no element #${id}`];
+    const onIt = (root) => [...root.querySelectorAll(CONTAINER)].filter((one) => one.dataset.socketioLive === channel);
+    const [own, loaded] = [document, page].map((root) => onIt(root).filter((one) => !one.id && one.dataset.socketioUrl === url));
+    if (own.length === loaded.length) return [loaded[own.indexOf(element)], "no such element"];
+    return [url && onIt(page)[0], `${loaded.length} instead of ${own.length} elements without an id`];
+  }
+
   async function download(element) {
-    const { socketioUrl, socketioLive } = element.dataset;
+    const { socketioUrl } = element.dataset;
     const response = await fetch(socketioUrl ?? location.href, { headers: headers(), cache: "no-cache" });
     const text = await response.text();
     if (response.status >= 500) throw new Error(`HTTP ${response.status}`);
-    const selector = element.id ? `#${CSS.escape(element.id)}` : `[data-socketio-live="${CSS.escape(socketioLive ?? "")}"]`;
-    const twin = new DOMParser().parseFromString(text, "text/html").querySelector(selector);
+    const [twin, lack] = twinOf(element, new DOMParser().parseFromString(text, "text/html"));
     if (response.ok && twin?.dataset.socketioToken) element.dataset.socketioToken = twin.dataset.socketioToken;
     if (response.ok && !response.redirected && (twin || socketioUrl !== undefined)) return twin?.innerHTML ?? text;
     const reason = response.redirected ? `redirected to ${response.url}` : `HTTP ${response.status}`;
-    throw Object.assign(new Error(twin || socketioUrl ? reason : `${reason}, no element ${selector}`), { isFinal: true });
+    throw Object.assign(new Error(twin || socketioUrl ? reason : `${reason}, ${lack}`), { isFinal: true });
   }
 
   const headers = () => (socket.connected ? { "X-Socket-ID": socket.id } : {});

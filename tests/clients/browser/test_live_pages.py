@@ -369,6 +369,49 @@ def test_a_refresh_loads_the_element_from_the_page_itself(open_page, send):
     expect(page.locator("#log > #new")).to_have_text("new")
 
 
+ALIKE = """<p {{% socketio_live "room" %}}>{}</p>
+  <p {{% socketio_live "room" %}} id="log">{}</p>
+  <p {{% socketio_live "room" %}}>{}</p>"""
+
+
+def test_elements_without_an_id_are_loaded_each_from_its_own_place(open_page, send):
+    page = open_page(ALIKE.format("a", "b", "c"))
+    Site.body = ALIKE.format("A", "B", "C")
+    send("refresh")
+    expect(page.locator("p")).to_have_text(["A", "B", "C"])
+
+
+@pytest.mark.own_window
+def test_elements_without_an_id_stay_where_the_page_has_another_number_of_them(open_page, send):
+    page = open_page(ALIKE.format("a", "b", "c"))
+    texts = []
+    page.on("console", lambda message: texts.append(message.text))
+    page.clock.install()
+    Site.body = (
+        """<p {% socketio_live "room" %}>C</p><p {% socketio_live "room" %} id="log">B</p>"""
+    )
+    send("refresh")
+    page.clock.run_for(600)
+    expect(page.locator("p")).to_have_text(["a", "B", "c"])
+    send("append", "<b>!</b>", target="body")
+    expect(page.locator("body > b")).to_be_attached()
+    page.clock.run_for(20_000)
+    expect(page.locator("p")).to_have_text(["a", "B", "c"])
+    reason = "was not loaded: HTTP 200, 1 instead of 2 elements without an id"
+    assert texts == [f"socketio: the content of an element on the channel room {reason}"] * 2
+
+
+def test_elements_without_an_id_that_have_one_url_get_its_one_content(open_page, send):
+    one = '<p {% socketio_live "room" url="/content/" %}>old</p>'
+    page = open_page(one + one)
+    Site.content = '<h1>page</h1><p data-socketio-live="room">new</p>'
+    send("refresh")
+    expect(page.locator("body")).to_have_text("newnew")
+    Site.content = "newest"
+    send("refresh")
+    expect(page.locator("p")).to_have_text(["newest", "newest"])
+
+
 def test_many_refreshes_load_the_content_once(open_page, send):
     page = open_page(FROM_URL)
     for _ in range(10):

@@ -123,13 +123,15 @@ def test_a_duplicate_of_a_tab_gets_what_the_tab_sends(server, visit):
     js(page, "dispatchEvent(new Event('visibilitychange'))")
     js(duplicate, "Object.assign(sessionStorage, arg)", js(page, "return {...sessionStorage}"))
     js(duplicate, ARRIVE, options)
+    js(page, SEND, 1)
+    wait_for(duplicate, 1)
     duplicate.context.set_offline(True)
     js(duplicate, "await until(() => !socket.connected)")
-    js(page, SEND, 1)
-    publish(server, 2, channel="room")
+    js(page, SEND, 2)
+    publish(server, 3, channel="room")
     duplicate.context.set_offline(False)
-    wait_for(duplicate, 1, 2)
-    wait_for(page, 2)
+    wait_for(duplicate, 1, 2, 3)
+    wait_for(page, 3)
 
 
 @pytest.mark.own_window
