@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 
 from django_socketio.concurrency.giving_way import give_way
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.cursor import NO_LOG, Verdict
 from django_socketio.relay.redis.log import MessageLog, Missed, Place
 from django_socketio.relay.redis.sequencer import Sequencer
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscription import Subscription
+from django_socketio.relay.redis.subscription import Held, Subscription
 from django_socketio.relay.topics import Topic
 
 AT_ONCE = 500
@@ -235,8 +236,8 @@ class CatchUp:
         if cursor.position is None or now is None or now.epoch != cursor.position.epoch:
             # Subscribers that are not told of losses need no line in the log about an idle topic.
             concerns = cursor.position is not None or topic.policy.tells_losses
-            self._deliver_following(topic, subscription)
-            if is_doubtful is not False and concerns:
+            is_whole = self._deliver_following(topic, subscription)
+            if not is_whole or (is_doubtful is not False and concerns):
                 self._sequencer.tell_lost(topic)
             subscription.go_to(None if now is None else StreamPosition(now.epoch, 0))
         elif missed.is_same is False or cursor.position.offset > now.offset:
@@ -247,12 +248,22 @@ class CatchUp:
         elif is_doubtful:
             self._sequencer.tell_lost(topic)
 
-    def _deliver_following(self, topic: Topic, subscription: Subscription) -> None:
-        """Deliver the held messages that follow on the last one, in an epoch that has ended."""
-        cursor = subscription.cursor
+    def _deliver_following(self, topic: Topic, subscription: Subscription) -> bool:
+        """Deliver the held messages that follow on the last one, in an epoch that has ended.
+
+        Nothing of that epoch is held any longer. Returns whether these were all of its messages.
+        """
+        cursor, is_whole = subscription.cursor, True
+        ended = None if cursor.position is None else cursor.position.epoch
         for position, message in subscription.held:
-            if cursor.position == (position.epoch, position.offset - 1):
+            if position.epoch != ended:
+                continue
+            if cursor.position == (ended, position.offset - 1):
                 self._sequencer.deliver_kept(topic, subscription, position, message)
+            elif cursor.judge(position) is not Verdict.OLD:
+                is_whole = False
+        subscription.held = [one for one in subscription.held if one[0].epoch != ended]
+        return is_whole
 
     def _fill(
         self, topic: Topic, subscription: Subscription, now: StreamPosition, missed: Missed
@@ -274,11 +285,29 @@ class CatchUp:
 
     def _finish(self, topic: Topic, subscription: Subscription) -> None:
         """Take what has come since the log was read; from now on, nothing is held."""
-        held, at = subscription.held, subscription.cursor.position
+        held = self._left(topic, subscription)
         self.release(subscription)
         for position, message in held:
-            if at is None or position.epoch != at.epoch or position.offset > at.offset:
-                self._sequencer.arrive(topic, subscription, position, message)
+            self._sequencer.arrive(topic, subscription, position, message)
+
+    def _left(self, topic: Topic, subscription: Subscription) -> list[Held]:
+        """Return the held messages that have not come yet; tell the loss of those that never will.
+
+        Those of another epoch than the log's may have come before it, if Redis was emptied. The
+        topic would go back into an epoch that has ended.
+        """
+        held, at = subscription.held, subscription.cursor.position
+        if at is None:
+            return held
+        left = [one for one in held if one[0].epoch != at.epoch or one[0].offset > at.offset]
+        if all(position.epoch in (at.epoch, NO_LOG) for position, _ in left):
+            return left
+        now = self._log.position(topic)
+        epochs = {at.epoch, NO_LOG, at.epoch if now is None else now.epoch}
+        current = [one for one in left if one[0].epoch in epochs]
+        if len(current) < len(left):
+            self._sequencer.tell_lost(topic)
+        return current
 
 
 def _is_clear(question: Question, missed: Missed) -> bool:

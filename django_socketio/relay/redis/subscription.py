@@ -10,6 +10,9 @@ from django_socketio.relay.redis.log import Place
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.topics import Topic
 
+Held = tuple[StreamPosition, bytes]
+"""A message that is not delivered yet, with its position."""
+
 
 class Behind(Protocol):
     """The catching up of a connection that has not come to a topic yet."""
@@ -56,7 +59,7 @@ class Subscription:
     behind: Behind | None = None
     """Holds what comes, until the topic is caught up with after a broken connection; else None."""
 
-    held: list[tuple[StreamPosition, bytes]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
     """The messages that came meanwhile, in the order in which they came."""
 
     held_bytes: int = 0
