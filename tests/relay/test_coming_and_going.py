@@ -69,6 +69,25 @@ def test_messages_keep_their_order_on_a_topic_that_was_subscribed_to_while_it_wa
     assert inbox.messages == ["b", "shared", "own"]
 
 
+def test_nothing_waits_for_a_topic_that_is_left_while_its_slot_moves(cluster, new_cluster):
+    relay, inbox = new_cluster()
+    relay.subscribe(USER, inbox.deliver)
+    channel = relay._keyspace.channel(USER)
+    source = cluster.node_of(channel)
+    target = next(node for node in cluster.nodes if node is not source)
+    with catching_up(relay), left_while_redis_is_asked(relay, USER):
+        cluster.move_slot(channel, target)
+        wait_until(lambda: follows(relay, channel, target))
+    wait_until(lambda: relay._sequencer.order.is_simple)
+
+
+def follows(relay, channel, node):
+    """Return whether a relay has found a channel at the node to which its slot has moved."""
+    home = relay._subscriber._homes.get(channel)
+    is_there = home is not None and home.port == node.port
+    return is_there and channel not in relay._subscriber._subscribers[home]._returning
+
+
 class SlowRelay:
     """Has something happen while a first topic is left."""
 

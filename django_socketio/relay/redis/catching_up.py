@@ -89,7 +89,6 @@ class CatchUp:
 
     def expect(self, channels: Iterable[str]) -> None:
         """Hold what comes for channels from now on, until a step has caught up with them."""
-        self._sequencer.order.begin(self)
         for topic in filter(None, map(self._topic_of, channels)):
             if (subscription := self._sequencer.subscription(topic)) is not None:
                 self._expect(topic, subscription)
@@ -98,6 +97,8 @@ class CatchUp:
         with subscription.taking:
             if self._sequencer.subscription(topic) is not subscription:
                 return  # the last subscriber has left meanwhile
+            # Only with a topic that a step will come to: the last step ends what begins here.
+            self._sequencer.order.begin(self)
             subscription.behind = self
             self._held += subscription.held_bytes
             self._queue.add(topic, subscription.cursor.position is not None)
