@@ -1,5 +1,6 @@
 """Topics that are left and subscribed to at the same time, and while a connection begins."""
 
+import socket
 import threading
 from contextlib import contextmanager
 
@@ -7,10 +8,12 @@ import pytest
 
 from django_socketio.channels.registry import Channels
 from django_socketio.relay.redis import subscriber
+from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import break_connection, is_cluster
+from tests.relay.cluster import topic_of
 from tests.relay.conftest import KINDS, A, B, message
 
 USER = Topic(TopicKind.USER, "/", "7")
@@ -137,6 +140,39 @@ def before(monkeypatch, owner, name, function, applies=lambda *args: True):
 
     monkeypatch.setattr(owner, name, wrapped)
     return called
+
+
+def test_a_node_is_back_once_a_topic_is_caught_up_with_that_comes_at_the_last_moment(
+    cluster, new_cluster, monkeypatch
+):
+    relay, inbox = new_cluster()
+    node, source, _ = cluster.nodes
+    topic, moving = (topic_of(cluster, relay, one) for one in (node, source))
+    relay.subscribe_all([topic, moving], inbox.deliver)
+    wait_until(lambda: relay.status()["alive"])
+    channel = relay._keyspace.channel(moving)
+    (shard,) = (one for at, one in relay._subscriber._subscribers.items() if at.port == node.port)
+    step, states = CatchUp.step, []
+
+    def step_of_node(self):
+        if self is shard._catching_up:
+            states.append((shard.alive, relay._sequencer.order.is_simple))
+        return step(self)
+
+    def move():
+        cluster.move_slot(channel, node)
+        wait_until(lambda: subscriptions(cluster, relay, moving) == 1)
+
+    monkeypatch.setattr(CatchUp, "step", step_of_node)
+    # As if a message waited for its other topics, at the end of a catching-up.
+    monkeypatch.setattr(CatchUp, "is_waiting", True)
+    moved = before(monkeypatch, shard, "_receive_all", move)
+    shard._made._sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: moved and relay.status()["alive"] and len(states) == 2)
+    assert states == [(False, False)] * 2
+    assert relay.publish(message("later", moving)) == 1
+    inbox.wait_for("later")
+    assert (inbox.lost, relay._sequencer.order.is_simple) == ([], True)
 
 
 @pytest.mark.parametrize("server", KINDS[1:], indirect=True)

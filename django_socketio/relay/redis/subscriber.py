@@ -295,6 +295,8 @@ class RedisSubscriber(Hearing):
     def _end_catching_up(self, reader: IncomingReader, catching_up: CatchingUp) -> None:
         if catching_up.is_waiting:
             self._receive_all(reader)
+            if not catching_up.is_done:
+                return  # a channel has come from another node of a cluster
         catching_up.end()
         self._health.caught_up()
         self._note_back()
