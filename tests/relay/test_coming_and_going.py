@@ -9,7 +9,7 @@ import pytest
 from django_socketio.channels.registry import Channels
 from django_socketio.relay.redis import subscriber
 from django_socketio.relay.redis.catching_up import CatchUp
-from django_socketio.relay.topics import Topic, TopicKind, channel_topic
+from django_socketio.relay.topics import Retentions, Topic, TopicKind, channel_topic
 from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import break_connection, is_cluster
@@ -70,6 +70,61 @@ def test_messages_keep_their_order_on_a_topic_that_was_subscribed_to_while_it_wa
             inbox.wait_for("b")
         assert inbox.messages == ["b"]
     assert inbox.messages == ["b", "shared", "own"]
+
+
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_a_message_that_comes_while_a_position_is_asked_for_comes_once(new_relay, monkeypatch):
+    (relay, inbox), (other, _) = new_relay(), new_relay()
+    relay.subscribe(A, inbox.deliver)
+    other.publish(message("first"))
+    inbox.wait_for("first")
+    ask = relay._log.position
+
+    def position(topic):
+        found = ask(topic)
+        other.publish(message("meanwhile"))
+        inbox.wait_for("meanwhile")
+        return found
+
+    with catching_up(relay), left_while_redis_is_asked(relay, A):
+        monkeypatch.setattr(relay._log, "position", position)
+        relay.subscribe(A, inbox.deliver)
+    other.publish(message("later"))
+    inbox.wait_for("later")
+    assert (inbox.messages, inbox.lost) == (["first", "meanwhile", "later"], [])
+
+
+@pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
+def test_what_comes_after_a_lease_comes_once_and_in_order(new_relay, monkeypatch):
+    kept = Retentions(away=60.0)
+    (relay, inbox), (other, _) = new_relay(retentions=kept), new_relay(retentions=kept)
+    for topic in (A, B):
+        relay.subscribe(topic, inbox.deliver)
+    other.publish(message("first"))
+    inbox.wait_for("first")
+    take, locate = relay._take_leases, relay._sequencer.locate
+
+    def publish(*messages):
+        for one in messages:
+            other.publish(one)
+        inbox.wait_for(messages[-1].args[0])
+
+    def take_leases(topics):
+        begin = take(topics)
+        publish(message("unheard"), message("of b", B))
+        return begin
+
+    def locate_later(*args):
+        publish(message("heard"))
+        locate(*args)
+
+    with catching_up(relay), left_while_redis_is_asked(relay, A):
+        monkeypatch.setattr(relay, "_take_leases", take_leases)
+        monkeypatch.setattr(relay._sequencer, "locate", locate_later)
+        relay.subscribe(A, inbox.deliver, recoverable=True)
+    publish(message("later"))
+    assert inbox.messages == ["first", "of b", "unheard", "heard", "later"]
+    assert inbox.lost == []
 
 
 def test_nothing_waits_for_a_topic_that_is_left_while_its_slot_moves(cluster, new_cluster):

@@ -140,7 +140,7 @@ class RedisRelay(Relay):
         new = []
         for topic in topics:
             with self._changing:
-                is_new = self._sequencer.add(topic, deliver)
+                is_new = self._sequencer.add(topic, deliver, begin.get(topic))
             if is_new:
                 new.append(topic)
                 asks = self._log.position if topic.policy.asks_position else None

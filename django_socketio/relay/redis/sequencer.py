@@ -11,7 +11,7 @@ from django_socketio.logs import get_logger
 from django_socketio.relay import wire
 from django_socketio.relay.base import Copied
 from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
-from django_socketio.relay.redis.cursor import NO_LOG, Verdict
+from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.entry import GONE
 from django_socketio.relay.redis.log import MessageLog
@@ -77,11 +77,18 @@ class Sequencer:
         self._ignored, self._lines = 0, Every(QUIET)
         self._unlocated = Every(QUIET)
 
-    def add(self, topic: Topic, deliver: Deliver) -> bool:
-        """Subscribe to a topic; return False if this process was subscribed to it already."""
+    def add(self, topic: Topic, deliver: Deliver, at: StreamPosition | None = None) -> bool:
+        """Subscribe to a topic; return False if this process was subscribed to it already.
+
+        Args:
+            at: where a new topic begins, if that is known: it may have messages from now on.
+
+        """
         subscription = self._subscriptions.get(topic)
         if subscription is None:
-            self._subscriptions[topic] = Subscription(deliver, since=self._decoder.count)
+            since, cursor = self._decoder.count, Cursor(at)
+            new = Subscription(deliver, since, cursor, is_located=at is not None)
+            self._subscriptions[topic] = new
             return True
         if (behind := subscription.behind) is not None:
             behind.hurry(topic)
@@ -119,9 +126,9 @@ class Sequencer:
         if ask is None:
             return subscription.tried.set()
         try:
-            if topic.policy.has_past or is_known:
-                subscription.cursor.position = ask(topic)
-            subscription.is_located = True
+            found = ask(topic) if topic.policy.has_past or is_known else None
+            with subscription.taking:
+                subscription.locate(found)
         except RedisError:
             if self._unlocated.is_due():  # clients choose how many topics there are
                 text = "The positions of %s and further topics will be known once Redis is back"

@@ -88,6 +88,12 @@ class Subscription:
         if position != self.cursor.position:
             self.cursor.position, self.last = position, None
 
+    def locate(self, found: StreamPosition | None) -> None:
+        """Be at the position that Redis has answered, unless messages came while it was asked."""
+        if not self.is_located and self.cursor.position is None:
+            self.cursor.position = found
+        self.is_located = True
+
     def is_at(self, place: Place, silence: Silence | None) -> bool:
         """Return whether it is where it was when Redis was asked about a place."""
         return (
