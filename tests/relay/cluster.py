@@ -64,6 +64,10 @@ class ClusterNode:
         )
         return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count
 
+    @property
+    def is_primary(self):
+        return self.client.info("replication")["role"] == "master"
+
     def kill_connections(self):
         for kind in ("normal", "pubsub"):
             self.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
@@ -160,7 +164,8 @@ class RedisCluster:
             where = ["127.0.0.1", target.port, "", 0, 5000, "KEYS"]
             source.client.execute_command("MIGRATE", *where, *keys)
         meanwhile()
-        for node in (target, source, *(n for n in self.nodes if n not in (source, target))):
+        others = (n for n in self.nodes if n not in (source, target) and n.is_primary)
+        for node in (target, source, *others):
             node.run("SETSLOT", slot, "NODE", target.id)
 
     def kill_connections(self):

@@ -9,7 +9,8 @@ import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import LogRange
-from django_socketio.relay.topics import channel_topic
+from django_socketio.relay.redis.identity import data_id
+from django_socketio.relay.topics import Retentions, channel_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.programs import PATCHED, free_port, python
 from tests.kit.waiting import wait_until
@@ -291,6 +292,27 @@ def test_a_node_that_hangs_is_found_and_the_others_go_on(cluster, new_cluster, m
     inbox.wait_for("after")
     assert "failed" not in inbox.messages
     assert relay.status()["reconnects"] >= 1
+
+
+def test_a_replica_of_the_node_to_which_a_slot_has_moved_proves_no_range(tmp_path):
+    with (
+        RedisCluster(tmp_path, node_timeout=1000, replica=True) as cluster,
+        relays_at(cluster.url, retentions=Retentions(away=60.0), timeout=20) as new,
+    ):
+        relay, inbox = new()
+        first, second, _, replica = cluster.nodes
+        topic = topic_of(cluster, relay, second)
+        relay.subscribe(topic, inbox.deliver, recoverable=True)
+        cluster.move_slot(name_of(relay, topic), first)
+        given_out = relay.publish(message("moved", topic)).position
+        inbox.wait_for("moved")
+        place = relay._keyspace.keys(topic)[0]
+        wait_until(lambda: first.client.hget(place, "data") == data_id(first.client))
+        first.client.wait(1, 10_000)
+        first.stop()
+        relay.publish(message("after", topic))  # waits for the replica
+        assert cluster.node_of(name_of(relay, topic)) is replica
+        assert not relay.read(topic, given_out).is_complete  # although the second node lives
 
 
 def test_a_replica_takes_the_place_of_its_primary(tmp_path, caplog):

@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -25,6 +26,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds between attempts while a node or a channel is not served."""
 
 
+class ClusterObserver(SubscriptionObserver, Protocol):
+    """Is told what happens at all nodes, and that channels have come to other ones."""
+
+    def moved(self, channel: str) -> None:
+        """Have the node that serves a channel now note that it has all of the channel's data."""
+
+
 class ClusterSubscriber:
     """Subscribes to each channel at the node that serves its slot, and follows slots that move.
 
@@ -41,7 +49,7 @@ class ClusterSubscriber:
     def __init__(
         self,
         topology: Topology,
-        observer: SubscriptionObserver,
+        observer: ClusterObserver,
         new_health: Callable[[Topic], HealthCheck],
         timeout: float,
     ) -> None:
@@ -265,6 +273,8 @@ class ClusterSubscriber:
             return self._wanted.set()  # this thread, or its start, is to find the node
         self._homes[channel] = node
         subscriber.add(channel, self._confirmed[channel], returning)
+        if returning:
+            self._observer.moved(channel)
 
     def _leave(self, channel: str) -> None:
         if (subscriber := self._forget_home(channel)) is not None:

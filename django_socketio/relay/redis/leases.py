@@ -26,7 +26,7 @@ class Leases:
     """The topics for which this process has subscribers that may come back.
 
     A thread of its own (a greenlet where gevent has patched the process) renews the leases, while
-    there are any: every 20 minutes, and when Redis may have forgotten them.
+    there are any: every 20 minutes, when Redis may have forgotten them, and at another node.
 
     Args:
         take: takes leases of topics, for some seconds; raises RedisError.
@@ -60,11 +60,11 @@ class Leases:
         self._topics.pop(topic, None)
 
     def renew(self, topics: Iterable[Topic]) -> None:
-        """Renew leases that Redis may have forgotten, soon and elsewhere."""
-        forgotten = [topic for topic in topics if topic in self._topics]
-        for topic in forgotten:
+        """Renew leases before their time, soon and elsewhere."""
+        due = [topic for topic in topics if topic in self._topics]
+        for topic in due:
             self._topics[topic] = 0.0
-        if forgotten:
+        if due:
             self._wanted.set()
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from django_socketio.relay.cluster.listeners import ClusterListeners
 from django_socketio.relay.cluster.log import ClusterLog
 from django_socketio.relay.cluster.publisher import ClusterPublisher
 from django_socketio.relay.cluster.router import NodeAccess, Router
-from django_socketio.relay.cluster.subscriber import ClusterSubscriber
+from django_socketio.relay.cluster.subscriber import ClusterObserver, ClusterSubscriber
 from django_socketio.relay.cluster.topology import Node, Topology
 from django_socketio.relay.redis.client import connect
 from django_socketio.relay.redis.health import HealthCheck
@@ -83,7 +83,7 @@ class PartsBuilder:
         self._keyspace = keyspace
         self._has_sockets = has_sockets
 
-    def build(self, observer: SubscriptionObserver) -> Parts:
+    def build(self, observer: ClusterObserver) -> Parts:
         """Return the parts; ``observer`` is told what the subscriber receives."""
         build = self._parts_of_cluster if self._url.is_cluster else self._parts_of_one
         return build(observer)
@@ -100,7 +100,7 @@ class PartsBuilder:
         heard_log, asker = RedisLog(hearing, self._keyspace), RedisAsker(publisher)
         return Parts(publisher, log, listeners, subscriber, heard_log, asker)
 
-    def _parts_of_cluster(self, observer: SubscriptionObserver) -> Parts:
+    def _parts_of_cluster(self, observer: ClusterObserver) -> Parts:
         timeout = self._options.timeout
         topology = Topology(self._url, timeout / 2)
 

@@ -268,6 +268,11 @@ class RedisRelay(Relay):
         if not silence.is_same_data or silence.has_evicted:
             self._leases.renew(topics)
 
+    def moved(self, channel: str) -> None:
+        """Have the new node of a channel note that it has all data, while the old one proves it."""
+        if (topic := self._topic(channel)) is not None:
+            self._leases.renew((topic,))
+
     def catch_up(self) -> CatchUp:
         """Return the catching up of a new connection."""
         return CatchUp(self._sequencer, self._heard_log, self._topic)
