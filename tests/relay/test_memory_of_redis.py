@@ -88,7 +88,7 @@ def test_a_message_whose_answer_was_lost_is_known_by_the_log(redis_server, new_r
 
 def taken(relay, envelope):
     sent = Outgoing(envelope.topics, wire.encode(envelope), envelope.id)
-    return len(relay._publisher._taken(envelope.topics, sent, Break()))
+    return len(relay._publisher._fate(sent, Break()).taken)
 
 
 @each_server

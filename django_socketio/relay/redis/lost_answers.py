@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
@@ -57,6 +58,19 @@ class AnswerLate(Unanswered, TimeoutError):
     """No answer came in time, and the connection may be dead."""
 
 
+class Fate(NamedTuple):
+    """What the logs tell of a message whose answer was lost.
+
+    Attributes:
+        taken: the topics that have it.
+        lacking: those that are certain to lack it, while others have it.
+
+    """
+
+    taken: tuple[Topic, ...] = ()
+    lacking: tuple[Topic, ...] = ()
+
+
 class LogSearch:
     """Looks for messages in the logs of one Redis.
 
@@ -70,11 +84,11 @@ class LogSearch:
         self._log = log
         self._timeout = timeout
 
-    def find(self, topics: Sequence[Topic], kept: bytes, at: Break) -> list[Topic]:
-        """Return the topics whose logs have a message, as it is kept there.
+    def find(self, topics: Sequence[Topic], kept: bytes, at: Break) -> Fate:
+        """Return the topics whose logs have a message, as it is kept there, and those that lack it.
 
         A message may still be on its way when its connection breaks: no topic is returned only once
-        Redis would refuse it. It comes to all topics in one step.
+        Redis would refuse it.
         """
         found: list[Topic] = []
         for look, when in enumerate(self._looks(at)):
@@ -83,7 +97,22 @@ class LogSearch:
             found = [topic for topic, log in zip(topics, logs, strict=True) if log and kept in log]
             if found and None not in logs:
                 break
-        return found
+        return self._settled(found, [one for one in topics if found and one not in found], kept)
+
+    def _settled(self, found: list[Topic], others: list[Topic], kept: bytes) -> Fate:
+        """Return what is certain of the topics in which a message was not found yet.
+
+        It comes to all topics in one step: a log that is read after it was found in another one
+        has it, or never gets it.
+        """
+        logs = {topic: self._read(topic) for topic in others}
+        taken = [topic for topic, log in logs.items() if log and kept in log]
+        lacking = [
+            topic
+            for topic, log in logs.items()
+            if log is not None and kept not in log and len(log) < LATELY  # else it may be older
+        ]
+        return Fate((*found, *taken), tuple(lacking))
 
     def _looks(self, at: Break) -> Iterator[float]:
         since, pause, passed = at.since, FIRST_PAUSE, 0.0
@@ -100,8 +129,11 @@ class LogSearch:
         """Return the newest messages of a topic, which one caller reads for all, if they can be."""
         with at.reading:
             if (topic, look) not in at.found:
-                try:
-                    at.found[topic, look] = {*self._log.newest(topic, LATELY)}
-                except RedisError:
-                    at.found[topic, look] = None
+                at.found[topic, look] = self._read(topic)
             return at.found[topic, look]
+
+    def _read(self, topic: Topic) -> Collection[bytes] | None:
+        try:
+            return {*self._log.newest(topic, LATELY)}
+        except RedisError:
+            return None

@@ -21,6 +21,7 @@ from django_socketio.relay.redis.lost_answers import (
     FIRST_PAUSE,
     AnswerLost,
     Break,
+    Fate,
     LogSearch,
     Unanswered,
 )
@@ -247,15 +248,9 @@ class RedisPublisher:
         return read_receipts(answers, batch)
 
     def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt | RedisError:
-        """Return the receipt of a message whose answer did not come, if its topics' logs have it.
-
-        Where one of them has it, those that lack it did not take it: the script is one step.
-        """
-        logged = [topic for topic in message.topics if self._retentions.of(topic).messages]
-        if taken := self._taken(logged, message, lost.at):
-            untaken = tuple(topic for topic in logged if topic not in taken)
-            return Receipt(len(taken), untaken=untaken)
-        return lost
+        """Return the receipt of a message whose answer did not come, if a log has it."""
+        taken, lacking = self._fate(message, lost.at)
+        return Receipt(len(taken), untaken=lacking) if taken else lost
 
     def ask(self, *command: str) -> Any:
         """Return Redis's answer to another command than publishing, in a shared round trip.
@@ -309,11 +304,12 @@ class RedisPublisher:
                 self._trips.clock.forget()
         return run()
 
-    def _taken(self, logged: Sequence[Topic], message: Outgoing, at: Break) -> list[Topic]:
-        """Return the topics whose logs have a message: a log has only what had subscribers."""
+    def _fate(self, message: Outgoing, at: Break) -> Fate:
+        """Look for a message in the logs of its topics: a log has only what had subscribers."""
+        logged = [topic for topic in message.topics if self._retentions.of(topic).messages]
         shared = self._packer.shared(message.topics, message.message, message.id)
         kept = message.message if shared is None else REFERENCE + shared.encode()
-        return self._search.find(logged, kept, at) if logged else []
+        return self._search.find(logged, kept, at) if logged else Fate()
 
     def descriptors(self) -> list[int]:
         """Return the descriptors of its connections."""
