@@ -32,17 +32,24 @@ def publish_apart(
             a batch.
 
     Raises:
-        EventError, TypeError, ValueError, RelayError: as ``publish_all``.
+        EventError, TypeError, ValueError, RelayError: as ``publish_all``, when it is called first.
 
     """
     names = range(len(envelopes)) if batches is None else batches
     results = publish_all(envelopes)
     until = monotonic() + PATIENCE
     while (left := _left(results, names)) and monotonic() < until:
-        again = publish_all([envelopes[index] for index in left])
+        again = _published(publish_all, [envelopes[index] for index in left])
         for index, result in zip(left, again, strict=True):
             results[index] = result
     return results
+
+
+def _published(publish_all: PublishAll, envelopes: Sequence[Envelope]) -> list[Result]:
+    try:
+        return publish_all(envelopes)
+    except RelayError as error:  # others were handed on before, and have their results
+        return [error] * len(envelopes)
 
 
 def _left(results: Sequence[Result], batches: Sequence[Hashable]) -> list[int]:
