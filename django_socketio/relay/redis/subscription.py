@@ -35,7 +35,7 @@ class Subscription:
 
     deliver: Deliver
     since: int = 0
-    """How many envelopes for several topics had come when it began: see ``decode_once``."""
+    """The decoder's ``count`` when it began: see ``decode_once``."""
 
     cursor: Cursor = field(default_factory=Cursor)
     tried: threading.Event = field(default_factory=threading.Event)
