@@ -260,12 +260,14 @@ def test_what_a_handler_has_joined_as_well_brings_nothing_twice(server, open_cli
     def join(request, socket, context):
         socket.subscribe("hall")
 
-    client, _ = open_client()
-    client.event()  # the position of "hall"
+    (client, _), (witness, _) = open_client(), open_client()
+    for one in (client, witness):
+        one.event()  # the position of "hall"
     publish(server, "a")
     _, position = place(client, "a")
     client.abandon()
     publish(server, "b")
+    assert [place(witness, one)[0] for one in ("a", "b")] == ["channel,hall"] * 2
     client, _ = open_client()
     client.event()
     publish(server, "c")
