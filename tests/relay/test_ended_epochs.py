@@ -57,6 +57,7 @@ def test_a_message_that_is_missing_before_redis_forgot_the_topic_is_told(
     (relay, inbox), other = ends
     relay.subscribe(A, inbox.deliver)
     publish(other, "first")
+    inbox.wait_for("first")  # or it would be dropped too
     with deaf(relay, 1):
         publish(other, "missing")
 
