@@ -1,11 +1,8 @@
 """Reading topics' pasts: their positions, what came after a position, and histories."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
-from redis.exceptions import RedisError
-
-from django_socketio.exceptions import ProtocolError, RelayError
+from django_socketio.exceptions import ProtocolError
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import (
     Delivery,
@@ -20,6 +17,7 @@ from django_socketio.relay.envelope import (
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.past import Past, PastEntry, Question
+from django_socketio.relay.redis.refusals import asking
 from django_socketio.relay.topics import Retentions, Topic
 
 
@@ -88,12 +86,3 @@ class PastReader:
                 place = None if past.position is None else past.position._replace(offset=offset)
                 deliveries.append(Delivery(envelope, topic, place))
         return tuple(deliveries), is_readable
-
-
-@contextmanager
-def asking(what: str) -> Iterator[None]:
-    """Turn errors of Redis into RelayError, whose text says what was asked for."""
-    try:
-        yield
-    except RedisError as error:
-        raise RelayError(f"the relay cannot be asked {what}: {error}") from error

@@ -1,7 +1,7 @@
-"""Errors of Redis about messages, and how publishers are told them."""
+"""Errors of Redis, and how those who publish or ask are told them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from redis.exceptions import RedisError
 
@@ -13,12 +13,22 @@ from django_socketio.relay.untried import NotTried
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """Raise RelayError for an error of Redis."""
+def telling(text: str) -> Iterator[None]:
+    """Raise RelayError, whose text begins with this one, for an error of Redis."""
     try:
         yield
     except RedisError as error:
-        raise RelayError(f"{NOT_TAKEN}: {error}") from error
+        raise RelayError(f"{text}: {error}") from error
+
+
+def refusing() -> AbstractContextManager[None]:
+    """Turn errors of Redis into RelayError, whose text says that a message was not taken."""
+    return telling(NOT_TAKEN)
+
+
+def asking(what: str) -> AbstractContextManager[None]:
+    """Turn errors of Redis into RelayError, whose text says what was asked for."""
+    return telling(f"the relay cannot be asked {what}")
 
 
 def told(result: Receipt | RedisError) -> Receipt | RelayError:

@@ -27,8 +27,9 @@ from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.packing import MessagePacker
 from django_socketio.relay.redis.parts import Options, PartsBuilder
 from django_socketio.relay.redis.past import Question
-from django_socketio.relay.redis.past_reader import PastReader, asking
+from django_socketio.relay.redis.past_reader import PastReader
 from django_socketio.relay.redis.reached import reached
+from django_socketio.relay.redis.refusals import asking
 from django_socketio.relay.redis.rosters import Asker, RedisRosters
 from django_socketio.relay.redis.sender import Sender
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer

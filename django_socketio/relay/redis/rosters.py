@@ -1,17 +1,18 @@
 """Rosters in Redis, or in a Redis Cluster: all keys of one channel are in one slot."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from os import urandom
 from typing import Any, Protocol
 
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError
 
-from django_socketio.exceptions import RelayError
 from django_socketio.relay.envelope import Envelope, StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.packing import MessagePacker, new_epoch
 from django_socketio.relay.redis.publisher import RedisPublisher
+from django_socketio.relay.redis.refusals import asking
 from django_socketio.relay.redis.roster_scripts import (
     HOLD,
     LEAVE,
@@ -34,6 +35,8 @@ from django_socketio.relay.roster import (
     in_steps,
 )
 from django_socketio.relay.topics import Topic, key_of_topic, topic_of_key
+
+_asking = partial(asking, "who is present")
 
 TRIES = 3
 """How often Redis is asked on connections that break."""
@@ -230,12 +233,3 @@ class RedisRosters(Rosters):
 def _entry(text: bytes) -> Entry:
     presence, _, details = text.decode().partition(" ")
     return Entry(Presence(presence), details)
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Turn errors of Redis into RelayError."""
-    try:
-        yield
-    except RedisError as error:
-        raise RelayError(f"the relay cannot be asked who is present: {error}") from error
