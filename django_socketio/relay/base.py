@@ -9,7 +9,7 @@ from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPo
 from django_socketio.relay.receipt import Received
 from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import Topic
-from django_socketio.relay.untried import NotTried
+from django_socketio.relay.untried import not_tried
 
 NOT_TAKEN = "the relay of SOCKETIO_RELAY_URL did not take the message"
 """The beginning of the text of each ``RelayError`` about a message."""
@@ -89,8 +89,7 @@ class Relay(ABC):
             try:
                 results.append(self.publish(envelope))
             except RelayError as error:
-                untried = [NotTried(*error.args)] * (len(envelopes) - len(results) - 1)
-                return [*results, error, *untried]
+                return [*results, error, *not_tried(error, len(envelopes) - len(results) - 1)]
         return results
 
     @abstractmethod

@@ -20,25 +20,28 @@ class NotTried(RelayError):
     """An envelope was not handed on, because one before it was not taken; it has the same text."""
 
 
+def not_tried(error: RelayError, count: int) -> list[NotTried]:
+    """Return what so many envelopes have that an error before them has left."""
+    return [NotTried(*error.args)] * count
+
+
 def publish_apart(
     publish_all: PublishAll,
     envelopes: Sequence[Envelope],
-    batches: Sequence[Hashable] | None = None,
+    batches: Sequence[Hashable],
 ) -> list[Result]:
     """Hand envelopes on in their order; return for each what ``Relay.publish`` would, or its error.
 
     Args:
-        batches: what each envelope belongs to: an error ends its own batch only. None: each one is
-            a batch.
+        batches: what each envelope belongs to: an error ends its own batch only.
 
     Raises:
         EventError, TypeError, ValueError, RelayError: as ``publish_all``, when it is called first.
 
     """
-    names = range(len(envelopes)) if batches is None else batches
     results = publish_all(envelopes)
     until = monotonic() + PATIENCE
-    while (left := _left(results, names)) and monotonic() < until:
+    while (left := _left(results, batches)) and monotonic() < until:
         again = _published(publish_all, [envelopes[index] for index in left])
         for index, result in zip(left, again, strict=True):
             results[index] = result

@@ -200,7 +200,7 @@ class Questions:
         while self._reports:
             reports, self._reports = [*map(_checked, self._reports)], []
             try:
-                results = publish_apart(self._channels.publish_all, reports)
+                results = publish_apart(self._channels.publish_all, reports, range(len(reports)))
             except RelayError as error:
                 results = [error]
             failed = [one for one in results if isinstance(one, RelayError)]

@@ -40,7 +40,7 @@ def test_what_one_topic_does_not_take_others_get_in_their_order(relay_that_refus
     relay, inbox = relay_that_refuses
     # More than Redis takes in one step.
     messages = [message(number, USERS[number % 4]) for number in range(250)]
-    results = publish_apart(relay.publish_all, messages)
+    results = publish_apart(relay.publish_all, messages, range(len(messages)))
     refused = {*range(1, 250, 4)}
     assert [isinstance(one, RelayError) for one in results] == [n in refused for n in range(250)]
     assert not any(isinstance(one, NotTried) for one in results)
@@ -91,7 +91,8 @@ def test_a_relay_that_is_away_is_given_up(monkeypatch):
         now[0] += 2.0
         return [RelayError("away"), *[NotTried("away")] * (len(envelopes) - 1)]
 
-    results = publish_apart(publish_all, [message(number) for number in range(100)])
+    messages = [message(number) for number in range(100)]
+    results = publish_apart(publish_all, messages, range(100))
     assert len(results) == 100
     assert all(isinstance(one, RelayError) for one in results)
     assert tries == [100, 99, 98, 97]

@@ -14,7 +14,7 @@ from django_socketio.relay.redis.packing import Outgoing
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
-from django_socketio.relay.untried import NotTried
+from django_socketio.relay.untried import not_tried
 
 ATTEMPTS = 5
 """Publishings of one message that reaches nobody while connections come and go."""
@@ -64,8 +64,7 @@ class Sender:
         for step in self._publisher.steps(messages):
             results += (found := self._send_step(step))
             if errors := [one for one in found if isinstance(one, RelayError)]:
-                untried = [NotTried(*errors[0].args)] * (len(messages) - len(results))
-                return [*results, *untried]
+                return [*results, *not_tried(errors[0], len(messages) - len(results))]
         return results
 
     def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
