@@ -21,8 +21,9 @@
   // With a channel, a target is within the elements on it, or outside of all that are on channels: the same
   // object may be on the page for other channels, which are caught up with before or after this one.
   function placesOf({ target, channel }) {
-    if (target === undefined) return onChannel(channel);
-    const isWithin = (one) => onChannel(channel).some((container) => container.contains(one));
+    const own = channel === undefined ? [] : onChannel(channel);
+    if (target === undefined) return own;
+    const isWithin = (one) => own.some((container) => container.contains(one));
     return [...document.querySelectorAll(target)]
       .filter((one) => channel === undefined || !one.closest(CONTAINER) || isWithin(one));
   }
