@@ -40,7 +40,6 @@ class RequestHandler(FramedAnswers):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     status: Any
-    code: Any
     handed_off = False
     """Whether another process goes on with the connection, and answers the request."""
     once = False
