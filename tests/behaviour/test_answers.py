@@ -10,8 +10,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from tests.kit.http import get, raw_request
-from tests.kit.waiting import wait_until
+from tests.kit.http import get, raw_request, read_all
 
 SECOND = b"GET /after/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -81,14 +80,6 @@ def until_second(connection):
     return data
 
 
-def until_closed(connection):
-    """Return what comes until the server closes the connection."""
-    data = b""
-    while part := connection.recv(4096):
-        data += part
-    return data
-
-
 @pytest.mark.parametrize("path", ["/endless/", "/endless-at-once/"])
 def test_head_asks_a_stream_for_nothing(port, path):
     first, second = until_second(asked(port, path, "HEAD")).split(b"\r\n\r\n", 1)
@@ -100,15 +91,10 @@ def test_a_stream_that_is_made_without_waiting_lets_others_have_their_turn(port)
     connection = raw_request(port, b"GET /computed/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
     reader = gevent.get_hub().threadpool.spawn(read_all, connection)
     begun = time.monotonic()
-    wait_until(lambda: not reader.ready())
+    assert not reader.ready()
     assert get(port, "/after/") == (200, "after")
     assert time.monotonic() - begun < 0.5
     connection.close()
-
-
-def read_all(connection):
-    while connection.recv(65_536):
-        pass
 
 
 def test_what_is_more_than_was_announced_is_not_sent(port):
@@ -118,12 +104,12 @@ def test_what_is_more_than_was_announced_is_not_sent(port):
 
 def test_what_is_less_than_was_announced_ends_the_connection(port):
     connection = asked(port, "/counted/9/")
-    assert until_closed(connection).endswith(b"\r\n\r\nabcd")
+    assert read_all(connection).endswith(b"\r\n\r\nabcd")
 
 
 def test_only_the_end_of_the_connection_ends_a_stream_in_http_1_0(port):
     connection = asked(port, "/streamed/", fields="Connection: keep-alive\r\n", version="HTTP/1.0")
-    data = until_closed(connection)
+    data = read_all(connection)
     assert b"\r\nConnection: close\r\n" in data
     assert data.endswith(b"\r\n\r\nabcd")
 
@@ -136,6 +122,6 @@ def test_a_connection_of_http_1_0_may_be_kept(port, path):
 
 def test_a_body_that_is_badly_chunked_ends_the_connection_whatever_the_view_makes_of_it(port):
     head = b"POST /reading/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    data = until_closed(raw_request(port, head + b"5 \r\n" + SECOND))
+    data = read_all(raw_request(port, head + b"5 \r\n" + SECOND))
     assert data.count(b"HTTP/1.1 ") == 1
     assert b"\r\nConnection: close\r\n" in data

@@ -13,7 +13,7 @@ import pytest
 from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
 from tests.kit.frames import client_frame
-from tests.kit.http import HANDSHAKE, get, raw_request, response
+from tests.kit.http import HANDSHAKE, get, raw_request, read_all, response
 
 
 @pytest.fixture
@@ -377,16 +377,9 @@ def test_a_bad_frame_closes_its_connection_with_the_right_code(server, bystander
     client = WebSocketClient(server.port)
     client.connect()
     client.ws.sock.sendall(data)
-    received = read_to_end(client.ws.sock)
+    received = read_all(client.ws.sock)
     assert received[:1] == b"\x88"
     assert struct.unpack("!H", received[2:4])[0] == code
-
-
-def read_to_end(connection):
-    received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
-    return received
 
 
 def test_a_frame_in_many_pieces_is_one_message(server, bystander):
@@ -408,7 +401,7 @@ def test_the_reason_of_a_close_frame_is_echoed_whole(server, bystander):
     client = WebSocketClient(server.port)
     payload = struct.pack("!H", 3999) + b"r" * 123
     client.ws.sock.sendall(client_frame(0x88, payload))
-    assert read_to_end(client.ws.sock) == bytes([0x88, 125]) + payload
+    assert read_all(client.ws.sock) == bytes([0x88, 125]) + payload
 
 
 def test_half_a_handshake_harms_nobody(server, bystander):

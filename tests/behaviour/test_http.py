@@ -21,6 +21,7 @@ from tests.kit.http import (
     get,
     raw_get,
     raw_request,
+    read_all,
     response,
 )
 from tests.kit.live import wait_until_polled
@@ -393,10 +394,7 @@ def origin(server, value, path=HANDSHAKE, method="GET", host="localhost"):
         f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {value}\r\n"
         "Access-Control-Request-Method: POST\r\nConnection: close\r\n\r\n".encode(),
     )
-    received = b""
-    while chunk := answer.recv(4096):
-        received += chunk
-    head, _, body = received.decode().partition("\r\n\r\n")
+    head, _, body = read_all(answer).decode().partition("\r\n\r\n")
     status, *fields = head.split("\r\n")
     return int(status.split()[1]), dict(field.split(": ", 1) for field in fields), body
 

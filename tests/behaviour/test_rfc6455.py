@@ -24,7 +24,7 @@ from tests.kit.frames import (
     mask,
     sent,
 )
-from tests.kit.http import TIMEOUT, WEBSOCKET_PATH
+from tests.kit.http import TIMEOUT, WEBSOCKET_PATH, read_all
 from tests.kit.live import LiveServer
 from tests.kit.raw_websocket import WEBSOCKET_FIELDS, RawWebSocket, request
 
@@ -176,10 +176,7 @@ def test_9_1_compression_is_not_promised_to_those_who_offer_it(port):
 def test_frames_that_come_with_the_handshake_are_read(port):
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
     connection.sendall(request(WEBSOCKET_FIELDS) + sent(TEXT, b"early") + closing(1000))
-    received = b""
-    while data := connection.recv(65536):
-        received += data
-    assert received.endswith(b"\r\n\r\n\x81\x05early\x88\x02\x03\xe8")
+    assert read_all(connection).endswith(b"\r\n\r\n\x81\x05early\x88\x02\x03\xe8")
     connection.close()
 
 

@@ -68,6 +68,14 @@ def response(connection):
         return answer.status, answer.read().decode()
 
 
+def read_all(connection):
+    """Return what comes until the server closes a connection."""
+    received = b""
+    while part := connection.recv(65_536):
+        received += part
+    return received
+
+
 def raw_request(port, request):
     """Send bytes on a new connection; return the connection."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)

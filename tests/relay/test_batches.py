@@ -107,7 +107,9 @@ def evaluated(server):
     return server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
 
 
-def test_a_batch_whose_answer_was_lost_is_found_in_the_log(tcp_redis):
+@pytest.fixture
+def losing(tcp_redis):
+    """A publisher that loses its next answer, the tap on its way, and the inbox of a subscriber."""
     with relays_at(tcp_redis.url) as new:
         relay, inbox = new()
         tap = tcp_redis.tap
@@ -115,26 +117,25 @@ def test_a_batch_whose_answer_was_lost_is_found_in_the_log(tcp_redis):
         relay.subscribe(A, inbox.deliver)
         publisher.publish_all([message("before"), message("before")])
         tap.answers_to_lose = 1
-        assert publisher.publish_all([message(number) for number in range(10)]) == [1] * 10
-        assert tap.answers_to_lose == 0
-        inbox.wait_for(9)
-        assert inbox.messages[2:] == [*range(10)]
+        yield publisher, tap, inbox
 
 
-def test_a_lost_answer_fails_only_the_messages_of_a_batch_that_are_not_found(tcp_redis):
-    with relays_at(tcp_redis.url) as new:
-        relay, inbox = new()
-        tap = tcp_redis.tap
-        publisher, _ = new(listen=False, url=f"redis://127.0.0.1:{tap.port}")
-        relay.subscribe(A, inbox.deliver)
-        publisher.publish_all([message("before"), message("before")])
-        tap.answers_to_lose = 1
-        results = publisher.publish_all([message(0), message(1, NOBODY), message(2)])
-        assert tap.answers_to_lose == 0
-        assert [type(one) for one in results] == [Receipt, RelayError, Receipt]
-        assert (results[0], results[2]) == (1, 1)
-        inbox.wait_for(2)
-        assert inbox.messages[2:] == [0, 2]
+def test_a_batch_whose_answer_was_lost_is_found_in_the_log(losing):
+    publisher, tap, inbox = losing
+    assert publisher.publish_all([message(number) for number in range(10)]) == [1] * 10
+    assert tap.answers_to_lose == 0
+    inbox.wait_for(9)
+    assert inbox.messages[2:] == [*range(10)]
+
+
+def test_a_lost_answer_fails_only_the_messages_of_a_batch_that_are_not_found(losing):
+    publisher, tap, inbox = losing
+    results = publisher.publish_all([message(0), message(1, NOBODY), message(2)])
+    assert tap.answers_to_lose == 0
+    assert [type(one) for one in results] == [Receipt, RelayError, Receipt]
+    assert (results[0], results[2]) == (1, 1)
+    inbox.wait_for(2)
+    assert inbox.messages[2:] == [0, 2]
 
 
 def test_a_relay_that_fails_ends_the_batch(redis_server, new_redis):

@@ -547,7 +547,10 @@ def has_obeyed(client, channels):
     return answer == "41" if channels is None else json.loads(answer[3:])[1] == channels
 
 
-def test_its_person_does_not_leave_the_channel(url, serve, sockets, seen):
+@pytest.fixture
+def away(url, serve, sockets, seen):
+    """Two servers, and a client that is away from the first one, with its person on "room"."""
+
     @on_join(channel="room")
     def joined(channel, who):
         seen("joined")
@@ -562,6 +565,11 @@ def test_its_person_does_not_leave_the_channel(url, serve, sockets, seen):
     client.client.subscribe("room")
     assert seen.next() == "joined"
     go_away(client, here, seen)
+    return here, there, client
+
+
+def test_its_person_does_not_leave_the_channel(away, seen):
+    here, there, client = away
     client.connect(server=there)
     assert (client.recovered, seen.next()) == (True, ("return", there.port))
     wait_until(lambda: len(here.socket_server.presence.keeper) == 0)
@@ -570,25 +578,9 @@ def test_its_person_does_not_leave_the_channel(url, serve, sockets, seen):
     assert [one for one in seen.take(4) if one == "gone"] == ["gone"]
 
 
-def test_its_person_does_not_leave_the_channel_if_the_new_connection_breaks(
-    url, serve, sockets, seen, steps
-):
+def test_its_person_does_not_leave_the_channel_if_the_new_connection_breaks(away, seen, steps):
     """It breaks while the other process takes the socket, which is away there then."""
-
-    @on_join(channel="room")
-    def joined(channel, who):
-        seen("joined")
-
-    @on_leave(channel="room")
-    def left(channel, who):
-        seen("gone")
-
-    here, there = (listening(serve, url, PRESENCE_GRACE=0.2) for _ in range(2))
-    client = Returning(here, "websocket")
-    client.connect()
-    client.client.subscribe("room")
-    assert seen.next() == "joined"
-    go_away(client, here, seen)
+    here, there, client = away
     newer = WebSocketClient(there.port, query="&recovery=1")
 
     def cut():
