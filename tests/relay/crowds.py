@@ -98,6 +98,13 @@ class Crowd:
             greenlets = [*greenlets[10:], *self.start(10)]
         self.end(greenlets)
 
+    def together(self):
+        """Many publish ten messages each, one by one."""
+        ten = lambda: [self.publish() for _ in range(10)]  # noqa: E731
+        greenlets = [gevent.spawn(ten) for _ in range(150)]
+        gevent.joinall(greenlets, raise_error=True)
+        self.end([])
+
     def killed(self):
         """Redis closes the connections."""
         kill = "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"

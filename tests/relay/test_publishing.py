@@ -63,6 +63,15 @@ def test_a_publisher_that_is_interrupted_harms_no_other(redis_server):
     check(told, arrived)
 
 
+def test_publishers_of_the_same_moment_share_calls(redis_server):
+    redis_server.client.config_resetstat()
+    told, arrived = crowd(redis_server.url, "together", 10)
+    assert Counter(told.values()) == {1: 1501}
+    check(told, arrived)
+    calls = redis_server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert calls < 300, calls
+
+
 def test_connections_that_are_killed_lose_nothing_and_double_nothing(redis_server):
     told, arrived = crowd(redis_server.url, "killed", 2)
     check(told, arrived)

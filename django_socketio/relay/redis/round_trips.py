@@ -2,7 +2,9 @@
 
 A command takes a free connection, and makes a round trip of its own at once. While all connections
 are busy, commands are queued, first come, first served: the next connection that is free takes many
-of them along. A command waits for no clock before it is sent, so only Redis can make it fail.
+of them along. Where the last round trip had several commands, more are to be expected: the next one
+lets the greenlets that are ready queue theirs before it is sent. A command waits for no clock, so
+only Redis can make it fail.
 
 The callers themselves do the work, one of them on each connection at a time; no thread stands
 behind them. A caller that is interrupted leaves its connection, with the answers that are still to
@@ -53,6 +55,12 @@ class RoundTrips:
         self._free = [*self._lines]
         self._queue: deque[Command] = deque()
         self._lock = threading.Lock()
+        self._gatherer: Line | None = None
+        """The line that is about to take along what is queued meanwhile."""
+        self._gathers = is_patched("threading")
+        """Whether callers are greenlets; a thread that lets others run may wait milliseconds."""
+        self._are_many = False
+        """Whether more than one of them is to be expected at a time."""
         self._pid = os.getpid()
 
     def close(self) -> None:
@@ -99,11 +107,12 @@ class RoundTrips:
         return command.answer
 
     def _enter(self, command: Command) -> Line | None:
-        """Give a command a free line; queue it if there is none."""
+        """Give a command a free line; queue it if there is none, or one that gathers commands."""
         with self._lock:
-            if self._free:
+            if self._free and self._gatherer is None:
                 line = self._free.pop()
                 line.commands.append(command)
+                self._gatherer = line if self._are_many else None
                 return line
             command.since = time.monotonic()
             command.woken = threading.Lock()
@@ -133,6 +142,8 @@ class RoundTrips:
         """Make a round trip, or what is left of one, and hand the line on."""
         is_warm = command.woken is not None
         try:
+            if self._gatherer is line:
+                self._gather()
             self._fill(line)
             line.exchange(is_warm)
         except NotSent as error:
@@ -146,11 +157,25 @@ class RoundTrips:
             raise
         self._release(line)
 
+    def _gather(self) -> None:
+        """Let the greenlets that are ready queue their commands."""
+        try:
+            time.sleep(0)
+        finally:
+            self._gatherer = None
+
     def _fill(self, line: Line) -> None:
-        """Take queued commands along."""
-        if line.is_sent or not self._queue:
+        """Take queued commands along; hand out free lines to those that are too many."""
+        if line.is_sent:
             return
         commands = line.commands
+        if self._queue:
+            self._take_queued(commands)
+        self._are_many = self._gathers and len(commands) > 1
+        while self._queue and (free := self._free_for_queued()) is not None:
+            self._release(free)
+
+    def _take_queued(self, commands: deque[Command]) -> None:
         size = sum(map(len, commands))
         with self._lock:
             while self._queue and len(commands) < MOST_COMMANDS:
@@ -158,6 +183,10 @@ class RoundTrips:
                 if size > MOST_BYTES:
                     break
                 commands.append(self._queue.popleft())
+
+    def _free_for_queued(self) -> Line | None:
+        with self._lock:
+            return self._free.pop() if self._queue and self._free else None
 
     def _release(self, line: Line) -> None:
         """Hand a line to the first command in the queue; without one, it is free."""
