@@ -156,14 +156,11 @@ class PresenceKeeper:
         if not self._has_begun and self._rosters.are_shared and not self._is_stopped:
             self._has_begun = True
             self._mailbox.put(self._renew)
-            self._timers.after(RENEW_INTERVAL, self._tick)
+            self._timers.every(RENEW_INTERVAL, self._tick)
 
-    def _tick(self, now: float) -> float | None:
-        if self._is_stopped:
-            return None
-        if not self._mailbox.waiting:
+    def _tick(self) -> None:
+        if not self._is_stopped and not self._mailbox.waiting:
             self._mailbox.put(self._renew)
-        return now + RENEW_INTERVAL
 
     def _schedule(self) -> None:
         if not self._is_scheduled and not self._is_stopped:

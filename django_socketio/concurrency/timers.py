@@ -29,6 +29,8 @@ AFTER_READERS = -1
 REPRIEVE = 0.25
 """Seconds by which all timers are postponed then: data that clients sent in time is read first."""
 
+FAILED = "A timer failed"
+
 FEW = 100
 """Number of cancelled timers below which the heap is not cleaned up."""
 
@@ -84,6 +86,18 @@ class Timers:
     def after(self, seconds: float, callback: Callback) -> Timer:
         """Call ``callback`` after a number of seconds."""
         return self.set(self.clock() + seconds, callback)
+
+    def every(self, seconds: float, step: Callable[[], object]) -> Timer:
+        """Call ``step`` each time so many seconds have passed, whether or not it fails."""
+
+        def call(now: float) -> float:
+            try:
+                step()
+            except Exception:
+                hub_log.exception(FAILED, to=logger)
+            return now + seconds
+
+        return self.after(seconds, call)
 
     def cancel(self, timer: Timer) -> None:
         """Cancel a timer, and release its callback; one whose callback runs is not set again."""
@@ -148,7 +162,7 @@ class Timers:
         try:
             again = callback(now)
         except Exception:
-            hub_log.exception("A timer failed", to=logger)
+            hub_log.exception(FAILED, to=logger)
             return
         if again is not None and now < math.inf and self._called is timer:
             timer.when, timer.callback = again, callback

@@ -81,10 +81,13 @@ class LoginRegistry:
 
     def start(self, server: SocketServer) -> None:
         """Hear of the ends of logins, and check all against the database, part by part."""
-        self._memberships.open_sockets = self._reviews.open_sockets = server.open_sockets
+        self._memberships.open_sockets = server.open_sockets
+        self._reviews.lifecycles = server.lifecycles
         signals.connect_sessions()
         server.relay.subscribe(signals.TOPIC, self.received)
-        self._timers.after(self._pause, self._look)
+        # A step that fails must not be in the way of the others.
+        for step in (self._look, self._reviews.look, self._settle_closed):
+            self._timers.every(self._pause, step)
 
     def stop(self) -> None:
         """Do nothing: the timers and the relay of the server stop by themselves."""
@@ -178,16 +181,13 @@ class LoginRegistry:
 
     # The check against the database
 
-    def _look(self, now: float) -> float:
+    def _look(self) -> None:
         self._turn = (self._turn + 1) % SLOTS
         slot = self._by_name[self._turn]
         if slot and self._mailbox.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
         if not self._turn:
             self._mailbox.put(self._memberships.follow)
-        self._reviews.look(self._turn)
-        self._settle_closed()
-        return now + self._pause
 
     def _settle_closed(self) -> None:
         # A greenlet that a handler has spawned may use the request after the last handler.

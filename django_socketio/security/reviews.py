@@ -1,6 +1,6 @@
 """The review of channels: whether clients may still have those that they are on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django_socketio.events import may_subscribe
@@ -17,18 +17,20 @@ class Reviews:
         slots: into how many parts the sockets are divided, of which ``look`` reviews one.
 
     Attributes:
-        open_sockets: the lifecycles of the sockets of this process.
+        lifecycles: returns those of the sockets of this process.
 
     """
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self.open_sockets: Iterable[SocketLifecycle] = ()
+        self._turn = 0
+        self.lifecycles: Callable[[], list[SocketLifecycle]] = list
 
-    def look(self, turn: int) -> None:
-        """Review one part of the sockets; each has its turn once in so many calls."""
+    def look(self) -> None:
+        """Review the next part of the sockets; each has its turn once in so many calls."""
+        self._turn = (self._turn + 1) % self._slots
         for lifecycle in self._all():
-            if (id(lifecycle) >> 6) % self._slots == turn:
+            if (id(lifecycle) >> 6) % self._slots == self._turn:
                 lifecycle.review()
 
     def of_user(self, user: str | None) -> None:
@@ -40,4 +42,4 @@ class Reviews:
 
     def _all(self) -> list["SocketLifecycle"]:
         has_functions = bool(may_subscribe.event.handlers.registrations)
-        return list(self.open_sockets) if has_functions else []
+        return self.lifecycles() if has_functions else []

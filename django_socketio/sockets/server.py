@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, cast
 from gevent import get_hub
 
 from django_socketio.channels import current
+from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Call, Callers
 from django_socketio.channels.claims import Claims
 from django_socketio.channels.registry import Channels, Encode
@@ -131,7 +132,8 @@ class SocketServer:
 
     Attributes:
         hub: the hub in whose event loop the server works.
-        open_sockets: the lifecycles of the sockets whose last handler has not run yet.
+        open_sockets: the lifecycles of the sockets whose last handler has not run yet, and event
+            streams.
         addresses: the addresses on which the server accepts connections (``getsockname``).
         pools: the pools of greenlets in which the project's code runs.
         away: the sockets whose clients may come back; None if no client may.
@@ -212,6 +214,10 @@ class SocketServer:
         if kind not in self._parts:
             self._parts[kind] = kind(self)
         return cast(AnyPart, self._parts[kind])
+
+    def lifecycles(self) -> list[Any]:
+        """Return the lifecycles of the open sockets: event streams have none."""
+        return [one for one in list(self.open_sockets) if is_socket(one)]
 
     @property
     def is_busy(self) -> bool:

@@ -4,8 +4,9 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.test import TestCase
 
+from django_socketio import emit
 from django_socketio.events import may_subscribe, on_message, on_unsubscribe
-from django_socketio.testing import SocketClient
+from django_socketio.testing import SocketClient, stream_events
 
 INTERVAL = 60
 """SOCKETIO_LOGIN_CHECK_INTERVAL."""
@@ -70,6 +71,30 @@ class ReviewTests(TestCase):
         client.advance(INTERVAL)
         self.assertEqual(client.socket.channels, [])
         self.assertEqual(self.left, ["users"])
+
+    def test_event_streams_are_not_asked_about_and_stop_no_review(self):
+        members = {"ann"}
+
+        @may_subscribe(channel="^room-")
+        def is_member(request, channel):
+            return request.user.username in members
+
+        self.client.force_login(self.ann)
+        stream = self.client.get("/stream/?channel=room-1")
+        client = self.connect("room-1", "room-2", user=self.ann)
+        client.advance(INTERVAL)
+        self.assertEqual(client.channels, ["room-1", "room-2"])
+        members.clear()
+        client.advance(INTERVAL)
+        self.assertEqual(client.channels, [])
+        members.add("ann")
+        self.assertIs(client.subscribe("room-1"), True)
+        members.clear()
+        with self.captureOnCommitCallbacks(execute=True):
+            self.ann.save()
+        self.assertEqual(client.channels, [])
+        emit("told", channel="room-1")
+        self.assertEqual(stream_events(stream), [("told", None)])
 
     def test_visitors_and_channels_of_handlers_are_asked_about_as_well(self):
         rooms = {"room": True}
