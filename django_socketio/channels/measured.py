@@ -14,7 +14,7 @@ class MeasuredChannels(Channels):
     Attributes:
         published: the messages that this process has published.
         delivered: the messages that the relay has brought.
-        receipts: how often one of these messages was sent on to a socket of this process.
+        receipts: how often one of these messages was sent on to a subscriber of this process.
 
     """
 

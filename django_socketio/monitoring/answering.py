@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict
 
+from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Report
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.executors import Executor
@@ -73,9 +74,9 @@ class Numbers:
         topic, server = topic_of_key(key), self._server
         if topic is None or server is None:
             return []
-        members: list[Any] = server.channels.members(topic)[:MOST_SOCKETS]
+        sockets = [one for one in server.channels.members(topic) if is_socket(one)]
         name = process_name()
-        return [_info(one, name) for one in members if hasattr(one, "subscriptions")]
+        return [_info(one, name) for one in sockets[:MOST_SOCKETS]]
 
     def received(self, delivery: Delivery) -> int:
         """Take a question; the answer follows. Called in the event loop."""

@@ -49,7 +49,7 @@ GAUGES = [
         "Sockets whose connection broke and whose client may come back.",
         name="sockets_away",
     ),
-    _now("channels", "Channels with sockets of this process."),
+    _now("channels", "Channels with sockets or event streams of this process."),
     _now("unsent_bytes", "Bytes that wait for clients."),
     _now("slow_clients", "Clients for which a quarter of the allowed bytes wait."),
     _now("handlers_busy", "Handlers that run."),
@@ -87,7 +87,7 @@ COUNTERS = [
     _measured("bytes_sent", "Bytes to clients."),
     _measured("published", "Messages that this process has published."),
     _measured("delivered", "Published messages that came to this process."),
-    _measured("receipts", "Sockets of this process that delivered messages were sent to."),
+    _measured("receipts", "Sockets and event streams to which delivered messages were sent."),
     _measured("errors", "Exceptions of handlers.", "handler", name="handler_errors"),
 ]
 

@@ -153,9 +153,9 @@ def _connections(server: SocketServer) -> dict[str, Any]:
 
 
 def _sockets(server: SocketServer) -> dict[str, Any]:
-    open_sockets = list(server.open_sockets)
-    away = sum(getattr(one.socket, "is_away", False) for one in open_sockets)
-    return {"sockets": dict(Counter(one.namespace for one in open_sockets)), "away": away}
+    lifecycles = server.lifecycles()
+    away = sum(getattr(one.socket, "is_away", False) for one in lifecycles)
+    return {"sockets": dict(Counter(one.namespace for one in lifecycles)), "away": away}
 
 
 def _channels(server: SocketServer) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _channels(server: SocketServer) -> dict[str, Any]:
 
 
 def largest(channels: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
-    """Return the channels with the most sockets: their namespace, their name and their size."""
+    """Return the channels with the most subscribers: their namespace, their name and their size."""
     return sorted(channels, key=lambda one: (-one[2], one))[:LARGEST]
 
 

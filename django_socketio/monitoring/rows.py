@@ -89,7 +89,7 @@ PROCESSES = [
 CHANNELS = [
     Column("CHANNEL", "channel", is_text=True),
     Column("NAMESPACE", "namespace", is_text=True),
-    Column("SOCKETS", "sockets", _number),
+    Column("SUBSCRIBERS", "subscribers", _number),
     Column("PROCESSES", "processes", _number),
 ]
 
@@ -177,7 +177,7 @@ def of_channels(now: Sample) -> list[Row]:
         {
             "channel": printable(name),
             "namespace": printable(namespace),
-            "sockets": size,
+            "subscribers": size,
             "processes": processes[namespace, name],
             "address": (namespace, name),
         }

@@ -13,7 +13,6 @@ from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import PRESENCE, check_event_name, check_namespace
 from django_socketio.protocol.socketio.packets import Packet, PacketType
 from django_socketio.sockets.acks import pack, unpack
-from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
@@ -284,9 +283,8 @@ class SocketClient(Inbox):
         return self.socket.channels if self.connected else []
 
     def _lifecycle(self) -> Any:
-        open_sockets = self._connected().server.sockets.open_sockets
-        sockets = (one for one in open_sockets if isinstance(one, SocketLifecycle))
-        return next(one for one in sockets if one.socket.id == self.id)
+        lifecycles = self._connected().server.sockets.lifecycles()
+        return next(one for one in lifecycles if one.socket.id == self.id)
 
     # Time
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from gevent.event import AsyncResult
 
 from django_socketio.channels import current
+from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Call, Callers
 from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.native import get_ident
@@ -27,7 +28,6 @@ from django_socketio.server.bootstrap import build_server
 from django_socketio.server.retentions import from_settings
 from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
-from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
 from django_socketio.testing.messages import OutboxRelay, open_outbox
@@ -210,7 +210,7 @@ class InlineServer:
     def _end_streams(self) -> None:
         """End the event streams of Django's test client, which have no connection to be closed."""
         for member in list(self.sockets.open_sockets):
-            if not isinstance(member, SocketLifecycle):
+            if not is_socket(member):
                 member.close(Reason.SHUTTING_DOWN)
 
     def _check_nothing_is_left(self) -> None:

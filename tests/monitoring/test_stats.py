@@ -11,6 +11,7 @@ from django_socketio import emit, page_position, site_stats, stats
 from django_socketio.concurrency.tallies import RECOVERIES, REFUSALS
 from django_socketio.events import on_connect, on_event, on_subscribe
 from django_socketio.exceptions import NoRelay
+from django_socketio.monitoring import answering
 from django_socketio.monitoring.instruments import label_of
 from django_socketio.monitoring.measures import Histogram
 from django_socketio.monitoring.process import largest
@@ -19,6 +20,7 @@ from django_socketio.namespaces import Namespace
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import Closed, PollingClient, WebSocketClient, join
 from tests.kit.http import get
+from tests.kit.streams import StreamClient
 from tests.kit.waiting import wait_until
 
 
@@ -42,6 +44,18 @@ def test_what_there_is_now_is_told_without_measuring(server):
     assert found["memory"] > 10_000_000
     assert 5 < found["descriptors"] < found["descriptors_limit"]
     assert found["relay"]["alive"] is True
+
+
+def test_event_streams_are_connections_and_no_sockets(server):
+    client = join(server)
+    client.subscribe("a")
+    streams = [StreamClient(server.port).begin() for _ in range(2)]
+    found = server.call(site_stats)
+    assert found["silent"] == 0
+    (one,) = found["processes"]
+    assert one["connections"] == {"websocket": 1, "event_stream": 2}
+    assert (one["sockets"], one["away"]) == ({"/": 1}, 0)
+    assert one["largest"] == [("/", "a", 1 + len(streams))]
 
 
 def test_a_process_without_a_server_has_numbers_of_its_own():
@@ -211,6 +225,16 @@ def test_all_sockets_of_a_channel_can_be_listed(server):
     assert (socket["transport"], socket["channels"]) == ("websocket", ["room-1"])
     assert socket["user"] is None
     assert server.call(lambda: site_sockets(channel_topic("/", "room-2"))) == []
+
+
+def test_event_streams_do_not_hide_the_sockets_of_a_channel(server, monkeypatch):
+    monkeypatch.setattr(answering, "MOST_SOCKETS", 2)
+    streams = [StreamClient(server.port).begin() for _ in range(2)]
+    client = join(server)
+    client.subscribe("a")
+    found = server.call(lambda: site_sockets(channel_topic("/", "a")))
+    assert [one["id"] for one in found] == [client.id]
+    assert len(streams) == 2
 
 
 def test_a_site_of_one_process_has_the_numbers_of_that_process(server):
