@@ -19,14 +19,32 @@ from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.measured import SENT
 from django_socketio.transports.websocket import WebSocketTransport
 
-STARTED = time.time()
-"""When this module was imported: as the process began to serve."""
-
 LARGEST = 100
 """Channels whose sizes a process tells."""
 
 SLOW = 0.25
 """The share of ``SOCKETIO_MAX_UNSENT_BYTES`` from which a client counts as slow."""
+
+
+class Start:
+    """The time at which this process started: it was forked, or imported this module.
+
+    An arbiter of gunicorn that preloads the site imports the module for all of its workers.
+
+    Attributes:
+        at: a Unix time.
+
+    """
+
+    at = time.time()
+
+    @classmethod
+    def note(cls) -> None:
+        """Note that the process starts now."""
+        cls.at = time.time()
+
+
+os.register_at_fork(after_in_child=Start.note)
 
 
 class RelayNumbers(TypedDict):
@@ -94,7 +112,7 @@ def process_stats(server: SocketServer | None, measures: Measures | None) -> Pro
         "process": process_name(),
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "started": STARTED,
+        "started": Start.at,
         "memory": _memory(),
         "descriptors": _descriptors(),
         "descriptors_limit": limit,

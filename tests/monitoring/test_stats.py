@@ -1,5 +1,8 @@
 """``stats`` and ``site_stats``: the numbers of a process and of the site."""
 
+import subprocess
+import sys
+import textwrap
 import time
 from functools import partial
 
@@ -20,6 +23,7 @@ from django_socketio.namespaces import Namespace
 from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import Closed, PollingClient, WebSocketClient, join
 from tests.kit.http import get
+from tests.kit.programs import ENVIRON
 from tests.kit.streams import StreamClient
 from tests.kit.waiting import wait_until
 
@@ -61,6 +65,22 @@ def test_event_streams_are_connections_and_no_sockets(server):
 def test_a_process_without_a_server_has_numbers_of_its_own():
     found = stats()
     assert (found["sockets"], found["relay"]["alive"], found["measured"]) == ({}, None, None)
+
+
+def test_a_process_that_was_forked_has_started_then():
+    program = textwrap.dedent(
+        """
+        import os
+        from django_socketio import stats
+        first = stats()["started"]
+        if not os.fork():
+            os._exit(42 if stats()["started"] > first else 1)
+        child = os.waitstatus_to_exitcode(os.wait()[1])
+        print(child, stats()["started"] == first)
+        """
+    )
+    told = subprocess.check_output([sys.executable, "-c", program], text=True, env=ENVIRON)
+    assert told.split() == ["42", "True"]
 
 
 def test_a_process_without_a_server_and_a_relay_cannot_ask_the_site():
