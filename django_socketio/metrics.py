@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_socketio.channels.current import current
-from django_socketio.exceptions import RelayError
+from django_socketio.exceptions import CallTimeout, RelayError
 from django_socketio.monitoring.families import COUNTERS, GAUGES, HISTOGRAMS, Family
 from django_socketio.monitoring.measures import BOUNDS, Times
 from django_socketio.monitoring.neighbours import Neighbours
@@ -45,7 +45,8 @@ except ModuleNotFoundError as missing:
 def metrics(request: HttpRequest, site: bool = False) -> HttpResponse:
     """Answer with the numbers of this process, and of the other workers of its gunicorn.
 
-    The status is 503 if the site is to be asked, and the relay cannot be.
+    The status is 503 if the site is to be asked, and the relay cannot be, or if too many handlers
+    wait already.
 
     Args:
         request: its ``Accept`` chooses the format.
@@ -55,7 +56,7 @@ def metrics(request: HttpRequest, site: bool = False) -> HttpResponse:
     """
     try:
         processes = site_stats()["processes"] if site else _here()
-    except RelayError as error:
+    except (RelayError, CallTimeout) as error:
         return HttpResponse(f"{error}\n", status=503, content_type="text/plain; charset=utf-8")
     registry = CollectorRegistry()
     registry.register(_Collected(processes))

@@ -79,6 +79,20 @@ def test_a_site_that_cannot_be_asked_is_a_503_that_says_so():
     assert "SOCKETIO_RELAY_URL" in answer.text
 
 
+def test_a_site_that_cannot_be_asked_while_handlers_wait_is_a_503_as_well(serve):
+    @on_event("ask")
+    def ask(request, socket, context):
+        return socket.call("question")
+
+    server = serve(MAX_WAITING_CALLS=1)
+    client = join(server)
+    client.emit("ask", id=1)
+    assert '"question"' in client.receive()
+    status, body = exchange(server.port, "GET", "/metrics/site/")
+    assert status == 503
+    assert "SOCKETIO_MAX_WAITING_CALLS" in body
+
+
 def test_a_missing_prometheus_client_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     monkeypatch.delitem(sys.modules, "django_socketio.metrics")
