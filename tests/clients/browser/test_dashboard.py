@@ -9,41 +9,18 @@ from unittest import mock
 
 import pytest
 from django.conf import settings
-from django.contrib import admin
 from django.core.management import call_command
-from django.test import Client, override_settings
-from django.urls import include, path
+from django.test import Client
 from playwright.sync_api import expect
 
 from django_socketio.events import on_message
 from django_socketio.testing import LiveSocketServerTestCase
+from tests.kit.admin import admin_site, staff
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.http import close_all
 from tests.kit.programs import ROOT
 
-APPS = [
-    "django.contrib.admin",
-    "django.contrib.messages",
-    *[app for app in settings.INSTALLED_APPS if app != "tests.project"],
-    "django_socketio.dashboard",
-]
-MIDDLEWARE = [
-    *settings.MIDDLEWARE,
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "tests.clients.browser.test_dashboard.strict",
-]
-TEMPLATES = [
-    {
-        **settings.TEMPLATES[0],
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
+STRICT = "tests.clients.browser.test_dashboard.strict"
 POLICY = "default-src 'self'; img-src 'self' data:"
 
 
@@ -58,37 +35,11 @@ def strict(get_response):
     return middleware
 
 
-class Urls:
-    """The URLs, made once the admin is installed."""
-
-    def __init__(self):
-        self.urlpatterns = [
-            path("admin/", admin.site.urls),
-            path("", include("django_socketio.urls")),
-        ]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _site():
-    """Have the admin and the page installed, with tables in the database in memory."""
     ours = {"SOCKETIO_METRICS": True, "SOCKETIO_PRESENCE": ["^room-"]}
-    with (
-        mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"),
-        override_settings(INSTALLED_APPS=APPS, MIDDLEWARE=MIDDLEWARE, TEMPLATES=TEMPLATES, **ours),
-    ):
-        call_command("migrate", verbosity=0)
-        admin.autodiscover()
-        with override_settings(ROOT_URLCONF=Urls()):
-            yield
-        call_command("flush", verbosity=0, interactive=False)
-
-
-def user(name, *permissions, **fields):
-    from django.contrib.auth.models import Permission, User
-
-    made = User.objects.create_user(name, password=name, is_staff=True, **fields)
-    made.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    return made
+    with mock.patch.dict(os.environ, DJANGO_ALLOW_ASYNC_UNSAFE="true"), admin_site(STRICT, **ours):
+        yield
 
 
 ALL = ("view_dashboard", "send_events", "disconnect_sockets")
@@ -131,7 +82,7 @@ class DashboardTests(LiveSocketServerTestCase):
     def test_staff_sees_the_figures_finds_a_channel_sends_and_disconnects(self):
         from django.contrib.admin.models import LogEntry
 
-        user("ann", *ALL)
+        staff("ann", *ALL)
         clients = [join(self.server), join(self.server, kind=PollingClient)]
         for client in clients:
             client.subscribe("room-1")
@@ -164,7 +115,7 @@ class DashboardTests(LiveSocketServerTestCase):
         self.tab.screenshot(path=self.folder / "dashboard.png", full_page=True)
 
     def test_a_user_is_found_by_name_or_key(self):
-        ann = user("ann", *ALL)
+        ann = staff("ann", *ALL)
         self.open("ann")
         expect(self.text("status")).to_have_text("1 process")
         self.tab.fill("[name=namespace]", "/socketio-dashboard")
@@ -177,7 +128,7 @@ class DashboardTests(LiveSocketServerTestCase):
         expect(self.text("found")).to_be_hidden()  # "Disconnect all" would be for another user
 
     def test_disconnecting_all_sockets_names_whom_it_disconnects(self):
-        user("ann", *ALL)
+        staff("ann", *ALL)
         client = join(self.server)
         client.subscribe("room-4")
         self.open("ann")
@@ -191,7 +142,7 @@ class DashboardTests(LiveSocketServerTestCase):
         assert client.sync() == []
 
     def test_a_channel_that_is_about_to_be_chosen_stays_while_figures_change(self):
-        user("ann", *ALL)
+        staff("ann", *ALL)
         join(self.server).subscribe("room-5")
         self.open("ann")
         row = self.tab.locator("#sio-channels tbody tr", has_text="room-5")
@@ -202,7 +153,7 @@ class DashboardTests(LiveSocketServerTestCase):
         expect(row.get_by_role("button")).to_be_focused()
 
     def test_who_may_only_look_can_neither_send_nor_disconnect(self):
-        user("eve", "view_dashboard")
+        staff("eve", "view_dashboard")
         client = join(self.server)
         client.subscribe("room-2")
         self.open("eve")
@@ -221,14 +172,14 @@ class DashboardTests(LiveSocketServerTestCase):
         assert client.sync() == []
 
     def test_staff_without_the_permission_sees_nothing(self):
-        user("joe")
+        staff("joe")
         assert self.open("joe") == 403
         client = WebSocketClient(self.server.port)
         client.send("40/socketio-dashboard,")
         assert "You need the permission view_dashboard" in client.receive()
 
     def test_the_page_fits_a_phone_in_the_dark(self):
-        user("ann", *ALL)
+        staff("ann", *ALL)
         join(self.server).subscribe("room-3")
         self.tab.emulate_media(color_scheme="dark")
         self.tab.set_viewport_size({"width": 390, "height": 844})
