@@ -112,6 +112,9 @@ class TracedRelay:
     The spans of deliveries belong to the trace of the publisher, in whichever process it is.
     """
 
+    publishes_at_once = False
+    """What takes the span of a message may wait, for a lock or for its server."""
+
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._delivering: dict[Deliver, Deliver] = {}

@@ -2,6 +2,7 @@
 
 import threading
 
+import gevent
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -132,6 +133,22 @@ def test_a_message_that_the_relay_does_not_take_is_an_error(serve):
     with pytest.raises(TypeError):
         emit("odd", object(), channel="news")
     assert named("send odd").status.status_code is StatusCode.ERROR
+
+
+def test_events_of_clients_have_spans_whose_exporter_may_wait(serve, monkeypatch):
+    export = EXPORTER.export
+
+    def wait_and_export(spans):
+        gevent.sleep(0)
+        return export(spans)
+
+    monkeypatch.setattr(EXPORTER, "export", wait_and_export)
+    rules = {"^room-": ["typing"]}
+    server = serve(TRACING=True, CLIENT_EVENTS=rules, MESSAGE_LOG_FORMAT=None)
+    ann, bob = join(server, "room-1"), join(server, "room-1")
+    ann.emit("channel", "room-1", "typing")
+    assert bob.receive() == '42["typing"]'
+    assert is_child(named("deliver typing"), named("send typing"))
 
 
 def test_a_batch_is_one_span(serve):
