@@ -6,6 +6,7 @@ while the relay is away.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -27,6 +28,9 @@ MARK = "s"
 The names are as long as the ids: the path of a Unix socket has at most 107 bytes.
 """
 
+STARTING = "n"
+"""The same, until the worker listens: a connection is refused before, as that to a dead worker."""
+
 TIMEOUT = 1.0
 """Seconds that a worker has to tell its numbers."""
 
@@ -47,14 +51,16 @@ class Neighbours:
         self._stats = partial(stats_of, server)
 
     def open(self, directory: Path, worker_id: str) -> str:
-        """Tell the numbers to the workers with the same directory; return the socket's path."""
+        """Tell the numbers to the workers with the same directory; return the socket's address."""
         self._path = directory / f"{MARK}{worker_id[1:]}"
+        address = str(directory / f"{STARTING}{worker_id[1:]}")
         listener = socket(AF_UNIX, SOCK_STREAM)
-        listener.bind(str(self._path))
+        listener.bind(address)
         listener.listen()
+        os.rename(address, self._path)
         self._listener = StreamServer(listener, handle=self._tell)
         self._listener.start()
-        return str(self._path)
+        return address  # which the socket keeps (getsockname)
 
     def _tell(self, connection: Any, _address: Any) -> None:
         with suppress(OSError), connection:

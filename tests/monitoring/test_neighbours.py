@@ -58,6 +58,20 @@ def test_a_worker_that_hangs_is_left_out(asker, listener, monkeypatch):
     assert len(asker.stats()) == 1
 
 
+def test_a_worker_that_starts_meanwhile_is_asked_once_it_listens(asker, tmp_path, monkeypatch):
+    class Socket(neighbours.socket):
+        def listen(self):
+            assert len(asker.stats()) == 1
+            super().listen()
+
+    monkeypatch.setattr(neighbours, "socket", Socket)
+    starting = Neighbours(None)
+    starting.open(tmp_path, "-2")
+    assert len(asker.stats()) == 2
+    starting.stop(0)
+    assert len(asker.stats()) == 1
+
+
 def test_a_worker_that_was_killed_is_left_out_and_asked_no_more(asker, listener, tmp_path):
     listener.close()
     assert len(asker.stats()) == 1
