@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import sys
+from itertools import count
 from types import SimpleNamespace
 from unittest import mock
 
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from django.test import Client
 from playwright.sync_api import expect
 
+from django_socketio import site_stats
 from django_socketio.events import on_message
 from django_socketio.testing import LiveSocketServerTestCase
 from tests.kit.admin import admin_site, staff
@@ -151,6 +153,24 @@ class DashboardTests(LiveSocketServerTestCase):
         self.tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(row.locator("td").last).to_have_text("2")
         expect(row.get_by_role("button")).to_be_focused()
+
+    def test_a_process_that_begins_anew_under_its_name_takes_nothing_from_the_rates(self):
+        from django_socketio.dashboard import events
+
+        starts = count(1)
+
+        def numbers():
+            (steady,), start = site_stats()["processes"], next(starts)
+            anew = {**steady, "process": "web2:1", "started": start}
+            measured = steady["measured"]
+            steady["measured"] = {**measured, "messages_received": 1000 * start}
+            anew["measured"] = {**measured, "messages_received": 1_000_000 // start}
+            return {"processes": [steady, anew], "silent": 0}
+
+        staff("ann", *ALL)
+        with mock.patch.object(events, "site_stats", numbers):
+            self.open("ann")
+            expect(self.text("received")).to_have_text(re.compile("[1-9]"))
 
     def test_who_may_only_look_can_neither_send_nor_disconnect(self):
         staff("eve", "view_dashboard")

@@ -67,7 +67,9 @@
     let difference = 0;
     for (const one of processes) {
       const earlier = before.numbers.get(one.process);
-      if (one.measured && earlier && earlier.measured) {
+      // A process that begins anew may get the name of an earlier one, in a container for example.
+      const isSame = earlier && earlier.started === one.started;
+      if (isSame && one.measured && earlier.measured) {
         difference += one.measured[key] - earlier.measured[key];
       }
     }
