@@ -80,6 +80,9 @@ def _user(text: str) -> Any:
     for field in (model.USERNAME_FIELD, "pk"):
         try:
             return model._default_manager.get(**{field: text})
+        except model.MultipleObjectsReturned:
+            problem = f"Several users are called {text!r:.100}: choose one by its primary key"
+            raise NotFound(problem) from None
         except (model.DoesNotExist, ValidationError, ValueError, TypeError):
             continue
     raise NotFound(f"There is no user {text!r:.100}")

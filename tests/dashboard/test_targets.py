@@ -1,7 +1,7 @@
 """The sockets that a user of the page in the admin means."""
 
 import pytest
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db.models import UUIDField
 
 from django_socketio.dashboard import targets
@@ -13,6 +13,7 @@ class Members:
 
     USERNAME_FIELD = "email"
     DoesNotExist = ObjectDoesNotExist
+    MultipleObjectsReturned = MultipleObjectsReturned
 
     def get(self, email=None, pk=None):
         UUIDField().to_python(pk)
@@ -28,6 +29,16 @@ def test_an_unknown_user_is_told_whatever_the_form_of_primary_keys(monkeypatch, 
     monkeypatch.setattr(targets, "get_user_model", Members)
     with pytest.raises(NotFound, match=f"There is no user '{name}'"):
         find({"kind": "user", "value": name, "namespace": "/"})
+
+
+def test_a_name_of_several_users_asks_for_the_primary_key(monkeypatch):
+    class Namesakes(Members):
+        def get(self, email=None, pk=None):
+            raise self.MultipleObjectsReturned
+
+    monkeypatch.setattr(targets, "get_user_model", Namesakes)
+    with pytest.raises(NotFound, match="Several users are called 'ann': choose one by its primary"):
+        find({"kind": "user", "value": "ann", "namespace": "/"})
 
 
 def test_a_namespace_gets_its_slash():
