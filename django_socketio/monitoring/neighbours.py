@@ -81,7 +81,8 @@ class Neighbours:
 
 def _ask_all(paths: Iterable[Path]) -> list[ProcessStats]:
     asked = [gevent.spawn(_ask, path) for path in paths]
-    gevent.joinall(asked)
+    if asked:  # the wait would begin an event loop in a thread that has none
+        gevent.joinall(asked)
     answers: list[Any] = [one.value for one in asked]
     return [answer for answer in answers if answer is not None]
 

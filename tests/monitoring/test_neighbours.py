@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from django_socketio.concurrency.native import get_hub_if_exists
 from django_socketio.monitoring import neighbours
 from django_socketio.monitoring.neighbours import Neighbours
 from django_socketio.monitoring.process import process_name
@@ -51,6 +52,19 @@ def test_the_numbers_of_another_worker_are_told(asker, listener):
 @pytest.mark.parametrize("answer", [b"", b'{"process": "anoth', b"\xff"])
 def test_a_worker_that_ends_while_it_answers_is_left_out(asker, listener, answer):
     assert others(asker, listener, answer) == []
+
+
+def test_a_thread_without_neighbours_begins_no_event_loop():
+    hubs = []
+
+    def tell():
+        assert len(Neighbours(None).stats()) == 1
+        hubs.append(get_hub_if_exists())
+
+    telling = threading.Thread(target=tell)
+    telling.start()
+    telling.join()
+    assert hubs == [None]
 
 
 def test_a_worker_that_hangs_is_left_out(asker, listener, monkeypatch):
