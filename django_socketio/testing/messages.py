@@ -4,8 +4,8 @@
 ``SocketClient.received`` only.
 """
 
-import unittest
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakSet
@@ -66,13 +66,21 @@ class _Outbox:
     """Whether messages are kept: a test runs, at whose end the outbox is emptied."""
 
 
-def open_outbox(case: unittest.TestCase | None = None) -> bool:
-    """Keep messages until the end of a test, or of the running one; False if no test runs."""
-    if case is not None:
-        case.addCleanup(_close)
+def open_outbox() -> bool:
+    """Keep messages until the end of the running test; return False if no test runs."""
     if not _Outbox.is_open:
-        _Outbox.is_open = case is not None or at_end_of_test(_close, in_any_thread=True)
+        _Outbox.is_open = at_end_of_test(_close, in_any_thread=True)
     return _Outbox.is_open
+
+
+@contextmanager
+def opened_outbox() -> Iterator[None]:
+    """Keep messages for the time of a context, also where no thread shows that a test runs."""
+    _Outbox.is_open = True
+    try:
+        yield
+    finally:
+        _close()
 
 
 def _close() -> None:
