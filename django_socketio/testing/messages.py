@@ -7,6 +7,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
@@ -15,8 +16,9 @@ from django_socketio.publishing import audiences
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.memory import MemoryRelay
+from django_socketio.relay.memory_logs import MemoryLogs
 from django_socketio.relay.repeats import Repeats
-from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.relay.topics import Retentions, Topic, TopicKind
 from django_socketio.testing.running import at_end_of_test
 
 
@@ -86,6 +88,7 @@ def opened_outbox() -> Iterator[None]:
 def _close() -> None:
     _Outbox.is_open = False
     outbox.clear()
+    _logs_of.cache_clear()
     for relay in _relays:
         relay.forget()
     repeats.clear()
@@ -95,6 +98,12 @@ repeats = Repeats()
 """The messages of the running test that had an idempotency key."""
 
 
+@lru_cache(None)
+def _logs_of(retentions: Retentions, lazily: bool) -> MemoryLogs:
+    """Return the logs of the running test: a client gets what was published before it came."""
+    return MemoryLogs(retentions, lazily)
+
+
 class OutboxRelay(MemoryRelay):
     """Carries messages within the process, and keeps those of tests in the outbox."""
 
@@ -102,6 +111,9 @@ class OutboxRelay(MemoryRelay):
         super().__init__(*args, **options)
         self._repeats = repeats
         _relays.add(self)
+
+    def _begin_logs(self) -> MemoryLogs:
+        return _logs_of(self._retentions, self._lazily)
 
     def publish(self, envelope: Envelope) -> int:
         """Keep a message, and hand it to the sockets of this process."""

@@ -67,6 +67,15 @@ class HistoryTests(TestCase):
         client.assert_received("saved", 1)
         self.assertEqual(len(history("room-1")), 1)
 
+    @override_settings(SOCKETIO_HISTORY={"^room-": {"size": 3, "seconds": 3600, "replay": 3}})
+    def test_what_was_sent_before_the_first_client_is_there_as_well(self):
+        emit("saved", 1, channel="room-1")
+        emit("notice", 2, channel="other", keep=60)
+        client = SocketClient().connect()
+        client.subscribe("room-1")
+        client.assert_received("saved", 1)
+        self.assertEqual([len(history(name)) for name in ("room-1", "other")], [1, 1])
+
 
 POSITION = StreamPosition("epoch", 1)
 

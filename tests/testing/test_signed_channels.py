@@ -394,6 +394,12 @@ class TokenTests(TestCase):
         accepted, told = client.emit("subscribe", token)
         assert (accepted, told["recovered"], told["messages"]) == (True, True, [["saved", 1]])
 
+    def test_the_client_gets_what_was_published_before_any_client_of_the_test(self):
+        token, http = self.visit(self.ann)
+        emit("saved", 1, channel="room-1")
+        _, told = SocketClient(http=http).connect().emit("subscribe", token)
+        assert (told["recovered"], told["messages"]) == (True, [["saved", 1]])
+
     @override_settings(SOCKETIO_HISTORY={"^room-": {"size": 9, "seconds": 600}})
     def test_the_client_gets_the_history_that_the_page_asks_for(self):
         client = SocketClient(self.ann).connect()
