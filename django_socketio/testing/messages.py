@@ -14,7 +14,7 @@ from weakref import WeakSet
 from django_socketio.protocol.socketio.names import check_namespace
 from django_socketio.publishing import audiences
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
-from django_socketio.relay.envelope import Envelope, EnvelopeKind
+from django_socketio.relay.envelope import UNLOGGED, Envelope, EnvelopeKind
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.memory_logs import MemoryLogs
 from django_socketio.relay.repeats import Repeats
@@ -117,12 +117,13 @@ class OutboxRelay(MemoryRelay):
 
     def publish(self, envelope: Envelope) -> int:
         """Keep a message, and hand it to the sockets of this process."""
-        if envelope.once and not open_outbox():
-            envelope = replace(envelope, once="")  # no test runs, whose end would forget the key
+        if envelope.kind is EnvelopeKind.EVENT and not open_outbox():
+            # No test runs, whose end would forget the message and its key.
+            envelope = replace(envelope, once="", keep=UNLOGGED)
         return super().publish(envelope)
 
     def _publish(self, envelope: Envelope) -> int:
-        if envelope.kind is not EnvelopeKind.EVENT or not open_outbox():
+        if envelope.kind is not EnvelopeKind.EVENT or not _Outbox.is_open:
             return super()._publish(envelope)
         emitted = OutboxMessage(envelope.name, envelope.args, envelope.namespace, envelope.topics)
         outbox.append(emitted)

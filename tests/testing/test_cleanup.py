@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from django.test import SimpleTestCase, TestCase, override_settings
 
-from django_socketio import emit, events
+from django_socketio import emit, events, history
 from django_socketio.channels import current
 from django_socketio.events import on_disconnect, on_event, on_message
 from django_socketio.relay.topics import channel_topic
@@ -130,6 +130,19 @@ def test_messages_from_before_the_tests_of_a_class_are_in_no_outbox():
 
     with running.suspended():
         result = ran(emit_late, emit_late, setUpClass=classmethod(emit_early))
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
+
+
+def test_messages_from_before_the_tests_of_a_class_are_in_no_history():
+    def emit_early(cls):
+        super(cls, cls).setUpClass()
+        assert not emit("early", channel="a", keep=60).is_kept
+
+    def find_none(self):
+        assert history("a") == []
+
+    with running.suspended():
+        result = ran(find_none, find_none, setUpClass=classmethod(emit_early))
     assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
