@@ -84,7 +84,7 @@ class Connection:
         engine = self.server.sockets.engine
         handshake = Handshake(self.server.sockets, None)
         environ: dict[str, Any] = {KEY: Opaque(_Exchange(handshake))}
-        query = {"EIO": engineio.VERSION, "transport": "polling"}
+        query = {"EIO": engineio.VERSION, "transport": "polling", "recovery": "0"}
         response: Any = http.get(
             path_of_clients(), query, secure=secure, headers=headers, **environ
         )

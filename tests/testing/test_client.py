@@ -415,6 +415,16 @@ class SocketTests(TestCase):
         assert client.channels == ["room-1"]
         assert client.socket.auth == {"token": "t"}
 
+    @override_settings(SOCKETIO_RECOVERY_FOR_ALL=True)
+    def test_a_client_that_was_dropped_does_not_return_to_its_socket(self):
+        ends = []
+        on_disconnect(lambda request, socket, context: ends.append(socket.disconnect_reason))
+        client = SocketClient().connect()
+        broadcast("hello")
+        assert client.assert_received("message").args == ("hello",)
+        client.drop()
+        assert ends == ["transport close"]
+
     def test_a_client_does_not_return_to_a_channel_that_it_has_left_by_a_token(self):
         client = SocketClient().connect()
         signed = sign_channel("room-1", anyone=True)
