@@ -11,6 +11,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio import packets as socketio
 from django_socketio.protocol.socketio.packets import Decoder, Packet
+from django_socketio.protocol.websocket.deflate import too_big
 from django_socketio.server.endpoints import path_of_clients
 from django_socketio.server.handshake import Handshake
 from django_socketio.server.hijack import KEY
@@ -102,7 +103,7 @@ class Connection:
     # To the server
 
     def write(self, packet: Packet) -> None:
-        """Send a packet to the server, which handles it at once.
+        """Send a packet to the server, which handles it at once or, if it is too large, hangs up.
 
         Raises:
             TypeError, ValueError: the data cannot be written as JSON.
@@ -111,6 +112,13 @@ class Connection:
         contents = socketio.encode(packet)
         contents[0] = engineio.encode_message(contents[0])
         for content in contents:
+            self._send(content)
+
+    def _send(self, content: str | bytes) -> None:
+        limit = self.server.sockets.limits.max_message_size
+        if len(content.encode() if isinstance(content, str) else content) > limit:
+            self._session.transport_closed(Reason.TRANSPORT_ERROR, too_big(limit))
+        else:
             self._session.data_received(content)
 
     def leave(self) -> None:

@@ -161,6 +161,19 @@ class SocketTests(TestCase):
         with self.assertRaises(TypeError):
             client.send(datetime(2026, 1, 2))
 
+    @override_settings(SOCKETIO_MAX_MESSAGE_SIZE=100)
+    def test_a_message_that_is_too_large_ends_the_connection(self):
+        seen = []
+        on_message(lambda request, socket, context, message: seen.append(message))
+        client = SocketClient().connect()
+        for small, large in (("a" * 50, "a" * 100), ("ä" * 40, "ä" * 50), (bytes(100), bytes(101))):
+            client.send(small)
+            with self.assertLogs("django_socketio"):
+                assert client.send(large) is None
+            assert client.disconnect_reason == "transport error"
+            assert seen.pop() == small and not seen
+            client.reconnect()
+
     def test_an_event_that_no_handler_takes_fails_and_says_what_is_taken(self):
         on_message(channel="^room-")(lambda request, socket, context, message: None)
         client = SocketClient().connect()
