@@ -11,7 +11,10 @@ from gevent.event import Event
 
 from django_socketio.server.dev import DevelopmentServer
 from django_socketio.server.pywsgi import RequestHandler
+from django_socketio.testing import registrations
 from django_socketio.testing.messages import opened_outbox
+
+registrations.watch()
 
 
 class QuietHandler(RequestHandler):

@@ -4,6 +4,7 @@ pytest imports this module at each start, also where no test uses sockets. It im
 nor gevent before a test needs them.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,17 @@ def socket_outbox() -> "list[OutboxMessage]":
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Note that a test begins."""
+    _watch_registrations()
     running.begin_test()
     return (yield)
+
+
+def _watch_registrations() -> None:
+    """Have the handlers of tests removed, on sites that use the package."""
+    if "django_socketio.events.handlers" in sys.modules:
+        from django_socketio.testing import registrations
+
+        registrations.watch()
 
 
 @pytest.hookimpl(wrapper=True)

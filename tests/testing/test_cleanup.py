@@ -215,6 +215,15 @@ def database():
     yield state
     state["open"] = False
 
+@pytest.fixture
+def of_a_test():
+    on_message(namespace="/of-a-test")(print)
+    yield
+    assert "/of-a-test" in [one.namespace for one in events.on_message.handlers]
+
+def test_0(of_a_test):
+    on_message(print)
+
 def test_1(socket_client, socket_outbox, database):
     on_message(lambda request, socket, context, message: message)
     on_disconnect(lambda request, socket, context: print("gone", database["open"]))
@@ -226,12 +235,6 @@ def test_1(socket_client, socket_outbox, database):
     assert socket_outbox == [assert_emitted("saved", 1)]
     assert not socket_client(connect=False).connected
 
-@pytest.fixture
-def of_a_test():
-    on_message(namespace="/of-a-test")(print)
-    yield
-    assert "/of-a-test" in [one.namespace for one in events.on_message.handlers]
-
 def test_2(of_a_test):
     pass
 
@@ -241,30 +244,66 @@ def test_3(socket_outbox):
     assert socket_outbox == [] and current.current() is None
 """
 
-RUNNER = """
-import sys
-import pytest
-from django_socketio.testing import plugin
-assert not {"django", "gevent", "asgiref"} & set(sys.modules)
+SITE = """
 import django
 from django.conf import settings
 settings.configure(
-    INSTALLED_APPS=["django_socketio"], ROOT_URLCONF="django_socketio.urls", SECRET_KEY="x"
+    INSTALLED_APPS=["django_socketio"],
+    ROOT_URLCONF="django_socketio.urls",
+    SECRET_KEY="x",
+    STATIC_URL="static/",
 )
 django.setup()
 from django.test.utils import setup_test_environment
 setup_test_environment()
+"""
+
+RUNNER = f"""
+import sys
+import pytest
+from django_socketio.testing import plugin
+assert not {{"django", "gevent", "asgiref"}} & set(sys.modules)
+{SITE}
 sys.exit(pytest.main([sys.argv[1], "-q", "-s", "-p", "no:cacheprovider"], plugins=[plugin]))
 """
 
 
-def test_the_plugin_for_pytest_has_fixtures_and_ends_each_test(tmp_path):
-    (tmp_path / "test_functions.py").write_text(FUNCTIONS)
-    command = [sys.executable, "-c", RUNNER, str(tmp_path / "test_functions.py")]
+def run_program(source, *arguments):
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # it may be installed
-    run = subprocess.run(
+    command = [sys.executable, "-c", source, *arguments]
+    return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
     )
+
+
+def test_the_plugin_for_pytest_has_fixtures_and_ends_each_test(tmp_path):
+    (tmp_path / "test_functions.py").write_text(FUNCTIONS)
+    run = run_program(RUNNER, str(tmp_path / "test_functions.py"))
     assert run.returncode == 0, run.stdout + run.stderr
     assert "gone True" in run.stdout, "the fixtures of the test were gone already"
-    assert "3 passed" in run.stdout
+    assert "4 passed" in run.stdout
+
+
+LIVE_TESTS = f"""
+import unittest
+{SITE}
+from django_socketio import events
+from django_socketio.testing import LiveSocketServerTestCase
+
+class LiveTests(LiveSocketServerTestCase):
+    databases = set()
+
+    def register(self):
+        assert events.all_handlers() == []
+        events.on_message(print)
+
+    test_1 = test_2 = register
+
+unittest.main()
+"""
+
+
+def test_handlers_are_removed_where_all_tests_have_a_live_server():
+    run = run_program(LIVE_TESTS)
+    assert run.returncode == 0, run.stderr
+    assert "Ran 2 tests" in run.stderr
