@@ -325,7 +325,6 @@ class SocketClient(Inbox):
         if answer is NO_ANSWER:
             connection.server.calls.timing_out.add(event)
             return
-        connection.server.calls.timing_out.discard(event)
         if callable(answer):
             answer = answer(*args)
         connection.write(Packet(PacketType.ACK, self.namespace, pack(answer), id))

@@ -88,7 +88,7 @@ class InlineCalls(Calls):
         failed: called with the error where a call has no answer.
 
     Attributes:
-        timing_out: the events that a client has just left unanswered on purpose.
+        timing_out: the events that a client has left unanswered on purpose since the call began.
 
     """
 
@@ -99,6 +99,11 @@ class InlineCalls(Calls):
         self._failed = failed
         self.timing_out: set[str] = set()
 
+    def check_number(self, event: str) -> None:
+        """Begin a call: no client has left it unanswered yet. Raises as ``Calls.check_number``."""
+        super().check_number(event)
+        self.timing_out.discard(event)
+
     def wait_for_all(self, event: str, call: Call, timeout: float) -> None:
         """Return if a ``call`` is done: all clients of a test answer at once, or never.
 
@@ -106,9 +111,8 @@ class InlineCalls(Calls):
             Unanswered: the test has registered no answer.
 
         """
-        if call.is_done or event in self.timing_out:
-            return self.timing_out.discard(event)
-        raise Unanswered(NO_ANSWER_REGISTERED.format(event, event, event))
+        if not call.is_done and event not in self.timing_out:
+            raise Unanswered(NO_ANSWER_REGISTERED.format(event, event, event))
 
     def wait(self, event: str, answer: AsyncResult, timeout: float | None) -> Any:
         """Return the answer to an event.
@@ -121,7 +125,6 @@ class InlineCalls(Calls):
         if answer.ready():
             return unpack(answer.get())
         if event in self.timing_out:
-            self.timing_out.discard(event)
             raise CallTimeout(f"{event!r} was not answered within {timeout} s")
         error = Unanswered(NO_ANSWER_REGISTERED.format(event, event, event))
         self._failed(error)  # the handler may catch it
@@ -230,7 +233,8 @@ class InlineServer:
         return self.sockets.callers
 
     def prepare_call(self, event: str) -> None:
-        """Do nothing: answers come at once, or never, and do not leave the process."""
+        """Begin a call, as ``SocketServer.prepare_call`` does; answers do not leave the process."""
+        self.calls.check_number(event)
 
     def wait(self, event: str, call: Call, timeout: float) -> None:
         """Return if a ``call`` is done; see ``InlineCalls.wait_for_all``."""

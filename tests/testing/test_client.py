@@ -1,5 +1,6 @@
 """Sockets of ``SocketClient``, in the test cases of a project."""
 
+import itertools
 import threading
 from datetime import datetime, timedelta
 
@@ -371,6 +372,28 @@ class SocketTests(TestCase):
             tab.answer("confirm?", NO_ANSWER)
         with self.assertRaises(CallTimeout):
             call("confirm?", "yes", user=self.ann)
+
+    def test_one_client_of_several_leaves_a_call_unanswered(self):
+        tabs = [SocketClient(self.ann).connect() for _ in range(2)]
+        for first, second in itertools.permutations((1, NO_ANSWER)):
+            tabs[0].answer("confirm?", first)
+            tabs[1].answer("confirm?", second)
+            answers = call("confirm?", user=self.ann, wait="all")
+            assert ([one.value for one in answers], answers.is_complete) == ([1], False)
+
+    def test_a_callback_that_stays_without_an_answer_is_no_call_that_does(self):
+        @on_event("ask")
+        def ask(request, socket, context, is_call):
+            return socket.call("name?") if is_call else socket.emit("name?", callback=print)
+
+        silent, other = SocketClient().connect(), SocketClient().connect()
+        silent.answer("name?", NO_ANSWER)
+        silent.emit("ask", False)
+        with self.assertLogs("django_socketio"), self.assertRaises(Unanswered):
+            other.emit("ask", True)
+        silent.emit("ask", False)
+        with self.assertRaises(Unanswered):
+            call("name?", session_id=other.id)
 
     def test_a_call_without_a_registered_answer_is_an_error_of_the_test(self):
         client = SocketClient(raise_exceptions=False).connect()
