@@ -14,6 +14,7 @@ from gevent.event import AsyncResult
 from django_socketio.channels import current
 from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Call, Callers
+from django_socketio.concurrency.coroutines import refuse_coroutine
 from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.native import get_ident
 from django_socketio.concurrency.repeated import RepeatedErrors
@@ -234,6 +235,7 @@ class InlineServer:
 
     def prepare_call(self, event: str) -> None:
         """Begin a call, as ``SocketServer.prepare_call`` does; answers do not leave the process."""
+        refuse_coroutine("call")
         self.calls.check_number(event)
 
     def wait(self, event: str, call: Call, timeout: float) -> None:

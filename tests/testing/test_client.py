@@ -5,6 +5,7 @@ import threading
 from datetime import datetime, timedelta
 
 import gevent
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -400,6 +401,20 @@ class SocketTests(TestCase):
         with self.assertRaisesMessage(Unanswered, "client.answer('other?', value)"):
             call("other?", session_id=client.id)
 
+    def test_a_coroutine_may_not_wait_for_clients(self):
+        @on_event("ask")
+        async def ask(request, socket, context, waits):
+            function = call if waits else sync_to_async(call)
+            answer = function("name?", session_id=socket.id)
+            return answer if waits else await answer
+
+        client = SocketClient().connect()
+        client.answer("name?", "Ann")
+        assert client.emit("ask", False) == "Ann"
+        refused = self.assertRaisesMessage(RuntimeError, "coroutine")
+        with self.assertLogs("django_socketio"), refused:
+            client.emit("ask", True)
+
     def test_sockets_are_moved_and_ended_from_a_view(self):
         tabs = [SocketClient(self.ann).connect() for _ in range(2)]
         subscribe("room-1", user=self.ann)
@@ -589,8 +604,6 @@ class WithoutDatabase(SimpleTestCase):
 
 class Asynchronous(TestCase):
     async def test_asynchronous_tests_use_the_client_in_the_thread_of_the_database(self):
-        from asgiref.sync import sync_to_async
-
         on_event("count")(lambda request, socket, context: User.objects.count())
         client = await sync_to_async(SocketClient().connect)()
         assert await sync_to_async(client.emit)("count") == 0
