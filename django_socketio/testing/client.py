@@ -16,6 +16,7 @@ from django_socketio.sockets.acks import pack, unpack
 from django_socketio.testing import browser
 from django_socketio.testing.connection import Connection
 from django_socketio.testing.errors import Refused, Unanswered
+from django_socketio.testing.manager import Manager
 from django_socketio.testing.page import Page
 from django_socketio.testing.received import Inbox, Received
 from django_socketio.testing.sender import ChannelSender
@@ -70,8 +71,7 @@ class SocketClient(Inbox):
         self.namespace = check_namespace(namespace)
         self.id: str | None = None
         self.auth: Mapping[str, Any] | None = None
-        self._headers = headers
-        self._secure = secure
+        self._manager = Manager(self.http, headers, secure)
         self._raises = raise_exceptions
         self._connection: Connection | None = None
         self._end: str | None = NEVER_CONNECTED
@@ -87,14 +87,8 @@ class SocketClient(Inbox):
 
     def of(self, namespace: str) -> "SocketClient":
         """Return another socket, for another namespace on the same connection."""
-        other = SocketClient(
-            headers=self._headers,
-            namespace=namespace,
-            http=self.http,
-            secure=self._secure,
-            raise_exceptions=self._raises,
-        )
-        other._connection = self._connection
+        other = SocketClient(namespace=namespace, http=self.http, raise_exceptions=self._raises)
+        other._manager = self._manager
         return other
 
     # The connection
@@ -125,7 +119,7 @@ class SocketClient(Inbox):
             raise RuntimeError(f"{self!r} is connected already")
         self._end, self._refusal = NEVER_CONNECTED, None
         self.auth, self._page = auth, Page()
-        connection = self._open()
+        connection = self._connection = self._manager.open()
         connection.receivers[self.namespace] = self
         try:
             connection.write(Packet(PacketType.CONNECT, self.namespace, auth and dict(auth)))
@@ -137,14 +131,6 @@ class SocketClient(Inbox):
         if not self.connected:
             raise Refused(self._refusal["message"], self._refusal)
         return self
-
-    def _open(self) -> Connection:
-        server = InlineServer.of_test()
-        connection = self._connection
-        if connection is None or connection.reason is not None or connection.server is not server:
-            connection = Connection(server, self.http, self._headers, self._secure)
-            self._connection = connection
-        return connection
 
     def _forget(self, connection: Connection) -> None:
         """Close the session, unless sockets of other namespaces are on it."""

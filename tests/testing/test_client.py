@@ -508,6 +508,16 @@ class SocketTests(TestCase):
         client.drop()
         assert admin.disconnect_reason == "transport close"
 
+    def test_namespaces_share_each_connection_from_before_the_first_one_on(self):
+        on_message(namespace="/admin")(lambda request, socket, context, text: text)
+        client = SocketClient(self.ann)
+        sockets = [client, client.of("/admin")]
+        for dropped in sockets * 2:
+            for socket in sockets:
+                socket.reconnect()
+            dropped.drop()
+            assert [socket.disconnect_reason for socket in sockets] == ["transport close"] * 2
+
     def test_the_socket_and_its_context_can_be_looked_at(self):
         @on_connect
         def greet(request, socket, context):
