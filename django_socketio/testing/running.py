@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from traceback import walk_stack
 from types import FrameType
+from typing import ClassVar
 
 Cleanup = Callable[[], object]
 
@@ -25,24 +26,38 @@ class _Running:
     ending: list[Cleanup] | None = None
     """The late functions, while fixtures end: what these register is not the test's."""
 
+    late_of_cases: ClassVar[dict[unittest.TestCase, list[Cleanup]]] = {}
+    """The late functions of test cases, called by a cleanup that is added before all others."""
+
 
 def at_end_of_test(cleanup: Cleanup, in_any_thread: bool = False, late: bool = False) -> bool:
     """Have a function called at the end of the running test; False if no test runs.
 
     A test case is looked for in this thread or, with ``in_any_thread``, in the others too. With
-    ``late``, the function is called after pytest has ended the fixtures of the test.
+    ``late``, the function is called after the others and, by pytest, after the end of fixtures.
     """
     test = _test_case_in(sys._getframe())
     if test is None and in_any_thread:
         found = map(_test_case_in, sys._current_frames().values())
         test = next((case for case in found if case is not None), None)
     if test is not None:
-        test.addCleanup(cleanup)
+        _add_to_case(test, cleanup, late)
     elif (cleanups := _Running.late_cleanups if late else _Running.cleanups) is not None:
         cleanups.append(cleanup)
     else:
         return False
     return True
+
+
+def _add_to_case(test: unittest.TestCase, cleanup: Cleanup, late: bool) -> None:
+    """Have a function called at the end of a test case, which calls the last one first."""
+    if test not in _Running.late_of_cases:
+        _Running.late_of_cases[test] = []
+        test.addCleanup(lambda: _call(_Running.late_of_cases.pop(test)))
+    if late:
+        _Running.late_of_cases[test].append(cleanup)
+    else:
+        test.addCleanup(cleanup)
 
 
 def at_end_of_class(cleanup: Cleanup) -> bool:

@@ -159,17 +159,21 @@ def test_messages_of_threads_are_in_the_outbox_of_their_test():
     assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
-def test_last_handlers_run_at_the_end_of_the_test_and_their_errors_are_its_own():
+@pytest.mark.parametrize("is_registered_first", [True, False])
+def test_last_handlers_run_at_the_end_of_the_test_and_their_errors_are_its_own(is_registered_first):
     ends = []
 
-    def fail_at_the_end(self):
-        @on_disconnect
-        def gone(request, socket, context):
-            ends.append(emit("gone").received)
-            raise ValueError("on purpose")
+    def gone(request, socket, context):
+        ends.append(emit("gone").received)
+        raise ValueError("on purpose")
 
+    def fail_at_the_end(self):
+        if is_registered_first:
+            on_disconnect(gone)
         SocketClient().connect()
         SocketClient().connect()
+        if not is_registered_first:
+            on_disconnect(gone)
 
     result = ran(fail_at_the_end, find_nothing)
     assert ends == [1, 0]
