@@ -226,7 +226,10 @@ class SocketClient(Inbox):
 
     def presence(self, channel: str) -> list[Person]:
         """Return who is on a channel, as the page is told; raise ``Refused`` if it is not."""
-        _ = self._page.has_seen(channel, self.channels) or self._ask(PRESENCE, channel)
+        if self._page.has_seen(channel, self.channels):
+            self._connected().server.tell_presence(self._lifecycle().socket, channel)
+        else:
+            self._ask(PRESENCE, channel)
         return self._page.seen(channel)
 
     def _ask(self, request: str, channel: str) -> Any:

@@ -264,6 +264,12 @@ class InlineServer:
             if login is not None:
                 login.confirm(True)
 
+    def tell_presence(self, socket: Any, channel: str) -> None:
+        """Have a socket told of changes on a channel that wait for the end of a pause."""
+        presence = self.sockets.channels.presence
+        if presence is not None:
+            presence.watched(socket, [channel])  # the position that this returns has been told
+
     def raise_failure(self) -> None:
         """Raise the first error that handlers have raised since the last call."""
         errors = self.forget_failures()
