@@ -213,11 +213,18 @@ class SocketClient(Inbox):
     def subscribe(self, channel: str) -> Any:
         """Subscribe to a channel, by its name or its token; return the answer, which is True.
 
+        The messages that the page of a token has missed are in ``received`` then.
+
         Raises:
             Refused: a setting or a handler of ``on_subscribe`` refuses it, or the token is wrong.
 
         """
-        return self._page.subscribed(channel, self._ask("subscribe", channel))
+        answer = self._ask("subscribe", channel)
+        accepted, told = answer if isinstance(answer, tuple) else (answer, {})
+        self._page.subscribed(channel, told)
+        missed = self._page.missed(told)
+        self.received += [Received(event, tuple(args)) for event, *args in missed]
+        return accepted
 
     def unsubscribe(self, channel: str) -> Any:
         """Leave a channel, by its name or its token; return the server's answer, which is True."""

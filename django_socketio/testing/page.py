@@ -1,6 +1,6 @@
 """What the page of a client of a test keeps of its channels: how to ask for them, their people."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django_socketio.channels.people import Person
@@ -22,14 +22,20 @@ class Page:
     def __init__(self) -> None:
         self.asked: dict[str, str] = {}
         self.people = SeenPeople()
+        self._ids: set[str] = set()
 
-    def subscribed(self, channel: str, answer: Any) -> Any:
-        """Take the answer to a ``subscribe``; return whether the server has admitted the page."""
-        accepted, told = answer if isinstance(answer, tuple) else (answer, {})
+    def subscribed(self, channel: str, told: Mapping[str, Any]) -> None:
+        """Note a channel, and what the server has told with its answer."""
         name = told.get("channel", channel)
         self.asked[name] = told.get("token", name)
         self.people.pop(name, None)  # the server may have taken the page off the channel before
-        return accepted
+
+    def missed(self, told: Mapping[str, Any]) -> list[list[Any]]:
+        """Return the messages of an answer, without those that an earlier one has told."""
+        messages, ids = told.get("messages", ()), told.get("ids", {})
+        known = {number for number, id in ids.items() if id in self._ids}
+        self._ids.update(ids.values())
+        return [one for number, one in enumerate(messages) if str(number) not in known]
 
     def left(self, channel: str) -> None:
         """Forget a channel, by its name or its token."""

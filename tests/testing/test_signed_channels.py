@@ -400,6 +400,16 @@ class TokenTests(TestCase):
         _, told = SocketClient(http=http).connect().emit("subscribe", token)
         assert (told["recovered"], told["messages"]) == (True, [["saved", 1]])
 
+    def test_the_client_receives_what_was_published_on_two_of_its_channels_once(self):
+        client = SocketClient().connect()
+        tokens = [sign_channel(name, anyone=True) for name in ("a", "b")]
+        emit("saved", 1, channel=["a", "b"])
+        emit("saved", 2, channel="b")
+        for token in tokens:
+            assert client.subscribe(token) is True
+        emit("saved", 3, channel="a")
+        assert [one.args for one in client.received] == [(1,), (2,), (3,)]
+
     @override_settings(SOCKETIO_HISTORY={"^room-": {"size": 9, "seconds": 600}})
     def test_the_client_gets_the_history_that_the_page_asks_for(self):
         client = SocketClient(self.ann).connect()
