@@ -53,6 +53,10 @@ class WrongArguments(SocketIOError, TypeError):
     handler: Any = None
     """The function whose parameters do not fit."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the error for another process, without the function: tests have local ones."""
+        return type(self), self.args
+
 
 class ChannelError(SocketIOError, ValueError):
     """The name of a channel is not allowed, or a socket is on too many channels."""
@@ -104,3 +108,7 @@ class RelayGap(RelayError):
     def __init__(self, channel: str) -> None:
         super().__init__(f"messages of the channel {channel!r} were lost between processes")
         self.channel = channel
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the error for another process."""
+        return type(self), (self.channel,)

@@ -1,0 +1,33 @@
+"""Errors that come from the process of a test to that of the test runner (``test --parallel``)."""
+
+import pickle
+
+import pytest
+
+from django_socketio import CallTimeout, RelayGap, WrongArguments
+from django_socketio.events.handlers import check_arguments
+from django_socketio.testing import Refused, Unanswered
+
+
+def wrong_arguments():
+    with pytest.raises(WrongArguments) as caught:
+        check_arguments(lambda request: None, (1, 2), 1)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wrong_arguments(),
+        RelayGap("room-1"),
+        Refused("no", {"message": "no"}, 403),
+        Unanswered("no"),
+        CallTimeout("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_sent_to_another_process(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (type(error), str(error))
+    kept = {name: value for name, value in vars(error).items() if not callable(value)}
+    assert vars(copy) == kept
