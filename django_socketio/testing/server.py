@@ -29,6 +29,7 @@ from django_socketio.server.bootstrap import build_server
 from django_socketio.server.retentions import from_settings
 from django_socketio.sockets.acks import unpack
 from django_socketio.sockets.calls import Calls
+from django_socketio.sockets.server import AnyPart, Service
 from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
 from django_socketio.testing.messages import OutboxRelay, open_outbox
@@ -227,6 +228,15 @@ class InlineServer:
     def is_stopping(self) -> bool:
         """Whether the server ends its connections."""
         return self.sockets.is_stopping
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """The services of the server: its numbers are one of them."""
+        return self.sockets.services
+
+    def part(self, kind: type[AnyPart]) -> AnyPart:
+        """Return the server's part of a kind; see ``SocketServer.part``."""
+        return self.sockets.part(kind)
 
     @property
     def callers(self) -> Callers:

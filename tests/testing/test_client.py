@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import (
     Client,
+    RequestFactory,
     SimpleTestCase,
     TestCase,
     TransactionTestCase,
@@ -31,6 +32,8 @@ from django_socketio import (
     in_thread,
     send,
     sign_channel,
+    site_stats,
+    stats,
     subscribe,
     unsubscribe,
 )
@@ -43,6 +46,7 @@ from django_socketio.events import (
     on_subscribe,
 )
 from django_socketio.exceptions import EventError
+from django_socketio.metrics import metrics
 from django_socketio.testing import NO_ANSWER, Refused, SocketClient, Unanswered
 
 User = get_user_model()
@@ -528,6 +532,15 @@ class SocketTests(TestCase):
         assert client.context == {"name": "Ann"}
         assert client.socket.session.session_id == client.id
         assert client.channels == ["everyone"]
+
+    def test_the_numbers_of_the_server_are_those_of_the_process(self):
+        client = SocketClient().connect()
+        client.subscribe("room-1")
+        for numbers in (stats(), *site_stats()["processes"]):
+            assert (numbers["sockets"], numbers["channels"]) == ({"/": 1}, 1)
+        for is_site in (False, True):
+            response = metrics(RequestFactory().get("/metrics"), site=is_site)
+            assert b'django_socketio_sockets{namespace="/"' in response.content
 
     # Logins
 
