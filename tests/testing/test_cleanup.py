@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from django.test import SimpleTestCase, TestCase, override_settings
 
-from django_socketio import emit, events, history
+from django_socketio import emit, events, history, page_position
 from django_socketio.channels import current
 from django_socketio.events import on_disconnect, on_event, on_message
 from django_socketio.relay.topics import channel_topic
@@ -143,6 +143,22 @@ def test_messages_from_before_the_tests_of_a_class_are_in_no_history():
 
     with running.suspended():
         result = ran(find_none, find_none, setUpClass=classmethod(emit_early))
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
+
+
+def test_the_position_of_a_page_counts_within_a_test():
+    def render_early(cls):
+        super(cls, cls).setUpClass()
+        page_position("a")
+
+    def render(self):
+        page_position("b")
+
+    def find_none(self):
+        assert not any(emit("saved", channel=name).is_kept for name in ("a", "b"))
+
+    with running.suspended():
+        result = ran(render, find_none, setUpClass=classmethod(render_early))
     assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
