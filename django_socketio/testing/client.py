@@ -1,6 +1,7 @@
 """The client of a test: a socket without a server, in the thread and transaction of the test."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import count
 from typing import Any, Self
 
@@ -84,6 +85,16 @@ class SocketClient(Inbox):
 
     def __repr__(self) -> str:
         return f"<SocketClient {self.namespace} {self.disconnect_reason or self.id}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return a text for another process: a parallel test runner sends test cases that fail."""
+        return str, (repr(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy: each test gets one of a client that ``setUpTestData`` has made."""
+        memo[id(self)] = copied = object.__new__(type(self))
+        copied.__dict__.update(deepcopy(self.__dict__, memo))
+        return copied
 
     def of(self, namespace: str) -> "SocketClient":
         """Return another socket, for another namespace on the same connection."""
@@ -221,8 +232,7 @@ class SocketClient(Inbox):
         """
         answer = self._ask("subscribe", channel)
         accepted, told = answer if isinstance(answer, tuple) else (answer, {})
-        self._page.subscribed(channel, told)
-        missed = self._page.missed(told)
+        missed = self._page.subscribed(channel, told)
         self.received += [Received(event, tuple(args)) for event, *args in missed]
         return accepted
 

@@ -24,13 +24,14 @@ class Page:
         self.people = SeenPeople()
         self._ids: set[str] = set()
 
-    def subscribed(self, channel: str, told: Mapping[str, Any]) -> None:
-        """Note a channel, and what the server has told with its answer."""
+    def subscribed(self, channel: str, told: Mapping[str, Any]) -> list[list[Any]]:
+        """Note a channel; return the messages that have come with the answer of the server."""
         name = told.get("channel", channel)
         self.asked[name] = told.get("token", name)
         self.people.pop(name, None)  # the server may have taken the page off the channel before
+        return self._missed(told)
 
-    def missed(self, told: Mapping[str, Any]) -> list[list[Any]]:
+    def _missed(self, told: Mapping[str, Any]) -> list[list[Any]]:
         """Return the messages of an answer, without those that an earlier one has told."""
         messages, ids = told.get("messages", ()), told.get("ids", {})
         known = {number for number, id in ids.items() if id in self._ids}
