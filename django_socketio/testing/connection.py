@@ -37,6 +37,10 @@ HINTS = {
 class Receiver(Protocol):
     """The client's side of one socket."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether the socket is connected."""
+
     def packet_received(self, packet: Packet) -> None:
         """Take a packet of the server."""
 
@@ -99,6 +103,11 @@ class Connection:
     def reason(self) -> str | None:
         """Why the session has ended; None while it lives."""
         return self._session.protocol.reason
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a socket is connected: a page closes a session on which none is."""
+        return any(one.connected for one in self.receivers.values())
 
     # To the server
 

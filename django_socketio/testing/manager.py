@@ -23,7 +23,9 @@ class Manager:
     def open(self) -> Connection:
         """Return the connection of the page to the server of the test; open one if none is."""
         server, connection = InlineServer.of_test(), self._connection
-        if connection is None or connection.reason is not None or connection.server is not server:
+        if connection is None or connection.server is not server or not connection.is_used:
+            if connection is not None:
+                connection.leave()
             connection = Connection(server, self._http, self._headers, self._secure)
             self._connection = connection
         return connection

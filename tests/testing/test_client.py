@@ -522,6 +522,18 @@ class SocketTests(TestCase):
             dropped.drop()
             assert [socket.disconnect_reason for socket in sockets] == ["transport close"] * 2
 
+    def test_a_page_whose_sockets_the_server_has_ended_begins_a_new_session(self):
+        for namespace in ("/", "/admin"):
+            on_event("who", namespace=namespace)(lambda request, *_: request.user.get_username())
+        client = SocketClient().connect()
+        admin = client.of("/admin").connect()
+        client.http.force_login(self.ann)
+        disconnect(session_id=client.id)
+        assert client.connect().emit("who") == "", "the session of the other socket has ended"
+        disconnect(session_id=client.id)
+        disconnect(session_id=admin.id, namespace="/admin")
+        assert [one.connect().emit("who") for one in (client, admin)] == ["ann", "ann"]
+
     def test_the_socket_and_its_context_can_be_looked_at(self):
         @on_connect
         def greet(request, socket, context):
