@@ -183,7 +183,9 @@ class WebSocketTransport(WebSocketReader):
             return
         self._open = False
         self._protocol.close(code, reason)
-        self._reply(*self._protocol.data_to_send())
+        frame, _ = self._protocol.data_to_send()
+        if frame:  # the client has not closed before
+            self._write(frame)
         self.resume()  # or the client's answer would not be read
         self._linger()
 

@@ -399,6 +399,13 @@ def test_a_wait_ends_with_a_message_a_timeout_or_the_connection(shared, dial):
     assert told.get(timeout=5) == (None, True, None, False, False)
 
 
+def test_the_end_comes_after_a_message_that_is_longer_than_the_limit_of_unsent_bytes(shared, dial):
+    client = dial(shared, "/act/")
+    client.send("ws.send(bytes(20_000_000)) and ws.close()")
+    assert len(client.recv()) == 20_000_000
+    assert end_of(client) == (1000, "")
+
+
 @pytest.mark.parametrize("how", ["reset", "half-closed"])
 def test_a_client_that_disappears_wakes_the_view(shared, raw, how):
     client = raw(shared, "/both/")
