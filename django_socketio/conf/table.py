@@ -278,10 +278,11 @@ SETTINGS = {
         ),
     ),
     "SEND_TIMEOUT": values.seconds(
-        60.0,
+        _LIMITS.send_timeout,
         (
-            "Seconds between two pieces of an HTTP answer that a client reads. Beyond this limit, "
-            "the connection is closed."
+            "Seconds between two pieces of an HTTP answer that a client reads, and of what a "
+            "closed WebSocket or event stream has still to send. Beyond this limit, the connection "
+            "is closed."
         ),
     ),
     "CONNECT_TIMEOUT": values.seconds(

@@ -101,7 +101,8 @@ class Acceptor:
     ) -> WebSocketTransport:
         limits, threshold = self._limits, self._limits.compression_threshold
         protocol = WebSocketProtocol(limits.max_message_size, compression)
-        how = sock, head, protocol, self.batch, self.turns, self._timers, limits.max_unsent_bytes
+        sending = limits.max_unsent_bytes, limits.send_timeout
+        how = sock, head, protocol, self.batch, self.turns, self._timers, *sending
         if compression and threshold is not None and kinds.deflating is not None:
             return kinds.deflating(*how, threshold)
         return kinds.plain(*how)

@@ -32,9 +32,11 @@ class DeflatingTransport(WebSocketTransport):
         turns: Turns,
         timers: Timers,
         max_unsent_bytes: int,
+        send_timeout: float,
         threshold: int,
     ) -> None:
-        super().__init__(sock, head, protocol, batch, turns, timers, max_unsent_bytes)
+        how = sock, head, protocol, batch, turns, timers, max_unsent_bytes, send_timeout
+        super().__init__(*how)
         self._deflated = deflated(threshold)
 
     def send(self, encoded: EncodedPacket) -> bool:

@@ -144,7 +144,8 @@ class Engine:
         """Answer a request for an event stream; ``begin`` gets the connection once it is ours."""
 
         def hijack(sock: socket, head: bytes, received: bytes) -> None:
-            stream = event_stream.take(sock, head, self._acceptor.batch, self._timers, self._limits)
+            batch, timers = self._acceptor.batch, self._timers
+            stream = EventStreamTransport(sock, head, batch, timers, self._limits)
             self.accepted.add(stream)
             begin(stream)
 

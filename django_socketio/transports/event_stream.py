@@ -8,11 +8,12 @@ from typing import Any, Final, Protocol
 from gevent import get_hub
 
 from django_socketio.concurrency.client_log import ClientLog
-from django_socketio.concurrency.timers import Timer, Timers
+from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.event_stream import CONTENT_TYPE, retry
 from django_socketio.transports.limits import Limits
+from django_socketio.transports.lingering import Lingering
 from django_socketio.transports.write_batch import WriteBatch
 
 logger = ClientLog(get_logger("django_socketio.transports"))
@@ -36,9 +37,6 @@ CHUNK = 4096
 MAX_RECEIVED = 65_536
 """Bytes that a client may send after its request; none is expected."""
 
-LINGER = 2.0
-"""Seconds that a closed stream has to send what waits for its client."""
-
 USER_TIMEOUT = getattr(sockets, "TCP_USER_TIMEOUT", None)
 """The option of TCP that ends a connection whose peer acknowledges nothing; Linux has it."""
 
@@ -58,8 +56,8 @@ class EventStreamTransport:
         head: the head of the answer; it leaves with the first events.
         batch: sends the bytes at the end of a turn of the event loop.
         timers: close the connection where the client does not read its last bytes.
-        max_unsent_bytes: bytes that may wait for the client; past them, the connection is closed.
-        timeout: seconds after which a client is gone that acknowledges nothing.
+        limits: the limits of clients; one that acknowledges nothing is gone when a socket's
+            client would be.
 
     """
 
@@ -73,6 +71,7 @@ class EventStreamTransport:
         "_queued",
         "_reader",
         "_received",
+        "_send_timeout",
         "_socket",
         "_timers",
         "_unsent",
@@ -86,20 +85,20 @@ class EventStreamTransport:
         head: bytes,
         batch: WriteBatch,
         timers: Timers,
-        max_unsent_bytes: int,
-        timeout: float,
+        limits: Limits,
     ) -> None:
         self._socket = sock
         self._batch = batch
         self._timers = timers
-        self._max_unsent = max_unsent_bytes
+        self._max_unsent = limits.max_unsent_bytes
+        self._send_timeout = limits.send_timeout
         self._open, self._closing, self._queued = True, False, False
         self._pending: list[bytes] = []
         self._unsent = self._received = 0
         self._writer: Any = None
-        self._lingering: Timer | None = None
+        self._lingering: Lingering | None = None
         self.listener: StreamListener | None = None
-        limit_silence(sock, timeout)
+        limit_silence(sock, limits.ping_interval + limits.ping_timeout)
         self._reader: Any = get_hub().loop.io(sock.fileno(), READ)
         self._reader.start(self._read)
         self.send(head)
@@ -108,6 +107,11 @@ class EventStreamTransport:
     def is_closed(self) -> bool:
         """Whether the stream is closed, or is being closed."""
         return not self._open or self._closing
+
+    @property
+    def unsent(self) -> int:
+        """The bytes that wait for the client."""
+        return self._unsent
 
     def _read(self) -> None:
         try:
@@ -174,10 +178,11 @@ class EventStreamTransport:
         self.listener = None
         if not self.is_closed:
             self._closing = True
-            self._lingering = self._timers.after(LINGER, self._give_up)
+            self._lingering = Lingering(self, self._timers, self._send_timeout)
             self.flush()
 
-    def _give_up(self, now: float) -> None:
+    def give_up(self) -> None:
+        """End the connection: its client takes nothing more."""
         self._abort(Reason.TRANSPORT_CLOSE)
 
     def _abort(self, reason: str) -> None:
@@ -189,7 +194,8 @@ class EventStreamTransport:
         self._reader.stop()
         self._reader.close()
         if self._lingering is not None:
-            self._timers.cancel(self._lingering)
+            self._lingering.stop()
+            self._lingering = None  # it refers to this object
         self._pending, self._unsent = [], 0
         with suppress(OSError):
             self._socket.shutdown(SHUT_WR)  # not a reset, where the client has sent something
@@ -197,14 +203,6 @@ class EventStreamTransport:
         listener, self.listener = self.listener, None
         if listener is not None:
             listener.transport_closed(reason, None)
-
-
-def take(
-    sock: socket, head: bytes, batch: WriteBatch, timers: Timers, limits: Limits
-) -> EventStreamTransport:
-    """Return the transport on a connection; a client is gone when that of a socket would be."""
-    timeout = limits.ping_interval + limits.ping_timeout
-    return EventStreamTransport(sock, head, batch, timers, limits.max_unsent_bytes, timeout)
 
 
 def limit_silence(sock: socket, timeout: float) -> None:

@@ -13,6 +13,10 @@ class Limits:
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
 
+    send_timeout: float = 60.0
+    """Time within which a client must take something of an answer, or of what waits for it once its
+    connection is being closed."""
+
     connect_timeout: float = 45.0
     """Time from the Engine.IO handshake to the first Socket.IO CONNECT."""
 

@@ -5,22 +5,20 @@ from typing import Any
 
 from gevent import get_hub
 
-from django_socketio.concurrency.timers import Timer, Timers
+from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import CloseCode, WebSocketProtocol
 from django_socketio.protocol.websocket.frames import FIN, PING, with_header
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.interfaces import TransportListener
+from django_socketio.transports.lingering import Lingering
 from django_socketio.transports.receiving import WebSocketReader
 from django_socketio.transports.write_batch import MORE_FOLLOWS, WriteBatch
 
 WRITE = 2
 
 PING_FRAME = with_header(FIN | PING, b"")
-
-LINGER = 2.0
-"""Seconds that the client has to close its side, after the server closed its own."""
 
 
 class WebSocketTransport(WebSocketReader):
@@ -32,6 +30,8 @@ class WebSocketTransport(WebSocketReader):
         protocol: reads its frames.
         turns: runs the batches after the first.
         max_unsent_bytes: bytes that may wait for the client; past them, the connection is closed.
+        send_timeout: seconds within which the client must take something of what waits for it,
+            once the connection is being closed.
 
     """
 
@@ -43,6 +43,7 @@ class WebSocketTransport(WebSocketReader):
         "_open",
         "_pending",
         "_queued",
+        "_send_timeout",
         "_timers",
         "_unsent",
         "_writer",
@@ -59,17 +60,19 @@ class WebSocketTransport(WebSocketReader):
         turns: Turns,
         timers: Timers,
         max_unsent_bytes: int,
+        send_timeout: float,
     ) -> None:
         super().__init__(sock, protocol, turns)
         self._batch = batch
         self._timers = timers
         self._max_unsent = max_unsent_bytes
+        self._send_timeout = send_timeout
         self._pending: list[bytes] = []
         self._unsent = 0
         self._queued = False
         self._write(head)
         self._open = self._closing = False
-        self._lingering: Timer | None = None
+        self._lingering: Lingering | None = None
         self._writer: Any = None
 
     def start(self, listener: TransportListener) -> None:
@@ -205,10 +208,11 @@ class WebSocketTransport(WebSocketReader):
             self._abort(Reason.TRANSPORT_CLOSE)
 
     def _linger(self) -> None:
-        if self._lingering is None:
-            self._lingering = self._timers.after(LINGER, self._give_up)
+        if self._lingering is None and not self._dead:
+            self._lingering = Lingering(self, self._timers, self._send_timeout)
 
-    def _give_up(self, now: float) -> None:
+    def give_up(self) -> None:
+        """End the connection: its client takes nothing more, or does not close its side."""
         self._abort(Reason.TRANSPORT_CLOSE)
 
     def _abort(self, reason: str) -> None:
@@ -223,7 +227,8 @@ class WebSocketTransport(WebSocketReader):
         self._socket.close()
         self._open, self._dead = False, True
         if self._lingering is not None:
-            self._timers.cancel(self._lingering)
+            self._lingering.stop()
+            self._lingering = None  # it refers to this object
         self._pending, self._unsent = [], 0
         self._tell(reason)
 

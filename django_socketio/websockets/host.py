@@ -3,7 +3,6 @@
 import sys
 from typing import Any
 
-from django_socketio import conf
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.wait_set import WaitSet
@@ -38,7 +37,7 @@ class ViewHost:
         give_back = database.give_back_of_worker
         self.workers = Workers(sys.maxsize, database.around_turn, kept=0, give_back=give_back)
         self.running: WaitSet[Any] = WaitSet()
-        self.send_timeout: float = conf.get("SEND_TIMEOUT")
+        self.send_timeout = server.limits.send_timeout
         self._loop: Any = server.hub.loop
         self._turn: int | None = None
         self._until = 0.0

@@ -298,7 +298,7 @@ def stuck():
             while True:
                 ours.send(b"x" * 1000)
         return kind(
-            ours, b"", WebSocketProtocol(1000), WriteBatch(), Turns(), Timers(), 10_000, *args
+            ours, b"", WebSocketProtocol(1000), WriteBatch(), Turns(), Timers(), 10_000, 60, *args
         )
 
     yield make

@@ -52,7 +52,7 @@ def transport():
     ours.setblocking(False)
     turns = Turns()
     protocol = WebSocketProtocol(1000)
-    yield WebSocketTransport(ours, b"", protocol, WriteBatch(), turns, Timers(), 10_000)
+    yield WebSocketTransport(ours, b"", protocol, WriteBatch(), turns, Timers(), 10_000, 60)
     ours.close()
     theirs.close()
 

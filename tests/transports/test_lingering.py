@@ -1,0 +1,108 @@
+"""A connection that the server has closed ends once its client has everything, or takes nothing."""
+
+from socket import socketpair
+
+import pytest
+
+from django_socketio.concurrency.timers import Timers
+from django_socketio.concurrency.turns import Turns
+from django_socketio.protocol.websocket.connection import WebSocketProtocol
+from django_socketio.protocol.websocket.frames import close_frame, frame
+from django_socketio.transports.encoded import EncodedPacket
+from django_socketio.transports.event_stream import EventStreamTransport
+from django_socketio.transports.limits import Limits
+from django_socketio.transports.websocket import WebSocketTransport
+from django_socketio.transports.write_batch import WriteBatch
+
+CONTENT = b"x" * 3_000_000
+"""Bytes of which the kernel takes a part only."""
+
+
+class Pair:
+    """A transport and the socket of its client, with a clock that a test sets."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.timers = Timers(lambda: self.now)
+        self.ours, self.client = socketpair()
+        self.ours.setblocking(False)
+        self.client.setblocking(False)
+
+    def wait(self, seconds):
+        """Let time pass, in the steps in which timers are called."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.timers.next_due)
+            self.timers.call_due()
+
+    def read(self, size):
+        """Read what has come, up to a size; None at the end."""
+        try:
+            return self.client.recv(size) or None
+        except BlockingIOError:
+            return b""
+
+
+def websocket(pair):
+    protocol = WebSocketProtocol(1000)
+    sending = WriteBatch(), Turns(), pair.timers, 1000, Limits().send_timeout
+    transport = WebSocketTransport(pair.ours, b"", protocol, *sending)
+    transport.start(None)
+    transport.send(EncodedPacket([CONTENT]))
+    return transport, frame(CONTENT) + close_frame(1000, "")
+
+
+def event_stream(pair):
+    transport = EventStreamTransport(pair.ours, b"", WriteBatch(), pair.timers, Limits())
+    transport.send(CONTENT)
+    return transport, CONTENT
+
+
+@pytest.fixture
+def pair():
+    pair = Pair()
+    yield pair
+    pair.ours.close()
+    pair.client.close()
+
+
+kinds = pytest.mark.parametrize("begin", [websocket, event_stream])
+
+
+@kinds
+def test_a_client_that_reads_slowly_gets_everything(pair, begin):
+    transport, content = begin(pair)
+    transport.close(1000)
+    received = b""
+    while len(received) < len(content):
+        received += pair.read(200_000)
+        pair.wait(50)
+    assert received == content
+    pair.wait(4)
+    assert pair.read(1) is None
+
+
+@kinds
+def test_a_client_that_takes_nothing_is_given_up(pair, begin):
+    transport, content = begin(pair)
+    transport.close(1000)
+    pair.wait(59)
+    assert transport.unsent
+    pair.wait(2)
+    assert not transport.unsent
+    size = 0
+    while (data := pair.read(1_000_000)) is not None:
+        size += len(data)
+    assert size < len(content)
+
+
+def test_a_client_that_does_not_answer_a_close_frame_is_given_up(pair):
+    transport, content = websocket(pair)
+    while transport.unsent:
+        transport.flush()
+        pair.read(1_000_000)
+    transport.close(1000)
+    pair.wait(1.5)
+    assert pair.read(1_000_000) == content[-4:]
+    pair.wait(1.5)
+    assert pair.read(1) is None
