@@ -37,7 +37,7 @@ from django_socketio.transports.polling import (
     PollingTransport,
 )
 from django_socketio.transports.session import Delegate, Session
-from django_socketio.transports.upgrade import TAKEN, Upgrade
+from django_socketio.transports.upgrade import Upgrade, turn_away
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
@@ -251,9 +251,7 @@ class Engine:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
             polling = session.transport
             if not isinstance(polling, PollingTransport) or polling.probed:
-                # The specification has such a connection closed, not refused.
-                websocket.start(session)
-                return websocket.close(reason=TAKEN)
+                return turn_away(websocket)
             upgrade = Upgrade(session, polling, websocket, self._timers, self._limits.ping_timeout)
             websocket.start(upgrade)
             websocket.feed(received)

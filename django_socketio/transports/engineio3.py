@@ -79,7 +79,7 @@ class OldWebSocket(WebSocketTransport):
 
     __slots__ = ("_is_held",)
 
-    def start(self, listener: TransportListener) -> None:
+    def start(self, listener: TransportListener | None) -> None:
         """Listen to the client, and send the head."""
         self._is_held = False
         super().start(listener)

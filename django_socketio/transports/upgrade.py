@@ -23,6 +23,15 @@ OVER = "the session is over"
 """Reasons why a WebSocket cannot carry a session."""
 
 
+def turn_away(websocket: WebSocketTransport) -> None:
+    """Close a new WebSocket: the specification has a second one of a session closed, not refused.
+
+    The session hears nothing of it, or a WebSocket that breaks at once would end the session.
+    """
+    websocket.start(None)
+    websocket.close(reason=TAKEN)
+
+
 class Upgrade:
     """Listens to the new WebSocket until it carries the session, or the upgrade fails.
 

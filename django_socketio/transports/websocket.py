@@ -75,8 +75,8 @@ class WebSocketTransport(WebSocketReader):
         self._lingering: Lingering | None = None
         self._writer: Any = None
 
-    def start(self, listener: TransportListener) -> None:
-        """Listen to the client."""
+    def start(self, listener: TransportListener | None) -> None:
+        """Listen to the client; without a listener, the connection is to be closed at once."""
         self.listener = listener
         self._open = True
         self.resume()

@@ -1,6 +1,9 @@
 """Clients of Engine.IO 3, packet by packet; ``tests/clients`` has the official ones."""
 
 import json
+import socket
+import struct
+import threading
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -8,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django_socketio.events import on_connect
 from django_socketio.protocol.engineio import v3
 from tests.kit.clients import WebSocketClient
-from tests.kit.http import get
+from tests.kit.http import UPGRADE, get, raw_request, request
 from tests.kit.waiting import wait_until
 
 VERSION = "&EIO=3"
@@ -112,3 +115,22 @@ def test_an_upgrade_takes_the_refusal_that_was_not_fetched(server, namespace, an
     websocket = client.upgrade()
     websocket.send("5")
     assert websocket.receive() == f'44{namespace},"{answer}"'
+
+
+def test_a_second_websocket_that_breaks_at_once_ends_no_session(server, caplog):
+    client = OldPolling(server.port)
+    websocket = client.upgrade()
+    websocket.send("5")
+    assert websocket.receive() == "40"
+    caplog.clear()
+    path = f"/socket.io/?EIO=3&transport=websocket&sid={client.sid}"
+    reset = threading.Event()
+    threading.Thread(target=server.call, args=[reset.wait]).start()
+    second = raw_request(server.port, request({"Host": "localhost", **UPGRADE}, path=path))
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    second.close()
+    reset.set()
+    wait_until(lambda: '" 101 ' in caplog.text)
+    assert client.sid in server.socket_server.engine.sessions
+    websocket.send("2")
+    assert websocket.receive() == "3"
