@@ -59,6 +59,14 @@ class ViewHost:
         if not self.has_time():
             self.workers.step_out(turns_of_hub().wait)
 
+    def give_turn_within(self) -> None:
+        """Let the event loop turn as well, for a view that sends: it keeps what it holds.
+
+        It may send the rows of a query whose other rows it has not read yet.
+        """
+        if not self.has_time():
+            turns_of_hub().wait()
+
     @property
     def is_busy(self) -> bool:
         """Whether a view has not returned."""

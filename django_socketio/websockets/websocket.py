@@ -90,7 +90,7 @@ class WebSocket(WebSocketListener):
         self._takers += 1
         try:
             self._hold()
-            self._give_turn()
+            self._host.give_turn()
             if not self._inbox and self.close_code is None:
                 self._wait(timeout)
         finally:
@@ -182,8 +182,9 @@ class WebSocket(WebSocketListener):
     def send(self, message: str | bytes) -> bool:
         """Send a text, or binary data; False if the connection is closed.
 
-        Waits while more than ``SOCKETIO_MAX_UNSENT_BYTES`` wait for the client. A client that takes
-        nothing for ``SOCKETIO_SEND_TIMEOUT`` seconds is closed.
+        Waits while more than ``SOCKETIO_MAX_UNSENT_BYTES`` wait for the client; the view keeps its
+        database connections. A client that takes nothing for ``SOCKETIO_SEND_TIMEOUT`` seconds is
+        closed.
 
         Raises:
             TypeError: the message is neither a text nor bytes.
@@ -203,11 +204,8 @@ class WebSocket(WebSocketListener):
     def _count_sent(self) -> None:
         self._sent += 1
         if self._sent >= BURST or clock() > self._until:
-            self._give_turn()
-
-    def _give_turn(self) -> None:
-        self._host.give_turn()
-        self._begin_turn()
+            self._host.give_turn_within()
+            self._begin_turn()
 
     def _begin_turn(self) -> None:
         self._sent, self._until = 0, clock() + SHARE
@@ -219,7 +217,7 @@ class WebSocket(WebSocketListener):
                 least, since = transport.unsent, clock()
             elif clock() - since > self._host.send_timeout:
                 return  # the transport closes a slow client
-            self._host.workers.step_out(partial(gevent.sleep, PAUSE))
+            gevent.sleep(PAUSE)
 
     # For the event loop
 

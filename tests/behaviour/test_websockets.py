@@ -13,6 +13,7 @@ import pytest
 import websocket
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db import connection, connections
 from django.http import HttpResponse, HttpResponseRedirect
 from django.test import Client, override_settings
 from django.urls import path
@@ -115,6 +116,16 @@ def flooder(request):
 
 
 @require_websocket
+def rows(request):
+    """Send the rows of a query, each of them while the next ones are not read yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("WITH RECURSIVE n(i) AS (SELECT 0 UNION SELECT i+1 FROM n) SELECT i FROM n")
+        for (number,) in cursor:
+            if not request.websocket.send(bytes([number]) * 100_000) or number == 99:
+                return
+
+
+@require_websocket
 def dawdler(request):
     ws = request.websocket
     ws.send("ready")
@@ -190,6 +201,7 @@ urlpatterns = [
     path("sleeper/", sleeper),
     path("waiter/", waiter),
     path("flooder/", flooder),
+    path("rows/", rows),
     path("dawdler/", dawdler),
     path("taker/", taker),
     path("worker/", worker),
@@ -521,6 +533,17 @@ def test_a_client_that_reads_nothing_is_closed(site, dial):
     server = site(MAX_UNSENT_BYTES=200_000, SEND_TIMEOUT=0.1)
     dial(server, "/flooder/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
     assert told.get(timeout=5) is False
+
+
+def test_a_view_may_send_what_it_reads_from_a_database(site, dial, monkeypatch, tmp_path):
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
+    monkeypatch.setattr(ViewHost, "has_time", lambda host: False)
+    server = site(MAX_UNSENT_BYTES=200_000)
+    client = dial(server, "/rows/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
+    (accepted,) = server.socket_server.engine.accepted
+    wait_until(lambda: accepted.unsent > 100_000)  # the view waits for the client
+    assert [client.recv() for _ in range(100)] == [bytes([n]) * 100_000 for n in range(100)]
+    assert end_of(client) == (1000, "")
 
 
 # Receiving
