@@ -87,6 +87,8 @@ class WebSocket(WebSocketListener):
         """
         if running:
             forbid("websocket.wait")
+        if self._login is not None:
+            self._login.leave(None)  # the user is read anew for each message
         self._takers += 1
         try:
             self._hold()
@@ -113,8 +115,6 @@ class WebSocket(WebSocketListener):
         return len(self._inbox)
 
     def _wait(self, timeout: float | None) -> None:
-        if self._login is not None:
-            self._login.leave(None)  # the user is read anew after the wait
         end = None if timeout is None else clock() + timeout
         while not self._inbox and self.close_code is None:
             left = None if end is None else end - clock()

@@ -12,6 +12,7 @@ import gevent
 import pytest
 import websocket
 from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.backends.file import SessionStore
 from django.core.exceptions import PermissionDenied
 from django.db import connection, connections
 from django.http import HttpResponse, HttpResponseRedirect
@@ -136,6 +137,18 @@ def dawdler(request):
 
 
 @require_websocket
+def counter(request):
+    """Send, for each of five messages, a number of the session that others count up meanwhile."""
+    while request.websocket.count_messages() < 5:
+        gevent.sleep(0.005)
+    for _ in request.websocket:
+        request.websocket.send(str(request.session["number"]))
+        others = SessionStore(request.session.session_key)
+        others["number"] += 1
+        others.save()
+
+
+@require_websocket
 def taker(request):
     """Take a message that is there and, without waiting, no other; send until the end."""
     ws = request.websocket
@@ -203,6 +216,7 @@ urlpatterns = [
     path("flooder/", flooder),
     path("rows/", rows),
     path("dawdler/", dawdler),
+    path("counter/", counter),
     path("taker/", taker),
     path("worker/", worker),
     path("room/<str:name>/", Room.as_view()),
@@ -570,6 +584,18 @@ def test_a_client_that_is_ahead_of_the_view_is_not_read(site, raw):
     told.put("go on")
     wait_until(lambda: told.qsize() == 1 and told.queue[0] != "go on")
     assert told.get() == [str(number) for number in range(500)]
+
+
+def test_the_session_is_read_again_for_a_message_that_has_waited(site, dial, tmp_path):
+    engine = "django.contrib.sessions.backends.file"
+    server = site({"SESSION_ENGINE": engine, "SESSION_FILE_PATH": str(tmp_path)})
+    session = SessionStore()
+    session["number"] = 0
+    session.save()
+    client = dial(server, "/counter/", cookie=f"sessionid={session.session_key}")
+    for _ in range(5):
+        client.send("")
+    assert [client.recv() for _ in range(5)] == ["0", "1", "2", "3", "4"]
 
 
 def test_several_greenlets_may_wait_and_polling_lets_others_have_their_turn(site, dial):
