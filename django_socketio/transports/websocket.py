@@ -184,8 +184,8 @@ class WebSocketTransport(WebSocketReader):
         self.listener = None
         if not self._open:
             return
-        self._open = False
         self._protocol.close(code, reason)
+        self._open = False
         frame, _ = self._protocol.data_to_send()
         if frame:  # the client has not closed before
             self._write(frame)

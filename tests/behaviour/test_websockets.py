@@ -387,6 +387,24 @@ def test_what_cannot_be_decorated_is_an_error():
 
 
 @pytest.mark.parametrize(
+    ("reason", "received"),
+    [
+        ("no \ud800", "no ?"),
+        ("\ud83d\ude00", "??"),
+        ("\udfff" * 200, "?" * 123),
+        ("x" * 122 + "é", "x" * 122),
+        ("€" * 42, "€" * 41),
+    ],
+    ids=["half a pair", "a pair", "long", "cut within a character", "cut after one"],
+)
+def test_any_text_may_be_a_reason(shared, dial, reason, received):
+    client = dial(shared, "/act/")
+    client.send(f"ws.close(4000, {reason!r})")
+    assert end_of(client) == (4000, received)
+    assert told.get(timeout=5) == "closed 4000"
+
+
+@pytest.mark.parametrize(
     ("how", "code", "reason"),
     [
         ("returns", 1000, ""),

@@ -316,8 +316,8 @@ class WebSocketProtocol:
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake (section 7.1.2); does nothing where it has started."""
         if not self._has_closed:
-            self._has_closed = True
             self._answer += close_frame(code, reason)
+            self._has_closed = True
 
     def take_extra(self) -> tuple[int, int]:
         """Return ``extra_frames`` and ``extra_bytes`` since the last call."""

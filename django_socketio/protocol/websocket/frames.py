@@ -53,8 +53,11 @@ def deflated_frame(message: str | bytes, threshold: int) -> bytes | None:
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """Return a close frame; a reason of more than 123 bytes is cut off (section 5.5.1)."""
-    shortened = reason.encode()[:_MAX_REASON_SIZE].decode(errors="ignore")
+    """Return a close frame; a reason of more than 123 bytes is cut off (section 5.5.1).
+
+    A text of a client, in a reason, may have lone surrogates: UTF-8 has none.
+    """
+    shortened = reason.encode(errors="replace")[:_MAX_REASON_SIZE].decode(errors="ignore")
     return with_header(FIN | CLOSE, _CODE.pack(code) + shortened.encode())
 
 
