@@ -124,6 +124,8 @@ class WebSocket(WebSocketListener):
 
     def _sleep(self, seconds: float | None) -> None:
         """Wait until ``_wake`` is called, or for some seconds."""
+        if self._inbox or self.close_code is not None:
+            return  # it came while the database connections were given back
         waiter, loop = Waiter(), self._bound().hub.loop
         timer = None if seconds is None else loop.timer(seconds)
         if timer is not None:

@@ -4,6 +4,7 @@ import gc
 import queue
 import socket
 import struct
+import threading
 import time
 import weakref
 from http.client import HTTPConnection
@@ -15,6 +16,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.sessions.backends.file import SessionStore
 from django.core.exceptions import PermissionDenied
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpResponse, HttpResponseRedirect
 from django.test import Client, override_settings
 from django.urls import path
@@ -56,7 +58,7 @@ def act(request):
     """Do what the client says, a line of Python each; answer with the result."""
     ws = request.websocket
     names = {"ws": ws, "request": request, "told": told, "time": time, "gevent": gevent}
-    names["translation"] = translation
+    names |= {"translation": translation, "connection": connection}
     for message in ws:
         if message == "return":
             return
@@ -255,6 +257,12 @@ def opened():
         wait_until(lambda server=server: not host_of(server).is_busy)
     while not told.empty():
         told.get()
+
+
+@pytest.fixture
+def database(monkeypatch, tmp_path):
+    """A database in a file: Django does not close those in memory."""
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
 
 
 @pytest.fixture
@@ -485,6 +493,36 @@ def test_the_answer_to_a_message_comes_before_the_end_though_views_have_had_thei
     assert client.code() == (1000 if last == closing(1000) else 1002)
 
 
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("last", [sent(TEXT, b"1"), closing(1000)], ids=["message", "end"])
+def test_what_comes_while_the_connection_to_the_database_is_closed_wakes_the_view(
+    raw, shared, monkeypatch, last
+):
+    close, come = BaseDatabaseWrapper.close, threading.Event()
+
+    def close_slowly(self):
+        told.put("closing")
+        while not come.is_set():
+            gevent.sleep(0.005)
+        close(self)
+
+    monkeypatch.setattr(ViewHost, "has_time", lambda host: True)
+    client = raw(shared, "/act/")
+    (ws,) = host_of(shared).running
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseDatabaseWrapper, "close", close_slowly)
+        client.send(sent(TEXT, b"connection.ensure_connection()"))
+        assert told.get(timeout=5) == "closing"
+        client.send(last)
+        wait_until(lambda: ws.has_messages() or ws.is_closed())
+        come.set()
+        assert client.frame() == (FIN | TEXT, b"None")
+        if last == closing(1000):
+            assert told.get(timeout=5) == "closed 1000"
+        else:
+            assert client.frame() == (FIN | TEXT, b"1")
+
+
 @pytest.mark.parametrize("timeout", [10, 0.01], ids=["takes one", "is interrupted"])
 def test_the_end_is_told_to_a_view_that_takes_nothing_more(raw, shared, monkeypatch, timeout):
     def turn(host):
@@ -567,8 +605,8 @@ def test_a_client_that_reads_nothing_is_closed(site, dial):
     assert told.get(timeout=5) is False
 
 
-def test_a_view_may_send_what_it_reads_from_a_database(site, dial, monkeypatch, tmp_path):
-    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
+@pytest.mark.usefixtures("database")
+def test_a_view_may_send_what_it_reads_from_a_database(site, dial, monkeypatch):
     monkeypatch.setattr(ViewHost, "has_time", lambda host: False)
     server = site(MAX_UNSENT_BYTES=200_000)
     client = dial(server, "/rows/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
