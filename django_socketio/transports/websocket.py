@@ -47,6 +47,7 @@ class WebSocketTransport(WebSocketReader):
         "_timers",
         "_unsent",
         "_writer",
+        "taken",
     )
 
     name = "websocket"
@@ -74,6 +75,8 @@ class WebSocketTransport(WebSocketReader):
         self._open = self._closing = False
         self._lingering: Lingering | None = None
         self._writer: Any = None
+        self.taken = 0
+        """Bytes that the kernel has taken while others waited: they grow if the client reads."""
 
     def start(self, listener: TransportListener | None) -> None:
         """Listen to the client; without a listener, the connection is to be closed at once."""
@@ -152,6 +155,7 @@ class WebSocketTransport(WebSocketReader):
             self._unsent = 0
             self._queued = False
         else:
+            self.taken += sent
             self._keep(data[sent:])
 
     def _keep(self, rest: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import gevent
 from django.core.exceptions import PermissionDenied
 from django.http.response import HttpResponseBase
+from gevent.event import Event
 from gevent.hub import Waiter
 from websockets.frames import CloseCode
 
@@ -16,7 +17,6 @@ from django_socketio.concurrency.threads import forbid, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.logs import get_logger, name_of
 from django_socketio.protocol.engineio.heartbeat import Reason
-from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.websockets.host import SHARE, ViewHost
 from django_socketio.websockets.listener import (
     INTERNAL_ERROR,
@@ -64,6 +64,8 @@ class WebSocket(WebSocketListener):
         """Greenlets in ``wait``: each takes the next message when it runs."""
         self._is_ahead = False
         """Whether nothing is read because more messages are there than may wait."""
+        self._senders: list[Event] = []
+        """The turns of greenlets that wait until the client has read what waits for it."""
         self._sent, self._until = 0, 0.0
         """Messages that the view has sent since it last waited or gave a turn, and until when it
         goes on to do so."""
@@ -197,7 +199,7 @@ class WebSocket(WebSocketListener):
         packet = encoded(message)
         is_by_view = self._transport is not None and not in_event_loop(self._bound())
         if is_by_view:
-            self._wait_for_room(packet)
+            self._wait_for_room(len(packet.frames))
         is_sent = self._transport is not None and bool(self._transport.send(packet))
         if is_by_view:
             self._count_sent()
@@ -212,11 +214,27 @@ class WebSocket(WebSocketListener):
     def _begin_turn(self) -> None:
         self._sent, self._until = 0, clock() + SHARE
 
-    def _wait_for_room(self, packet: EncodedPacket) -> None:
-        size, least, since = len(packet.frames), None, clock()
+    def _wait_for_room(self, size: int) -> None:
+        """Wait until so many bytes may wait for the client; greenlets do so one after the other."""
+        if not self._senders and self._transport.has_room(size):
+            return
+        turn = Event()
+        self._senders.append(turn)
+        try:
+            if turn is not self._senders[0]:
+                turn.wait()
+            self._wait_until_read(size)
+        finally:
+            self._senders.remove(turn)
+            if self._senders:
+                self._senders[0].set()
+
+    def _wait_until_read(self, size: int) -> None:
+        """Wait until the client has made room, or has taken nothing for too long."""
+        taken, since = None, clock()
         while (transport := self._transport) is not None and not transport.has_room(size):
-            if least is None or transport.unsent < least:
-                least, since = transport.unsent, clock()
+            if transport.taken != taken:
+                taken, since = transport.taken, clock()
             elif clock() - since > self._host.send_timeout:
                 return  # the transport closes a slow client
             gevent.sleep(PAUSE)

@@ -119,6 +119,17 @@ def flooder(request):
 
 
 @require_websocket
+def senders(request):
+    """Send large messages in one greenlet, and small ones meanwhile in another."""
+    ws = request.websocket
+    ws.wait()
+    large = gevent.spawn(lambda: [ws.send(bytes(90_000)) for _ in range(5)])
+    while not large.ready() and ws.send(bytes(5_000)):
+        pass
+    told.put(large.get())
+
+
+@require_websocket
 def rows(request):
     """Send the rows of a query, each of them while the next ones are not read yet."""
     with connection.cursor() as cursor:
@@ -216,6 +227,7 @@ urlpatterns = [
     path("sleeper/", sleeper),
     path("waiter/", waiter),
     path("flooder/", flooder),
+    path("senders/", senders),
     path("rows/", rows),
     path("dawdler/", dawdler),
     path("counter/", counter),
@@ -603,6 +615,20 @@ def test_a_client_that_reads_nothing_is_closed(site, dial):
     server = site(MAX_UNSENT_BYTES=200_000, SEND_TIMEOUT=0.1)
     dial(server, "/flooder/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
     assert told.get(timeout=5) is False
+
+
+def test_a_message_waits_for_a_client_that_reads_though_others_are_sent(site, dial, monkeypatch):
+    read = 0
+    monkeypatch.setattr("django_socketio.websockets.websocket.clock", lambda: read / 300_000)
+    server = site(MAX_UNSENT_BYTES=100_000, SEND_TIMEOUT=1)
+    client = dial(server, "/senders/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
+    (accepted,) = server.socket_server.engine.accepted
+    accepted._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
+    client.send("begin")
+    while told.empty() and (message := client.recv()):
+        read += len(message)
+        time.sleep(0.002)
+    assert told.get() == [True] * 5
 
 
 @pytest.mark.usefixtures("database")
