@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.engineio.packets import size_of
 from django_socketio.protocol.http.addresses import network
 from django_socketio.sockets.client import Client
 from django_socketio.transports.http import EngineRequest, ErrorCode, RequestError
@@ -205,7 +206,7 @@ class ThrottledClient:
             RateExceeded: a limit is exceeded; the session is closed.
 
         """
-        self.extra_received(1, len(data))
+        self.extra_received(1, size_of(data))
         self._client.received(data)
 
     def extra_received(self, count: int, size: int) -> None:

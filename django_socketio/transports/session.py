@@ -136,7 +136,7 @@ class Session:
         elif self.protocol.is_over:
             self._end(None, say_so=False)
         elif self.delegate is not None:
-            self.delegate.extra_received(1, len(packet.data))
+            self.delegate.extra_received(1, engineio.size_of(packet.data))
 
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames of the client without a message."""

@@ -13,6 +13,7 @@ from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
 from django_socketio.protocol import json
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.protocol.engineio.packets import size_of
 from django_socketio.publishing.values import encode_default
 from django_socketio.sockets.server import SocketServer
 from django_socketio.transports.encoded import EncodedPacket
@@ -148,7 +149,7 @@ class WebSocketListener:
     def data_received(self, data: str | bytes) -> None:
         """Take a message of the client."""
         self.is_heard = True
-        if self._meters and not self._is_within_rates(1, len(data)):
+        if self._meters and not self._is_within_rates(1, size_of(data)):
             return
         self._guarded(self.on_message, data)
 

@@ -705,16 +705,17 @@ def test_messages_are_as_long_as_those_of_sockets(site, dial):
 
 
 @pytest.mark.parametrize("target", ["/both/", "/chatter/"])
-def test_the_rates_of_clients_are_those_of_sockets(site, dial, target):
-    client = dial(site(CLIENT_MESSAGE_RATE=1, RATE_BURST=3), target)
-    for number in range(10):
-        client.send(str(number))
+@pytest.mark.parametrize(("unit", "rate", "message"), [("MESSAGE", 1, "x"), ("BYTE", 3, "€")])
+def test_the_rates_of_clients_are_those_of_sockets(site, dial, target, unit, rate, message):
+    client = dial(site(**{f"CLIENT_{unit}_RATE": rate}, RATE_BURST=3), target)
+    for _ in range(10):
+        client.send(message)
     received = []
     while (opcode_data := client.recv_data(control_frame=True))[0] != 8:
         received.append(opcode_data[1])
-    assert received[-3:] == [b"0", b"1", b"2"]
+    assert received[target == "/chatter/" :] == [message.encode()] * 3  # behind a welcome
     assert int.from_bytes(opcode_data[1][:2]) == 1008
-    assert b"SOCKETIO_CLIENT_MESSAGE_RATE" in opcode_data[1]
+    assert f"SOCKETIO_CLIENT_{unit}_RATE".encode() in opcode_data[1]
     assert 1008 in told.get(timeout=5)
 
 

@@ -96,7 +96,7 @@ def flood(client, message):
     """Send until the server has enough; return what a client that polls is told."""
     try:
         for _ in range(50):
-            client.emit("message", message)
+            client.send(f'42["message","{message}"]')
     except (Closed, OSError) as refusal:
         return str(refusal)
     assert client.is_closed()
@@ -107,6 +107,7 @@ LIMITS = [
     ("CLIENT_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one client"),
     ("ADDRESS_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one address"),
     ("CLIENT_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one client"),
+    ("CLIENT_BYTE_RATE", 100, "€" * 29, "more than 100 bytes a second from one client"),
     ("ADDRESS_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one address"),
 ]
 
@@ -170,6 +171,11 @@ EMPTY = {
     "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 1, client_frame(0x81, b"3") * 20),
     "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 1, client_frame(0x81, b"6") * 20),
     "noops, by bytes": ("ADDRESS_BYTE_RATE", 100, client_frame(0x81, b"6" * 100) * 20),
+    "noops of other characters": (
+        "CLIENT_BYTE_RATE",
+        100,
+        client_frame(0x81, b"6" + "€".encode() * 30) * 14,
+    ),
 }
 
 

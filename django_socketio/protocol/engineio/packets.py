@@ -79,6 +79,13 @@ def message_in(data: str | bytes) -> str | bytes | None:
     return data[1:] if data[:1] == "4" else None
 
 
+def size_of(content: str | bytes) -> int:
+    """Return the number of bytes of a text (in UTF-8), or of binary data."""
+    if isinstance(content, bytes) or content.isascii():
+        return len(content)
+    return len(content.encode())
+
+
 def payload_part(content: str | bytes) -> bytes:
     """Return the result of ``encode`` as a part of a payload ("Packet encoding", HTTP)."""
     return b"b" + b64encode(content) if isinstance(content, bytes) else content.encode()
