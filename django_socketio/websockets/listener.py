@@ -164,6 +164,8 @@ class WebSocketListener:
         transport = self._transport
         if error is not None:
             logger.warning("%r closed: %s", self, error)
+        if reason == Reason.SLOW_CLIENT:
+            logger.warning("%r closed: more waits for it than SOCKETIO_MAX_UNSENT_BYTES", self)
         if reason == Reason.SHUTTING_DOWN:
             return self._end(CloseCode.GOING_AWAY, reason)
         received = None if transport is None else transport.close_received

@@ -611,10 +611,12 @@ def test_a_view_that_sends_much_waits_for_a_client_that_reads(site, dial):
     assert told.get(timeout=5) is True
 
 
-def test_a_client_that_reads_nothing_is_closed(site, dial):
+def test_a_client_that_reads_nothing_is_closed(site, dial, caplog):
     server = site(MAX_UNSENT_BYTES=200_000, SEND_TIMEOUT=0.1)
     dial(server, "/flooder/", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)])
     assert told.get(timeout=5) is False
+    entry = "<WebSocket /flooder/> closed: more waits for it than SOCKETIO_MAX_UNSENT_BYTES"
+    wait_until(lambda: entry in caplog.text)
 
 
 def test_a_message_waits_for_a_client_that_reads_though_others_are_sent(site, dial, monkeypatch):
@@ -847,6 +849,16 @@ def test_a_listener_that_fails_closes_its_connection_only(shared, dial, caplog):
     assert ask(other, "hello") == "hello"
     other.close(3000)
     assert told.get(timeout=5)[0] == 3000
+
+
+def test_a_listener_whose_client_reads_nothing_is_closed(site, raw, caplog):
+    client = raw(site(MAX_UNSENT_BYTES=200_000), "/chatter/")
+    with pytest.raises(OSError):
+        while True:
+            client.send(sent(TEXT, b"x" * 100_000))
+    assert told.get(timeout=5)[:2] == (1006, "slow client")
+    entry = "<Chatter /chatter/> closed: more waits for it than SOCKETIO_MAX_UNSENT_BYTES"
+    wait_until(lambda: entry in caplog.text)
 
 
 def test_a_listener_serves_one_connection(shared, dial):
