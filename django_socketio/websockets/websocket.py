@@ -16,7 +16,6 @@ from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.logs import get_logger, name_of
-from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.websockets.host import SHARE, ViewHost
 from django_socketio.websockets.listener import (
     INTERNAL_ERROR,
@@ -267,11 +266,14 @@ class WebSocket(WebSocketListener):
         self._hold()
 
     def on_close(self, code: int, reason: str) -> None:
-        """Wake the view; what an ended login has sent is dropped."""
-        if reason == Reason.SESSION_ENDED:
-            self._inbox.clear()
+        """Wake the view."""
         while self._waiters:
             self._wake()
+
+    def log_out(self, reason: str) -> None:
+        """End: the login of the connection has ended, and what it has sent is dropped."""
+        self._inbox.clear()
+        super().log_out(reason)
 
     def _release(self) -> None:
         """Keep the login until the view has returned."""

@@ -494,6 +494,26 @@ def test_messages_before_the_end_are_read_first(shared, raw):
     assert (two, after) == ("two", [None, False, False])
 
 
+@pytest.mark.parametrize("ended_by", ["client", "view", "login"])
+def test_messages_that_wait_are_dropped_by_the_end_of_the_login_only(shared, raw, ended_by):
+    client = raw(shared, "/dawdler/")
+    assert client.frame() == (FIN | TEXT, b"ready")
+    client.send(sent(TEXT, b"one") + sent(TEXT, b"two"))
+    (ws,) = host_of(shared).running
+    wait_until(lambda: ws.count_messages() == 2)
+    if ended_by == "client":
+        client.send(closing(1008, b"session ended"))
+    elif ended_by == "view":
+        shared.call(ws.close, 1008, "session ended")
+    else:
+        shared.call(ws._login.end)
+    wait_until(ws.is_closed)
+    told.put("go on")
+    wait_until(lambda: told.qsize() == 1 and told.queue[0] != "go on")
+    messages = [message for message in told.get() if message is not None]
+    assert messages == ([] if ended_by == "login" else ["one", "two"])
+
+
 @pytest.mark.parametrize("last", [closing(1000), sent(11)], ids=["close", "mistake"])
 def test_the_answer_to_a_message_comes_before_the_end_though_views_have_had_their_time(
     raw, shared, monkeypatch, last
