@@ -112,9 +112,13 @@ FOR_OTHERS = {"user", "session", "anyone"}
 """Options that name for whom a token is."""
 
 
-def _nonce(context: Any, request: HttpRequest | None) -> object:
-    # Django 6 has the nonce in the context, django-csp on the request. It is made when it is read.
-    return context.get("csp_nonce") or getattr(request, "csp_nonce", "")
+def _nonce(context: Any, request: HttpRequest | None) -> str:
+    # Django 6 has the nonce in the context, django-csp on the request. It is false until str()
+    # has made it.
+    nonce = context.get("csp_nonce")
+    if nonce is None:
+        nonce = getattr(request, "csp_nonce", None)
+    return "" if nonce is None else str(nonce)
 
 
 def _port(request: HttpRequest | None) -> int | None:

@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.template import Context, Template
 from django.test import RequestFactory, override_settings
+from django.utils.functional import SimpleLazyObject, empty
 
 from django_socketio import conf, sign_channel
 from django_socketio.checks import check_settings
@@ -217,6 +218,25 @@ def test_the_tag_respects_the_nonce_of_a_content_security_policy():
     request.csp_nonce = "n0nce"
     assert render(request) == f'{SCRIPT} nonce="n0nce"></script>'
     assert 'nonce="other"' in render(csp_nonce="other")
+
+
+class LazyNonce(SimpleLazyObject):
+    """A nonce of Django 6 or django-csp 4: it is false until it has been written."""
+
+    def __bool__(self):
+        return self._wrapped is not empty
+
+
+@pytest.mark.parametrize("is_in_context", [True, False])
+@pytest.mark.parametrize("tag", ["socketio", "socketio live=True"])
+def test_the_tag_has_a_lazy_nonce_made(tag, is_in_context):
+    request, nonce = RequestFactory().get("/"), LazyNonce(lambda: "n0nce")
+    if not is_in_context:
+        request.csp_nonce = nonce
+    context = {"csp_nonce": nonce} if is_in_context else {}
+    scripts = render(request, tag, **context).splitlines()
+    assert all(script.endswith(' nonce="n0nce"></script>') for script in scripts)
+    assert nonce  # now the middleware writes the header
 
 
 LIVE = '<script src="/static/django_socketio/live.js" defer'
