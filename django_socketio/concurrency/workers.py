@@ -1,11 +1,12 @@
 """The pool of greenlets in which handlers run."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Container
 from functools import partial
 from typing import Any, NamedTuple
 
-from gevent import get_hub
+from gevent import get_hub, spawn
 from greenlet import getcurrent, greenlet
 
 from django_socketio.concurrency.mailbox import Mailbox
@@ -224,7 +225,10 @@ class Workers:
             self._run(mailbox)
             mailbox = None  # while it waits, it keeps nothing of a socket's
             mailbox = self._next()
-        self._give_back()
+        try:
+            self._give_back()
+        except BaseException:
+            _log("A worker could not give back its resources")
         self._count -= 1
         self._start_soon()
 
@@ -244,7 +248,7 @@ class Workers:
                 found: Mailbox | Job | None = self._hub.switch()
                 return found
             except BaseException:  # a timeout, say, that a handler started and never cancelled
-                logger.exception("An exception was raised in an idle worker")
+                _log("An exception was raised in an idle worker")
 
     def _start_next_turn(self) -> None:
         if not self._starts:
@@ -255,7 +259,15 @@ class Workers:
         try:
             self._around(mailbox.run)
         except Exception:
-            logger.exception("A worker failed")
+            _log("A worker failed")
         except BaseException as error:
             # SystemExit and KeyboardInterrupt are for the main greenlet; the worker goes on.
             self._hub.handle_error(self, type(error), error, error.__traceback__)
+
+
+def _log(message: str) -> None:
+    """Log the exception that is being handled, in another greenlet: logging may wait.
+
+    A worker in ``_idle`` waits for mailboxes only, and a timeout can end one that waits elsewhere.
+    """
+    spawn(logger.error, message, exc_info=sys.exc_info())

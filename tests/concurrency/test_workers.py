@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import itertools
+import logging
 import time
 
 import gevent
@@ -17,6 +18,7 @@ from django_socketio.concurrency.turns import turns_of_hub
 from django_socketio.concurrency.worker import Pooled
 from django_socketio.concurrency.workers import Workers
 from django_socketio.server.wsgi import http_workers
+from tests.kit.waiting import TIMEOUT
 
 language = contextvars.ContextVar("language", default="en")
 
@@ -83,6 +85,54 @@ def test_what_failed_is_logged_and_its_greenlet_goes_on(run, caplog):
     assert run(workers, lambda: 1 / 0) == []
     assert "ZeroDivisionError" in caplog.text
     assert run(workers, getcurrent) == [before]
+
+
+@pytest.fixture
+def slow_log():
+    """Have log entries wait, as for a mail server; the event is set once one was written."""
+    written = Event()
+
+    class Slow(logging.Handler):
+        def emit(self, record):
+            gevent.sleep(0.1)
+            written.set()
+
+    handler, logger = Slow(), logging.getLogger("django_socketio.server")
+    logger.addHandler(handler)
+    yield written
+    logger.removeHandler(handler)
+
+
+def start_timeout():
+    gevent.Timeout(0.01).start()
+
+
+def fail_with_timeout():
+    start_timeout()
+    raise ValueError
+
+
+@pytest.mark.parametrize("leave", [start_timeout, fail_with_timeout])
+def test_a_timeout_that_a_job_leaves_behind_costs_the_pool_no_worker(slow_log, leave):
+    workers = Workers(1)
+    workers.spawn(leave)
+    gevent.sleep(0.05)
+    mailbox = Mailbox(workers)
+    for _ in range(2):
+        done = Event()
+        mailbox.put(done.set)
+        assert done.wait(TIMEOUT)
+        assert slow_log.wait(TIMEOUT)
+    assert (workers.busy, workers.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("failure", [ValueError, gevent.Timeout])
+def test_a_worker_that_fails_to_give_back_its_resources_makes_room_for_another(run, failure):
+    def fail():
+        raise failure
+
+    workers = Workers(1, kept=0, give_back=fail)
+    assert run(workers, *[lambda: "ran"] * 2) == ["ran", "ran"]
 
 
 def test_no_more_run_at_the_same_time_than_there_may_be():
