@@ -44,6 +44,7 @@ class DevelopmentServer:
         port: port to listen on; 0 takes a free one, see ``port`` after ``start``.
         ipv6: whether the address is an IPv6 one.
         handler_class: reads, answers and logs requests.
+        signal_receiver: see ``SocketServer``.
 
     """
 
@@ -54,11 +55,12 @@ class DevelopmentServer:
         port: int,
         ipv6: bool = False,
         handler_class: type[RequestHandler] = DevelopmentHandler,
+        signal_receiver: object = None,
     ) -> None:
         self._address = (host, port)
         self._handler_class = handler_class
         self._ipv6 = ipv6
-        self.socket_server = build_server()
+        self.socket_server = build_server(signal_receiver=signal_receiver)
         workers = self.socket_server.limits.workers
         self.application = SocketIOMiddleware(django, self.socket_server, max_handshakes=workers)
         self._wsgi: HTTPServer | None = None

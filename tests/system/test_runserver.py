@@ -1,8 +1,11 @@
 """``manage.py runserver_socketio``, as a person runs it: a process of its own."""
 
+import os
 import re
 import signal
 import socket
+import sys
+import time
 
 import pytest
 from django.core.management import call_command
@@ -13,7 +16,7 @@ from django_socketio.server.garbage import OURS
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all, get
 from tests.kit.live import LiveServer
-from tests.kit.programs import MANAGE, PATCHED, Runserver, free_port, in_project
+from tests.kit.programs import MANAGE, PATCHED, Program, Runserver, free_port, in_project
 from tests.kit.reloading import check_reload
 
 
@@ -91,6 +94,50 @@ def test_a_signal_ends_it_with_every_last_handler_run(run, loud, number, reload)
     assert "gone: server shutting down\nfinished\n" in server.output
     assert client.is_closed()
     assert "Traceback" not in server.output
+
+
+def twice(process):
+    process.terminate()
+    time.sleep(0.1)
+    process.terminate()
+
+
+def to_group(process):
+    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize(("reload", "send"), [(["--noreload"], twice), ([], to_group)])
+def test_a_signal_that_comes_twice_does_not_break_the_end_off(run, loud, reload, send):
+    loud.write_text(
+        "import time\n" + loud.read_text().replace(": print", ": time.sleep(0.5); print")
+    )
+    server = run("0", *reload, **in_project(loud))
+    client = WebSocketClient(server.port)
+    client.connect()
+    send(server.process)
+    assert server.wait() == 0
+    assert "gone: server shutting down\nfinished\n" in server.output
+    assert "Traceback" not in server.output
+
+
+ENDLESS = """
+from django_socketio.server.interrupts import Interrupts
+Interrupts(hangs_after=0.1).watch()
+print("endless")
+while True:
+    pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_server_that_hangs(number):
+    with Program([sys.executable, "-c", ENDLESS]) as program:
+        program.wait_for("endless")
+        while program.process.poll() is None:
+            program.signal(number)
+            time.sleep(0.05)
+        assert program.wait() == 128 + number
+        assert "Traceback" not in program.output
 
 
 @pytest.mark.alone

@@ -1,9 +1,7 @@
 """``manage.py runserver_socketio [host:port]``: Django and its sockets on one address."""
 
-import contextlib
 import logging
 import os
-import signal
 import sys
 from argparse import ArgumentParser
 from datetime import datetime
@@ -32,6 +30,7 @@ class Command(RunServer):
     port: str
     use_ipv6: bool
     server: Any = None
+    interrupts: Any = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the arguments of runserver, except those for threads."""
@@ -79,18 +78,20 @@ class Command(RunServer):
     def run(self, **options: Any) -> None:
         """Serve in a process that gevent has patched; start it again when the code changes."""
         if options["use_reloader"] and os.environ.get(INITIATED_BY_RELOADER) != "true":
-            with contextlib.suppress(KeyboardInterrupt):
-                sys.exit(supervisor.run())
-            return
+            sys.exit(supervisor.run())
         if not supervisor.is_patched():
             supervisor.start_again_patched()
-        stop_on_signals()
+        from django_socketio.server.interrupts import Interrupts
+
+        self.interrupts = Interrupts()
+        self.interrupts.watch()
         debuggers.leave_interrupts_to_server()
         try:
             self._serve(**options)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # a handler's own; Ctrl-C is a SystemExit here
             pass
         finally:
+            self.interrupts.begin()
             self._stop()
 
     def _serve(self, **options: Any) -> None:
@@ -114,7 +115,13 @@ class Command(RunServer):
 
         show_messages()
         try:
-            self.server = DevelopmentServer(handler, self.addr, int(self.port), self.use_ipv6)
+            self.server = DevelopmentServer(
+                handler,
+                self.addr,
+                int(self.port),
+                self.use_ipv6,
+                signal_receiver=self.interrupts,
+            )
             self.server.start()
             garbage.collect_less()
         except OSError as error:
@@ -155,14 +162,6 @@ class Command(RunServer):
             f"Quit the server with {quit_command}."
         )
         self.stdout.flush()
-
-
-def stop_on_signals() -> None:
-    """Have SIGTERM and SIGINT end the main greenlet, which then ends the sockets in order."""
-    import gevent
-
-    gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
-    gevent.signal_handler(signal.SIGINT, sys.exit, 0)
 
 
 def show_messages() -> None:

@@ -5,11 +5,13 @@ gevent must patch the standard library before anything else imports it, so the c
 signals on: Django's own would kill the child before its sockets have ended in order.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils import autoreload
@@ -25,43 +27,68 @@ FAILED = 1
 
 def run() -> int:
     """Run children until one ends for another reason than changed code; return its status."""
-    environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    status = _run_child(patched_arguments(), environ)
-    while status == CODE_CHANGED:
-        files = _snapshot()
-        status = _run_child(patched_arguments(), environ)
-        if status == FAILED:
-            status = _wait_for_change(files)
+    supervisor = Supervisor()
+    with supervisor.passing_signals_on():
+        status = supervisor.run()
     return status if status >= 0 else 128 - status
+
+
+class Supervisor:
+    """The parent of the children, which run one after the other."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+        """Whether a signal has come: no child is started any more."""
+
+    @contextlib.contextmanager
+    def passing_signals_on(self) -> Iterator[None]:
+        """Pass SIGINT and SIGTERM on to the child that runs.
+
+        Ctrl-C reaches the child by itself as well; its second signal does nothing.
+        """
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        previous = {number: signal.signal(number, self._pass_on) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _pass_on(self, number: int, frame: Any) -> None:
+        self._is_ending = True
+        if self._child is not None:
+            self._child.send_signal(number)
+
+    def run(self) -> int:
+        """Run children; return the status of the last one."""
+        status = self._run_child()
+        while status == CODE_CHANGED and not self._is_ending:
+            files = _snapshot()
+            status = self._run_child()
+            if status == FAILED:
+                status = self._wait_for_change(files)
+        return 0 if status == CODE_CHANGED else status
+
+    def _run_child(self) -> int:
+        environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+        self._child = subprocess.Popen(patched_arguments(), env=environ)
+        try:
+            if self._is_ending:  # the signal came before there was a child to pass it on to
+                self._child.terminate()
+            return self._child.wait()
+        finally:
+            self._child = None
+
+    def _wait_for_change(self, files: dict[Any, float]) -> int:
+        """Wait until the change that a child could not even start with is mended."""
+        while _snapshot() == files and not self._is_ending:
+            time.sleep(autoreload.StatReloader.SLEEP_TIME)
+        return CODE_CHANGED
 
 
 def _snapshot() -> dict[Any, float]:
     return dict(autoreload.StatReloader().snapshot_files())
-
-
-def _wait_for_change(files: dict[Any, float]) -> int:
-    """Wait until the change that a child could not even start with is mended."""
-    while _snapshot() == files:
-        time.sleep(autoreload.StatReloader.SLEEP_TIME)
-    return CODE_CHANGED
-
-
-def _run_child(arguments: list[str], environ: dict[str, str]) -> int:
-    child = subprocess.Popen(arguments, env=environ)
-
-    def pass_on(number: int, frame: Any) -> None:
-        # Ctrl-C reaches the child by itself: the terminal sends it to the whole group.
-        if number != signal.SIGINT or not sys.stdin.isatty():
-            child.send_signal(number)
-
-    previous = {
-        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        return child.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def is_patched() -> bool:
