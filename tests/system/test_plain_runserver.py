@@ -5,6 +5,7 @@ import signal
 import socket
 
 import pytest
+from django.test import override_settings
 
 from django_socketio.management.commands.runserver import RunServer
 from tests.kit.http import get
@@ -47,7 +48,9 @@ def test_it_takes_the_options_of_runserver(run, project):
 def test_without_an_address_it_listens_where_django_does():
     command = RunServer()
     assert (command.default_addr, command.default_port) == ("127.0.0.1", "8000")
-    assert command.default_address(ipv6=False) is None
+    assert command.completed(None, ipv6=False) is None
+    with override_settings(SOCKETIO_HOST="::1"):
+        assert command.completed("8001", ipv6=False) == "8001"
 
 
 def own_runserver(run, project, *options):

@@ -49,13 +49,31 @@ def test_the_forms_of_the_address(run, arguments, host):
         pass
 
 
-def test_the_settings_name_the_address(run, tmp_path):
+@pytest.mark.parametrize("port", [[], ["0"]], ids=["no-port", "port"])
+def test_the_settings_name_the_address(run, tmp_path, port):
     (tmp_path / "ours.py").write_text(
         "from tests.project.settings import *\nSOCKETIO_HOST = 'localhost'\nSOCKETIO_PORT = 0\n"
     )
     site = {"DJANGO_SETTINGS_MODULE": "ours", "PYTHONPATH": str(tmp_path)}
-    server = run("--noreload", python=PATCHED, **site)
+    server = run(*port, "--noreload", python=PATCHED, **site)
     server.wait_for(r"at http://localhost:\d+/")
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "ipv6", "address"),
+    [
+        ("0.0.0.0", None, False, "0.0.0.0:9000"),
+        ("0.0.0.0", "8001", False, "0.0.0.0:8001"),
+        ("::", "8001", False, "[::]:8001"),
+        ("::", "8001", True, "[::]:8001"),
+        ("0.0.0.0", "localhost:8001", False, "localhost:8001"),
+        (None, "8001", False, "127.0.0.1:8001"),
+        (None, "8001", True, "[::1]:8001"),
+    ],
+)
+def test_a_host_or_a_port_that_is_missing_comes_from_the_settings(host, given, ipv6, address):
+    with override_settings(**({} if host is None else {"SOCKETIO_HOST": host})):
+        assert Command().completed(given, ipv6) == address
 
 
 @pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])

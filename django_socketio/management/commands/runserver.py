@@ -34,9 +34,9 @@ class RunServer(runserver_socketio.Command):
             help="Has no effect: requests are served by greenlets.",
         )
 
-    def default_address(self, ipv6: bool) -> str | None:
-        """Return None: Django's own defaults are used."""
-        return None
+    def completed(self, address: str | None, ipv6: bool) -> str | None:
+        """Return the address as it is: what is missing comes from Django's own defaults."""
+        return address
 
 
 def apps_with_command() -> Iterator[str]:

@@ -61,16 +61,18 @@ class Command(RunServer):
             CommandError: the address or the port cannot be used.
 
         """
-        options["addrport"] = options["addrport"] or self.default_address(options["use_ipv6"])
+        options["addrport"] = self.completed(options["addrport"], options["use_ipv6"])
         match = naiveip_re.match(options["addrport"] or "")
         if match is not None and int(match["port"]) > 65_535:
             raise CommandError(f"The port must be a number from 0 to 65535, not {match['port']}.")
         options["use_threading"] = True
         super().handle(*args, **options)
 
-    def default_address(self, ipv6: bool) -> str | None:
-        """Return ``host:port`` from the settings."""
-        host, port = conf.get("HOST"), conf.get("PORT")
+    def completed(self, address: str | None, ipv6: bool) -> str | None:
+        """Return an address as ``host:port``, with what is missing from the settings."""
+        if address and not address.isdigit():
+            return address
+        host, port = conf.get("HOST"), address or conf.get("PORT")
         if ipv6 and not conf.is_set("HOST"):
             host = "::1"
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
