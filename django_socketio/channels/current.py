@@ -1,13 +1,15 @@
 """The server that runs in this process, if there is one."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from django_socketio.channels.calls import Call, Callers
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import Relay
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.receipt import Received
+
+Answer = TypeVar("Answer")
 
 
 class Server(Protocol):
@@ -28,6 +30,9 @@ class Server(Protocol):
 
     def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Publish envelopes in their order; return how many received each, or its error."""
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Call a function in the thread that the relay belongs to; return its result."""
 
     def prepare_call(self, event: str) -> None:
         """Check that the caller may wait, and have the answers come to this process.

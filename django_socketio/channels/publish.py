@@ -63,7 +63,7 @@ def read_history(topic: Topic, after: StreamPosition | None, limit: int | None) 
         RelayError: the relay cannot be asked.
 
     """
-    return _ask(lambda: _relay().history(topic, after, limit))
+    return _ask_relay(lambda relay: relay.history(topic, after, limit))
 
 
 def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
@@ -74,7 +74,7 @@ def keep_from_now(topic: Topic, seconds: float) -> StreamPosition | None:
         RelayError: the relay cannot be asked.
 
     """
-    return _ask(lambda: _relay().keep(topic, seconds))
+    return _ask_relay(lambda relay: relay.keep(topic, seconds))
 
 
 def read_roster(topic: Topic) -> Roster:
@@ -85,12 +85,12 @@ def read_roster(topic: Topic) -> Roster:
         RelayError: the relay cannot be asked.
 
     """
-    return _ask(lambda: _relay().rosters.read(topic))
+    return _ask_relay(lambda relay: relay.rosters.read(topic))
 
 
 def count_present(topic: Topic) -> int:
     """Return the number of people on a channel; raises as ``read_roster``."""
-    return _ask(lambda: _relay().rosters.count(topic))
+    return _ask_relay(lambda relay: relay.rosters.count(topic))
 
 
 def ask_clients(envelope: Envelope, reply_to: ReplyTo) -> Answers | None:
@@ -148,10 +148,14 @@ def _ask(question: Callable[[], Answer]) -> Answer:
     return question()
 
 
-def _relay() -> Relay:
+def _ask_relay(question: Callable[[Relay], Answer]) -> Answer:
     server = current()
-    if server is not None:
-        return server.relay
+    if server is None:
+        return _ask(lambda: question(_relay_without_server()))
+    return _ask(lambda: server.ask(partial(question, server.relay)))
+
+
+def _relay_without_server() -> Relay:
     if _WithoutServer.relay is None:
         raise NoRelay(_NOT_SET_UP)
     return _WithoutServer.relay()
@@ -159,7 +163,7 @@ def _relay() -> Relay:
 
 def _publisher() -> Server | Relay:
     server = current()
-    return _relay() if server is None else server
+    return _relay_without_server() if server is None else server
 
 
 def broadcast(message: Any, event: str = "message", namespace: str = "/") -> int:

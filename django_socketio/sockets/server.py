@@ -98,6 +98,7 @@ class Part(Protocol):
 
 
 AnyPart = TypeVar("AnyPart", bound=Part)
+Answer = TypeVar("Answer")
 
 
 class Losses(Protocol):
@@ -241,6 +242,12 @@ class SocketServer:
             return self.channels.publish_all(envelopes)
         return in_loop(self.hub.loop, self.channels.publish_all, envelopes)
 
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Call a function in the event loop, for whichever native thread calls this."""
+        if get_ident() == self._thread_id:
+            return question()
+        return in_loop(self.hub.loop, question)
+
     def prepare_call(self, event: str) -> None:
         """Check that the caller may wait, and have the answers come to this process.
 
@@ -251,10 +258,7 @@ class SocketServer:
         """
         refuse_coroutine("call")
         self.calls.check_number(event)
-        if get_ident() == self._thread_id:
-            self.callers.listen()
-        else:
-            in_loop(self.hub.loop, self.callers.listen)
+        self.ask(self.callers.listen)
 
     def wait(self, event: str, call: Call, timeout: float) -> None:
         """Wait for the answers to a call, while other handlers run."""

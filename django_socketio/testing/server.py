@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 from django.utils import timezone
@@ -34,6 +34,8 @@ from django_socketio.testing import registrations
 from django_socketio.testing.errors import Unanswered
 from django_socketio.testing.messages import OutboxRelay, open_outbox
 from django_socketio.testing.running import at_end_of_test
+
+Answer = TypeVar("Answer")
 
 NO_ANSWER_REGISTERED = (
     "call({!r}) would wait for ever: in a test, handlers run in the thread of the test. "
@@ -261,6 +263,10 @@ class InlineServer:
         """Publish envelopes at once, in whichever thread."""
         self._trust_logins_elsewhere()
         return self.sockets.channels.publish_all(envelopes)
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Call a function at once, in whichever thread."""
+        return question()
 
     def _trust_logins_elsewhere(self) -> None:
         """Have no login examined but in the thread of the test, which has its database connection.

@@ -16,9 +16,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection, connections
 
 import django_socketio
-from django_socketio import ThreadError, in_thread
+from django_socketio import (
+    ThreadError,
+    history,
+    in_thread,
+    page_position,
+    presence,
+    presence_count,
+)
 from django_socketio.channels.calls import Call, Report
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_message
+from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.memory_rosters import MemoryRosters
 from django_socketio.relay.roster import Hold, Presence
 from django_socketio.relay.topics import presence_topic
@@ -537,3 +545,26 @@ def test_presence_is_read_in_another_thread_than_that_of_the_server():
 
     assert outcome_of(come_and_go, lambda: rosters.read(room)) == []
     assert len(rosters.read(room).people) == 100
+
+
+READERS = {
+    "history": (MemoryRelay, "history", history),
+    "page_position": (MemoryRelay, "keep", page_position),
+    "presence": (MemoryRosters, "read", presence),
+    "presence_count": (MemoryRosters, "count", presence_count),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_thread_of_the_server_reads_from_its_relay_for_all_others(server, monkeypatch, name):
+    kind, method, read = READERS[name]
+    original, threads = getattr(kind, method), []
+
+    def noting(*args):
+        threads.append(threading.get_ident())
+        return original(*args)
+
+    monkeypatch.setattr(kind, method, noting)
+    found = read("room-1")
+    assert found == server.call(read, "room-1")
+    assert threads == [server.call(threading.get_ident)] * 2

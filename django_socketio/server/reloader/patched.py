@@ -8,11 +8,20 @@ As ``python -m gevent.monkey``, but a program finds the modules beside it wherev
 
 import os
 import runpy
+import signal
 import sys
 
 
 def main() -> None:
-    """Patch, then become the program that the arguments name."""
+    """Patch, then become the program that the arguments name. Ctrl-C ends it in silence."""
+    try:
+        run()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def run() -> None:
+    """Patch, then become the program."""
     from gevent import monkey
 
     monkey.patch_all()
