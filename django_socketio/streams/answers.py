@@ -73,8 +73,8 @@ def preflight(request: HttpRequest) -> HttpResponseBase:
 
 
 def _begin_queued(server: SocketServer, plan: Plan, request: HttpRequest, queue: Queue) -> None:
-    server.engine.accepted.add(queue)  # which ends it when the server stops
-    _begin(server, plan, request, queue)
+    with server.engine.accepted.beginning(queue):
+        _begin(server, plan, request, queue)
 
 
 def _begin(server: SocketServer, plan: Plan, request: HttpRequest, transport: Transport) -> None:
@@ -118,7 +118,7 @@ def _streaming(
 ) -> HttpResponseBase:
     in_test = is_of_test_client(request)
     server = server or (_server_of_test() if in_test else host.server_of_process())
-    refusal = server.engine.refusal(_as_seen(request))
+    refusal = server.engine.refuse_stream(_as_seen(request))
     if refusal is not None:
         return response_of(refusal, cors)
     if hasattr(request, "session"):

@@ -1,6 +1,7 @@
 """The connections of an engine that are no sessions."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -30,10 +31,15 @@ class AcceptedConnections:
 
     The closed ones are dropped from time to time. Weak references would do without that, but
     compiled objects have none.
+
+    Attributes:
+        is_over: whether the engine has stopped; connections end that were admitted before.
+
     """
 
     def __init__(self) -> None:
         self._members: set[Connection] = set()
+        self.is_over = False
         self._many = FEW
         """Number of connections past which the closed ones among them are dropped."""
 
@@ -43,12 +49,20 @@ class AcceptedConnections:
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._members)
 
-    def add(self, connection: Connection) -> None:
+    def _add(self, connection: Connection) -> None:
         """Keep a connection."""
         if len(self._members) >= self._many:
             self._members = {one for one in self._members if not one.is_closed}
             self._many = FEW + 2 * len(self._members)
         self._members.add(connection)
+
+    @contextmanager
+    def beginning(self, connection: Connection) -> Iterator[None]:
+        """Keep a connection, which begins in the block."""
+        self._add(connection)
+        yield
+        if self.is_over:
+            _end(connection)
 
     def clear(self) -> None:
         """Forget all connections."""

@@ -88,12 +88,11 @@ class Engine:
         self._acceptor = Acceptor(limits, timers)
         self.sessions: dict[str, Session] = {}
         self.accepted = AcceptedConnections()
-        self._accepting = True
         self._late_polls = LatePolls()
 
     def stop(self) -> None:
         """End all sessions, and accept no new one."""
-        self._accepting = False
+        self.accepted.is_over = True
         for end in self.ends():
             end()
 
@@ -127,10 +126,10 @@ class Engine:
         """
 
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
-            self.accepted.add(websocket)
-            websocket.start(listener)
-            listener.opened(websocket)
-            websocket.feed(received)
+            with self.accepted.beginning(websocket):
+                websocket.start(listener)
+                listener.opened(websocket)
+                websocket.feed(received)
 
         try:
             self._admit(request)
@@ -146,16 +145,16 @@ class Engine:
         def hijack(sock: socket, head: bytes, received: bytes) -> None:
             batch, timers = self._acceptor.batch, self._timers
             stream = EventStreamTransport(sock, head, batch, timers, self._limits)
-            self.accepted.add(stream)
-            begin(stream)
+            with self.accepted.beginning(stream):
+                begin(stream)
 
-        if not self._accepting:
+        return self.refuse_stream(request) or Answer(200, b"", event_stream.HEADERS, hijack)
+
+    def refuse_stream(self, request: EngineRequest) -> Answer | None:
+        """Return the answer to a request for an event stream; None if the stream is admitted."""
+        if self.accepted.is_over:
             # A browser gives up at a 503. After an empty stream it comes back, to another process.
             return Answer(200, event_stream.EMPTY, event_stream.HEADERS)
-        return self.refusal(request) or Answer(200, b"", event_stream.HEADERS, hijack)
-
-    def refusal(self, request: EngineRequest) -> Answer | None:
-        """Return the refusal of a connection; None if it is admitted."""
         try:
             self._admit(request)
         except RequestError as error:
@@ -169,7 +168,7 @@ class Engine:
             RequestError: the connection is refused.
 
         """
-        if not self._accepting:
+        if self.accepted.is_over:
             raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
         self.welcome(request)
 

@@ -8,6 +8,7 @@ import websocket
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
+from django_socketio.channels.current import current
 from django_socketio.server.view import socketio
 from tests.kit.http import HANDSHAKE, UPGRADE, get, raw_request
 from tests.project import urls
@@ -20,6 +21,9 @@ def wrapped(request):
 
 
 urlpatterns = [*urls.urlpatterns, path("echo/", echo_at_once), path("wrapped/", wrapped)]
+
+
+GOING_AWAY = (1001).to_bytes(2) + b"server shutting down"
 
 
 @pytest.fixture
@@ -52,6 +56,23 @@ def test_messages_come_and_go_as_they_are(site):
             assert client.recv() == message
         client.send_binary(b"\0\xff")
         assert client.recv() == b"\0\xff"
+
+
+def stopping(get_response):
+    """Have the server stop while the answer is on its way."""
+
+    def middleware(request):
+        response = get_response(request)
+        current().engine.stop()
+        return response
+
+    return middleware
+
+
+def test_a_websocket_that_begins_while_the_server_stops_is_closed(serve):
+    server = serve({"ROOT_URLCONF": __name__, "MIDDLEWARE": [f"{__name__}.stopping"]})
+    with dial(server) as client:
+        assert client.recv_data() == (websocket.ABNF.OPCODE_CLOSE, GOING_AWAY)
 
 
 def test_messages_that_come_with_the_handshake_are_heard(site):

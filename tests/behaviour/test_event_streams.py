@@ -10,10 +10,11 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from django_socketio import EventStreamView, call, disconnect, emit, subscribe, unsubscribe
+from django_socketio.channels.current import current
 from tests.kit.http import exchange, raw_request
 from tests.kit.live import nothing_is_left
 from tests.kit.streams import StreamClient
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import TIMEOUT, wait_until
 
 
 @pytest.fixture
@@ -511,10 +512,40 @@ def test_streams_that_come_at_once_wait_for_places_as_handshakes_do(serve):
     assert len(entered) == 5
 
 
-def test_a_server_that_stops_has_browsers_come_back(server):
+@pytest.mark.parametrize("can_upgrade", [True, False])
+def test_a_server_that_stops_has_browsers_come_back(server, can_upgrade):
+    server.socket_server.engine.can_upgrade = can_upgrade  # False with the TLS of gunicorn
     server.call(server.socket_server.engine.stop)
     one = StreamClient(server.port)
     assert (one.status, one.rest(), one.reader.retry) == (200, [], 1000)
+
+
+def stopping(get_response):
+    """Have the server stop while the answer is on its way."""
+
+    def middleware(request):
+        response = get_response(request)
+        current().engine.stop()
+        return response
+
+    return middleware
+
+
+def test_a_stream_that_begins_while_the_server_stops_is_ended(serve):
+    server = serve({"MIDDLEWARE": [f"{__name__}.stopping"]})
+    assert StreamClient(server.port).rest() == []
+
+
+def test_a_stream_of_another_server_that_begins_after_the_stop_is_ended(server):
+    request = RequestFactory().get("/", **{"wsgi.multithread": True})
+    response = EventStreamView.as_view(channels=["a"])(request)
+    server.call(server.socket_server.engine.stop)
+    received = []
+    reader = threading.Thread(target=lambda: received.extend(response), daemon=True)
+    reader.start()
+    reader.join(TIMEOUT)
+    assert not reader.is_alive()
+    assert received == []
 
 
 def test_one_text_in_the_place_of_a_list_of_channels_is_a_mistake():
