@@ -16,6 +16,11 @@ LONGEST_GAP = 1.5 * RENEW_INTERVAL
 process or Redis itself may have stood still."""
 
 
+def grace_elsewhere(grace: float) -> float:
+    """Return for how long people are present whose clients come back to another process."""
+    return max(grace, 2 * RENEW_INTERVAL)
+
+
 class _Seen(NamedTuple):
     """A lease of another process, and for how long it has not changed."""
 
@@ -57,4 +62,4 @@ class OtherProcesses:
 
     def _patience(self, seen: _Seen) -> float:
         """Return how long to wait: people of a process that has stopped are coming back."""
-        return max(self._grace, 2 * RENEW_INTERVAL) if seen.value == LEAVING else PATIENCE
+        return grace_elsewhere(self._grace) if seen.value == LEAVING else PATIENCE

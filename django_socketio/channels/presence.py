@@ -58,7 +58,7 @@ class PresenceKeeper:
         rosters: of the relay.
         timers: of the server.
         pool: runs what asks the relay; handlers of the site must not be in its way.
-        grace: seconds after the end of a person's last socket for which the person is present.
+        grace: seconds for which people are present whose process has ended in order.
         announce: tells handlers of changes.
 
     """
@@ -69,7 +69,6 @@ class PresenceKeeper:
         self._rosters = rosters
         self._timers = timers
         self._mailbox = Mailbox(pool)
-        self._grace = grace
         self._announce = announce
         self.process = new_id()
         self._topics: dict[Topic, dict[str, Held]] = {}
@@ -103,22 +102,27 @@ class PresenceKeeper:
         """Note that a socket of a person is on a channel, or still is; it may be away."""
         self.begin()
         if self._people.get((topic, socket_id), person) != person:
-            self.left(topic, socket_id, at_once=True)  # the socket belongs to somebody else now
+            self.left(topic, socket_id, 0)  # the socket belongs to somebody else now
         self._people[topic, socket_id] = person
         here = self._topics.setdefault(topic, {}).setdefault(person, Held(details))
         here.sockets[socket_id] = Presence.AWAY if is_away else Presence.ONLINE
         self._stay(here)
         self._settle(topic, person, here)
 
-    def left(self, topic: Topic, socket_id: str, at_once: bool = False) -> None:
-        """Note that a socket is not on a channel any more."""
+    def left(self, topic: Topic, socket_id: str, grace: float) -> None:
+        """Note that a socket is not on a channel any more.
+
+        Args:
+            grace: seconds for which its person is present if this was the last socket.
+
+        """
         person = self._people.pop((topic, socket_id), None)
         if person is None or self._is_stopped:
             return
         here = self._topics[topic][person]
         del here.sockets[socket_id]
-        if not here.sockets and self._grace and not at_once:
-            self._wait(topic, person, here)
+        if not here.sockets and grace:
+            self._wait(topic, person, here, grace)
         else:
             self._settle(topic, person, here)
 
@@ -135,13 +139,13 @@ class PresenceKeeper:
             self._timers.cancel(here.timer)
             here.timer = None
 
-    def _wait(self, topic: Topic, person: str, here: Held) -> None:
+    def _wait(self, topic: Topic, person: str, here: Held, grace: float) -> None:
         def expire(now: float) -> None:
             here.timer = None
             self._settle(topic, person, here)
 
         self._stay(here)
-        here.timer = self._timers.after(self._grace, expire)
+        here.timer = self._timers.after(grace, expire)
 
     def _settle(self, topic: Topic, person: str, here: Held) -> None:
         """Have the rosters told, unless they have it so."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django_socketio import events
+from django_socketio.channels.other_processes import grace_elsewhere
 from django_socketio.channels.people import details_of, identity_of, person_of
 from django_socketio.channels.presence import RETRY_AFTER, PresenceKeeper
 from django_socketio.channels.watching import Watchers
@@ -127,18 +128,22 @@ class PresenceService:
     def left(self, socket: Any, channel: str) -> None:
         """Note that a living socket has left a channel: no grace, for it has not got lost."""
         topic = presence_topic(socket.namespace, channel)
-        self.keeper.left(topic, socket.id, at_once=True)
+        self.keeper.left(topic, socket.id, 0)
         self.watchers.remove(topic, socket)
 
     def ended(self, socket: Any, channels: Iterable[str]) -> None:
         """Note that a socket has ended, which was on channels."""
-        reason = socket.disconnect_reason
-        comes_back_elsewhere = reason == Reason.SHUTTING_DOWN and self._server.is_stopping
+        grace = self._grace_after(socket.disconnect_reason)
         for channel in channels:
             topic = presence_topic(socket.namespace, channel)
             self.watchers.remove(topic, socket)
-            if not comes_back_elsewhere:
-                self.keeper.left(topic, socket.id, at_once=reason not in MAY_BE_BACK)
+            self.keeper.left(topic, socket.id, grace)
+
+    def _grace_after(self, reason: str) -> float:
+        """Return for how long the person of a socket is present that has ended for a reason."""
+        if reason == Reason.SHUTTING_DOWN and self._server.is_stopping:
+            return grace_elsewhere(self._grace)  # the client comes back to another server
+        return self._grace if reason in MAY_BE_BACK else 0
 
     def set_away(self, socket: Any, channels: Iterable[str], is_away: bool) -> None:
         """Note that a socket is away, and may come back; or that it is back."""

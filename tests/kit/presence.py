@@ -103,4 +103,4 @@ class Process:
     def close(self, socket_id, at_once=False, topic=ROOM):
         """Have a tab end."""
         with self._site.acting(self):
-            self.keeper.left(topic, socket_id, at_once)
+            self.keeper.left(topic, socket_id, 0 if at_once else self._site.grace)

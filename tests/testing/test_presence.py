@@ -6,6 +6,7 @@ from django.test import Client, TestCase, override_settings
 from django_socketio import Person, disconnect, presence, presence_count, sign_channel
 from django_socketio.events import on_event, on_join, on_leave, presence_info
 from django_socketio.testing import Refused, SocketClient
+from django_socketio.testing.server import InlineServer
 
 User = get_user_model()
 
@@ -50,6 +51,20 @@ class PresenceTests(TestCase):
         tab.advance(5.1)
         assert self.told == [("join", self.ann_id), ("leave", self.ann_id)]
         assert presence_count("room-1") == 0
+
+    def test_who_is_to_come_back_to_another_server_has_longer(self):
+        for grace, longer in [(5, 10), (30, 30)]:
+            with self.subTest(grace=grace), self.settings(SOCKETIO_PRESENCE_GRACE=grace):
+                self.told.clear()
+                tab = self.enter(user=self.ann)
+                sockets = InlineServer.of_test().sockets
+                sockets.is_stopping = True  # as while a worker of gunicorn ends its sockets
+                sockets.engine.stop()
+                tab.advance(longer - 0.1)
+                assert self.told == [("join", self.ann_id)]
+                tab.advance(0.2)
+                assert self.told == [("join", self.ann_id), ("leave", self.ann_id)]
+                InlineServer.of_test().stop()
 
     def test_anonymous_visitors_are_their_django_sessions_or_their_sockets(self):
         browser = Client()
