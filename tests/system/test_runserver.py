@@ -185,6 +185,30 @@ def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run
     WebSocketClient(port).connect()
 
 
+def test_a_module_that_is_missing_then_wrong_then_right_is_seen(run, loud):
+    server = run(str(free_port()), **in_project(loud))
+    server.wait_for("Quit the server")
+    loud.write_text("import loud.further\n" + loud.read_text())
+    server.wait_for("No module named 'loud.further'")
+    further = loud.with_name("further.py")
+    further.write_text("def broken(:\n")
+    server.wait_for("SyntaxError")
+    further.write_text("")
+    server.wait_for("Quit the server", count=2)
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+
+
+def test_ctrl_c_ends_a_server_whose_code_is_wrong(run, loud):
+    server = run(str(free_port()), **in_project(loud))
+    server.wait_for("Quit the server")
+    loud.write_text("def broken(:\n")
+    server.wait_for("SyntaxError")
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.wait() == 128 + signal.SIGINT
+    assert server.output.endswith("SyntaxError: invalid syntax\n")
+
+
 def test_it_also_runs_as_a_module(run):
     server = run("0", "--noreload", python=("-m", "django"), **SETTINGS)
     WebSocketClient(server.port).connect()

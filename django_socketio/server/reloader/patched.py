@@ -10,6 +10,10 @@ import os
 import runpy
 import signal
 import sys
+from functools import partial
+
+RESTARTED = "DJANGO_SOCKETIO_RESTARTED"
+"""The variable of the environment that tells a child that it comes after another one."""
 
 
 def main() -> None:
@@ -17,6 +21,7 @@ def main() -> None:
     try:
         run()
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sends another one
         sys.exit(128 + signal.SIGINT)
 
 
@@ -32,6 +37,17 @@ def run() -> None:
     from django_socketio.server import garbage  # which may be beside the program
 
     garbage.begin_loading()
+    become = partial(run_program, program, as_module)
+    if os.environ.pop(RESTARTED, None) is None:
+        become()
+    else:
+        from django_socketio.server.reloader import failures
+
+        failures.wait_after(become)
+
+
+def run_program(program: str, as_module: bool) -> None:
+    """Run the program as Python does."""
     if as_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:

@@ -10,19 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from django.utils import autoreload
 
 from django_socketio.server.reloader import patched
-
-CODE_CHANGED = 3
-"""The status with which Django's reloader ends a child."""
-
-FAILED = 1
-"""The status of a child that ended with an error, a SyntaxError say."""
+from django_socketio.server.reloader.failures import CODE_CHANGED
 
 
 def run() -> int:
@@ -62,16 +56,13 @@ class Supervisor:
 
     def run(self) -> int:
         """Run children; return the status of the last one."""
-        status = self._run_child()
+        environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+        status = self._run_child(environ)
         while status == CODE_CHANGED and not self._is_ending:
-            files = _snapshot()
-            status = self._run_child()
-            if status == FAILED:
-                status = self._wait_for_change(files)
+            status = self._run_child({**environ, patched.RESTARTED: "true"})
         return 0 if status == CODE_CHANGED else status
 
-    def _run_child(self) -> int:
-        environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+    def _run_child(self, environ: dict[str, str]) -> int:
         self._child = subprocess.Popen(patched_arguments(), env=environ)
         try:
             if self._is_ending:  # the signal came before there was a child to pass it on to
@@ -79,16 +70,6 @@ class Supervisor:
             return self._child.wait()
         finally:
             self._child = None
-
-    def _wait_for_change(self, files: dict[Any, float]) -> int:
-        """Wait until the change that a child could not even start with is mended."""
-        while _snapshot() == files and not self._is_ending:
-            time.sleep(autoreload.StatReloader.SLEEP_TIME)
-        return CODE_CHANGED
-
-
-def _snapshot() -> dict[Any, float]:
-    return dict(autoreload.StatReloader().snapshot_files())
 
 
 def is_patched() -> bool:
