@@ -209,6 +209,16 @@ def test_ctrl_c_ends_a_server_whose_code_is_wrong(run, loud):
     assert server.output.endswith("SyntaxError: invalid syntax\n")
 
 
+WITHOUT_STDIN = ["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, MANAGE, "runserver_socketio"]
+
+
+def test_it_needs_no_standard_input():
+    with Program([*WITHOUT_STDIN, "0"]) as program:
+        program.wait_for("Quit the server")
+        program.signal(signal.SIGINT)
+        assert program.wait() == 0
+
+
 def test_it_also_runs_as_a_module(run):
     server = run("0", "--noreload", python=("-m", "django"), **SETTINGS)
     WebSocketClient(server.port).connect()

@@ -63,7 +63,9 @@ class Supervisor:
         return 0 if status == CODE_CHANGED else status
 
     def _run_child(self, environ: dict[str, str]) -> int:
-        self._child = subprocess.Popen(patched_arguments(), env=environ)
+        # Without a standard input, Python has no sys.stdin; Django's reloader needs one.
+        stdin = subprocess.DEVNULL if sys.stdin is None else None
+        self._child = subprocess.Popen(patched_arguments(), env=environ, stdin=stdin)
         try:
             if self._is_ending:  # the signal came before there was a child to pass it on to
                 self._child.terminate()
