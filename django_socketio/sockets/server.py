@@ -111,8 +111,8 @@ class Losses(Protocol):
 class SocketServer:
     """The Socket.IO server of a process.
 
-    ``server/bootstrap.py`` builds it from the settings. All calls but ``publish`` are made in the
-    native thread that has built it.
+    ``server/bootstrap.py`` builds it from the settings. All calls but ``publish`` and ``ask`` are
+    made in the native thread that has built it.
 
     Args:
         limits: the limits of what clients may use.
