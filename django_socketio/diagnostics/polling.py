@@ -1,12 +1,12 @@
 """Long-polling, as a client on it connects; and whether all of its requests reach one session."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django_socketio.diagnostics.address import FAILURES, TIMEOUT, Address, Response, clock
+from django_socketio.diagnostics.address import FAILURES, Address, Response, clock
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
+from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.refusals import explain, shown
 
 POLLING = "polling"
@@ -15,6 +15,12 @@ TRIES = 6
 """Requests of a session, each on a connection of its own: one of them may reach another host."""
 
 PING, PONG, CONNECT, CLOSE = "2", "3", "40", "1"
+ANSWERS = (CONNECT, "44")
+"""The beginnings of the answers to a CONNECT: accepted, and refused."""
+
+ANSWERS_READ = 3
+"""Answers of the server among which that to a CONNECT must be: pings may come before it."""
+
 SEPARATOR = "\x1e"
 
 
@@ -86,12 +92,18 @@ def connect(address: Address, opened: Opened) -> Finding:
 
     """
     _post(address, opened, CONNECT)
-    for _ in range(3):
-        packets = _get(address, opened).body.split(SEPARATOR)
-        answers = [packet for packet in packets if packet.startswith(("40", "44"))]
-        if answers:
-            return connected(POLLING, "long-polling", answers[0])
-    raise Stuck(error(POLLING, "The CONNECT of a client is not answered."))
+    for _ in range(ANSWERS_READ):
+        for packet in _get(address, opened).body.split(SEPARATOR):
+            if packet == PING:
+                _post(address, opened, PONG)
+            elif packet.startswith(ANSWERS):
+                return connected(POLLING, "long-polling", packet)
+    raise Stuck(unanswered(POLLING))
+
+
+def unanswered(step: str) -> Finding:
+    """Return that the CONNECT of a client has no answer."""
+    return error(step, "The CONNECT of a client is not answered.")
 
 
 def connected(step: str, transport: str, answer: str) -> Finding:
@@ -158,26 +170,18 @@ def wait_for_ping(address: Address) -> Finding:
 
 
 def _wait(address: Address, opened: Opened) -> Finding:
-    begin, status = time.monotonic(), ""
+    wait = PingWait(POLLING, opened.ping_interval)
     target = address.query(transport="polling", sid=opened.sid)
     try:
-        response = address.request(target, timeout=opened.ping_interval + TIMEOUT)
-        if response.status == 200 and PING in response.body.split(SEPARATOR):
-            return ok(POLLING, f"A poll waits {opened.ping_interval:g} s, until the next ping.")
-        status = f" ({response.status})"
+        while True:
+            response = address.request(target, timeout=wait.left())
+            if response.status != 200:
+                return wait.cut_off(f" ({response.status})")
+            if PING in response.body.split(SEPARATOR):
+                interval = f"{opened.ping_interval:g} s"
+                return ok(POLLING, f"A poll waits {interval}, until the next ping.")
+            wait.heard()
+    except TimeoutError:
+        return wait.silent()
     except FAILURES as problem:
-        status = f" ({problem!r})"
-    return cut_off(POLLING, time.monotonic() - begin, opened.ping_interval, status)
-
-
-def cut_off(step: str, seconds: float, interval: float, detail: str = "") -> Finding:
-    """Return that a connection was cut off before the server's ping."""
-    text = (
-        f"The connection ends after {seconds:.1f} s without data{detail}, before the ping that "
-        f"comes every {interval:g} s."
-    )
-    remedy = (
-        "The proxy has to wait for longer (nginx: proxy_read_timeout 60s;), or "
-        f"SOCKETIO_PING_INTERVAL has to be shorter than {seconds:.1f}."
-    )
-    return error(step, text, remedy)
+        return wait.cut_off(f" ({problem!r})")

@@ -13,7 +13,7 @@ from django.urls.resolvers import RoutePattern
 from django_socketio.conf import get
 from django_socketio.diagnostics.address import FAILURES, OF_PATHS, Address, Response, ended_after
 from django_socketio.diagnostics.findings import Finding, error, note, ok
-from django_socketio.diagnostics.polling import cut_off
+from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.refusals import explain
 from django_socketio.protocol.event_stream import CONTENT_TYPE
 from django_socketio.streams.view import EventStreamView
@@ -106,9 +106,11 @@ def _read(connection: Any, answer: Any, path: str, wait: bool) -> Finding:
     answer.read1(1)  # raises TimeoutError where a proxy holds it back
     if not wait:
         return ok(STREAM, f"{path} arrives at once.")
-    interval, begin = get("PING_INTERVAL"), time.monotonic()
-    connection.sock.settimeout(interval + FIRST)
-    while time.monotonic() - begin < interval * 0.9:
+    interval = get("PING_INTERVAL")
+    ping, end = PingWait(STREAM, interval), time.monotonic() + interval * 0.9
+    while time.monotonic() < end:
+        connection.sock.settimeout(ping.left())
         if not _more(answer):
-            return cut_off(STREAM, time.monotonic() - begin, interval)
+            return ping.cut_off()
+        ping.heard()
     return ok(STREAM, f"{path} arrives at once, and stays open for {interval:g} s.")

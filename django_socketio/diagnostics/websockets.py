@@ -1,7 +1,6 @@
 """WebSockets, as a client on one connects; and the upgrade from long-polling."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from websockets.typing import Origin
 from django_socketio.diagnostics import polling
 from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
-from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, cut_off, open_session
+from django_socketio.diagnostics.pings import PingWait
+from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, open_session
 from django_socketio.diagnostics.refusals import explain, shown
 
 WEBSOCKET, UPGRADE = "websocket", "upgrade"
@@ -136,7 +136,12 @@ def _closed(step: str, closed: ConnectionClosed) -> Finding:
 
 def _connect(websocket: ClientConnection) -> Finding:
     _send(websocket, WEBSOCKET, CONNECT)
-    return polling.connected(WEBSOCKET, "WebSocket", _receive(websocket, WEBSOCKET))
+    for _ in range(polling.ANSWERS_READ):
+        packet = _receive(websocket, WEBSOCKET)
+        if packet != PING:
+            return polling.connected(WEBSOCKET, "WebSocket", packet)
+        _send(websocket, WEBSOCKET, PONG)
+    raise Stuck(polling.unanswered(WEBSOCKET))
 
 
 def _upgrade(address: Address) -> Finding:
@@ -164,10 +169,12 @@ def wait_for_ping(address: Address) -> Finding:
 
 
 def _wait(websocket: ClientConnection, interval: float) -> Finding:
-    begin = time.monotonic()
+    wait = PingWait(WEBSOCKET, interval)
     try:
-        while websocket.recv(timeout=interval + TIMEOUT) != PING:
-            pass
-    except (ConnectionClosed, TimeoutError):
-        return cut_off(WEBSOCKET, time.monotonic() - begin, interval)
+        while websocket.recv(timeout=wait.left()) != PING:
+            wait.heard()
+    except TimeoutError:
+        return wait.silent()
+    except ConnectionClosed:
+        return wait.cut_off()
     return ok(WEBSOCKET, f"A WebSocket stays open for {interval:g} s, until the next ping.")
