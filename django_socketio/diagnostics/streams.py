@@ -2,8 +2,10 @@
 
 import http.client
 import re
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -57,24 +59,35 @@ def examine(address: Address, path: str, wait: bool) -> Finding:
         wait: whether to wait for a heartbeat.
 
     """
-    connection = None
     try:
-        connection = address.open(FIRST)
-        fields = {**address.headers, "Accept": CONTENT_TYPE}
-        with ended_after(FIRST, connection.sock):
-            connection.request("GET", quote(path, OF_TARGETS), headers=fields)
-            answer = connection.getresponse()
-        if not answer.getheader("Content-Type", "").startswith(CONTENT_TYPE):
-            told = Response.of(answer.status, answer.getheaders(), answer.read(2000))
-            return _no_stream(address, path, told)
-        return _read(connection, answer, path, wait)
+        with _opened(address, path) as (connection, answer):
+            if not answer.getheader("Content-Type", "").startswith(CONTENT_TYPE):
+                told = Response.of(answer.status, answer.getheaders(), answer.read(2000))
+                return _no_stream(address, path, told)
+            if not _more(answer):
+                return error(STREAM, f"{path} ends at once.")
+            if not wait:
+                return ok(STREAM, f"{path} arrives at once.")
+            return _stays_open(connection, answer, path)
     except TimeoutError:
         return _held_back(path)
     except FAILURES as problem:
         return error(STREAM, f"{path} is not answered: {problem!r}")
-    finally:
-        if connection is not None:
-            connection.close()
+
+
+@contextmanager
+def _opened(
+    address: Address, path: str
+) -> Iterator[tuple[socket.socket, http.client.HTTPResponse]]:
+    """Ask for a stream; return its connection, and the answer as far as its head."""
+    with closing(address.open(FIRST)) as client:
+        connection = client.sock  # the client forgets it where the end of the answer is its end
+        with ended_after(FIRST, connection):
+            fields = {**address.headers, "Accept": CONTENT_TYPE}
+            client.request("GET", quote(path, OF_TARGETS), headers=fields)
+            answer = client.getresponse()
+        with closing(answer):
+            yield connection, answer
 
 
 def _no_stream(address: Address, path: str, response: Response) -> Finding:
@@ -93,24 +106,26 @@ def _held_back(path: str) -> Finding:
     return error(STREAM, text, remedy)
 
 
-def _more(answer: Any) -> bytes:
+def _more(answer: http.client.HTTPResponse) -> bytes:
     """Return what comes next; nothing where the stream ends, in order or not."""
     try:
-        data: bytes = answer.read1(1000)
-        return data
+        return answer.read1(1000)
     except http.client.IncompleteRead:
         return b""
 
 
-def _read(connection: Any, answer: Any, path: str, wait: bool) -> Finding:
-    answer.read1(1)  # raises TimeoutError where a proxy holds it back
-    if not wait:
-        return ok(STREAM, f"{path} arrives at once.")
+def _stays_open(connection: socket.socket, answer: http.client.HTTPResponse, path: str) -> Finding:
+    """Return whether a stream that has begun stays open until the server's ping."""
     interval = get("PING_INTERVAL")
     ping, end = PingWait(STREAM, interval), time.monotonic() + interval * 0.9
-    while time.monotonic() < end:
-        connection.sock.settimeout(ping.left())
-        if not _more(answer):
-            return ping.cut_off()
-        ping.heard()
+    try:
+        while time.monotonic() < end:
+            connection.settimeout(ping.left())
+            if not _more(answer):
+                return ping.cut_off()
+            ping.heard()
+    except TimeoutError:
+        return ping.silent()
+    except OSError as problem:
+        return ping.cut_off(f" ({problem!r})")
     return ok(STREAM, f"{path} arrives at once, and stays open for {interval:g} s.")

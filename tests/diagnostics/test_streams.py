@@ -1,0 +1,51 @@
+"""What the doctor finds out about event streams."""
+
+import pytest
+from django.test import override_settings
+
+from django_socketio.diagnostics import pings, streams
+from django_socketio.diagnostics.address import Address
+from tests.kit.answering import BEGIN, answering
+
+HEAD = BEGIN + b"Content-Type: text/event-stream\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    monkeypatch.setattr(streams, "FIRST", 20.0)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_stream_of_the_own_server_stays_open(serve, wait):
+    server = serve(PING_INTERVAL=0.5)
+    found = streams.examine(Address.parse(f"http://127.0.0.1:{server.port}"), "/stream/", wait)
+    assert found.level == "ok"
+    assert ("stays open for 0.5 s" in found.text) is wait
+
+
+@override_settings(SOCKETIO_PING_INTERVAL=0.5)
+def test_a_stream_that_falls_silent_is_told(monkeypatch):
+    monkeypatch.setattr(pings, "TIMEOUT", 0.5)
+    with answering(HEAD, b":\n\n", b"", pause=0.1) as address:
+        found = streams.examine(address, "/stream/", True)
+    assert (found.step, found.level) == ("event stream", "error")
+    assert found.text == "No ping comes within 1 s; the server sends one every 0.5 s."
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [(b"", b":\n\n"), (b"Transfer-Encoding: chunked\r\n", b"3\r\n:\n\n\r\n")],
+    ids=["closed", "within chunks"],
+)
+def test_a_stream_that_is_cut_off_is_told(fields, body):
+    with answering(HEAD[:-2], fields + b"\r\n", body) as address:
+        found = streams.examine(address, "/stream/", True)
+    assert (found.step, found.level) == ("event stream", "error")
+    assert "The connection ends after 0.0 s" in found.text
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_stream_without_content_is_told(wait):
+    with answering(HEAD) as address:
+        found = streams.examine(address, "/stream/", wait)
+    assert (found.level, found.text) == ("error", "/stream/ ends at once.")
