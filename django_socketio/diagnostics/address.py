@@ -17,8 +17,11 @@ from django_socketio.server.endpoints import path_of_clients
 
 ADDRESS, TLS, CLOCK = "address", "tls", "clock"
 
-TIMEOUT = 10.0
-"""Seconds that the site may take for an answer."""
+TIMEOUT = 20.0
+"""Seconds that the site may take for an answer, as in the official clients.
+
+A handshake may wait 15 seconds for its place before it is refused.
+"""
 
 MOST_BYTES = 1_000_000
 """Bytes of an answer that are read."""

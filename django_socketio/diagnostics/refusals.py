@@ -1,16 +1,30 @@
 """Why the site has refused a request, by its answer, and by what it answers to other requests."""
 
+import json
+from contextlib import suppress
+
 from django.conf import settings
 from django.http.request import validate_host
 
 from django_socketio.diagnostics.address import FAILURES, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, warning
+from django_socketio.server.handshake_limit import NO_PLACE
+from django_socketio.transports.engine import STOPPING
 
 SHOWN = 200
 """Characters of an answer that are shown."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
-UNREACHABLE = (502, 503, 504)
+UNAVAILABLE = (502, 503, 504)
+
+AT_PRESENT = {
+    NO_PLACE: (
+        "The middleware of the site is slow, or SOCKETIO_WORKERS allows too few handshakes at the "
+        "same time; see the log of django_socketio.security."
+    ),
+    STOPPING: "Run this command again after the restart of the server.",
+}
+"""What to do about the answers by which this package takes no clients at present."""
 
 OWN_501 = "This server cannot hold sockets"
 """The beginning of the answer of this package on such a server."""
@@ -38,6 +52,15 @@ def explain(step: str, address: Address, response: Response) -> Finding:
 def shown(response: Response) -> str:
     """Return the beginning of an answer as one line."""
     return " ".join(response.body.split())[:SHOWN]
+
+
+def _own_message(response: Response) -> str:
+    """Return the message of an answer in the form of Socket.IO's servers; "" for others."""
+    with suppress(ValueError, RecursionError):
+        told = json.loads(response.body)
+        if isinstance(told, dict) and told.keys() == {"code", "message"}:
+            return str(told["message"])
+    return ""
 
 
 # Origins and hosts
@@ -84,7 +107,11 @@ def _host(step: str, address: Address, status: str) -> Finding:
 # Other answers
 
 
-def _unreachable(step: str, address: Address, response: Response) -> Finding:
+def _unavailable(step: str, address: Address, response: Response) -> Finding:
+    """Return that the server takes no clients at present, or that the proxy does not reach it."""
+    if message := _own_message(response):
+        text = f"The server answers {response.status}: {message:.{SHOWN}}"
+        return error(step, text, AT_PRESENT.get(message, ""))
     text = f"{response.server or 'The proxy'} does not reach the server ({response.status})."
     remedy = "Is the server running, at the address that the proxy has (proxy_pass)?"
     return error(step, text, remedy)
@@ -131,7 +158,7 @@ def _too_fast(step: str, address: Address, response: Response) -> Finding:
 
 
 _BY_STATUS = (
-    (UNREACHABLE, _unreachable),
+    (UNAVAILABLE, _unavailable),
     ((404,), _missing),
     (REDIRECTS, _moved),
     ((401, 403), _forbidden),

@@ -17,6 +17,9 @@ TIMEOUT = 15.0
 COMPLAINT_INTERVAL = 10.0
 """Seconds between two entries of the log about handshakes that found no place."""
 
+NO_PLACE = "Too many handshakes wait; try again"
+"""The answer to a handshake that found no place."""
+
 FULL = (
     "Handshakes are refused (503), having waited %s seconds: %s others (SOCKETIO_WORKERS) are in "
     "the site's middleware, which waits for something"
@@ -60,7 +63,7 @@ class HandshakeLimit:
             raise _refused("A handshake has no body")
         if not self._free.acquire(timeout=self.timeout):
             self._complain()
-            raise RequestError(ErrorCode.BAD_REQUEST, "Too many handshakes wait; try again", 503)
+            raise RequestError(ErrorCode.BAD_REQUEST, NO_PLACE, 503)
         return self
 
     def release(self) -> None:

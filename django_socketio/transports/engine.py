@@ -42,6 +42,9 @@ from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
 
+STOPPING = "The server is shutting down"
+"""The answer to a handshake while the server stops."""
+
 LONG = 0.001
 """Seconds after which a POST that is being handled lets the event loop turn."""
 
@@ -169,7 +172,7 @@ class Engine:
 
         """
         if self.accepted.is_over:
-            raise RequestError(ErrorCode.BAD_REQUEST, "The server is shutting down", 503)
+            raise RequestError(ErrorCode.BAD_REQUEST, STOPPING, 503)
         self.welcome(request)
 
     def _handshake(self, request: EngineRequest, site_request: Any) -> Answer:
