@@ -76,26 +76,25 @@ def _blocks(subject: str, hint: str) -> CheckMessage:
 def _workers_alone() -> Iterator[CheckMessage]:
     if conf.raw("RELAY_URL") is not None:
         return
-    for source, workers in _numbers_of_workers():
-        if workers > 1:
-            yield Warning(
-                f"{source} has gunicorn start {workers} workers, and SOCKETIO_RELAY_URL is not "
-                "set: a message reaches only the sockets of the worker that sends it.",
-                hint="Set SOCKETIO_RELAY_URL, or start one worker.",
-                id="django_socketio.W009",
-            )
-            return
+    source, workers = next(_numbers_of_workers(), ("", 1))
+    if workers > 1:
+        yield Warning(
+            f"{source} has gunicorn start {workers} workers, and SOCKETIO_RELAY_URL is not set: a "
+            "message reaches only the sockets of the worker that sends it.",
+            hint="Set SOCKETIO_RELAY_URL, or start one worker.",
+            id="django_socketio.W009",
+        )
 
 
 def _numbers_of_workers() -> Iterator[tuple[str, int]]:
-    """Yield where gunicorn finds its number of workers, and the number."""
-    arguments = shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))
-    for name, value in _options(arguments):
-        if name in ("-w", "--workers") and value.isdigit():
-            yield "GUNICORN_CMD_ARGS", int(value)
+    """Yield where gunicorn finds its number of workers, and the number; the first one counts."""
+    options = _options(shlex.split(os.environ.get("GUNICORN_CMD_ARGS", "")))
+    values = [value for name, value in options if name in ("-w", "--workers")]
+    if values and values[-1].isdecimal():
+        yield "GUNICORN_CMD_ARGS", int(values[-1])
     if (count := _number_in(Path("gunicorn.conf.py"))) is not None:
         yield "gunicorn.conf.py", count
-    if (text := os.environ.get("WEB_CONCURRENCY", "")).isdigit():
+    if (text := os.environ.get("WEB_CONCURRENCY", "")).isdecimal():
         yield "WEB_CONCURRENCY", int(text)
 
 
@@ -114,12 +113,18 @@ def _number_in(path: Path) -> int | None:
         tree = ast.parse(path.read_text())
     except (OSError, SyntaxError, ValueError):
         return None
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if "workers" in names and isinstance(node.value.value, int):
-                return node.value.value
-    return None
+    values = [value for node in tree.body for name, value in _assigned(node) if name == "workers"]
+    last = values[-1] if values else None
+    return last.value if isinstance(last, ast.Constant) and isinstance(last.value, int) else None
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a statement assigns, each with the expression of its value."""
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
 
 
 # The command

@@ -491,10 +491,22 @@ def test_several_workers_without_a_relay_are_reported(
         assert check_deployment() == []
 
 
-def test_one_worker_needs_no_relay(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("environ", "configuration"),
+    [
+        ({"WEB_CONCURRENCY": "1"}, "workers = number()"),
+        ({"WEB_CONCURRENCY": "3"}, "workers = 1"),
+        ({"WEB_CONCURRENCY": "3"}, "workers = 3\nworkers: int = 1"),
+        ({"WEB_CONCURRENCY": "3", "GUNICORN_CMD_ARGS": "-w 1"}, None),
+        ({"GUNICORN_CMD_ARGS": "--workers=3 -w1"}, "workers = 3"),
+    ],
+)
+def test_the_number_that_gunicorn_takes_counts(monkeypatch, tmp_path, environ, configuration):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WEB_CONCURRENCY", "1")
-    (tmp_path / "gunicorn.conf.py").write_text("workers = number()")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    if configuration is not None:
+        (tmp_path / "gunicorn.conf.py").write_text(configuration)
     assert check_deployment() == []
 
 
