@@ -20,6 +20,7 @@ from django_socketio.relay.envelope import Envelope, new_id
 from django_socketio.relay.roster import Hold, Presence
 from django_socketio.relay.topics import channel_topic, presence_topic
 from django_socketio.server import relays
+from django_socketio.server.watchdog import HELD_FOR
 
 RELAY, PRESENCE, PROCESSES = "relay", "presence", "processes"
 
@@ -161,7 +162,7 @@ def _processes() -> Iterator[Finding]:
         yield error(
             PROCESSES,
             f"{silent} server processes hear the relay, and did not answer within {PATIENCE:g} s.",
-            "Their event loops may be blocked: look for 'blocks the event loop' in their logs.",
+            f"Their event loops may be blocked: look for '{HELD_FOR}' in their logs.",
         )
     if not processes and not silent:
         yield error(

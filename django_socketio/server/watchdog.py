@@ -21,8 +21,11 @@ logger = get_logger("django_socketio.server")
 CHECKS = 10
 """Times that the watchdog checks the event loop within ``blocked_after`` seconds."""
 
+HELD_FOR = "The event loop has been held for"
+"""The words by which people find this error in a log."""
+
 HELD = (
-    "The event loop has been held for %.1f seconds by %s; no other client is served meanwhile. "
+    f"{HELD_FOR} %.1f seconds by %s; no other client is served meanwhile. "
     "django_socketio.in_thread(function) runs a function in a native thread "
     "(SOCKETIO_BLOCKED_AFTER = %s)\n%s"
 )

@@ -1,11 +1,13 @@
 """What the doctor finds out about the relay."""
 
+import re
+
 import pytest
 from django.test import override_settings
 
 from django_socketio.channels import publish
 from django_socketio.diagnostics import relay
-from django_socketio.server import relays
+from django_socketio.server import relays, watchdog
 from tests.kit.programs import free_port
 
 
@@ -96,3 +98,10 @@ def test_a_wrong_password_is_told(redis):
     found = examine(url, RELAY_TIMEOUT=0.5)["relay"]
     assert found.level == "error"
     assert "the user and the password" in found.remedy
+
+
+def test_processes_that_do_not_answer_are_told_with_the_words_of_their_log(redis, monkeypatch):
+    monkeypatch.setattr(relay, "site_stats", lambda timeout: {"processes": [], "silent": 2})
+    found = examine(redis.url)["processes"]
+    assert (found.level, found.text[:18]) == ("error", "2 server processes")
+    assert re.search("'(.+)'", found.remedy)[1] in watchdog.HELD
