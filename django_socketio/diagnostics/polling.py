@@ -150,7 +150,8 @@ def _checked(address: Address, response: Response) -> Response:
         text = "A request of a session reached a server that does not have the session."
         remedy = (
             "Where the proxy knows several servers, all requests of a session must reach the same "
-            "one: nginx: hash $arg_sid consistent; as in docs/deployment/several-hosts.rst."
+            "one (nginx: hash $remote_addr consistent; as in docs/deployment/several-hosts.rst), "
+            'or all clients use WebSockets only (transports: ["websocket"]).'
         )
         raise Stuck(error(POLLING, text, remedy))
     if "another session cookie" in response.body:

@@ -141,7 +141,7 @@ def test_nothing_is_wrong_behind_a_good_proxy(proxies, name):
         ("changes Host", "polling", "the proxy changes Host", "Host $http_host"),
         ("makes Host up", "polling", "one that ALLOWED_HOSTS lacks", "Host $http_host"),
         ("drops the port", "polling", "drops the port from Host", "Host $http_host"),
-        ("is not sticky", "polling", "does not have the session", "hash $arg_sid consistent"),
+        ("is not sticky", "polling", "does not have the session", "hash $remote_addr consistent"),
         ("has no server", "polling", "nginx/", "proxy_pass"),
         ("has no location", "polling", "leads to nothing (404)", "a location for this path"),
         ("redirects", "polling", "is redirected to https://127.0.0.1/", "with https://"),
