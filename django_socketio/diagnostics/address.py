@@ -37,19 +37,26 @@ WRONG_CLOCK = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer of the site."""
+    """An answer of the site.
+
+    Attributes:
+        cookies: the cookies that it sets, each as a name and a value ("a=b").
+
+    """
 
     status: int
     headers: Mapping[str, str]
     body: str
+    cookies: Sequence[str] = ()
 
     @classmethod
     def of(
         cls, status: int, headers: Iterable[tuple[str, str]], body: bytes | bytearray
     ) -> "Response":
         """Return an answer; the names of its header fields are in lower case."""
-        names = {name.lower(): value for name, value in headers}
-        return cls(status, names, body.decode(errors="replace"))
+        fields = [(name.lower(), value) for name, value in headers]
+        cookies = [value.partition(";")[0] for name, value in fields if name == "set-cookie"]
+        return cls(status, dict(fields), body.decode(errors="replace"), cookies)
 
     @property
     def server(self) -> str:
@@ -114,6 +121,12 @@ class Address:
     def of_page(self, origin: str) -> "Address":
         """Return the address as a page of another origin uses it."""
         return replace(self, origin=origin)
+
+    def with_cookies(self, response: Response) -> "Address":
+        """Return the address as a browser uses it after an answer that sets cookies."""
+        pairs = map(str.strip, (*self.cookie.split(";"), *response.cookies))
+        by_name = {pair.partition("=")[0]: pair for pair in pairs if pair}
+        return replace(self, cookie="; ".join(by_name.values()))
 
     def query(self, **parameters: str) -> str:
         """Return the target of a request of the sockets."""

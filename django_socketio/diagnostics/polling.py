@@ -26,8 +26,15 @@ SEPARATOR = "\x1e"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session that was opened by long-polling."""
+    """A session that was opened by long-polling.
 
+    Attributes:
+        address: where it was opened, with the cookies of the answer: by one of them, a proxy may
+            find the server of the session again.
+
+    """
+
+    address: Address
     sid: str
     ping_interval: float
     can_upgrade: bool
@@ -55,7 +62,8 @@ def open_session(address: Address) -> tuple[Opened, Response]:
         raise Stuck(explain(POLLING, address, response))
     try:
         told = json.loads(response.body.partition(SEPARATOR)[0].removeprefix("0"))
-        opened = Opened(told["sid"], told["pingInterval"] / 1000, "websocket" in told["upgrades"])
+        interval, can_upgrade = told["pingInterval"] / 1000, "websocket" in told["upgrades"]
+        opened = Opened(address.with_cookies(response), told["sid"], interval, can_upgrade)
     except (ValueError, KeyError, TypeError, RecursionError):
         text = f"{address.path} answers something else than Socket.IO: {shown(response)}"
         raise Stuck(error(POLLING, text, "Another application has this path.")) from None
@@ -68,8 +76,8 @@ def examine(address: Address) -> Iterator[Finding]:
         opened, response = open_session(address)
         yield from clock(response)
         yield from _cached(address, opened)
-        yield connect(address, opened)
-        yield _sticky(address, opened)
+        yield connect(opened)
+        yield _sticky(opened)
     except Stuck as stuck:
         yield stuck.finding
 
@@ -80,22 +88,22 @@ def _cached(address: Address, opened: Opened) -> Iterator[Finding]:
     if other.sid == opened.sid:
         text = "Two clients get the same session: a proxy keeps answers in its cache."
         raise Stuck(error(POLLING, text, f"Exclude {address.path} from the cache."))
-    _post(address, other, CLOSE)
+    _post(other, CLOSE)
     yield from ()
 
 
-def connect(address: Address, opened: Opened) -> Finding:
+def connect(opened: Opened) -> Finding:
     """Connect to the namespace "/"; return whether that works.
 
     Raises:
         Stuck: a request does not reach the session.
 
     """
-    _post(address, opened, CONNECT)
+    _post(opened, CONNECT)
     for _ in range(ANSWERS_READ):
-        for packet in _get(address, opened).body.split(SEPARATOR):
+        for packet in _get(opened).body.split(SEPARATOR):
             if packet == PING:
-                _post(address, opened, PONG)
+                _post(opened, PONG)
             elif packet.startswith(ANSWERS):
                 return connected(POLLING, "long-polling", packet)
     raise Stuck(unanswered(POLLING))
@@ -114,19 +122,19 @@ def connected(step: str, transport: str, answer: str) -> Finding:
     return warning(step, text, "With --cookie, this command connects as a user.")
 
 
-def _sticky(address: Address, opened: Opened) -> Finding:
+def _sticky(opened: Opened) -> Finding:
     for _ in range(TRIES):
-        _post(address, opened, PONG)
-    _post(address, opened, CLOSE)
+        _post(opened, PONG)
+    _post(opened, CLOSE)
     return ok(POLLING, f"{TRIES} requests on connections of their own reach the session.")
 
 
-def _post(address: Address, opened: Opened, packet: str) -> None:
-    _checked(address, _request(address, packet, sid=opened.sid))
+def _post(opened: Opened, packet: str) -> None:
+    _checked(opened.address, _request(opened.address, packet, sid=opened.sid))
 
 
-def _get(address: Address, opened: Opened) -> Response:
-    return _checked(address, _request(address, sid=opened.sid))
+def _get(opened: Opened) -> Response:
+    return _checked(opened.address, _request(opened.address, sid=opened.sid))
 
 
 def _request(address: Address, packet: str | None = None, **session: str) -> Response:
@@ -164,14 +172,14 @@ def wait_for_ping(address: Address) -> Finding:
     """Return whether a poll may wait until the server's ping."""
     try:
         opened, _ = open_session(address)
-        connect(address, opened)
-        return _wait(address, opened)
+        connect(opened)
+        return _wait(opened)
     except Stuck as stuck:
         return stuck.finding
 
 
-def _wait(address: Address, opened: Opened) -> Finding:
-    wait = PingWait(POLLING, opened.ping_interval)
+def _wait(opened: Opened) -> Finding:
+    wait, address = PingWait(POLLING, opened.ping_interval), opened.address
     target = address.query(transport="polling", sid=opened.sid)
     try:
         while True:

@@ -148,8 +148,8 @@ def _upgrade(address: Address) -> Finding:
     opened, _ = open_session(address)
     if not opened.can_upgrade:
         return warning(UPGRADE, "The server does not offer WebSockets to clients on long-polling.")
-    polling.connect(address, opened)
-    with open_at(address, UPGRADE, opened.sid) as websocket:
+    polling.connect(opened)
+    with open_at(opened.address, UPGRADE, opened.sid) as websocket:
         _send(websocket, UPGRADE, PING + PROBE)
         if _receive(websocket, UPGRADE) != PONG + PROBE:
             return error(UPGRADE, "The WebSocket of an upgrade is not answered.")

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_socketio.diagnostics import polling
-from django_socketio.diagnostics.address import MOST_BYTES, Address
+from django_socketio.diagnostics.address import MOST_BYTES, Address, Response
 from tests.kit.answering import BEGIN, answering
 
 
@@ -36,6 +36,14 @@ def test_a_path_is_sent_as_browsers_send_it(text, path):
 def test_host_and_origin_are_sent_as_browsers_send_them(text, field, origin):
     address = Address.parse(text)
     assert (address.host_field, address.origin) == (field, origin)
+
+
+def test_cookies_are_sent_as_browsers_send_them():
+    headers = [("Set-Cookie", "b=2; Path=/; Secure; Partitioned"), ("set-cookie", "c=3==")]
+    address = Address.parse("https://site.example", cookie="a=1;b=1")
+    address = address.with_cookies(Response.of(200, headers, b""))
+    assert address.headers["Cookie"] == "a=1; b=2; c=3=="
+    assert "Cookie" not in Address.parse("https://site.example").headers
 
 
 @pytest.mark.parametrize(

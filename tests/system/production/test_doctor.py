@@ -34,12 +34,14 @@ KEEPS_HOST = "proxy_set_header Host $http_host;"
 TELLS_SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 GOOD = f"{UPGRADES}{KEEPS_HOST}{TELLS_SCHEME}"
 CACHES = "proxy_cache all; proxy_cache_valid 200 1m; proxy_ignore_headers Cache-Control Expires;"
+SETS_COOKIE = 'add_header Set-Cookie "server=$upstream_addr; Path=/; HttpOnly";'
 IGNORES = "proxy_ignore_headers X-Accel-Buffering;"
 
 PROXIES = {
     "good": f"{GOOD} proxy_pass http://site;",
     "good over TLS": f"{GOOD} proxy_pass http://site;",
     "good over TLS and HTTP/2": f"{GOOD} proxy_pass http://site;",
+    "good by a cookie": f"{GOOD}{SETS_COOKIE} proxy_pass http://$chosen;",
     "does not upgrade": f"{KEEPS_HOST}{TELLS_SCHEME} proxy_pass http://site;",
     "gives up": f"{GOOD} proxy_read_timeout 300ms; proxy_pass http://site;",
     "hides TLS": f"{UPGRADES}{KEEPS_HOST} proxy_pass http://site;",
@@ -84,6 +86,7 @@ def proxies(sites, certificate, tmp_path_factory):
         addresses[name] = f"http{'s' if has_tls else ''}://127.0.0.1:{port}"
     configuration = f"""
         map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+        map $cookie_server $chosen {{ default $cookie_server; '' two_sites; }}
         proxy_cache_path {folder}/cache keys_zone=all:1m;
         upstream site {{ server {first}; }}
         upstream two_sites {{ server {first}; server {second}; }}
@@ -117,7 +120,9 @@ def levels(findings, *steps):
     return [one["level"] for step in steps for one in findings.get(step, [])]
 
 
-@pytest.mark.parametrize("name", ["good", "good over TLS", "good over TLS and HTTP/2"])
+@pytest.mark.parametrize(
+    "name", ["good", "good over TLS", "good over TLS and HTTP/2", "good by a cookie"]
+)
 def test_nothing_is_wrong_behind_a_good_proxy(proxies, name):
     findings, code = examine(proxies[name])
     assert code == 0
