@@ -2,12 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection
-from websockets.sync.client import connect as open_websocket
-from websockets.typing import Origin
+from websockets.exceptions import WebSocketException
 
 from django_socketio.diagnostics import polling
 from django_socketio.diagnostics.address import TIMEOUT, Address, Response
@@ -15,6 +11,7 @@ from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, open_session
 from django_socketio.diagnostics.refusals import explain, shown
+from django_socketio.diagnostics.websocket_client import Closed, Refused, WebSocket
 
 WEBSOCKET, UPGRADE = "websocket", "upgrade"
 
@@ -27,58 +24,29 @@ UPGRADES = (
 )
 
 
-class _Refused(Exception):
-    """The answer to a handshake is no 101; holds the exception of ``websockets``."""
-
-    def __init__(self, status: InvalidStatus) -> None:
-        super().__init__(str(status))
-        self.status = status
-
-
-class _Direct(ClientConnection):
-    """A WebSocket that follows no redirects, as those of browsers do not."""
-
-    def handshake(self, *args: Any, **options: Any) -> None:
-        try:
-            super().handshake(*args, **options)
-        except InvalidStatus as status:
-            raise _Refused(status) from None
-
-
-def open_at(address: Address, step: str, sid: str = "") -> ClientConnection:
+def open_at(address: Address, step: str, sid: str = "") -> WebSocket:
     """Return an open WebSocket.
 
     Raises:
         Stuck: the site, or a proxy before it, refuses it.
 
     """
-    target = address.query(transport="websocket", **({"sid": sid} if sid else {}))
-    scheme = "wss" if address.scheme == "https" else "ws"
-    headers = {"Cookie": address.cookie} if address.cookie else {}
+    session = {"sid": sid} if sid else {}
     try:
-        websocket: ClientConnection = open_websocket(
-            f"{scheme}://{address.host_field}{target}",
-            additional_headers=headers,
-            origin=Origin(address.origin),
-            open_timeout=TIMEOUT,
-            ping_interval=None,
-            compression=None,
-            proxy=None,
-            create_connection=_Direct,
-        )
-        return websocket
-    except _Refused as refusal:
-        raise Stuck(_refused(step, address, refusal.status)) from None
-    except (WebSocketException, TimeoutError) as problem:
+        return WebSocket(address, address.query(transport="websocket", **session))
+    except Refused as refusal:
+        raise Stuck(_refused(step, address, refusal.args[0])) from None
+    except WebSocketException as problem:
         text = f"The answer to the handshake is no WebSocket's: {problem}"
+        raise Stuck(error(step, text, UPGRADES)) from None
+    except TimeoutError:
+        text = f"The handshake is not answered within {TIMEOUT:g} s."
         raise Stuck(error(step, text, UPGRADES)) from None
     except OSError as problem:
         raise Stuck(error(step, f"There is no answer: {problem!r}")) from None
 
 
-def _refused(step: str, address: Address, refusal: InvalidStatus) -> Finding:
-    answer = refusal.response
-    told = Response.of(answer.status_code, answer.headers.raw_items(), answer.body or b"")
+def _refused(step: str, address: Address, told: Response) -> Finding:
     if "a WebSocket begins with HTTP/1.1" in told.body or "Upgrade" in told.body:
         text = f"The proxy does not pass the upgrade on: the server says {shown(told)}"
         return error(step, text, UPGRADES)
@@ -102,7 +70,7 @@ def examine(address: Address) -> Iterator[Finding]:
         yield stuck.finding
 
 
-def _opened(websocket: ClientConnection) -> float:
+def _opened(websocket: WebSocket) -> float:
     """Return the interval of pings that the server's first packet tells."""
     first = _receive(websocket, WEBSOCKET)
     try:
@@ -113,28 +81,28 @@ def _opened(websocket: ClientConnection) -> float:
     return interval
 
 
-def _receive(websocket: ClientConnection, step: str) -> str:
+def _receive(websocket: WebSocket, step: str) -> str:
     try:
-        return str(websocket.recv(timeout=TIMEOUT))
+        return websocket.receive(TIMEOUT)
     except TimeoutError:
         text = f"Nothing comes on the open WebSocket within {TIMEOUT:g} s: a proxy holds it back."
         raise Stuck(error(step, text, "nginx: proxy_buffering off;")) from None
-    except ConnectionClosed as closed:
+    except Closed as closed:
         raise Stuck(_closed(step, closed)) from None
 
 
-def _send(websocket: ClientConnection, step: str, packet: str) -> None:
+def _send(websocket: WebSocket, step: str, packet: str) -> None:
     try:
         websocket.send(packet)
-    except ConnectionClosed as closed:
+    except Closed as closed:
         raise Stuck(_closed(step, closed)) from None
 
 
-def _closed(step: str, closed: ConnectionClosed) -> Finding:
+def _closed(step: str, closed: Closed) -> Finding:
     return error(step, f"The WebSocket is closed at once: {closed}")
 
 
-def _connect(websocket: ClientConnection) -> Finding:
+def _connect(websocket: WebSocket) -> Finding:
     _send(websocket, WEBSOCKET, CONNECT)
     for _ in range(polling.ANSWERS_READ):
         packet = _receive(websocket, WEBSOCKET)
@@ -168,13 +136,13 @@ def wait_for_ping(address: Address) -> Finding:
         return stuck.finding
 
 
-def _wait(websocket: ClientConnection, interval: float) -> Finding:
+def _wait(websocket: WebSocket, interval: float) -> Finding:
     wait = PingWait(WEBSOCKET, interval)
     try:
-        while websocket.recv(timeout=wait.left()) != PING:
+        while websocket.receive(wait.left()) != PING:
             wait.heard()
     except TimeoutError:
         return wait.silent()
-    except ConnectionClosed:
+    except Closed:
         return wait.cut_off()
     return ok(WEBSOCKET, f"A WebSocket stays open for {interval:g} s, until the next ping.")

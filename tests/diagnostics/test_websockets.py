@@ -1,11 +1,12 @@
 """What the doctor finds out about WebSockets."""
 
+import threading
+
 import pytest
-from websockets.exceptions import ConnectionClosedError
-from websockets.sync.client import ClientConnection
 
 from django_socketio.diagnostics import polling, websockets
 from django_socketio.diagnostics.address import Address
+from django_socketio.diagnostics.websocket_client import Closed, WebSocket
 
 
 @pytest.fixture
@@ -49,11 +50,29 @@ def test_a_session_that_breaks_before_its_wait_is_told(address):
     assert "broken by the proxy" in found.text
 
 
+def test_a_websocket_is_read_by_the_thread_that_sends_on_it(address, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", None)
+    with websockets.open_at(address, "websocket") as websocket:
+        assert websocket.receive(20).startswith("0{")
+        websocket.send("40")
+        assert websocket.receive(20).startswith("40{")
+
+
+def test_what_the_server_says_when_it_closes_a_websocket_is_kept(address):
+    with websockets.open_at(address, "websocket") as websocket:
+        websocket.receive(20)
+        websocket.send("no packet")
+        with pytest.raises(Closed, match="1008"):
+            websocket.receive(20)
+        with pytest.raises(Closed, match="1008"):
+            websocket.send("40")
+
+
 def test_a_websocket_that_is_closed_before_the_connect_is_told(address, monkeypatch):
     def closed(self, message):
-        raise ConnectionClosedError(None, None)
+        raise Closed("1001 (going away)")
 
-    monkeypatch.setattr(ClientConnection, "send", closed)
+    monkeypatch.setattr(WebSocket, "send", closed)
     (found,) = websockets.examine(address)
     assert (found.step, found.level) == ("websocket", "error")
     assert found.text.startswith("The WebSocket is closed at once")
