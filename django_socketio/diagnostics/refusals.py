@@ -9,7 +9,7 @@ from django.http.request import validate_host
 from django_socketio.diagnostics.address import FAILURES, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, warning
 from django_socketio.server.handshake_limit import NO_PLACE
-from django_socketio.transports.engine import STOPPING
+from django_socketio.transports.http import STOPPING
 
 SHOWN = 200
 """Characters of an answer that are shown."""

@@ -15,7 +15,7 @@ from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, open_packet
-from django_socketio.transports import event_stream
+from django_socketio.transports import event_stream, http
 from django_socketio.transports.accept import KINDS, Acceptor, Begin, Kinds
 from django_socketio.transports.accepted import AcceptedConnections
 from django_socketio.transports.dialects import Dialect, Dialects
@@ -41,9 +41,6 @@ from django_socketio.transports.upgrade import Upgrade, turn_away
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
-
-STOPPING = "The server is shutting down"
-"""The answer to a handshake while the server stops."""
 
 LONG = 0.001
 """Seconds after which a POST that is being handled lets the event loop turn."""
@@ -172,7 +169,7 @@ class Engine:
 
         """
         if self.accepted.is_over:
-            raise RequestError(ErrorCode.BAD_REQUEST, STOPPING, 503)
+            raise RequestError(ErrorCode.BAD_REQUEST, http.STOPPING, 503)
         self.welcome(request)
 
     def _handshake(self, request: EngineRequest, site_request: Any) -> Answer:

@@ -18,6 +18,9 @@ POLLING, WEBSOCKET = "polling", "websocket"
 
 PLAIN = "text/plain; charset=UTF-8"
 
+STOPPING = "The server is shutting down"
+"""What new clients are told while the server stops."""
+
 NOT_CACHED = ("Cache-Control", "private, no-store")
 """A header field of every answer. Older versions of Django's cache obey "private" only."""
 

@@ -6,8 +6,7 @@ from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.refusals import explain
 from django_socketio.server import handshake_limit
 from django_socketio.server.view import NO_SOCKETS
-from django_socketio.transports.engine import STOPPING
-from django_socketio.transports.http import ErrorCode, RequestError
+from django_socketio.transports.http import STOPPING, ErrorCode, RequestError
 
 ADDRESS = Address("http", "chat.example.com", 80, "/socket.io/", "http://chat.example.com")
 
