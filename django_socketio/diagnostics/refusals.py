@@ -29,6 +29,9 @@ AT_PRESENT = {
 OWN_501 = "This server cannot hold sockets"
 """The beginning of the answer of this package on such a server."""
 
+OF_HOSTS = ("Host not allowed", "<h1>Bad Request (400)</h1>", "DisallowedHost")
+"""Words of the answers to a wrong host: of this package, of Django, and of Django under DEBUG."""
+
 KEEP_HOST = "nginx: proxy_set_header Host $http_host;"
 TELL_SCHEME = (
     "nginx: proxy_set_header X-Forwarded-Proto $scheme; and in the settings "
@@ -41,7 +44,7 @@ def explain(step: str, address: Address, response: Response) -> Finding:
     status, text = response.status, shown(response)
     if status == 403 and "Forbidden origin" in text:
         return _origin(step, address)
-    if status == 400 and ("Host not allowed" in text or "<h1>Bad Request (400)</h1>" in text):
+    if status == 400 and any(words in response.body for words in OF_HOSTS):
         return _host(step, address, "400")
     for numbers, make in _BY_STATUS:
         if status in numbers:
@@ -54,7 +57,7 @@ def shown(response: Response) -> str:
     return " ".join(response.body.split())[:SHOWN]
 
 
-def _own_message(response: Response) -> str:
+def own_message(response: Response) -> str:
     """Return the message of an answer in the form of Socket.IO's servers; "" for others."""
     with suppress(ValueError, RecursionError):
         told = json.loads(response.body)
@@ -109,7 +112,7 @@ def _host(step: str, address: Address, status: str) -> Finding:
 
 def _unavailable(step: str, address: Address, response: Response) -> Finding:
     """Return that the server takes no clients at present, or that the proxy does not reach it."""
-    if message := _own_message(response):
+    if message := own_message(response):
         text = f"The server answers {response.status}: {message:.{SHOWN}}"
         return error(step, text, AT_PRESENT.get(message, ""))
     text = f"{response.server or 'The proxy'} does not reach the server ({response.status})."

@@ -10,7 +10,7 @@ from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, open_session
-from django_socketio.diagnostics.refusals import explain, shown
+from django_socketio.diagnostics.refusals import explain, own_message, shown
 from django_socketio.diagnostics.websocket_client import Closed, Refused, WebSocket
 
 WEBSOCKET, UPGRADE = "websocket", "upgrade"
@@ -47,10 +47,11 @@ def open_at(address: Address, step: str, sid: str = "") -> WebSocket:
 
 
 def _refused(step: str, address: Address, told: Response) -> Finding:
-    if "a WebSocket begins with HTTP/1.1" in told.body or "Upgrade" in told.body:
+    message = own_message(told)
+    if "a WebSocket begins with HTTP/1.1" in message or "Upgrade" in message:
         text = f"The proxy does not pass the upgrade on: the server says {shown(told)}"
         return error(step, text, UPGRADES)
-    if "does not support WebSocket" in told.body:
+    if "does not support WebSocket" in message:
         text = "The server refuses WebSockets: gunicorn ends TLS itself."
         return warning(step, text, "Let a proxy such as nginx end TLS.")
     if told.status == 200:

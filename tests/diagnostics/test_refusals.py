@@ -2,11 +2,13 @@
 
 import pytest
 
+from django_socketio.diagnostics import polling, websockets
 from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.refusals import explain
 from django_socketio.server import handshake_limit
 from django_socketio.server.view import NO_SOCKETS
 from django_socketio.transports.http import STOPPING, ErrorCode, RequestError
+from tests.kit.answering import answering
 
 ADDRESS = Address("http", "chat.example.com", 80, "/socket.io/", "http://chat.example.com")
 
@@ -43,3 +45,19 @@ def test_another_503_is_that_of_the_proxy(body):
 
 def test_the_answer_to_a_handshake_without_a_place_is_waited_for():
     assert handshake_limit.TIMEOUT < TIMEOUT
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_host_that_the_settings_refuse_is_told(serve, debug):
+    server = serve(django={"DEBUG": debug, "ALLOWED_HOSTS": ["chat.example.com"]})
+    address = Address.parse(f"http://127.0.0.1:{server.port}")
+    for examine in (polling.examine, websockets.examine):
+        (found,) = examine(address)
+        assert found.text == "ALLOWED_HOSTS does not name this host (400)."
+
+
+def test_a_page_that_speaks_of_upgrades_is_no_answer_of_this_package():
+    body = b"Content-Length: 30\r\n\r\n<h1>Upgrade your browser!</h1>"
+    with answering(b"HTTP/1.1 404 Not Found\r\n", body) as address:
+        (found,) = websockets.examine(address)
+    assert "leads to nothing (404)" in found.text
