@@ -3,7 +3,7 @@
 import time
 
 from django_socketio.diagnostics.address import TIMEOUT
-from django_socketio.diagnostics.findings import Finding, error
+from django_socketio.diagnostics.findings import Finding, error, note
 
 
 class PingWait:
@@ -18,8 +18,8 @@ class PingWait:
     def __init__(self, step: str, interval: float) -> None:
         self._step = step
         self._interval = interval
-        self._last = time.monotonic()
-        self._end = self._last + interval + TIMEOUT
+        self._begin = self._last = time.monotonic()
+        self._end = self._begin + interval + TIMEOUT
 
     def left(self) -> float:
         """Return the seconds for which the ping may still be waited for.
@@ -49,6 +49,13 @@ class PingWait:
             f"SOCKETIO_PING_INTERVAL has to be shorter than {seconds:.1f}."
         )
         return error(self._step, text, remedy)
+
+    def ended(self, reason: str) -> Finding:
+        """Return that the server has ended the session before the ping, which is no fault."""
+        seconds = time.monotonic() - self._begin
+        text = f"The server itself ends the session after {seconds:.1f} s, before a ping: {reason}"
+        remedy = "Has on_connect refused this client, which is anonymous without --cookie?"
+        return note(self._step, text, remedy)
 
     def silent(self) -> Finding:
         """Return that the connection stays open, and no ping comes."""

@@ -1,6 +1,7 @@
 """Long-polling, as a client on it connects; and whether all of its requests reach one session."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ ANSWERS_READ = 3
 """Answers of the server among which that to a CONNECT must be: pings may come before it."""
 
 SEPARATOR = "\x1e"
+
+OVER = re.compile(r"the session is over \((.+?)\)")
+"""The answer to a poll of a session that the server has ended, with its reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,8 @@ def _wait(opened: Opened) -> Finding:
     try:
         while True:
             response = address.request(target, timeout=wait.left())
+            if found := OVER.search(response.body):
+                return wait.ended(found[1])
             if response.status != 200:
                 return wait.cut_off(f" ({response.status})")
             if PING in response.body.split(SEPARATOR):

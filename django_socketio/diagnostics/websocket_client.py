@@ -28,6 +28,10 @@ class Closed(Exception):
     """The WebSocket is closed; the argument is what the other side tells of it."""
 
 
+class CutOff(Closed):
+    """The connection has ended, and the other side has told nothing of it."""
+
+
 class WebSocket:
     """An open WebSocket; it follows no redirects, as those of browsers do not.
 
@@ -85,7 +89,7 @@ class WebSocket:
         try:
             self._flush()
         except OSError as problem:
-            raise Closed(repr(problem)) from None
+            raise CutOff(repr(problem)) from None
 
     def receive(self, timeout: float) -> str:
         """Return the next text.
@@ -104,7 +108,7 @@ class WebSocket:
             except TimeoutError:
                 raise
             except OSError as problem:
-                raise Closed(repr(problem)) from None
+                raise CutOff(repr(problem)) from None
         return self._texts.popleft()
 
     def close(self) -> None:
@@ -119,7 +123,7 @@ class WebSocket:
 
     def _closed(self) -> Closed:
         told = self._protocol.close_rcvd
-        return Closed("the connection has ended" if told is None else str(told))
+        return CutOff("the connection has ended") if told is None else Closed(str(told))
 
     def _exchange(self, end: float) -> None:
         """Send what is to be sent; read what comes, until a time."""

@@ -11,7 +11,7 @@ from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, open_session
 from django_socketio.diagnostics.refusals import explain, own_message, shown
-from django_socketio.diagnostics.websocket_client import Closed, Refused, WebSocket
+from django_socketio.diagnostics.websocket_client import Closed, CutOff, Refused, WebSocket
 
 WEBSOCKET, UPGRADE = "websocket", "upgrade"
 
@@ -144,6 +144,8 @@ def _wait(websocket: WebSocket, interval: float) -> Finding:
             wait.heard()
     except TimeoutError:
         return wait.silent()
-    except Closed:
+    except CutOff:
         return wait.cut_off()
+    except Closed as closed:
+        return wait.ended(str(closed))
     return ok(WEBSOCKET, f"A WebSocket stays open for {interval:g} s, until the next ping.")

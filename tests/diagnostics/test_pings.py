@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from django.core.exceptions import PermissionDenied
 
 from django_socketio import emit
 from django_socketio.diagnostics import pings, polling, websockets
@@ -43,6 +44,19 @@ def test_a_ping_may_come_before_the_answer_to_a_connect(serve, examine):
     server = serve(PING_INTERVAL=0.2)
     found = list(examine(Address.parse(f"http://127.0.0.1:{server.port}")))
     assert [one.level for one in found] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("wait", [polling.wait_for_ping, websockets.wait_for_ping])
+def test_a_session_that_the_server_ends_is_no_fault_of_a_proxy(serve, wait):
+    @on_connect
+    def refuse(request, socket, context):
+        raise PermissionDenied
+
+    server = serve(PING_INTERVAL=20.0, CONNECT_TIMEOUT=0.5)
+    found = wait(Address.parse(f"http://127.0.0.1:{server.port}"))
+    assert found.level == "note"
+    assert "The server itself ends the session after" in found.text
+    assert "--cookie" in found.remedy
 
 
 @pytest.fixture
