@@ -32,6 +32,8 @@ OWN_501 = "This server cannot hold sockets"
 OF_HOSTS = ("Host not allowed", "<h1>Bad Request (400)</h1>", "DisallowedHost")
 """Words of the answers to a wrong host: of this package, of Django, and of Django under DEBUG."""
 
+ANONYMOUS = "Without --cookie, this command connects as an anonymous visitor."
+
 KEEP_HOST = "nginx: proxy_set_header Host $http_host;"
 TELL_SCHEME = (
     "nginx: proxy_set_header X-Forwarded-Proto $scheme; and in the settings "

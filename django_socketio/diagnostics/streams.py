@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from django.urls import URLPattern, get_resolver
 from django.urls.resolvers import RoutePattern
@@ -16,8 +16,9 @@ from django_socketio.conf import get
 from django_socketio.diagnostics.address import FAILURES, OF_PATHS, Address, Response, ended_after
 from django_socketio.diagnostics.findings import Finding, error, note, ok
 from django_socketio.diagnostics.pings import PingWait
-from django_socketio.diagnostics.refusals import explain
+from django_socketio.diagnostics.refusals import ANONYMOUS, REDIRECTS, explain
 from django_socketio.protocol.event_stream import CONTENT_TYPE
+from django_socketio.streams.stream import SHORTEST
 from django_socketio.streams.view import EventStreamView
 
 STREAM = "event stream"
@@ -66,7 +67,7 @@ def examine(address: Address, path: str, wait: bool) -> Finding:
                 return _no_stream(address, path, told)
             if not _more(answer):
                 return error(STREAM, f"{path} ends at once.")
-            if not wait:
+            if not (wait and _outlasts_ping()):
                 return ok(STREAM, f"{path} arrives at once.")
             return _stays_open(connection, answer, path)
     except TimeoutError:
@@ -93,8 +94,19 @@ def _opened(
 def _no_stream(address: Address, path: str, response: Response) -> Finding:
     if response.status == 200:
         return error(STREAM, f"{path} answers {response.headers.get('content-type')}, no stream.")
+    target = response.headers.get("location", "")
+    if response.status in REDIRECTS and _path(target) != _path(path):
+        return note(STREAM, f"{path} redirects to {target:.200}", ANONYMOUS)
     found = explain(STREAM, address, response)
     return note(STREAM, f"{path}: {found.text}", found.remedy) if response.status < 500 else found
+
+
+def _path(target: str) -> str:
+    """Return the path of a URL, without its slash at the end."""
+    try:
+        return urlsplit(target).path.rstrip("/")
+    except ValueError:  # it is no URL
+        return ""
 
 
 def _held_back(path: str) -> Finding:
@@ -104,6 +116,12 @@ def _held_back(path: str) -> Finding:
         "proxy_ignore_headers X-Accel-Buffering), without compressing it."
     )
     return error(STREAM, text, remedy)
+
+
+def _outlasts_ping() -> bool:
+    """Return whether streams are open until the server's ping, however early they end."""
+    age: float = get("STREAM_MAX_AGE")
+    return not age or age * SHORTEST > get("PING_INTERVAL")
 
 
 def _more(answer: http.client.HTTPResponse) -> bytes:

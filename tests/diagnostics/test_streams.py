@@ -49,3 +49,23 @@ def test_a_stream_without_content_is_told(wait):
     with answering(HEAD) as address:
         found = streams.examine(address, "/stream/", wait)
     assert (found.level, found.text) == ("error", "/stream/ ends at once.")
+
+
+def test_a_stream_that_may_end_before_the_ping_is_not_waited_for(serve):
+    server = serve(PING_INTERVAL=60.0, STREAM_MAX_AGE=70.0)
+    found = streams.examine(Address.parse(f"http://127.0.0.1:{server.port}"), "/stream/", True)
+    assert (found.level, found.text) == ("ok", "/stream/ arrives at once.")
+
+
+def test_a_stream_for_users_sends_others_to_the_login(server):
+    address = Address.parse(f"http://127.0.0.1:{server.port}")
+    found = streams.examine(address, "/stream/members/", True)
+    assert found.level == "note"
+    assert found.text.startswith("/stream/members/ redirects to /accounts/login/?next=")
+    assert "--cookie" in found.remedy
+
+
+def test_a_stream_that_redirects_nowhere_is_told():
+    with answering(b"HTTP/1.1 302 Found\r\nLocation: https://[\r\n\r\n") as address:
+        found = streams.examine(address, "/stream/", True)
+    assert (found.level, found.text) == ("note", "/stream/ redirects to https://[")
