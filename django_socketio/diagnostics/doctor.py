@@ -42,7 +42,7 @@ def _way(address: Address, stream: str | None, wait: bool) -> Iterator[Finding]:
             works.add(step)
     waits = {polling.examine: polling.wait_for_ping, websockets.examine: websockets.wait_for_ping}
     begun = [function for step, function in waits.items() if step in works and wait]
-    yield from _together(address, begun, stream, wait)
+    yield from (one for one in _together(address, begun, stream, wait) if one not in told)
 
 
 def _together(

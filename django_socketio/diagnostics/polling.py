@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django_socketio.diagnostics.address import FAILURES, Address, Response, clock
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
-from django_socketio.diagnostics.refusals import explain, shown
+from django_socketio.diagnostics.refusals import ANONYMOUS, explain, shown
 
 POLLING = "polling"
 
@@ -19,7 +19,7 @@ PING, PONG, CONNECT, CLOSE = "2", "3", "40", "1"
 ANSWERS = (CONNECT, "44")
 """The beginnings of the answers to a CONNECT: accepted, and refused."""
 
-ANSWERS_READ = 3
+ANSWERS_READ = 10
 """Answers of the server among which that to a CONNECT must be: pings may come before it."""
 
 SEPARATOR = "\x1e"
@@ -122,8 +122,7 @@ def connected(step: str, transport: str, answer: str) -> Finding:
     """Return what the answer to the CONNECT of a client tells."""
     if answer.startswith(CONNECT):
         return ok(step, f"A client connects by {transport}.")
-    text = f"on_connect refuses an anonymous client: {answer[2:200]}"
-    return warning(step, text, "With --cookie, this command connects as a user.")
+    return warning(step, f"on_connect refuses this client: {answer[2:200]}", ANONYMOUS)
 
 
 def _sticky(opened: Opened) -> Finding:

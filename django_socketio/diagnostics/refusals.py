@@ -9,6 +9,7 @@ from django.http.request import validate_host
 from django_socketio.diagnostics.address import FAILURES, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, warning
 from django_socketio.server.handshake_limit import NO_PLACE
+from django_socketio.server.refusals import ONLY_USERS
 from django_socketio.transports.http import STOPPING
 
 SHOWN = 200
@@ -140,9 +141,10 @@ def _moved(step: str, address: Address, response: Response) -> Finding:
 
 
 def _forbidden(step: str, address: Address, response: Response) -> Finding:
+    if own_message(response) == ONLY_USERS:
+        return warning(step, "Only users who are logged in may connect.", ANONYMOUS)
     text = f"The site refuses the handshake ({response.status}): {shown(response)}"
-    remedy = "With --cookie, this command connects as the user of a browser."
-    return error(step, text, remedy)
+    return error(step, text, ANONYMOUS)
 
 
 def _wrong_server(step: str, address: Address, response: Response) -> Finding:

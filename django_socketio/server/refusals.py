@@ -11,6 +11,9 @@ from django_socketio.transports.http import Answer, ErrorCode, RequestError
 logger = ClientLog(get_logger("django_socketio.security"))
 disallowed_hosts = ClientLog(get_logger("django.security.DisallowedHost"))
 
+ONLY_USERS = "Forbidden: only users who are logged in may connect; log in, then connect again"
+"""The answer to the handshake of an anonymous visitor, where the site takes none."""
+
 
 def refuse_cookie(session: object) -> Answer:
     """Log that a request has another session cookie than its session, and refuse it."""
@@ -41,5 +44,4 @@ def refuse_anonymous() -> Answer:
         "A handshake of an anonymous visitor refused: SOCKETIO_LOGIN_REQUIRED is True, or not set "
         "beside LoginRequiredMiddleware"
     )
-    text = "Forbidden: only users who are logged in may connect; log in, then connect again"
-    return RequestError(ErrorCode.FORBIDDEN, text, 403, reason="anonymous").answer()
+    return RequestError(ErrorCode.FORBIDDEN, ONLY_USERS, 403, reason="anonymous").answer()

@@ -1,6 +1,7 @@
 """What the command prints of that which the doctor finds."""
 
 import json
+from contextlib import suppress
 from io import StringIO
 
 import pytest
@@ -22,6 +23,29 @@ def test_texts_of_the_site_cannot_control_the_terminal(monkeypatch):
     assert lines[0] == r"✗ polling: The site answers 500: \x1b[2Jall is well\r"
     assert lines[1] == r"    → do\x07\nthis"
     assert lines[2] == "1 error, 0 warnings"
+
+
+@pytest.fixture
+def findings(serve):
+    """Run the doctor on a server with some settings; return what it finds on the way of clients."""
+
+    def findings(*arguments, **settings):
+        out, url = StringIO(), f"http://127.0.0.1:{serve(**settings).port}"
+        with suppress(SystemExit):
+            call_command("socketio_doctor", url, *arguments, "--json", stdout=out)
+        found = json.loads(out.getvalue())
+        return found[[one["step"] for one in found].index("address") + 1 :]
+
+    return findings
+
+
+def test_that_only_users_may_connect_is_told_once_for_each_transport(findings):
+    found = findings(LOGIN_REQUIRED=True, PING_INTERVAL=0.2)
+    assert [(one["step"], one["level"]) for one in found] == [
+        *[("polling", "warning"), ("websocket", "warning"), ("event stream", "ok")]
+    ]
+    assert {one["text"] for one in found[:2]} == {"Only users who are logged in may connect."}
+    assert all("--cookie" in one["remedy"] for one in found[:2])
 
 
 def found_in_settings(**settings):
