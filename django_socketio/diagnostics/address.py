@@ -107,11 +107,15 @@ class Address:
         return address if origin else address.of_page(address.own_origin)
 
     @property
+    def name(self) -> str:
+        """The host as URLs and Django's settings have it, with the brackets of IPv6."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def host_field(self) -> str:
         """The value of the header field ``Host``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         is_usual = self.port == (443 if self.scheme == "https" else 80)
-        return host if is_usual else f"{host}:{self.port}"
+        return self.name if is_usual else f"{self.name}:{self.port}"
 
     @property
     def own_origin(self) -> str:

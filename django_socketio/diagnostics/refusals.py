@@ -8,6 +8,7 @@ from django.http.request import validate_host
 
 from django_socketio.diagnostics.address import FAILURES, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, warning
+from django_socketio.server.endpoints import path_of_clients
 from django_socketio.server.handshake_limit import NO_PLACE
 from django_socketio.server.refusals import ONLY_USERS
 from django_socketio.transports.http import STOPPING
@@ -34,6 +35,9 @@ OF_HOSTS = ("Host not allowed", "<h1>Bad Request (400)</h1>", "DisallowedHost")
 """Words of the answers to a wrong host: of this package, of Django, and of Django under DEBUG."""
 
 ANONYMOUS = "Without --cookie, this command connects as an anonymous visitor."
+
+OF_DEBUG = [".localhost", "127.0.0.1", "[::1]"]
+"""What Django allows under DEBUG where ALLOWED_HOSTS is empty."""
 
 KEEP_HOST = "nginx: proxy_set_header Host $http_host;"
 TELL_SCHEME = (
@@ -83,8 +87,8 @@ def _origin(step: str, address: Address) -> Finding:
     text = f"The site refuses its own pages ({address.origin}): "
     if address.scheme == "https" and _is_accepted(address, f"http://{address.host_field}"):
         return error(step, f"{text}the proxy does not tell that they use https.", TELL_SCHEME)
-    if address.host_field != address.host and _is_accepted(
-        address, f"{address.scheme}://{address.host}"
+    if address.host_field != address.name and _is_accepted(
+        address, f"{address.scheme}://{address.name}"
     ):
         return error(step, f"{text}the proxy drops the port from Host.", KEEP_HOST)
     remedy = f"{KEEP_HOST} Where the proxy sets X-Forwarded-Host: USE_X_FORWARDED_HOST = True."
@@ -102,11 +106,11 @@ def _is_accepted(address: Address, origin: str) -> bool:
 
 
 def _host(step: str, address: Address, status: str) -> Finding:
-    allowed = settings.ALLOWED_HOSTS or (["localhost", "127.0.0.1"] if settings.DEBUG else [])
-    if validate_host(address.host, allowed):
+    allowed = settings.ALLOWED_HOSTS or (OF_DEBUG if settings.DEBUG else [])
+    if validate_host(address.name, allowed):
         text = f"The proxy changes Host: the site gets one that ALLOWED_HOSTS lacks ({status})."
         return error(step, text, KEEP_HOST)
-    remedy = f"Add {address.host!r} to ALLOWED_HOSTS."
+    remedy = f"Add {address.name!r} to ALLOWED_HOSTS."
     return error(step, f"ALLOWED_HOSTS does not name this host ({status}).", remedy)
 
 
@@ -120,6 +124,9 @@ def _unavailable(step: str, address: Address, response: Response) -> Finding:
         return error(step, text, AT_PRESENT.get(message, ""))
     text = f"{response.server or 'The proxy'} does not reach the server ({response.status})."
     remedy = "Is the server running, at the address that the proxy has (proxy_pass)?"
+    if response.status == 503 and (told := shown(response)):
+        text = f"The site answers 503: {told}"
+        remedy += " Or is the site closed for maintenance?"
     return error(step, text, remedy)
 
 
@@ -127,22 +134,36 @@ def _missing(step: str, address: Address, response: Response) -> Finding:
     text = f"{address.path} leads to nothing (404), as {response.server or 'the server'} says."
     remedy = (
         'The URLconf needs path("", include("django_socketio.urls")), and the proxy a location '
-        "for this path."
+        f"for this path. {of_path(address)}"
     )
-    return error(step, text, remedy)
+    return error(step, text, remedy.strip())
+
+
+def of_path(address: Address) -> str:
+    """Return what to do about a path that is not that of the URLconf; "" if it is."""
+    path = path_of_clients()
+    if address.path == path:
+        return ""
+    return f"The path of an address is that of the sockets, which the URLconf has at {path}"
 
 
 def _moved(step: str, address: Address, response: Response) -> Finding:
     target = response.headers.get("location", "")
+    if address.scheme == "https" and target.startswith(f"{address.own_origin}{address.path}"):
+        text = "The site redirects this path to itself: the proxy does not tell that it uses https."
+        return error(step, text, TELL_SCHEME)
     text = f"The address is redirected to {target:.200}; clients do not follow."
     if target.startswith("https:") and address.scheme == "http":
-        return error(step, text, "Give this command, and the clients, the address with https://.")
+        return error(step, text, "Give this command, and the clients, that address.")
     return error(step, text, "A middleware or a proxy redirects: exclude this path.")
 
 
 def _forbidden(step: str, address: Address, response: Response) -> Finding:
     if own_message(response) == ONLY_USERS:
         return warning(step, "Only users who are logged in may connect.", ANONYMOUS)
+    if "www-authenticate" in response.headers:
+        text = f"The address asks for a password ({response.status}), and this command has none."
+        return error(step, text, f"Exempt {address.path} from it, or run this command behind it.")
     text = f"The site refuses the handshake ({response.status}): {shown(response)}"
     return error(step, text, ANONYMOUS)
 
@@ -158,8 +179,8 @@ def _wrong_server(step: str, address: Address, response: Response) -> Finding:
 def _too_fast(step: str, address: Address, response: Response) -> Finding:
     text = f"Too many connections from this address: {shown(response)}"
     remedy = (
-        "Behind a proxy, all clients may have its address: docs/security.rst says how to tell "
-        "theirs."
+        "This command opens up to ten within a second: run it again later. Behind a proxy, all "
+        "clients may have its address: docs/security.rst says how to tell theirs."
     )
     return warning(step, text, remedy)
 
