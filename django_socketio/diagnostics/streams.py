@@ -13,8 +13,15 @@ from django.urls import URLPattern, get_resolver
 from django.urls.resolvers import RoutePattern
 
 from django_socketio.conf import get
-from django_socketio.diagnostics.address import FAILURES, OF_PATHS, Address, Response, ended_after
-from django_socketio.diagnostics.findings import Finding, error, note, ok
+from django_socketio.diagnostics.address import (
+    FAILURES,
+    OF_PATHS,
+    TIMEOUT,
+    Address,
+    Response,
+    ended_after,
+)
+from django_socketio.diagnostics.findings import Finding, Level, error, note, ok
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.refusals import ANONYMOUS, REDIRECTS, explain
 from django_socketio.protocol.event_stream import CONTENT_TYPE
@@ -27,7 +34,7 @@ OF_TARGETS = f"{OF_PATHS}?"
 """Characters that stay as they are in the target of a request."""
 
 FIRST = 3.0
-"""Seconds within which the beginning of a stream has to arrive."""
+"""Seconds within which the beginning of a stream has to arrive; refusals may take longer."""
 
 
 def find() -> str | None:
@@ -60,16 +67,16 @@ def examine(address: Address, path: str, wait: bool) -> Finding:
         wait: whether to wait for a heartbeat.
 
     """
+    begin = time.monotonic()
     try:
         with _opened(address, path) as (connection, answer):
             if not answer.getheader("Content-Type", "").startswith(CONTENT_TYPE):
                 told = Response.of(answer.status, answer.getheaders(), answer.read(2000))
                 return _no_stream(address, path, told)
-            if not _more(answer):
-                return error(STREAM, f"{path} ends at once.")
-            if not (wait and _outlasts_ping()):
-                return ok(STREAM, f"{path} arrives at once.")
-            return _stays_open(connection, answer, path)
+            found = _begins(answer, path, begin)
+            if found.level is Level.OK and wait and _outlasts_ping():
+                found = _stays_open(connection, answer, path)
+            return found
     except TimeoutError:
         return _held_back(path)
     except FAILURES as problem:
@@ -81,9 +88,9 @@ def _opened(
     address: Address, path: str
 ) -> Iterator[tuple[socket.socket, http.client.HTTPResponse]]:
     """Ask for a stream; return its connection, and the answer as far as its head."""
-    with closing(address.open(FIRST)) as client:
+    with closing(address.open(TIMEOUT)) as client:
         connection = client.sock  # the client forgets it where the end of the answer is its end
-        with ended_after(FIRST, connection):
+        with ended_after(TIMEOUT, connection):
             fields = {**address.headers, "Accept": CONTENT_TYPE}
             client.request("GET", quote(path, OF_TARGETS), headers=fields)
             answer = client.getresponse()
@@ -116,6 +123,15 @@ def _held_back(path: str) -> Finding:
         "proxy_ignore_headers X-Accel-Buffering), without compressing it."
     )
     return error(STREAM, text, remedy)
+
+
+def _begins(answer: http.client.HTTPResponse, path: str, asked: float) -> Finding:
+    """Return whether the beginning of a stream arrives, which was asked for at a time."""
+    if not _more(answer):
+        return error(STREAM, f"{path} ends at once.")
+    if time.monotonic() - asked > FIRST:
+        return _held_back(path)
+    return ok(STREAM, f"{path} arrives at once.")
 
 
 def _outlasts_ping() -> bool:

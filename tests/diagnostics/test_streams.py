@@ -69,3 +69,17 @@ def test_a_stream_that_redirects_nowhere_is_told():
     with answering(b"HTTP/1.1 302 Found\r\nLocation: https://[\r\n\r\n") as address:
         found = streams.examine(address, "/stream/", True)
     assert (found.level, found.text) == ("note", "/stream/ redirects to https://[")
+
+
+def test_a_refusal_of_a_stream_may_take_long(monkeypatch):
+    monkeypatch.setattr(streams, "FIRST", 0.0)
+    with answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\nno server") as address:
+        found = streams.examine(address, "/stream/", True)
+    assert found.text == "The site answers 503: no server"
+
+
+def test_a_stream_that_begins_late_is_told(monkeypatch):
+    monkeypatch.setattr(streams, "FIRST", 0.0)
+    with answering(HEAD, b":\n\n") as address:
+        found = streams.examine(address, "/stream/", True)
+    assert (found.level, "a proxy holds it back" in found.text) == ("error", True)

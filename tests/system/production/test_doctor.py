@@ -157,7 +157,7 @@ def test_nothing_is_wrong_behind_a_good_proxy(proxies, name):
     ],
 )
 def test_what_a_proxy_does_wrong_is_named(proxies, monkeypatch, name, step, text, remedy):
-    monkeypatch.setattr(streams, "FIRST", 1.0)
+    monkeypatch.setattr(streams, "TIMEOUT", 1.0)
     findings, code = examine(proxies[name], "--quick")
     (wrong,) = [one for one in findings[step] if one["level"] == "error"]
     assert text in wrong["text"]
