@@ -30,6 +30,9 @@ SLOW = 0.1
 PATIENCE = 2.0
 """Seconds that a message may take, and that processes have to answer."""
 
+NAMED = 8
+"""Processes whose names are told."""
+
 FULL = 0.8
 """The share of the descriptors of a process from which it is nearly full."""
 
@@ -136,7 +139,11 @@ REMEDIES = (
         r"NOAUTH|WRONGPASS|[Aa]uthentication|username-password",
         "SOCKETIO_RELAY_URL needs the user and the password of Redis.",
     ),
-    (r"on their way back", "Redis has started a moment ago: try again in half a minute."),
+    (
+        r"on their way back",
+        "Redis has started a moment ago, or no process has used this database of Redis with this "
+        "SOCKETIO_RELAY_PREFIX: try again in half a minute.",
+    ),
     (r"", "Is Redis running, and is SOCKETIO_RELAY_URL its address as this host sees it?"),
 )
 """What to do about errors, by a pattern of their text; the first that fits."""
@@ -161,7 +168,7 @@ def _processes() -> Iterator[Finding]:
     if silent:
         yield error(
             PROCESSES,
-            f"{silent} server processes hear the relay, and did not answer within {PATIENCE:g} s.",
+            f"{_hear(silent)} the relay, and did not answer within {PATIENCE:g} s.",
             f"Their event loops may be blocked: look for '{HELD_FOR}' in their logs.",
         )
     if not processes and not silent:
@@ -172,10 +179,15 @@ def _processes() -> Iterator[Finding]:
             "this command?",
         )
     if processes:
-        names = ", ".join(one["process"] for one in processes[:8])
-        yield ok(PROCESSES, f"{len(processes)} server processes hear the relay: {names}.")
+        names = ", ".join(one["process"] for one in processes[:NAMED])
+        more = ", …" if len(processes) > NAMED else ""
+        yield ok(PROCESSES, f"{_hear(len(processes))} the relay: {names}{more}.")
     for process in processes:
         yield from _process(process)
+
+
+def _hear(number: int) -> str:
+    return "1 server process hears" if number == 1 else f"{number} server processes hear"
 
 
 def _process(process: ProcessStats) -> Iterator[Finding]:
