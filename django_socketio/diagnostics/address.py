@@ -103,7 +103,7 @@ class Address:
             raise ValueError(expected)
         path = parts.path if parts.path.strip("/") else path_of_clients()
         path = f"/{quote(path.strip('/'), OF_PATHS)}/"
-        address = cls(parts.scheme, host, port, path, origin, cookie)
+        address = cls(parts.scheme, host, port, path, origin.rstrip("/"), cookie)
         return address if origin else address.of_page(address.own_origin)
 
     @property

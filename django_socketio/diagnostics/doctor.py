@@ -24,7 +24,7 @@ def examine(address: Address | None, stream: str | None, wait: bool) -> Iterator
         text = "The way of clients was not examined: no address was given."
         yield note(addresses.ADDRESS, text, "manage.py socketio_doctor https://your.site")
     else:
-        yield from _way(address, stream or streams.find(), wait)
+        yield from _way(address, stream or streams.find(address), wait)
 
 
 def _way(address: Address, stream: str | None, wait: bool) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django_socketio.diagnostics.address import FAILURES, Address, Response, clock
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
-from django_socketio.diagnostics.refusals import ANONYMOUS, explain, of_path, shown
+from django_socketio.diagnostics.refusals import ANONYMOUS, another_application, explain, shown
 
 POLLING = "polling"
 
@@ -70,8 +70,7 @@ def open_session(address: Address) -> tuple[Opened, Response]:
         opened = Opened(address.with_cookies(response), told["sid"], interval, can_upgrade)
     except (ValueError, KeyError, TypeError, RecursionError):
         text = f"{address.path} answers something else than Socket.IO: {shown(response)}"
-        remedy = f"Another application has this path. {of_path(address)}".strip()
-        raise Stuck(error(POLLING, text, remedy)) from None
+        raise Stuck(error(POLLING, text, another_application(address))) from None
     return opened, response
 
 

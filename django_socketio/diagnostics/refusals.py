@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 from django.conf import settings
 from django.http.request import validate_host
@@ -28,8 +29,7 @@ AT_PRESENT = {
 }
 """What to do about the answers by which this package takes no clients at present."""
 
-OWN_501 = "This server cannot hold sockets"
-"""The beginning of the answer of this package on such a server."""
+CANNOT_HOLD = "This server cannot hold sockets"
 
 OF_HOSTS = ("Host not allowed", "<h1>Bad Request (400)</h1>", "DisallowedHost")
 """Words of the answers to a wrong host: of this package, of Django, and of Django under DEBUG."""
@@ -46,8 +46,16 @@ TELL_SCHEME = (
 )
 
 
-def explain(step: str, address: Address, response: Response) -> Finding:
-    """Return why a handshake was refused, and what to change."""
+def explain(step: str, address: Address, response: Response, path: str = "") -> Finding:
+    """Return why a request was refused, and what to change.
+
+    Args:
+        step: the step that sent the request.
+        address: the public address.
+        response: the answer.
+        path: the path of the request, if it is not that of the sockets.
+
+    """
     status, text = response.status, shown(response)
     if status == 403 and "Forbidden origin" in text:
         return _origin(step, address)
@@ -55,7 +63,7 @@ def explain(step: str, address: Address, response: Response) -> Finding:
         return _host(step, address, "400")
     for numbers, make in _BY_STATUS:
         if status in numbers:
-            return make(step, address, response)
+            return make(step, replace(address, path=path or address.path), response)
     return error(step, f"The site answers {status}: {text}", "")
 
 
@@ -134,12 +142,17 @@ def _missing(step: str, address: Address, response: Response) -> Finding:
     text = f"{address.path} leads to nothing (404), as {response.server or 'the server'} says."
     remedy = (
         'The URLconf needs path("", include("django_socketio.urls")), and the proxy a location '
-        f"for this path. {of_path(address)}"
+        f"for this path. {_of_path(address)}"
     )
     return error(step, text, remedy.strip())
 
 
-def of_path(address: Address) -> str:
+def another_application(address: Address) -> str:
+    """Return what to do about an answer that is not that of a socket."""
+    return f"Another application has this path. {_of_path(address)}".strip()
+
+
+def _of_path(address: Address) -> str:
     """Return what to do about a path that is not that of the URLconf; "" if it is."""
     path = path_of_clients()
     if address.path == path:
@@ -171,9 +184,9 @@ def _forbidden(step: str, address: Address, response: Response) -> Finding:
 def _wrong_server(step: str, address: Address, response: Response) -> Finding:
     remedy = "gunicorn -k django_socketio.gunicorn.Worker holds sockets (docs/deployment.rst)."
     told = shown(response)
-    if told.startswith(OWN_501):  # what follows is for people who start a server
-        return error(step, f"{OWN_501}.", remedy)
-    return error(step, f"{OWN_501}: {told}", remedy)
+    if told.startswith("This server "):  # what follows is for people who start a server
+        return error(step, f"{told.partition('. ')[0].removesuffix('.')}.", remedy)
+    return error(step, f"{CANNOT_HOLD}: {told}", remedy)
 
 
 def _too_fast(step: str, address: Address, response: Response) -> Finding:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from django.urls import URLPattern, get_resolver
+from django.urls import URLPattern, get_resolver, get_script_prefix
 from django.urls.resolvers import RoutePattern
 
 from django_socketio.conf import get
@@ -25,6 +25,7 @@ from django_socketio.diagnostics.findings import Finding, Level, error, note, ok
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.refusals import ANONYMOUS, REDIRECTS, explain
 from django_socketio.protocol.event_stream import CONTENT_TYPE
+from django_socketio.server.endpoints import path_of_clients
 from django_socketio.streams.stream import SHORTEST
 from django_socketio.streams.view import EventStreamView
 
@@ -37,9 +38,14 @@ FIRST = 3.0
 """Seconds within which the beginning of a stream has to arrive; refusals may take longer."""
 
 
-def find() -> str | None:
-    """Return the path of an event stream of the site whose URL has no parameters, if it has one."""
-    found = (path for path, view in _views(get_resolver().url_patterns, "/"))
+def find(address: Address) -> str | None:
+    """Return the path of an event stream of the site whose URL has no parameters, if it has one.
+
+    A prefix that a proxy has before the path of the sockets is before that of the stream, too.
+    """
+    prefix, is_found, _ = address.path.rpartition(path_of_clients())
+    begin = f"{prefix if is_found else ''}{get_script_prefix()}"
+    found = (path for path, view in _views(get_resolver().url_patterns, begin))
     return next((path for path in found if re.fullmatch(r"[\w./-]+", path)), None)
 
 
@@ -101,10 +107,12 @@ def _opened(
 def _no_stream(address: Address, path: str, response: Response) -> Finding:
     if response.status == 200:
         return error(STREAM, f"{path} answers {response.headers.get('content-type')}, no stream.")
+    if response.status == 404:
+        return note(STREAM, f"{path} leads to nothing (404).", "Has the proxy a location for it?")
     target = response.headers.get("location", "")
     if response.status in REDIRECTS and _path(target) != _path(path):
         return note(STREAM, f"{path} redirects to {target:.200}", ANONYMOUS)
-    found = explain(STREAM, address, response)
+    found = explain(STREAM, address, response, path)
     return note(STREAM, f"{path}: {found.text}", found.remedy) if response.status < 500 else found
 
 

@@ -10,7 +10,7 @@ from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.findings import Finding, error, ok, warning
 from django_socketio.diagnostics.pings import PingWait
 from django_socketio.diagnostics.polling import CONNECT, PING, PONG, Stuck, open_session
-from django_socketio.diagnostics.refusals import explain, own_message, shown
+from django_socketio.diagnostics.refusals import another_application, explain, own_message, shown
 from django_socketio.diagnostics.websocket_client import Closed, CutOff, Refused, WebSocket
 
 WEBSOCKET, UPGRADE = "websocket", "upgrade"
@@ -56,7 +56,7 @@ def _refused(step: str, address: Address, told: Response) -> Finding:
         return warning(step, text, "Let a proxy such as nginx end TLS.")
     if told.status == 200:
         text = "The site answers a page (200) instead of a WebSocket."
-        return error(step, text, UPGRADES)
+        return error(step, text, another_application(address))
     return explain(step, address, told)
 
 

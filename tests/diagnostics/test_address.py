@@ -25,6 +25,11 @@ def test_a_path_is_sent_as_browsers_send_it(text, path):
     assert Address.parse(text).path == path
 
 
+def test_an_origin_has_no_slash_at_its_end():
+    address = Address.parse("https://site.example", "https://pages.example/")
+    assert address.origin == "https://pages.example"
+
+
 @pytest.mark.parametrize(
     ("text", "field", "origin"),
     [

@@ -8,6 +8,7 @@ from django_socketio.diagnostics.address import TIMEOUT, Address, Response
 from django_socketio.diagnostics.refusals import explain
 from django_socketio.server import handshake_limit
 from django_socketio.server.view import NO_SOCKETS
+from django_socketio.streams.answers import NO_STREAMS
 from django_socketio.transports.http import STOPPING, ErrorCode, RequestError
 from tests.kit.answering import answering
 
@@ -18,6 +19,11 @@ ADDRESS = Address("http", "chat.example.com", 80, "/socket.io/", "http://chat.ex
     ("answer", "text"),
     [
         (NO_SOCKETS, "This server cannot hold sockets."),
+        (
+            NO_STREAMS,
+            "This server answers one request at a time: an event stream would keep it from all "
+            "others.",
+        ),
         ("Unsupported method", "This server cannot hold sockets: Unsupported method"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import override_settings
+from django.urls import clear_script_prefix, set_script_prefix
 
 from django_socketio.diagnostics import pings, streams
 from django_socketio.diagnostics.address import Address
@@ -83,3 +84,33 @@ def test_a_stream_that_begins_late_is_told(monkeypatch):
     with answering(HEAD, b":\n\n") as address:
         found = streams.examine(address, "/stream/", True)
     assert (found.level, "a proxy holds it back" in found.text) == ("error", True)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/", "/stream/"), ("/chat/socket.io", "/chat/stream/"), ("/other", "/stream/")],
+)
+def test_a_stream_has_the_prefix_of_the_sockets(path, found):
+    assert streams.find(Address.parse(f"https://site.example{path}")) == found
+
+
+def test_a_stream_has_the_prefix_of_the_settings():
+    set_script_prefix("/chat/")
+    try:
+        assert streams.find(Address.parse("https://site.example")) == "/chat/stream/"
+    finally:
+        clear_script_prefix()
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "/stream/ leads to nothing (404)."),
+        (b"HTTP/1.1 301 Moved\r\nLocation: http://a/stream\r\n\r\n", "to http://a/stream;"),
+    ],
+)
+def test_what_is_told_of_a_stream_has_its_own_path(answer, text):
+    with answering(answer) as address:
+        found = streams.examine(address, "/stream/", True)
+    assert text in found.text
+    assert "/socket.io/" not in found.text + found.remedy
