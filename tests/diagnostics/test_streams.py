@@ -42,7 +42,7 @@ def test_a_stream_that_is_cut_off_is_told(fields, body):
     with answering(HEAD[:-2], fields + b"\r\n", body) as address:
         found = streams.examine(address, "/stream/", True)
     assert (found.step, found.level) == ("event stream", "error")
-    assert "The connection ends after 0.0 s" in found.text
+    assert found.text.startswith("The connection ends after")
 
 
 @pytest.mark.parametrize("wait", [True, False])
