@@ -33,15 +33,14 @@ def _way(address: Address, stream: str | None, wait: bool) -> Iterator[Finding]:
     if any(one.level is Level.ERROR for one in found):
         return
     yield from http2.examine(address)
-    works, told = set(), set[Finding]()
-    for step in (polling.examine, websockets.examine):
-        found = list(step(address))
+    begun, told = [], set[Finding]()
+    for step, transport in ((polling.POLLING, polling), (websockets.WEBSOCKET, websockets)):
+        found = list(transport.examine(address))
         yield from (one for one in found if one not in told)
         told.update(found)
-        if not any(one.level is Level.ERROR for one in found):
-            works.add(step)
-    waits = {polling.examine: polling.wait_for_ping, websockets.examine: websockets.wait_for_ping}
-    begun = [function for step, function in waits.items() if step in works and wait]
+        # A WebSocket may work where no client upgrades to one.
+        if wait and not any(one.level is Level.ERROR and one.step == step for one in found):
+            begun.append(transport.wait_for_ping)
     yield from (one for one in _together(address, begun, stream, wait) if one not in told)
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
+from django_socketio.diagnostics.address import Address, Response
 from django_socketio.diagnostics.findings import error
 from django_socketio.management.commands import socketio_doctor
 
@@ -46,6 +47,16 @@ def test_that_only_users_may_connect_is_told_once_for_each_transport(findings):
     ]
     assert {one["text"] for one in found[:2]} == {"Only users who are logged in may connect."}
     assert all("--cookie" in one["remedy"] for one in found[:2])
+
+
+def test_a_websocket_is_waited_on_where_long_polling_is_refused(findings, monkeypatch):
+    refusal = Response.of(403, [], b"no polling")
+    monkeypatch.setattr(Address, "request", lambda *arguments, **options: refusal)
+    found = findings(PING_INTERVAL=0.2)
+    assert [(one["step"], one["level"]) for one in found] == [
+        ("polling", "error"),
+        *[("websocket", "ok"), ("websocket", "ok"), ("event stream", "ok")],
+    ]
 
 
 def found_in_settings(**settings):
