@@ -45,7 +45,8 @@ class PingWait:
             f"comes every {self._interval:g} s."
         )
         remedy = (
-            "The proxy has to wait for longer (nginx: proxy_read_timeout 60s;), or "
+            "The proxy has to wait for longer (nginx: proxy_read_timeout 60s; HAProxy: timeout "
+            "server and timeout tunnel; Apache: ProxyTimeout), or "
             f"SOCKETIO_PING_INTERVAL has to be shorter than {seconds:.1f}."
         )
         return error(self._step, text, remedy)

@@ -177,7 +177,8 @@ def _forbidden(step: str, address: Address, response: Response) -> Finding:
     if "www-authenticate" in response.headers:
         text = f"The address asks for a password ({response.status}), and this command has none."
         return error(step, text, f"Exempt {address.path} from it, or run this command behind it.")
-    text = f"The site refuses the handshake ({response.status}): {shown(response)}"
+    told = f": {body}" if (body := shown(response)) else "."
+    text = f"The site refuses the handshake ({response.status}){told}"
     return error(step, text, ANONYMOUS)
 
 

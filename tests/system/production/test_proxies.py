@@ -1,6 +1,7 @@
 """Apache, Caddy and HAProxy before gunicorn, with the configurations of docs/deployment/."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from tests.kit.documented import APACHE, CADDY, CONFIGURATION, DJANGO, HAPROXY, replaced
 from tests.kit.http import Https
@@ -193,3 +195,15 @@ def test_an_event_stream_is_not_buffered(proxy):
     assert stream.event() == ("pushed", '"1"')
     stream.close()
     https.connection.close()
+
+
+def test_the_doctor_finds_nothing_wrong_on_the_way(proxy, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(proxy.certificate))
+    out = io.StringIO()
+    call_command(
+        "socketio_doctor", f"https://127.0.0.1:{proxy.port}", "--quick", "--json", stdout=out
+    )
+    found = [one for one in json.loads(out.getvalue()) if one["step"] not in ("settings", "tls")]
+    steps = [one["step"] for one in found if one["level"] == "ok"]
+    assert steps[-5:] == ["polling", "polling", "websocket", "upgrade", "event stream"]
+    assert not [one for one in found if one["level"] in ("warning", "error")]
