@@ -139,7 +139,8 @@ class LeavingLifecycle(SocketLifecycle):
 
     def _open(self) -> None:
         self._own.pid = new_secret(self.socket.id)
-        self._be_found_by(digest_of(self._own.pid))
+        if self.socket.connected:  # its end, which may have come meanwhile, forgets the secret
+            self._be_found_by(digest_of(self._own.pid))
         super()._open()
 
     def _be_found_by(self, digest: bytes) -> None:

@@ -1,7 +1,9 @@
 """Connection state recovery: a client of the official library comes back to its socket."""
 
+import gc
 import json
 import threading
+import weakref
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -20,6 +22,7 @@ from django_socketio import (
 from django_socketio.events import (
     may_subscribe,
     on_away,
+    on_connect,
     on_disconnect,
     on_error,
     on_event,
@@ -115,6 +118,23 @@ def test_it_comes_back_to_its_socket_with_all_it_has_missed(server, client, sock
 
 
 # When a client does not come back
+
+
+@pytest.mark.parametrize("end", ["by the handler", "by a cut"])
+def test_a_socket_that_ends_while_on_connect_runs_leaves_nothing(server, seen, gate, end):
+    @on_connect
+    def come(request, socket, context):
+        seen(weakref.ref(socket))
+        socket.disconnect() if end == "by the handler" else gate.wait()
+
+    client = WebSocketClient(server.port, query="&recovery=1")
+    client.send("40")
+    socket = seen.next()
+    client.abandon()
+    wait_until(lambda: server.socket_server.engine.sessions == {})
+    gate.open()
+    assert nothing_is_left(server)
+    wait_until(lambda: gc.collect() >= 0 and socket() is None)
 
 
 @pytest.mark.parametrize("transport", ["websocket"])
