@@ -33,6 +33,10 @@ class Lifecycle(Protocol):
     def verify_login(self) -> bool:
         """Return whether the login of the client is valid."""
 
+    @property
+    def is_answer_awaited(self) -> bool:
+        """Whether the client still waits for the answer to the CONNECT of the socket."""
+
     def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
         """Handle a client's event, by a call; return the answer."""
 
@@ -64,6 +68,8 @@ class Ended:
     def verify_login(self) -> bool:
         """Return False: the client has gone."""
         return False
+
+    is_answer_awaited = False
 
     def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
         """Return no answer: the client has gone."""

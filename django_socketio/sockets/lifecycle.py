@@ -166,7 +166,7 @@ class SocketLifecycle(HandlerCalls):
             return  # the login is over, or the client has left or connected again meanwhile
         try:
             self._run(self._server.pipeline.connect)
-            if self._client.awaits(self):
+            if self.is_answer_awaited:
                 self._open()
             self._accepted = True
         except self._server.refusals as refusal:
@@ -176,6 +176,11 @@ class SocketLifecycle(HandlerCalls):
             # A socket whose on_connect failed is not admitted.
             self._failed(error)
             self._refuse(INTERNAL_ERROR)
+
+    @property
+    def is_answer_awaited(self) -> bool:
+        """Whether the client still waits for the answer to the CONNECT of the socket."""
+        return self._client.awaits(self)
 
     def _open(self) -> None:
         login = self._client.login
@@ -248,7 +253,7 @@ class SocketLifecycle(HandlerCalls):
                 self._take_off(channel)
 
     def _refuse(self, message: str) -> None:
-        if self._client.awaits(self):
+        if self.is_answer_awaited:
             refuse_connect(self._session, self._server.encoder, self.socket.namespace, message)
         self.end(Reason.SERVER_LEFT)
 

@@ -315,6 +315,8 @@ class Socket:
             self.subscriptions.replay(past, ask)
 
     def _answer_connect(self, data: dict[str, Any]) -> None:
+        if not self.lifecycle.is_answer_awaited:
+            return  # the client has left, or connected again, while the relay was asked
         queued = [] if self._backlog is None else self._backlog.packets
         self._backlog = None
         packet = Packet(PacketType.CONNECT, self.namespace, data)

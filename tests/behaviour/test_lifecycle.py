@@ -15,7 +15,7 @@ from django_socketio.events import (
 )
 from django_socketio.monitoring import answering
 from django_socketio.security.signals import TOPIC
-from tests.kit.clients import PollingClient
+from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.waiting import wait_until
 
 
@@ -334,6 +334,42 @@ def test_the_first_connect_is_not_answered_if_a_second_has_come(
     assert client.sync() == []
     expected = [] if last == "refuse" else ["disconnect", "finish"]
     assert [end[0] for end in ends] == expected
+
+
+KINDS = {
+    "plain": ("", "40"),
+    "positions": ("", '40{"_positions":true}'),
+    "recovery": ("&recovery=1", "40"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("between", [[], ["41"]], ids=["at once", "after leaving"])
+def test_the_first_connect_is_not_answered_if_a_second_comes_while_its_topics_are_joined(
+    server, ends, monkeypatch, kind, between
+):
+    began, release = gevent.event.Event(), gevent.event.Event()
+    channels, add_all = server.socket_server.channels, server.socket_server.channels.add_all
+
+    def wait_once(*args, **options):
+        monkeypatch.undo()
+        began.set()
+        release.wait(5)
+        return add_all(*args, **options)
+
+    monkeypatch.setattr(channels, "add_all", wait_once)
+    query, connect = KINDS[kind]
+    client = WebSocketClient(server.port, query=query)
+    client.send(connect)
+    server.call(began.wait, 5)
+    for packet in [*between, connect]:
+        client.send(packet)
+    wait_until_all_are(2, server)
+    server.call(release.set)
+    assert client.receive().startswith("40")
+    wait_until_all_are(1, server)
+    assert client.sync() == []
+    assert [end[0] for end in ends] == ["disconnect", "finish"]
 
 
 def test_a_client_that_leaves_while_on_connect_runs_gets_no_answer(
