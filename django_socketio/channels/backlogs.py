@@ -279,6 +279,12 @@ def is_gated(backlog: Backlog[EncodedEvent] | None) -> bool:
     return isinstance(backlog, Gate)
 
 
+def has_errands(backlog: Backlog[EncodedEvent] | None) -> bool:
+    """Return whether errands wait for a subscriber, whose login is to be examined."""
+    parts = () if backlog is None else _parts(backlog)
+    return any(isinstance(one, Errand) for part in parts for one in part.packets)
+
+
 def drop_errands(backlog: Backlog[EncodedEvent] | None, subscriber: Subscriber) -> None:
     """Drop the errands that wait for a subscriber, which has left."""
     for encoded in backlog.packets if backlog is not None else ():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from django_socketio.channels import commands
-from django_socketio.channels.backlogs import is_concerned, is_gated, is_socket
+from django_socketio.channels.backlogs import has_errands, is_concerned, is_gated, is_socket
 from django_socketio.channels.encoded_event import Errand
 from django_socketio.channels.registry import Channels, Receivers
 from django_socketio.concurrency import hub_log
@@ -29,6 +29,10 @@ class Commanded(Protocol):
 
     def unsubscribe(self, channel: str) -> bool:
         """Take the socket off a channel."""
+
+
+Run = Callable[[Commanded], None]
+"""Carries a command out for a socket."""
 
 
 class Commands:
@@ -73,13 +77,18 @@ class Commands:
         return len(sockets)
 
     def _unsubscribe(self, delivery: Delivery, receivers: Receivers, channel: str) -> int:
-        sockets: list[Any] = [socket for socket, _ in receivers]
-        for socket in sockets:
-            if is_socket(socket):
-                socket.lifecycle.obey(lambda _, socket=socket: socket.unsubscribe(channel))
-            else:
+        def run(socket: Commanded) -> None:
+            socket.lifecycle.obey(lambda _: socket.unsubscribe(channel))
+
+        found: list[Any] = [*receivers]
+        for socket, backlog in found:
+            if not is_socket(socket):
                 socket.unsubscribe(channel)
-        return len(sockets)
+                continue
+            run(socket)
+            if has_errands(backlog):  # one of them may put the socket on the channel
+                self._add(socket, backlog, delivery, run)
+        return len(found)
 
     def _subscribe(self, delivery: Delivery, receivers: Receivers, channel: str) -> int:
         def run(socket: Commanded) -> None:
@@ -90,8 +99,13 @@ class Commands:
         concerned = [(one, backlog) for one, backlog in sockets if is_concerned(backlog)]
         found: list[Any] = concerned
         for socket, backlog in found:
-            if not is_gated(backlog):
+            if is_gated(backlog):
+                self._add(socket, backlog, delivery, run)
+            else:
                 run(socket)
-            elif not backlog.add(Errand(self._channels.encode(delivery), run)):
-                socket.overflow()
         return len(concerned)
+
+    def _add(self, socket: Any, backlog: Any, delivery: Delivery, run: Run) -> None:
+        """Have a function called with a socket after all that waits in a backlog."""
+        if not backlog.add(Errand(self._channels.encode(delivery), run)):
+            socket.overflow()

@@ -3,7 +3,9 @@
 import pytest
 
 from django_socketio import ChannelError, disconnect, subscribe, unsubscribe
+from django_socketio.channels.backlogs import Gate
 from django_socketio.events import on_disconnect
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from tests.kit.clients import join
 from tests.kit.waiting import wait_until
 
@@ -47,6 +49,31 @@ def test_sockets_are_put_on_a_channel_and_taken_off(server, clients):
     wait_until(lambda: channels(server) == [["b"], ["b"]])
     server.call(lambda: unsubscribe("b"))
     wait_until(lambda: channels(server) == [[], []])
+
+
+USER, GROUP = Topic(TopicKind.USER, "/", "7"), Topic(TopicKind.GROUP, "/", "8")
+
+
+@pytest.mark.parametrize("audiences", [{"user": 7}, {"user": 7, "group": 8}], ids=["user", "both"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([subscribe, unsubscribe], []), ([subscribe, unsubscribe, subscribe], ["b"])],
+    ids=["off", "on again"],
+)
+def test_commands_keep_their_order_until_the_login_is_examined(
+    server, clients, audiences, given, expected
+):
+    registry = server.socket_server.channels
+    socket = next(iter(server.call(registry.members, channel_topic("/", "a"))))
+    gates = {topic: Gate(1000, lambda gate: None) for topic in (USER, GROUP)}
+    server.call(registry.add_all, gates, socket)
+    for command in given:
+        server.call(lambda do=command: do("b", **audiences))
+    for topic in gates:
+        server.call(registry.open_gate, topic, socket)
+    clients[0].sync()
+    assert socket.channels == ["a", *expected]
+    server.call(registry.remove_from_all, gates, socket)
 
 
 def test_too_many_channels_are_logged_and_harm_nobody(serve, caplog):
