@@ -6,7 +6,6 @@ from typing import Any
 from gevent.event import AsyncResult
 
 from django_socketio.channels.backlogs import Backlog
-from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.coroutines import refuse_coroutine
 from django_socketio.concurrency.owned import end_of
 from django_socketio.concurrency.threads import forbid, running
@@ -15,9 +14,10 @@ from django_socketio.exceptions import CallTimeout, RelayGap
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.protocol.socketio.packets import Packet, PacketType
-from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
-from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic
 from django_socketio.sockets.acks import Acks, Callback
+from django_socketio.sockets.broadcasting import Broadcasting
 from django_socketio.sockets.calls import CALL_TIMEOUT
 from django_socketio.sockets.life import ENDED, Lifecycle
 from django_socketio.sockets.server import SocketServer
@@ -26,7 +26,7 @@ from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.session import Session
 
 
-class Socket:
+class Socket(Broadcasting):
     """One client's connection to one namespace.
 
     Args:
@@ -212,67 +212,6 @@ class Socket:
         if running:
             forbid("socket.unsubscribe")
         return self.subscriptions.leave(channel)
-
-    # Sending to others
-
-    def broadcast(self, message: Any, event: str = "message") -> None:
-        """Send a message to all other sockets of the namespace.
-
-        Raises:
-            RelayError: the relay did not take the message; no socket received it.
-
-        """
-        self._publish((everyone_topic(self.namespace),), message, event, exclude=self.id)
-
-    def broadcast_channel(
-        self, message: Any, channel: str | None = None, event: str = "message"
-    ) -> None:
-        """Send a message to the others on a channel, or on any of this socket's own channels.
-
-        A socket that is on several of the channels receives one copy.
-
-        Raises:
-            RelayError: the relay did not take the message. Sockets on some of several channels may
-                have received it; the error then says so.
-
-        """
-        self._publish(self._topics(channel), message, event, exclude=self.id)
-
-    def send_and_broadcast(self, message: Any, event: str = "message") -> None:
-        """Send a message to all sockets of the namespace, this one included.
-
-        Raises ``RelayError`` as ``broadcast`` does.
-        """
-        self._publish((everyone_topic(self.namespace),), message, event)
-        if self._backlog is not None:  # the namespace does not reach this socket yet
-            self.send(message, event)
-
-    def send_and_broadcast_channel(
-        self, message: Any, channel: str | None = None, event: str = "message"
-    ) -> None:
-        """Send a message to all on a channel (or on this socket's channels), and to this socket.
-
-        Raises ``RelayError`` as ``broadcast_channel`` does.
-        """
-        self._publish(self._topics(channel), message, event)
-        names = self.subscriptions.names
-        if channel not in names if channel is not None else not names:
-            self.send(message, event)
-
-    def _topics(self, channel: str | None) -> tuple[Topic, ...]:
-        """Return the topic of a channel, or those of all channels that this socket is on."""
-        names = self.subscriptions.names if channel is None else (check_channel(channel),)
-        return tuple(channel_topic(self.namespace, name) for name in names)
-
-    def _publish(
-        self, topics: tuple[Topic, ...], message: Any, event: str, exclude: str | None = None
-    ) -> None:
-        if running:
-            forbid("socket.broadcast")
-        check_event_name(event)
-        if topics:
-            envelope = Envelope(topics, self.namespace, event, (message,), exclude)
-            self._server.channels.publish(envelope)
 
     # Life
 

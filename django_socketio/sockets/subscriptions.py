@@ -1,15 +1,14 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from django_socketio.channels import backlogs
 from django_socketio.channels.backlogs import Gate, Pending
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.channels.registry import Channels
 from django_socketio.exceptions import ChannelError
-from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.topics import (
     Topic,
     TopicKind,
@@ -18,6 +17,7 @@ from django_socketio.relay.topics import (
     socket_topic,
 )
 from django_socketio.sockets.pasts import Pasts
+from django_socketio.sockets.subscriber import Subscriber
 
 _NO_REPLAYS: dict[str, Past] = {}
 _NONE_BEGUN: dict[str, StreamPosition | None] = {}
@@ -28,18 +28,6 @@ _OF_LOGINS = (TopicKind.USER, _GROUP)
 
 Ask = Callable[[Gate], object]
 """Has the login of a socket examined, for a gate that has got a message."""
-
-
-class Subscriber(backlogs.Subscriber, Protocol):
-    """A socket, as its subscriptions use it."""
-
-    namespace: str
-
-    def wants(self, delivery: Delivery) -> bool:
-        """Return whether a message of a log is for the client."""
-
-    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
-        """Note that the messages of topics come after these positions."""
 
 
 class Subscriptions:

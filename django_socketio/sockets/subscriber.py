@@ -1,0 +1,20 @@
+"""The interface of a socket, as its subscriptions use it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from django_socketio.channels import backlogs
+from django_socketio.relay.envelope import Delivery, StreamPosition
+from django_socketio.relay.topics import Topic
+
+
+class Subscriber(backlogs.Subscriber, Protocol):
+    """A socket, as its subscriptions use it."""
+
+    namespace: str
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Return whether a message of a log is for the client."""
+
+    def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
+        """Note that the messages of topics come after these positions."""
