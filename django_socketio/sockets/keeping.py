@@ -127,6 +127,10 @@ class KeepingSocket(Socket):
         self._tell(POSITIONS, {name_of(channel_topic(self.namespace, channel)): None})
         return True
 
+    def left(self, channel: str) -> None:
+        """Begin anew if the socket joins the channel again."""
+        self._kept.take(channel_topic(self.namespace, channel))
+
     def missed(self, topic: Topic) -> None:
         """Tell the client that messages of a topic were lost; of those for this socket, nothing."""
         if topic.kind is not TopicKind.SOCKET:

@@ -103,6 +103,9 @@ class Socket(Broadcasting):
     def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
         """Note nothing: the client keeps no positions."""
 
+    def left(self, channel: str) -> None:
+        """Note nothing: it is known of no channel how the socket has joined it."""
+
     @property
     def connected(self) -> bool:
         """Whether it lives."""

@@ -16,5 +16,8 @@ class Subscriber(backlogs.Subscriber, Protocol):
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
 
+    def left(self, channel: str) -> None:
+        """Note that the socket was taken off a channel."""
+
     def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
         """Note that the messages of topics come after these positions."""

@@ -170,10 +170,13 @@ class Subscriptions:
     def past(self, channel: str, wanted: Wanted) -> Past:
         """Return what the client wants of the past of a channel that it is on."""
         namespace = "/" if self._socket is None else self._socket.namespace
-        past = self.past_of(channel_topic(namespace, channel), wanted)
+        topic = channel_topic(namespace, channel)
         if wanted.since is None or channel not in self._begun:
-            return past
-        return past.before(self._begun.pop(channel))
+            return self.past_of(topic, wanted)
+        begin = self._begun.pop(channel)
+        if wanted.since == begin:  # the handler's subscription has brought all that it lacks
+            return Past(topic, None, True, tells_position=False)
+        return self.past_of(topic, wanted).before(begin)
 
     def begun(self, channel: str, position: StreamPosition | None) -> None:
         """Note after which position a channel's messages come, which a handler has joined.
@@ -202,6 +205,7 @@ class Subscriptions:
         self.names = tuple(name for name in self.names if name != channel)
         self._begun.pop(channel, None)
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
+        self._socket.left(channel)
         if self._channels.presence is not None:
             self._channels.presence.left(self._socket, channel)
         return True

@@ -278,6 +278,25 @@ def test_what_a_handler_has_joined_as_well_brings_nothing_twice(server, open_cli
     assert subscribe(client, since=last)["messages"] == []
 
 
+@pytest.mark.parametrize("forged", [False, True])
+def test_what_the_subscription_of_a_handler_has_brought_is_not_in_the_answer(
+    server, open_client, at_two, forged
+):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    position = "forged.1" if forged else at_two
+    client, _ = open_client({"at": {"channel,hall": position}})
+    assert client.event()[0] == "_positions"
+    if forged:
+        assert client.event() == ["_missed", "channel,hall"]
+    else:
+        assert place(client, "b")
+    assert subscribe(client, since=position) == {"recovered": True, "messages": []}
+    assert client.sync() == []
+
+
 def page_on(server, *channels):
     """Return a page on channels, what it has received, and the losses that it was told."""
     received, lost = [], []

@@ -35,8 +35,13 @@ class KeepingClient:
 
     def connect(self, port, kind=WebSocketClient, **auth):
         """Connect, and subscribe to all channels; return those that were refused."""
+        self.begin(port, kind, **auth)
+        return [channel for channel in self.wanted[:] if not self.subscribe(channel)]
+
+    def begin(self, port, kind=WebSocketClient, **auth):
+        """Connect, and subscribe to nothing yet."""
         self.connection = kind(port)
-        request = self._request()
+        request = {"at": self.at, "was": [*self._former_ids]}
         self.heard.append(f"{port}: {request}")
         answer = self.connection.connect(auth={**auth, "_positions": request})
         self.heard.append(answer)
@@ -46,15 +51,6 @@ class KeepingClient:
         self.update(data["positions"])
         for topic in data["missed"]:
             self._missed(topic)
-        return [channel for channel in self.wanted[:] if not self.subscribe(channel)]
-
-    def _request(self):
-        others = {
-            topic: at
-            for topic, at in self.at.items()
-            if topic.removeprefix(CHANNEL) not in self.wanted
-        }
-        return {"at": others, "was": [*self._former_ids]} if others or self._former_ids else True
 
     def cut(self):
         """Lose the connection, and with it all that was not read yet."""
@@ -92,8 +88,9 @@ class KeepingClient:
             self._replay(channel, **one)
         return True
 
-    def _replay(self, channel, position, recovered=None, messages=(), ids=()):
-        self.update({CHANNEL + channel: position})
+    def _replay(self, channel, position=None, recovered=None, messages=(), ids=()):
+        if position is not None:
+            self.update({CHANNEL + channel: position})
         for number, (_, *args) in enumerate(messages):
             if str(number) not in ids or self._is_first(ids[str(number)]):
                 self._arrived(*args)

@@ -182,16 +182,20 @@ def publish_here(server, *contents, channel):
         assert server.call(lambda c=content: emit("message", c, channel=channel))
 
 
-def test_4_a_position_of_an_earlier_session_counts_once(server_of_history, other):
+@pytest.mark.parametrize(
+    ("join", "wanted"), [(["a"], []), ([], ["a"])], ids=["by a handler", "by the page"]
+)
+def test_4_a_position_of_an_earlier_session_counts_once(server_of_history, other, join, wanted):
     """A socket that is taken off a channel and put on it again begins anew."""
     register_kicks()
     server = server_of_history
     page = Page()
-    page.connect(server.port, join=["a"])
+    page.wanted = wanted
+    page.connect(server.port, join=join)
     page.sync()
     page.cut()
     publish(other, "away")
-    page.connect(server.port, join=["a"])
+    page.connect(server.port, join=join)
     assert page.sync() == ["away"]
     page.ask("kick", "a")
     publish(other, "kicked")
@@ -352,6 +356,31 @@ def test_11_an_answer_that_is_lost_is_given_again(server, other):
     publish(other, "later")
     wait_until(lambda: "later" in page.sync())
     assert page.received == ["away", "later"]
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_11_the_answer_is_lost_for_a_channel_that_a_handler_joins_as_well(
+    server_of_history, other, count
+):
+    """The connection breaks after so many of the packets up to the answer."""
+    server, page = server_of_history, Page()
+    page.connect(server.port, join=["a"])
+    page.subscribe("a")
+    page.cut()
+    publish(other, "away")
+    page.begin(server.port, join=["a"])
+    publish(other, "live")
+    page.begin_to_subscribe("a")
+    for _ in range(count):
+        packet = page.receive()
+        if packet.startswith("43"):
+            break
+        page.take(packet)
+    page.cut()
+    page.connect(server.port, join=["a"])
+    publish(other, "later")
+    wait_until(lambda: "later" in page.sync())
+    assert (page.received, page.lost) == (["away", "live", "later"], [])
 
 
 @pytest.mark.parametrize("offset", [10**14 - 2, 10**15 - 2, 2**53 - 10])

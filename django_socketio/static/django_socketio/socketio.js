@@ -429,12 +429,13 @@
     set(topic, position) { this.forget(topic); this.#at.set(topic, position); } // the newest ones are the last
     forget(topic) { this.#at.delete(topic); }
 
-    // What CONNECT presents: the positions of all topics that the page does not ask for itself.
+    // What CONNECT presents: the positions of all topics, since a handler may join any channel, before the
+    // page asks for it. Of the topics that the page does not ask for, the newest are kept.
     request(isAsked) {
-      const others = [...this.#at].filter(([topic]) => !isAsked(topic));
-      others.splice(0, others.length - KEPT_TOPICS).forEach(([topic]) => this.forget(topic));
+      const others = [...this.#at.keys()].filter((topic) => !isAsked(topic));
+      others.splice(0, others.length - KEPT_TOPICS).forEach((topic) => this.forget(topic));
       const was = [...this.#loadedIds, ...this.#formerIds];
-      return others.length || was.length ? { at: Object.fromEntries(others), was } : true;
+      return this.#at.size || was.length ? { at: Object.fromEntries(this.#at), was } : true;
     }
 
     // Takes what the server tells with CONNECT; of the topics that it tells nothing of, channels stay.

@@ -70,6 +70,37 @@ def test_nothing_is_missed_in_a_cut_and_a_reload(server, visit, transport):
     assert sorted(js(page, "return got")) == [[9], [10]]
 
 
+CUT_AT_POSITIONS = """
+  window.cuts = false;
+  window.WebSocket = class extends WebSocket {
+    set onmessage(listener) {
+      super.onmessage = (event) => {
+        listener(event);
+        if (!cuts || !event.data.startsWith('42["_positions"')) return;
+        [cuts, super.onmessage] = [false, null];
+        this.close();
+      };
+    }
+  };
+"""
+
+
+@pytest.mark.own_window
+def test_nothing_is_missed_if_the_answer_for_a_channel_of_a_handler_is_lost(server, visit):
+    page = visit(server)
+    js(page, CUT_AT_POSITIONS)
+    js(page, ARRIVE, {"transport": "websocket"})
+    js(page, "await new Promise((done) => socket.subscribe('hall', done))")
+    page.context.set_offline(True)
+    js(page, "await until(() => !socket.connected)")
+    publish(server, 1, channel="hall")
+    js(page, "cuts = true")
+    page.context.set_offline(False)
+    js(page, "await until(() => !cuts && socket.connected)")
+    publish(server, 2, channel="hall")
+    wait_for(page, 1, 2)
+
+
 ARRIVE_WITH_TWO = """
   window.got = [];
   const arrive = async (channel) => {
