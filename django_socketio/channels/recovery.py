@@ -95,7 +95,7 @@ class Past(NamedTuple):
         shared = (one.envelope.id for one in self.deliveries if len(one.envelope.topics) > 1)
         return Overlap(self.topic, self.position, frozenset(shared))
 
-    def before(self, begin: StreamPosition | None) -> "Past":
+    def before(self, begin: StreamPosition) -> "Past":
         """Return what the subscriber lacks that gets all messages after a position anyway."""
         lacking = [one for one in self.deliveries if _is_up_to(one.position, begin)]
         return self._replace(deliveries=tuple(lacking), tells_position=False)
@@ -115,8 +115,8 @@ class Past(NamedTuple):
         }
 
 
-def _is_up_to(position: StreamPosition | None, begin: StreamPosition | None) -> bool:
-    if position is None or begin is None:
+def _is_up_to(position: StreamPosition | None, begin: StreamPosition) -> bool:
+    if position is None:
         return False
     return position.epoch == begin.epoch and position.offset <= begin.offset
 

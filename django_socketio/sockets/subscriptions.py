@@ -143,6 +143,7 @@ class Subscriptions:
         """Admit the channels that the client has asked for, as far as it is on them now."""
         asked, self.asked = self.asked, ()
         for channel in asked:
+            self._begun.pop(channel, None)
             if channel in self.names:
                 self.admit(channel)
 
@@ -171,9 +172,9 @@ class Subscriptions:
         """Return what the client wants of the past of a channel that it is on."""
         namespace = "/" if self._socket is None else self._socket.namespace
         topic = channel_topic(namespace, channel)
-        if wanted.since is None or channel not in self._begun:
+        begin = self._begun.get(channel)
+        if begin is None:
             return self.past_of(topic, wanted)
-        begin = self._begun.pop(channel)
         if wanted.since == begin:  # the handler's subscription has brought all that it lacks
             return Past(topic, None, True, tells_position=False)
         return self.past_of(topic, wanted).before(begin)
@@ -181,7 +182,7 @@ class Subscriptions:
     def begun(self, channel: str, position: StreamPosition | None) -> None:
         """Note after which position a channel's messages come, which a handler has joined.
 
-        A client that asks for the channel as well, when it comes back, lacks those before only.
+        A client that asks for the channel as well lacks those before only.
         """
         self._begun = {**self._begun, channel: position}
 

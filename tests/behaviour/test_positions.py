@@ -297,6 +297,33 @@ def test_what_the_subscription_of_a_handler_has_brought_is_not_in_the_answer(
     assert client.sync() == []
 
 
+def test_a_history_has_no_message_that_comes_to_the_subscription_of_a_handler(server, open_client):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("room-1")
+
+    publish(server, *"abc", channel="room-1")
+    client, _ = open_client()
+    client.event()
+    publish(server, "d", channel="room-1")
+    assert place(client, "d")
+    assert texts(subscribe(client, "room-1", last=3)) == ["b", "c"]
+    assert texts(subscribe(client, "room-1", last=3)) == ["b", "c", "d"]
+
+
+def test_a_client_that_asks_for_no_history_at_first_gets_all_of_it_later(server, open_client):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("room-1")
+
+    client, _ = open_client()
+    client.event()
+    assert client.ask("subscribe", "room-1") == [True]
+    publish(server, "a", channel="room-1")
+    assert place(client, "a")
+    assert texts(subscribe(client, "room-1", last=3)) == ["a"]
+
+
 def page_on(server, *channels):
     """Return a page on channels, what it has received, and the losses that it was told."""
     received, lost = [], []

@@ -409,6 +409,7 @@
   class Positions {
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
+    #joined = new Set(); // channels that a handler has joined, until the page has an answer for them
     #loadedIds = []; // from before a reload, or of another tab, of which this one is a duplicate
     constructor(name) { this.name = name; }
 
@@ -426,8 +427,10 @@
     close() { if (Positions.#owners.get(this.#key) === this) Positions.#owners.delete(this.#key); }
 
     get(topic) { return this.#at.get(topic); }
-    set(topic, position) { this.forget(topic); this.#at.set(topic, position); } // the newest ones are the last
-    forget(topic) { this.#at.delete(topic); }
+    set(topic, position) { this.#at.delete(topic); this.#at.set(topic, position); } // the newest ones are the last
+    forget(topic) { this.#at.delete(topic); this.answered(topic); }
+    isOfHandler(topic) { return this.#joined.has(topic); }
+    answered(topic) { this.#joined.delete(topic); }
 
     // What CONNECT presents: the positions of all topics, since a handler may join any channel, before the
     // page asks for it. Of the topics that the page does not ask for, the newest are kept.
@@ -443,7 +446,13 @@
     welcome(id, positions) {
       this.#loadedIds = [];
       this.#formerIds = [...this.#formerIds, id].slice(-KEPT_SOCKETS);
-      [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.#at.delete(topic));
+      [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.forget(topic));
+      this.update(positions);
+    }
+
+    // Takes what the server tells later: of channels without a position, that a handler has joined them.
+    moved(positions) {
+      Object.keys(positions).filter((topic) => !this.#at.has(topic)).forEach((topic) => this.#joined.add(topic));
       this.update(positions);
     }
 
@@ -598,24 +607,32 @@
 
     #subscribe(channel, name) {
       if (channel.state !== "idle") return;
-      const since = this.positions.get(CHANNEL + name);
+      const since = this.#since(name, channel);
       const asked = since === undefined ? this.#togetherWith(channel) : [[name, channel]];
       asked.forEach(([, one]) => { one.state = "asked"; });
       this.#request(asked, since === undefined ? channel.options : { since }, (...answer) => this.#answered(...answer));
+    }
+
+    // The position to go on from. A past that the page asks for first is asked for although a handler has joined
+    // the channel: the server leaves out what has come.
+    #since(name, { options, token, given }) {
+      const asksForPast = options || (token && token === given);
+      return asksForPast && this.positions.isOfHandler(CHANNEL + name) ? undefined : this.positions.get(CHANNEL + name);
     }
 
     // Returns the channels that one request is for; one with a position needs a request of its own.
     #togetherWith(channel) {
       const { group, options } = channel;
       const isLike = (one) => group && one.group === group && one.options === options && one.state === "idle";
-      const hasPosition = (name) => this.positions.get(CHANNEL + name) !== undefined;
-      return [...this.#wanted].filter(([name, one]) => one === channel || (isLike(one) && !hasPosition(name)));
+      const hasPosition = (name, one) => this.#since(name, one) !== undefined;
+      return [...this.#wanted].filter(([name, one]) => one === channel || (isLike(one) && !hasPosition(name, one)));
     }
 
     #answered(name, channel, lost, answer, past) {
       if (lost || this.#wanted.get(name) !== channel) return;
       if (answer === true) channel.state = "accepted";
       else this.#drop(name);
+      this.positions.answered(CHANNEL + name);
       if (answer === true && past) this.replay(name, past);
       if (answer === true) this.presences.accepted(name);
       conclude(`subscribe ${name}`, channel.callbacks, answer, past?.messages && past);
@@ -912,7 +929,7 @@
     }
 
     #moved(positions) {
-      this.#positions.update(positions);
+      this.#positions.moved(positions);
       for (const [topic, position] of Object.entries(positions)) if (position === null) this.#channels.taken(topic);
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_socketio import emit, page_position
+from django_socketio import emit, page_position, sign_channel
 from django_socketio.events import on_away, on_connect, on_disconnect, on_message
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
@@ -241,6 +241,30 @@ def test_a_page_gets_the_last_messages_and_then_new_ones(server, visit):
     js(page, code)
     publish(server, 4, channel="history")
     wait_for(page, 2, 3, 4)
+
+
+OPTIONS = {
+    "history": lambda: ["history-3", {"last": 3}],
+    "position": lambda: ["history-3", {"since": page_position("history-3")}],
+    "token": lambda: [sign_channel("history-3", anyone=True)],
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_page_asks_for_a_past_although_a_handler_has_joined_the_channel(server, visit, options):
+    @on_message
+    def join(request, socket, context, channel):
+        socket.subscribe(channel)
+
+    page, given = visit(server), server.call(OPTIONS[options])
+    publish(server, 1, 2, channel="history-3")
+    js(page, ARRIVE, {"transport": "websocket"})
+    js(page, SEND, "history-3")
+    publish(server, 3, channel="history-3")
+    wait_for(page, 3)
+    js(page, "await new Promise((done) => socket.subscribe(...arg, done))", given)
+    publish(server, 4, channel="history-3")
+    wait_for(page, 1, 2, 3, 4)
 
 
 @pytest.mark.own_window
