@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django_socketio.channels.encoded_event import EncodedEvent
-from django_socketio.channels.names import check_channel
 from django_socketio.channels.offsets import Sent
 from django_socketio.exceptions import CallTimeout
 from django_socketio.protocol.engineio.heartbeat import Reason
@@ -130,13 +129,13 @@ class RecoverableSocket(Socket):
 
     def subscribe(self, channel: str) -> bool:
         """Put this socket on a channel, as the site's decision."""
-        self.placed |= {check_channel(channel)}
-        return super().subscribe(channel)
+        is_new = super().subscribe(channel)
+        self.placed |= {channel}
+        return is_new
 
-    def unsubscribe(self, channel: str) -> bool:
-        """Take this socket off a channel."""
+    def left(self, channel: str) -> None:
+        """Have the client ask for the channel if it is to have it again."""
         self.placed -= {channel}
-        return super().unsubscribe(channel)
 
     # Life
 

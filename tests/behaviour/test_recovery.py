@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 
 from django_socketio import (
     CallTimeout,
+    ChannelError,
     RelayGap,
     disconnect,
     emit,
@@ -840,6 +841,39 @@ def test_the_setting_is_asked_about_the_channels_that_the_client_has_asked_for(
     client.connect()
     assert client.recovered
     assert socket.channels == ["hall", "of the site"]
+
+
+def be_put_on_it_and_leave(client, socket):
+    client.server.call(socket.subscribe, "room")
+    assert client.client.ask("unsubscribe", "room") == [True]
+
+
+def be_on_too_many_channels(client, socket):
+    def fail_to_join():
+        socket.subscribe("other")
+        with pytest.raises(ChannelError):
+            socket.subscribe("room")
+        return socket.unsubscribe("other")
+
+    assert client.server.call(fail_to_join)
+
+
+@pytest.mark.parametrize("before", [be_put_on_it_and_leave, be_on_too_many_channels])
+def test_the_setting_is_asked_about_a_channel_of_a_handler_that_the_client_has_joined_again(
+    serve, sockets, seen, monkeypatch, before
+):
+    monkeypatch.setitem(globals(), "allowed", ["room"])
+    server = serve(ALLOWED_CHANNELS="tests.behaviour.test_recovery.only_rooms", MAX_CHANNELS=1)
+    client = Returning(server, "websocket")
+    client.connect()
+    socket = sockets[client.id]
+    before(client, socket)
+    assert client.client.ask("subscribe", "room") == [True]
+    client.cut()
+    list(iter(seen.next, "away"))
+    globals()["allowed"] = []
+    client.connect()
+    assert (client.recovered, socket.channels) == (True, [])
 
 
 def test_a_channel_that_a_token_has_opened_is_kept(serve, sockets, seen):
