@@ -8,7 +8,7 @@ from django_socketio.channels.names import check_channel
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.protocol.socketio.names import check_event_name
 from django_socketio.relay.envelope import Envelope
-from django_socketio.relay.topics import Topic, channel_topic, everyone_topic
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic, everyone_topic
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.subscriptions import Subscriptions
 from django_socketio.transports.encoded import EncodedPacket
@@ -62,8 +62,9 @@ class Broadcasting:
 
         Raises ``RelayError`` as ``broadcast`` does.
         """
-        self._publish((everyone_topic(self.namespace),), message, event)
-        if self._backlog is not None:  # the namespace does not reach this socket yet
+        topic = everyone_topic(self.namespace)
+        self._publish((topic,), message, event)
+        if not self._is_reached(topic):
             self.send(message, event)
 
     def send_and_broadcast_channel(
@@ -73,10 +74,16 @@ class Broadcasting:
 
         Raises ``RelayError`` as ``broadcast_channel`` does.
         """
-        self._publish(self._topics(channel), message, event)
-        names = self.subscriptions.names
-        if channel not in names if channel is not None else not names:
+        topics = self._topics(channel)
+        self._publish(topics, message, event)
+        if not any(map(self._is_reached, topics)):
             self.send(message, event)
+
+    def _is_reached(self, topic: Topic) -> bool:
+        """Return whether a topic's messages come to this socket: everyone's once it is open."""
+        if topic.kind is TopicKind.EVERYONE:
+            return self._backlog is None
+        return topic.name in self.subscriptions.names
 
     def _topics(self, channel: str | None) -> tuple[Topic, ...]:
         """Return the topic of a channel, or those of all channels that this socket is on."""

@@ -543,6 +543,26 @@ def test_a_handler_that_subscribes_a_client_again_gives_it_what_it_missed(server
     assert place(client, "live")
 
 
+@pytest.mark.parametrize("everyone", [True, False], ids=["everyone", "channel"])
+@pytest.mark.parametrize("is_back", [True, False], ids=["back", "new"])
+def test_what_a_socket_sends_to_all_in_on_connect_comes_to_it_once(server, everyone, is_back):
+    @on_connect
+    def join(request, socket, context):
+        if everyone:
+            socket.send_and_broadcast("hello")
+        else:
+            socket.send_and_broadcast_channel("hello", "hall")
+            socket.subscribe("hall")
+
+    page, received, lost = page_on(server)
+    page.ask("unsubscribe", "no channel of it")
+    if is_back:
+        page.cut()
+        page.connect(server.port)
+        page.ask("unsubscribe", "no channel of it")
+    assert (received, lost) == (["hello"] * (1 + is_back), [])
+
+
 # Pages
 
 
