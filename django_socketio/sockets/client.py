@@ -176,6 +176,16 @@ class Client:
         newest = self._lifecycles.get(lifecycle.socket.namespace, lifecycle)
         return newest is lifecycle and lifecycle.socket.disconnect_reason != Reason.CLIENT_LEFT
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody waits for an answer of the client, in any namespace."""
+        return any(lifecycle.is_asked for lifecycle in self._lifecycles.values())
+
+    def resume(self) -> None:
+        """Resume the session, whichever socket has paused it."""
+        for lifecycle in self._lifecycles.values():
+            lifecycle.unpause()
+
     def _has_decided(self) -> None:
         timer, self._connect_timer = self._connect_timer, None
         if timer is not None:

@@ -121,10 +121,15 @@ class SocketLifecycle(HandlerCalls):
     def _hold_back(self, is_far_too_much: bool) -> None:
         if is_far_too_much and self.socket.acks.is_awaited:
             self._session.close(Reason.TOO_MANY_EVENTS)
-        elif is_far_too_much or not self.socket.acks.is_asked:
+        elif is_far_too_much or not self._client.is_asked:
             self._paused = True
             self._session.pause()
-            self._mailbox.put(self.resume)
+            self._mailbox.put(self.unpause)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody waits for an answer of the client in this namespace."""
+        return self.socket.acks.is_asked
 
     def ack(self, packet: Packet) -> None:
         """Take an ACK: wake ``socket.call`` at once, or have the callback called in the mailbox."""
@@ -297,6 +302,10 @@ class SocketLifecycle(HandlerCalls):
         self._server.channels.publish(Envelope(topics, namespace, event, args, id))
 
     def resume(self) -> None:
+        """Resume the session, which events of any namespace may have paused."""
+        self._client.resume()
+
+    def unpause(self) -> None:
         """Resume the session, if ``_hold_back`` has paused it."""
         if self._paused:
             self._paused = False

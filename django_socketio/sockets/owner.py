@@ -75,5 +75,12 @@ class SocketOwner(Protocol):
     def finished(self) -> None:
         """Count one socket less: its last handler has run."""
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody waits for an answer of the client, in any namespace."""
+
+    def resume(self) -> None:
+        """Resume the session, whichever socket has paused it."""
+
     def awaits(self, lifecycle: Any) -> bool:
         """Return whether the other side still waits for the answer to this CONNECT."""

@@ -199,6 +199,36 @@ def test_a_handler_can_call_a_client_of_which_many_events_wait(serve, is_paused_
     assert client.receive() == '431["me"]'
 
 
+@pytest.mark.parametrize("is_paused_before", [True, False])
+def test_a_handler_can_call_a_client_of_which_many_events_wait_in_another_namespace(
+    serve, is_paused_before
+):
+    server = serve(MAX_WAITING_EVENTS=5)
+    go_on = gevent.event.Event()
+    on_event("other")(lambda request, socket, context: go_on.wait())
+
+    @on_message(namespace="/b")
+    def ask(request, socket, context, message):
+        while is_paused_before and not any(
+            one._paused for one in server.socket_server.open_sockets
+        ):
+            gevent.sleep(0.001)
+        return socket.call("who?", timeout=60)
+
+    client = join(server)
+    client.connect("/b")
+    client.emit("message", "ask", id=1, namespace="/b")
+    if not is_paused_before:
+        assert client.receive() == '42/b,0["who?"]'
+    for _ in range(10):
+        client.emit("other")
+    if is_paused_before:
+        assert client.receive() == '42/b,0["who?"]'
+    client.send('43/b,0["me"]')
+    assert client.receive() == '43/b,1["me"]'
+    server.call(go_on.set)
+
+
 def test_a_client_that_is_asked_and_sends_very_many_events_is_paused_and_not_closed(serve):
     server = serve(MAX_WAITING_EVENTS=5)
     go_on = gevent.event.Event()
