@@ -151,7 +151,9 @@ class Subscriptions:
         """Read what a new subscriber of a pending channel gets unasked, before it is admitted."""
         namespace = "/" if self._socket is None else self._socket.namespace
         for topic, wanted in self._pasts.unasked([channel_topic(namespace, channel)]).items():
-            self._replays = {**self._replays, channel: self.past_of(topic, wanted)}
+            past = self.past_of(topic, wanted)
+            if channel in self.names:  # it may have been left meanwhile
+                self._replays = {**self._replays, channel: past}
         return self._replays.get(channel)
 
     def join_at_once(self, channel: str) -> bool:
@@ -205,6 +207,7 @@ class Subscriptions:
             return False
         self.names = tuple(name for name in self.names if name != channel)
         self._begun.pop(channel, None)
+        self._replays.pop(channel, None)
         self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
         self._socket.left(channel)
         if self._channels.presence is not None:

@@ -511,6 +511,38 @@ def test_a_replay_comes_to_a_socket_that_a_handler_subscribes(server, connect, r
     assert client.sync() == []
 
 
+def test_a_replay_that_was_read_for_a_channel_which_a_handler_left_does_not_come_later(
+    server, connect, replayed
+):
+    @on_subscribe(channel="^hall")
+    def leave(request, socket, context, channel):
+        socket.unsubscribe("replay-1")
+
+    client = connect(server)
+    answer, *_ = client.ask("subscribe", ["replay-1", "hall"])
+    assert answer == [True, True]
+    subscribe(client, "replay-1", last=0)
+    assert client.sync() == []
+
+
+def test_a_replay_of_a_channel_that_was_left_while_it_was_read_does_not_come_later(
+    server, connect, replayed, monkeypatch
+):
+    client = connect(server)
+    channels, past = server.socket_server.channels, server.socket_server.channels.past
+    (socket,) = server.call(channels.members, socket_topic("/", client.id))
+
+    def leave(*asked):
+        monkeypatch.setattr(channels, "past", past)
+        socket.unsubscribe("replay-1")
+        return past(*asked)
+
+    monkeypatch.setattr(channels, "past", leave)
+    client.ask("subscribe", "replay-1")
+    subscribe(client, "replay-1", last=0)
+    assert client.sync() == []
+
+
 def test_a_client_that_comes_back_gets_what_it_missed_and_no_replay(server, open_client, replayed):
     client, _ = open_client()
     subscribe(client, "replay-1")
