@@ -40,6 +40,7 @@ SEED = os.environ.get("POSITIONS_SEED")
 PAGES, STEPS, AGAIN = 3, 50, 10
 
 BANNED = st.sampled_from([(), (), ("a",), ("b",)])
+PUT_ON = st.sampled_from([(), ("a",), ("b",), ("a", "b")])
 FAULTS = ["break_relays", "break_relays", "empty", "remember", "go_back_in_time"]
 
 
@@ -103,10 +104,17 @@ class Recovery(OfficialRules):
         pick(number, self.connected).cut()
 
     @precondition(lambda self: self.away)
-    @rule(number=picks, server=picks, banned=BANNED, meanwhile=several)
-    def come_back(self, number, server, banned, meanwhile):
+    @rule(number=picks, server=picks, banned=BANNED, put_on=PUT_ON, meanwhile=several)
+    def come_back(self, number, server, banned, put_on, meanwhile):
         with self.publishing(meanwhile):
-            self.connect(pick(number, self.away), server, banned=banned)
+            self.connect(pick(number, self.away), server, banned=banned, put_on=put_on)
+
+    @precondition(lambda self: self.away)
+    @rule(number=picks, server=picks, put_on=PUT_ON, count=st.integers(0, 5), meanwhile=several)
+    def come_back_in_vain(self, number, server, put_on, count, meanwhile):
+        port = self.site.servers[server % SERVERS].port
+        with self.publishing(meanwhile):
+            pick(number, self.away).connect_in_vain(port, put_on, count)
 
     @precondition(lambda self: self.connected)
     @rule(number=picks)

@@ -1,5 +1,6 @@
 """What a page that keeps positions must get, as a model knows it; and a page that compares."""
 
+import itertools
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -212,20 +213,40 @@ class Page(Receiver):
 
     # What happens to it
 
-    def connect(self, port, kind=WebSocketClient, banned=()):
-        """Connect; the server refuses the banned channels."""
+    def connect(self, port, kind=WebSocketClient, banned=(), put_on=()):
+        """Connect; the server refuses the banned channels.
+
+        Args:
+            put_on: channels that a handler joins first, if the page asks for them as well.
+
+        """
         new = self.topics | {CHANNEL + channel for channel in self.client.wanted}
         new -= {*self.client.at}
         self.since.update(dict.fromkeys(new, inf))
         self.topics |= new
         for topic in new:
             self.await_topic(topic)
-        hall = ["hall"] if CHANNEL + "hall" in self.topics else []
-        for channel in self.client.connect(port, kind, join=hall, banned=banned):
+        join = self._channels_of_handlers({*put_on}.difference(banned))
+        for channel in self.client.connect(port, kind, join=join, banned=banned):
             self.refuse(CHANNEL + channel)
         self.sync()  # to know where "hall" begins, which the server tells after its answer
         for topic in new.intersection(self.client.at):
             self.join(topic)
+
+    def _channels_of_handlers(self, put_on):
+        hall = ["hall"] if CHANNEL + "hall" in self.topics else []
+        both = put_on.intersection(self.client.wanted)
+        return [*hall, *sorted(one for one in both if CHANNEL + one in self.client.at)]
+
+    def connect_in_vain(self, port, put_on, count):
+        """Connect, and be cut off after so many packets, or before the first answer."""
+        self.client.begin(port, join=self._channels_of_handlers({*put_on}))
+        for channel in self.client.wanted:
+            self.client.begin_to_subscribe(channel)
+        packets = (self.client.receive() for _ in range(count if self.client.wanted else 0))
+        for packet in itertools.takewhile(lambda packet: packet.startswith("42"), packets):
+            self.client.take(packet)
+        self.cut()
 
     def sync(self):
         """Take all that the server had sent before now."""
