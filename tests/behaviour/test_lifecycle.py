@@ -349,15 +349,15 @@ def test_the_first_connect_is_not_answered_if_a_second_comes_while_its_topics_ar
     server, ends, monkeypatch, kind, between
 ):
     began, release = gevent.event.Event(), gevent.event.Event()
-    channels, add_all = server.socket_server.channels, server.socket_server.channels.add_all
+    relay, subscribe_all = server.socket_server.relay, server.socket_server.relay.subscribe_all
 
     def wait_once(*args, **options):
         monkeypatch.undo()
         began.set()
         release.wait(5)
-        return add_all(*args, **options)
+        return subscribe_all(*args, **options)
 
-    monkeypatch.setattr(channels, "add_all", wait_once)
+    monkeypatch.setattr(relay, "subscribe_all", wait_once)
     query, connect = KINDS[kind]
     client = WebSocketClient(server.port, query=query)
     client.send(connect)

@@ -529,15 +529,16 @@ def test_a_replay_of_a_channel_that_was_left_while_it_was_read_does_not_come_lat
     server, connect, replayed, monkeypatch
 ):
     client = connect(server)
-    channels, past = server.socket_server.channels, server.socket_server.channels.past
+    channels, relay = server.socket_server.channels, server.socket_server.relay
     (socket,) = server.call(channels.members, socket_topic("/", client.id))
+    history = relay.history
 
     def leave(*asked):
-        monkeypatch.setattr(channels, "past", past)
+        monkeypatch.setattr(relay, "history", history)
         socket.unsubscribe("replay-1")
-        return past(*asked)
+        return history(*asked)
 
-    monkeypatch.setattr(channels, "past", leave)
+    monkeypatch.setattr(relay, "history", leave)
     client.ask("subscribe", "replay-1")
     subscribe(client, "replay-1", last=0)
     assert client.sync() == []
