@@ -1,14 +1,15 @@
 """Positions of topics that no message tells to the clients that keep positions.
 
 An event for several topics has no place (see ``positions.py``), and neither has a message that is
-no event. A client that gets only these would keep an old position, and be told at its return that
-the log does not reach back so far.
+no event. An event with a place does not come to its own sender. A client that gets only these, or
+sends all events itself, would keep an old position, and be told at its return that the log does not
+reach back so far.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from django_socketio.channels.backlogs import Members, is_socket
+from django_socketio.channels.backlogs import Members, Subscriber, is_socket
 from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic
@@ -27,6 +28,18 @@ class Teller(Protocol):
         """Tell the client after which positions the messages of topics come."""
 
 
+class _Untold(NamedTuple):
+    """A position that was not told.
+
+    Attributes:
+        only: the id of the single socket that was not told it; None if no socket was.
+
+    """
+
+    position: StreamPosition
+    only: str | None
+
+
 class UntoldPositions:
     """The positions of topics as of the last message that has told no position.
 
@@ -41,22 +54,29 @@ class UntoldPositions:
     def __init__(self, backlogs: Callable[[Topic], Members], timers: Timers) -> None:
         self._backlogs = backlogs
         self._timers = timers
-        self._positions: dict[Topic, StreamPosition] = {}
+        self._positions: dict[Topic, _Untold] = {}
         self._count = 0
         self._timer: Timer | None = None
 
     def came(self, delivery: Delivery) -> None:
-        """Note an event, which tells its position if it is for one topic."""
+        """Note an event, which tells its position to its receivers if it is for one topic."""
         if delivery.position is None:
             return
         if len(delivery.envelope.topics) > 1:
             self.note(delivery.topic, delivery.position)
+        elif delivery.envelope.exclude is not None:
+            self.note(delivery.topic, delivery.position, only=delivery.envelope.exclude)
         elif self._positions:
             self._positions.pop(delivery.topic, None)
 
-    def note(self, topic: Topic, position: StreamPosition) -> None:
-        """Note that all messages of a topic up to a position have been sent."""
-        self._positions[topic] = position
+    def note(self, topic: Topic, position: StreamPosition, only: str | None = None) -> None:
+        """Note that all messages of a topic up to a position have been sent.
+
+        Args:
+            only: the id of the socket that lacks the position, where all others were told it.
+
+        """
+        self._positions[topic] = _Untold(position, only)
         self._count += 1
         if self._count >= MOST:
             self.tell()
@@ -71,14 +91,19 @@ class UntoldPositions:
         """Tell the clients of all topics; those that wait for messages get older ones yet."""
         positions, self._positions, self._count = self._positions, {}, 0
         self.stop()
-        for topic, position in positions.items():
+        for topic, untold in positions.items():
             for subscriber, backlog in list(self._backlogs(topic).items()):
-                if backlog is None and subscriber.keeps_positions and is_socket(subscriber):
+                if backlog is None and untold.only in (None, subscriber.id) and _keeps(subscriber):
                     teller: Any = subscriber
-                    teller.began({topic: position})
+                    teller.began({topic: untold.position})
 
     def stop(self) -> None:
         """Wait no longer."""
         timer, self._timer = self._timer, None
         if timer is not None:
             self._timers.cancel(timer)
+
+
+def _keeps(subscriber: Subscriber) -> bool:
+    """Return whether a subscriber is a socket whose client keeps positions."""
+    return subscriber.keeps_positions and is_socket(subscriber)

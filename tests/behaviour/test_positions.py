@@ -366,6 +366,57 @@ def test_a_message_for_one_channel_is_not_followed_by_an_older_position(server):
     assert page.at["channel,yard"] == after(begin["channel,yard"])
 
 
+@pytest.fixture
+def talkers(serve):
+    """Two pages on a channel, whose events go to the other one; only three messages are kept."""
+
+    @on_event("say")
+    def say(request, socket, context, *messages):
+        for message in messages:
+            socket.broadcast_channel(message, "hall")
+        return True
+
+    server = serve(RELAY_LOG=3)
+    return server, *(page_on(server, "hall") for _ in range(2))
+
+
+def synchronize(*pages):
+    """Come back once pages have taken all that was sent to them."""
+    for page in pages:
+        page.ask("unsubscribe", "no channel of it")
+
+
+def tell_positions(server, *pages):
+    """Have positions told that are untold; come back once pages have those that are for them."""
+    server.call(server.socket_server.channels.untold.tell)
+    synchronize(*pages)
+
+
+def test_a_client_that_gets_none_of_its_own_messages_is_told_their_positions(talkers):
+    """Otherwise it would come back with a position from before the log."""
+    server, (page, *heard), (other, received, _) = talkers
+    page.ask("say", *range(4))
+    synchronize(other)
+    before = {**other.at}
+    tell_positions(server, page, other)
+    assert (received, other.at) == ([*range(4)], before)
+    assert page.at == other.at
+    page.cut()
+    page.connect(server.port)
+    assert heard == [[], []]
+
+
+def test_a_message_of_another_client_is_not_followed_by_an_older_position(talkers):
+    server, (page, _, _), (other, received, lost) = talkers
+    other.ask("say", 1, 2)
+    page.ask("say", 3, 4, 5)
+    synchronize(other)
+    assert received == [3, 4, 5]
+    before = {**other.at}
+    tell_positions(server, other)
+    assert (other.at, lost) == (before, [])
+
+
 @pytest.mark.parametrize("position", ["", "forged.1", "forged.999999999999999", "x.y.0"])
 def test_a_position_that_proves_nothing_is_answered_not_recovered(
     server, open_client, at_two, position
