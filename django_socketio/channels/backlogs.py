@@ -58,6 +58,10 @@ class Overlap(NamedTuple):
             and delivery.position.offset <= self.position.offset
         )
 
+    def is_before(self, position: StreamPosition) -> bool:
+        """Return whether a position of the topic is after all of them, in their epoch."""
+        return position.epoch == self.position.epoch and position.offset > self.position.offset
+
     def has_read(self, delivery: Delivery | None) -> bool:
         """Return whether a message for several topics is one of them, by whichever it comes."""
         return delivery is not None and delivery.envelope.id in self.ids
@@ -202,9 +206,23 @@ class CaughtUp(Backlog[EncodedEvent]):
         """Deliver a packet, unless it is of the overlap."""
         if self.has(encoded):
             return True
-        if self._overlap.is_over(encoded.delivery) and self._subscriber in self._members:
-            self._members[self._subscriber] = None
+        if self._overlap.is_over(encoded.delivery):
+            self._end()
         return self._subscriber.deliver(encoded) or True
+
+    def _end(self) -> None:
+        if self._subscriber in self._members:
+            self._members[self._subscriber] = None
+
+    def has_passed(self, position: StreamPosition) -> bool:
+        """Return whether all of an overlap came before a position of its topic, and end if so.
+
+        A position of another epoch may be from before the log was read.
+        """
+        is_over = self._overlap.is_before(position)
+        if is_over:
+            self._end()
+        return is_over
 
 
 class Copies(Backlog[EncodedEvent]):
@@ -265,6 +283,14 @@ def is_concerned(backlog: Backlog[EncodedEvent] | None) -> bool:
     """
     is_admitted = isinstance(backlog, Copies) and backlog.is_admitted
     return backlog is None or is_admitted or isinstance(backlog, CaughtUp) or is_gated(backlog)
+
+
+def has_all_up_to(position: StreamPosition, backlog: Backlog[EncodedEvent] | None) -> bool:
+    """Return whether a subscriber was sent all messages of a topic up to a position, and no others.
+
+    One that waits for messages gets older ones yet; one that has read the log may have later ones.
+    """
+    return backlog is None or (isinstance(backlog, CaughtUp) and backlog.has_passed(position))
 
 
 def is_socket(subscriber: Subscriber) -> bool:

@@ -9,7 +9,7 @@ reach back so far.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from django_socketio.channels.backlogs import Members, Subscriber, is_socket
+from django_socketio.channels.backlogs import Members, Subscriber, has_all_up_to, is_socket
 from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic
@@ -38,6 +38,11 @@ class _Untold(NamedTuple):
 
     position: StreamPosition
     only: str | None
+
+    def is_for(self, subscriber: Subscriber) -> bool:
+        """Return whether a subscriber is a socket whose client keeps positions and lacks this."""
+        is_one = self.only is None or self.only == subscriber.id
+        return is_one and subscriber.keeps_positions and is_socket(subscriber)
 
 
 class UntoldPositions:
@@ -88,12 +93,12 @@ class UntoldPositions:
         self.tell()
 
     def tell(self) -> None:
-        """Tell the clients of all topics; those that wait for messages get older ones yet."""
+        """Tell the clients of all topics that have all messages up to the positions."""
         positions, self._positions, self._count = self._positions, {}, 0
         self.stop()
         for topic, untold in positions.items():
             for subscriber, backlog in list(self._backlogs(topic).items()):
-                if backlog is None and untold.only in (None, subscriber.id) and _keeps(subscriber):
+                if untold.is_for(subscriber) and has_all_up_to(untold.position, backlog):
                     teller: Any = subscriber
                     teller.began({topic: untold.position})
 
@@ -102,8 +107,3 @@ class UntoldPositions:
         timer, self._timer = self._timer, None
         if timer is not None:
             self._timers.cancel(timer)
-
-
-def _keeps(subscriber: Subscriber) -> bool:
-    """Return whether a subscriber is a socket whose client keeps positions."""
-    return subscriber.keeps_positions and is_socket(subscriber)

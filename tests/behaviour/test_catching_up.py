@@ -6,6 +6,8 @@ from gevent.event import Event
 from django_socketio import emit
 from django_socketio.channels.backlogs import Overlap
 from django_socketio.channels.registry import Channels
+from django_socketio.channels.untold import UntoldPositions
+from django_socketio.concurrency.timers import Timers
 from django_socketio.events import on_event
 from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
@@ -69,6 +71,17 @@ def test_a_new_epoch_ends_the_overlap(channels, caught_up):
 
 def test_nobody_pays_for_an_overlap_that_is_over(channels, caught_up):
     channels.deliver(delivery(8))
+    assert channels._members[A] == {caught_up: None}
+
+
+def test_a_position_of_the_overlap_is_not_told_and_a_later_one_ends_it(channels, caught_up):
+    told = []
+    caught_up.began = told.append
+    untold = UntoldPositions(channels.backlogs, Timers())
+    for epoch, offset in (("w", 9), ("x", 4), ("x", 5), ("x", 6)):
+        untold.note(A, StreamPosition(epoch, offset))
+        untold.tell()
+    assert told == [{A: StreamPosition("x", 6)}]
     assert channels._members[A] == {caught_up: None}
 
 

@@ -353,6 +353,22 @@ def test_messages_for_several_channels_move_the_position_of_each(
     assert (received, lost) == ([*range(25), "missed"], [])
 
 
+def test_messages_for_several_channels_move_the_position_of_a_client_that_is_back(
+    server, monkeypatch
+):
+    monkeypatch.setattr("django_socketio.channels.untold.LONGEST", 0.01)
+    page, received, _ = page_on(server, "hall")
+    _other = page_on(server, "attic")
+    page.cut()
+    publish(server, "missed")
+    page.connect(server.port)
+    begin = page.at["channel,hall"]
+    publish(server, *range(3), channel=["attic", "hall"])
+    while page.at["channel,hall"] != after(begin, 3):
+        page.take(page.receive())
+    assert received == ["missed", *range(3)]
+
+
 def test_a_message_for_one_channel_is_not_followed_by_an_older_position(server):
     page, received, _ = page_on(server, "hall", "yard")
     begin = {**page.at}
