@@ -1,9 +1,12 @@
-"""The other processes that hold people, by their leases: which of them have died."""
+"""The other processes that hold people: those that have died, and the removal of their people."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from django_socketio.relay.roster import LEAVING
+from django_socketio.channels.attempts import Attempts
+from django_socketio.relay.roster import LEAVING, Change, Hold, Presence, Rosters, in_steps
+from django_socketio.relay.topics import Topic
 
 RENEW_INTERVAL = 5.0
 """Seconds between two renewals of the lease of a process."""
@@ -63,3 +66,37 @@ class OtherProcesses:
     def _patience(self, seen: _Seen) -> float:
         """Return how long to wait: people of a process that has stopped are coming back."""
         return grace_elsewhere(self._grace) if seen.value == LEAVING else PATIENCE
+
+
+def remove_people(
+    rosters: Rosters,
+    process: str,
+    topics: Iterable[Topic],
+    attempts: Attempts,
+    before_each: Callable[[], None],
+) -> Iterator[Change]:
+    """Remove the people of a process; yield the changes that this process has made.
+
+    Args:
+        topics: where it may hold people, beside those that it has noted.
+        before_each: called before each topic.
+
+    """
+    all_topics = {*rosters.topics_of(process), *topics}
+    for topic in random.sample([*all_topics], len(all_topics)):  # other ones fail first next time
+        if attempts.may_ask(topic):
+            before_each()
+            with attempts.about(topic):
+                yield from _remove_people(rosters, process, topic)
+    if not attempts.failed:
+        rosters.forget(process)
+
+
+def _remove_people(rosters: Rosters, process: str, topic: Topic) -> Iterator[Change]:
+    known = rosters.read(topic).people
+    people = rosters.people_of(process, topic)
+    holds = [
+        Hold(topic, id, Presence.GONE, known[id].details if id in known else "") for id in people
+    ]
+    for some in in_steps(holds):
+        yield from rosters.hold(process, some)

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from django_socketio.channels.attempts import Attempts, FailureLog
+from django_socketio.channels.due_people import DuePeople, Place
 from django_socketio.channels.held import Held
 from django_socketio.channels.lost_parts import LostParts
 from django_socketio.channels.noted_topics import NotedTopics
@@ -19,6 +21,7 @@ from django_socketio.channels.other_processes import (
     PATIENCE,
     RENEW_INTERVAL,
     OtherProcesses,
+    remove_people,
 )
 from django_socketio.concurrency.log_limits import LOGGED_EVERY, Every
 from django_socketio.concurrency.mailbox import Mailbox, Pool
@@ -72,8 +75,8 @@ class PresenceKeeper:
         self._announce = announce
         self.process = new_id()
         self._topics: dict[Topic, dict[str, Held]] = {}
-        self._people: dict[tuple[Topic, str], str] = {}
-        self._wanted: dict[tuple[Topic, str], None] = {}
+        self._people: dict[Place, str] = {}
+        self._due = DuePeople()
         self._noted = NotedTopics(rosters, timers.clock)
         self._is_scheduled = self._has_begun = self._is_stopped = False
         self._lease: int | None = None
@@ -82,7 +85,7 @@ class PresenceKeeper:
         self._others = OtherProcesses(grace)
         self._lost_parts = LostParts(rosters, timers.clock)
         self._not_renewed = Every(LOGGED_EVERY, timers.clock)
-        self._not_noted = Every(LOGGED_EVERY, timers.clock)
+        self._logging_failures = FailureLog(timers.clock).logging
         self._former: dict[str, _Former] = {}
         """Former names whose people are to be registered again."""
 
@@ -149,8 +152,8 @@ class PresenceKeeper:
 
     def _settle(self, topic: Topic, person: str, here: Held) -> None:
         """Have the rosters told, unless they have it so."""
-        if here.presence is not here.held or (topic, person) in self._wanted:
-            self._wanted[topic, person] = None
+        if here.presence is not here.held or (topic, person) in self._due:
+            self._due.add((topic, person))
             self._schedule()
 
     # What the relay is told, one thing after the other
@@ -173,43 +176,47 @@ class PresenceKeeper:
 
     def _flush(self) -> None:
         self._is_scheduled = False
-        wanted, self._wanted = self._wanted, {}
-        try:
+        due, attempts = self._due.take(), Attempts()
+        with self._logging_failures():
             if self._rosters.are_shared and self._is_old():
                 self._renew_now()
-            self._announce(self._hold(wanted))
-        except RelayError as error:
-            if self._not_noted.is_due():
-                logger.warning("Who is present could not be noted; trying again: %s", error)
-            self._wanted = {**wanted, **self._wanted}
-            self._timers.after(RETRY_AFTER, lambda now: self._schedule())
+            self._announce(self._hold(due, attempts))
+            return attempts.end()
+        self._due.put_back((place for place in due if self.has(*place)), attempts.failed)
+        self._timers.after(RETRY_AFTER, lambda now: self._schedule())
 
     def _is_old(self) -> bool:
         """Return whether others may count this process as dead: it has stood still, maybe."""
         return self._timers.clock() - self._renewed_at > PATIENCE / 2
 
-    def _hold(self, wanted: Iterable[tuple[Topic, str]]) -> Iterator[Change]:
-        """Tell the rosters how people are here; yield the changes."""
+    def _hold(self, due: dict[Place, None], attempts: Attempts) -> Iterator[Change]:
+        """Tell the rosters how people are here; yield the changes. ``due`` keeps the others."""
         found = [
             (topic, person, self._topics[topic][person])
-            for topic, person in wanted
+            for topic, person in due
             if person in self._topics.get(topic, ())
         ]
         topics = {topic for topic, _, _ in found}
         self._noted.note(self.process, topics)
         try:
             for some in in_steps(found):
-                self._keep_lease()
-                yield from self._hold_some(some)
+                topic = some[0][0]
+                if attempts.may_ask(topic):
+                    self._keep_lease()
+                    with attempts.about(topic):
+                        yield from self._hold_some(some, due)
         finally:  # also after a failure: those who have left are not among the next ones
             self._forget_empty(topics)
 
-    def _hold_some(self, found: Sequence[tuple[Topic, str, Held]]) -> list[Change]:
+    def _hold_some(
+        self, found: Sequence[tuple[Topic, str, Held]], due: dict[Place, None]
+    ) -> list[Change]:
         told = {here: here.presence for _, _, here in found}
         holds = [Hold(topic, id, told[here], here.details) for topic, id, here in found]
         changes = self._rosters.hold(self.process, holds)
         for topic, person, here in found:
             here.held = told[here]
+            del due[topic, person]
             self._settle(topic, person, here)  # it may have changed meanwhile
             if here.held is here.presence is Presence.GONE:
                 del self._topics[topic][person]
@@ -247,9 +254,10 @@ class PresenceKeeper:
             self._take_new_name(is_forgotten)
             renewal = self._renewal(is_new=True)
         self._data, self._lease = renewal.data, renewal.number_of(self.process)
-        if self._former:
-            self._register_again()
-        self._noted.prolong(self.process)
+        with self._logging_failures():
+            if self._former:
+                self._register_again()
+            self._noted.prolong(self.process)
         self._remove_the_dead(renewal)
 
     def _renewal(self, is_new: bool) -> Renewal:
@@ -294,43 +302,35 @@ class PresenceKeeper:
 
         If it was Redis that has forgotten them, nobody has left meanwhile: no handler is told.
         """
+        attempts = Attempts()
         if any(former.is_forgotten for former in self._former.values()):
-            deque(self._registered(), maxlen=0)
+            deque(self._registered(attempts), maxlen=0)
         else:
-            self._announce(self._registered())
+            self._announce(self._registered(attempts))
+        attempts.end()
         self._former.clear()
 
-    def _registered(self) -> Iterator[Change]:
-        everyone = [(topic, person) for topic, people in self._topics.items() for person in people]
-        yield from self._hold(everyone)
+    def _registered(self, attempts: Attempts) -> Iterator[Change]:
+        due = {
+            (topic, person): None
+            for topic, people in self._topics.items()
+            for person, here in people.items()
+            if here.held is None
+        }
+        yield from self._hold(due, attempts)
         for name, former in self._former.items():
             # Orders that were on their way may have come since others removed all of it.
-            yield from self._remove_people_of(name, former.topics)
+            yield from remove_people(self._rosters, name, former.topics, attempts, self._keep_lease)
 
     def _remove_the_dead(self, renewal: Renewal) -> None:
         """Remove the people of processes whose leases have not changed for too long."""
         for process in self._others.dead(renewal.leases, self.process, self._timers.clock()):
             logger.info("Removing the people of a process that has ended: %s", process)
-            self._announce(self._remove_people_of(process))
-
-    def _remove_people_of(self, process: str, topics: Iterable[Topic] = ()) -> Iterator[Change]:
-        """Remove the people of a process; yield the changes that this process has made.
-
-        Args:
-            topics: where it may hold people, beside those that it has noted.
-
-        """
-        for topic in {*self._rosters.topics_of(process), *topics}:
-            self._keep_lease()
-            known = self._rosters.read(topic).people
-            people = self._rosters.people_of(process, topic)
-            holds = [
-                Hold(topic, id, Presence.GONE, known[id].details if id in known else "")
-                for id in people
-            ]
-            for some in in_steps(holds):
-                yield from self._rosters.hold(process, some)
-        self._rosters.forget(process)
+            attempts = Attempts()
+            gone = remove_people(self._rosters, process, (), attempts, self._keep_lease)
+            with self._logging_failures():
+                self._announce(gone)
+                attempts.end()
 
     def stop(self) -> None:
         """Renew the lease no more: others remove who does not come back to them."""

@@ -110,11 +110,11 @@ def test_a_process_that_loses_its_lease_in_the_middle_takes_another_name(site, m
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 20])
-def test_changes_before_a_failure_of_the_relay_are_told_too(site, fails_at):
+def test_changes_before_and_after_a_failure_of_the_relay_are_told_too(site, fails_at):
     process = site.start(site.rosters)
     site.rosters.fails_at = fails_at
     open_all(process)
-    assert len(site.told) == fails_at - 1
+    assert len(site.told) == len(TOPICS) - 1
     site.advance(90)
     assert site.told == [("join", "ann")] * len(TOPICS)
 
@@ -201,17 +201,27 @@ def test_people_whom_a_part_of_the_relay_has_lost_are_registered_again_and_nobod
     assert len(site.rosters._leases) == 1
 
 
-def test_people_whom_a_part_of_the_relay_cannot_take_yet_are_not_lost(site, monkeypatch):
+@pytest.fixture
+def fails(site, monkeypatch):
+    """Have the relay fail for some channels, as while a node of a cluster is down."""
+    site.rosters.cost = 0
+
+    def fail(*topics):
+        def hold(process, holds, hold=site.rosters.hold):
+            if not {hold.topic for hold in holds}.isdisjoint(topics):
+                raise RelayError("the node is away")
+            return hold(process, holds)
+
+        monkeypatch.setattr(site.rosters, "hold", hold)
+
+    return fail
+
+
+def test_people_whom_a_part_of_the_relay_cannot_take_yet_are_not_lost(site, fails, monkeypatch):
     site.rosters.are_divided = True
     process = site.start(site.rosters)
-    former, hold = process.keeper.process, site.rosters.hold
-
-    def fail(process, holds):
-        if {hold.topic for hold in holds} & {TOPICS[0]}:
-            raise RelayError("the node is away")
-        return hold(process, holds)
-
-    monkeypatch.setattr(site.rosters, "hold", fail)
+    former = process.keeper.process
+    fails(TOPICS[0])
     process.open("ann", topic=TOPICS[1])
     process.open("ann", topic=TOPICS[0])
     site.advance(30)
@@ -219,3 +229,50 @@ def test_people_whom_a_part_of_the_relay_cannot_take_yet_are_not_lost(site, monk
     site.advance(30)
     assert process.keeper.process == former
     assert site.told == [("join", "ann")] * 2
+
+
+@pytest.mark.parametrize("failing", [TOPICS[:1], TOPICS[:9]], ids=len)
+def test_a_part_of_the_relay_that_fails_does_not_hold_up_others(site, fails, monkeypatch, failing):
+    process = site.start(site.rosters)
+    fails(*failing)
+    open_all(process)
+    site.advance(5)
+    assert site.told == [("join", "ann")] * (len(TOPICS) - len(failing))
+    tab = process.open("bob", topic=TOPICS[-1])
+    process.close(tab, at_once=True, topic=TOPICS[-1])
+    assert site.told[-2:] == [("join", "bob"), ("leave", "bob")]
+    monkeypatch.undo()
+    site.advance(5)
+    assert site.told.count(("join", "ann")) == len(TOPICS)
+    assert process.keeper._due.take() == {}
+
+
+@pytest.mark.parametrize("failing", [TOPICS[:1], TOPICS[:9]], ids=len)
+def test_a_part_of_the_relay_that_fails_does_not_hold_up_the_end_of_a_process(
+    site, fails, monkeypatch, caplog, failing
+):
+    site.start(site.rosters)
+    dead = site.start(site.rosters)
+    open_all(dead)
+    dead.is_running = False
+    fails(*failing)
+    caplog.set_level("INFO", logger="django_socketio.relay")
+    site.advance(180)
+    assert site.told.count(("leave", "ann")) == len(TOPICS) - len(failing)
+    assert "Who is present could not be noted; trying again: the node is away" in caplog.messages
+    assert "lease" not in caplog.text
+    monkeypatch.undo()
+    site.advance(30)
+    assert site.told.count(("leave", "ann")) == len(TOPICS)
+    assert dead.keeper.process not in site.rosters._leases
+
+
+def test_a_part_of_the_relay_that_fails_does_not_hold_up_a_process_with_a_new_name(site, fails):
+    process = site.start(site.rosters)
+    open_all(process)
+    site.rosters.forget(process.keeper.process)  # another process has counted it as dead
+    fails(TOPICS[0])
+    site.advance(10)
+    assert all(
+        site.rosters.people_of(process.keeper.process, topic) == ["ann"] for topic in TOPICS[1:]
+    )
