@@ -128,6 +128,7 @@ class Pending(Backlog[EncodedEvent]):
         self.overlap = overlap
         shared = [one for one in self.packets if overlap.has_read(one.delivery)]
         self.packets = [one for one in self.packets if not overlap.has(one.delivery)]
+        self._size = sum(len(one.frames) for one in self.packets)
         return shared
 
     def has_read(self, encoded: EncodedEvent) -> bool:

@@ -26,9 +26,9 @@ def channels():
     return Channels(MemoryRelay(), Encoder().delivery, 1_000)
 
 
-def delivery(number, *topics, epoch="x", id=None):
+def delivery(number, *topics, epoch="x", id=None, size=0):
     topics = topics or (A,)
-    envelope = Envelope(topics, "/", "message", (number,), id=id or f"m{number}")
+    envelope = Envelope(topics, "/", "message", (number, "x" * size), id=id or f"m{number}")
     return Delivery(envelope, topics[0], StreamPosition(epoch, number))
 
 
@@ -48,6 +48,17 @@ def caught_up(channels):
 
 def test_what_was_buffered_and_is_in_the_log_comes_once(caught_up):
     assert caught_up.received == [6, 7]
+
+
+def test_what_was_dropped_because_it_is_in_the_log_leaves_room_for_others(channels):
+    receiver = Receiver(lambda encoded: encoded.data[1], keeps_positions=True)
+    channels.add(A, receiver, pending=True)
+    channels.deliver(delivery(5, size=400))
+    channels.deliver(delivery(6, size=400))
+    channels.skip(Overlap(A, StreamPosition("x", 5)), receiver)
+    channels.deliver(delivery(7, size=400))
+    channels.admit(A, receiver)
+    assert receiver.received == [6, 7]
 
 
 def test_what_the_log_had_before_it_came_here_does_not_come_again(channels, caught_up):
