@@ -203,7 +203,11 @@ class Watchers:
             replica = self._load(topic)
         else:
             replica.wait()
-        changes = None if after is None else self._changes(replica, after)
+        try:
+            changes = None if after is None else self._changes(replica, after)
+        except BaseException:
+            self._forget_unwatched(replica)
+            raise
         if self._replicas.get(topic) is not replica:
             return self.add(topic, watcher, since)  # it could not be loaded, or has gone meanwhile
         replica.add(watcher, changes)
@@ -247,8 +251,11 @@ class Watchers:
         replica = self._replicas.get(topic)
         if replica is not None and watcher in replica.watchers:
             del replica.watchers[watcher]
-            if not replica.watchers:
-                self._forget(topic)
+            self._forget_unwatched(replica)
+
+    def _forget_unwatched(self, replica: Replica) -> None:
+        if not replica.watchers and self._replicas.get(replica.topic) is replica:
+            self._forget(replica.topic)
 
     def _forget(self, topic: Topic) -> None:
         self._replicas.pop(topic, None)

@@ -187,6 +187,22 @@ def test_a_client_that_is_taken_off_while_people_are_read_is_not_told(quick, tol
     assert quick.call(lambda: len(quick.socket_server.presence.watchers)) == 0
 
 
+def test_nothing_is_read_any_more_for_a_client_whose_missed_changes_cannot_be_read(
+    quick, told, monkeypatch
+):
+    client = join(quick, "room-1")
+    (lifecycle,) = quick.socket_server.open_sockets
+
+    def fail(self, topic, after=None, limit=None):
+        lifecycle.socket.unsubscribe("room-1")  # so that it does not try again
+        raise RelayError("away")
+
+    monkeypatch.setattr(type(quick.socket_server.relay), "read", fail)
+    client.emit("_presence", "room-1", "x.1", id=7)
+    assert client.sync() == ["437[true]"]
+    assert quick.call(lambda: len(quick.socket_server.presence.watchers)) == 0
+
+
 def test_clients_are_told_of_people_once_the_relay_answers_which_is_asked_for_all_together(
     quick, told, monkeypatch
 ):
