@@ -82,18 +82,27 @@ class Backlog(Generic[Encoded]):
 
     """
 
-    __slots__ = ("_limit", "_size", "packets")
+    __slots__ = ("_is_full", "_limit", "_size", "packets")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
+        self._is_full = False
         self.packets: list[Encoded] = []
 
     def add(self, encoded: Encoded) -> bool:
-        """Add a packet; False if that exceeds the limit."""
+        """Add a packet; False if the limit is exceeded, or was before.
+
+        The receiver is closed then, but may stay for as long as a handler runs. Errands alone are
+        kept until it leaves, when they are dropped: a caller waits for them.
+        """
         self._size += len(encoded.frames)
         self.packets.append(encoded)
-        return self._size <= self._limit or len(self.packets) == 1
+        if self._size > self._limit and len(self.packets) > 1:
+            self._is_full = True
+        if self._is_full:
+            self.packets = [one for one in self.packets if isinstance(one, Errand)]
+        return not self._is_full
 
     def has_read(self, encoded: Encoded) -> bool:
         """Return whether the receiver gets an event for several topics from the log."""

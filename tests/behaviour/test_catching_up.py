@@ -4,7 +4,8 @@ import pytest
 from gevent.event import Event
 
 from django_socketio import emit
-from django_socketio.channels.backlogs import Overlap
+from django_socketio.channels.backlogs import Gate, Overlap, Pending
+from django_socketio.channels.encoded_event import Errand
 from django_socketio.channels.registry import Channels
 from django_socketio.channels.untold import UntoldPositions
 from django_socketio.concurrency.timers import Timers
@@ -59,6 +60,20 @@ def test_what_was_dropped_because_it_is_in_the_log_leaves_room_for_others(channe
     channels.deliver(delivery(7, size=400))
     channels.admit(A, receiver)
     assert receiver.received == [6, 7]
+
+
+@pytest.mark.parametrize("make", [Pending, lambda limit: Gate(limit, lambda gate: None)])
+def test_nothing_is_buffered_any_more_for_a_receiver_that_has_exceeded_the_limit(channels, make):
+    receiver = Receiver(lambda encoded: encoded.data[1])
+    backlog, dropped = make(1_000), []
+    channels.add_all({A: backlog}, receiver)
+    backlog.add(Errand(channels.encode(delivery(1)), run=None, drop=dropped.append))
+    for number in range(2, 100):
+        channels.deliver(delivery(number, size=400))
+    assert len(backlog.packets) == 1
+    channels.remove(A, receiver)
+    assert {*receiver.received} == {"overflow"}
+    assert dropped == [receiver]
 
 
 def test_what_the_log_had_before_it_came_here_does_not_come_again(channels, caught_up):
