@@ -62,6 +62,15 @@ def details_of(user_id: str | None, info: Any, default: json.Default | None) -> 
     return text
 
 
+def are_details(text: str) -> bool:
+    """Return whether a text is one of ``details_of``, or none: anything may write to Redis."""
+    try:
+        person("", Entry(Presence.ONLINE, text))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def person(id: str, entry: Entry) -> Person:
     """Return a person of a roster."""
     user_id, info = json.loads(entry.details) if entry.details else (None, None)

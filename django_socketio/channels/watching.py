@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from gevent.event import Event
 
 from django_socketio.channels.encoded_event import EncodedEvent
-from django_socketio.channels.people import as_json
+from django_socketio.channels.people import are_details, as_json
 from django_socketio.channels.positions import parse_position, position_text
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.timers import Timers
@@ -302,6 +302,7 @@ def _is_change(delivery: Delivery) -> bool:
         and len(args) == 3
         and all(isinstance(one, str) for one in args)
         and args[1] in set(Presence)
+        and are_details(args[2])
     )
     if not is_known:
         hub_log.say(logger.warning, "Ignored a change of no known form: %.100r", envelope)

@@ -11,6 +11,7 @@ from django_socketio import Person, disconnect, presence, presence_count
 from django_socketio.channels.watching import Replica
 from django_socketio.events import on_connect, on_event, on_join, on_leave, presence_info
 from django_socketio.exceptions import RelayError
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.roster import Hold, Presence
 from django_socketio.relay.topics import presence_topic
 from tests.kit.clients import WebSocketClient, join
@@ -299,6 +300,31 @@ def test_a_change_that_comes_while_lost_ones_are_read_again_is_not_lost(quick, l
     client = watch(quick, "room-1")
     lossy(lambda come: come("bob"))
     assert next_people(client) == {f"socket:{client.id}", "bob"}
+
+
+DEEP = f"[null,{'[' * 100_000}{']' * 100_000}]"
+FOREIGN = [
+    (),
+    ("eve",),
+    ("eve", "online", None),
+    (1, "online", ""),
+    ("eve", [], ""),
+    ("eve", "here", ""),
+    *(("eve", "online", text) for text in ("eve", "{}", "1", "[1]", "[1,2,3]", "[", DEEP)),
+]
+
+
+def test_foreign_changes_are_left_out(quick, told, caplog):
+    client = watch(quick, "room-1")
+    topic = presence_topic("/", "room-1")
+    relay = quick.socket_server.relay
+    for args in FOREIGN:
+        foreign = Envelope((topic,), "/", "presence", args, kind=EnvelopeKind.CONTROL)
+        quick.call(relay.publish, foreign)
+    quick.call(relay.rosters.hold, "p2", [Hold(topic, "bob", Presence.ONLINE)])
+    assert [one["id"] for one in client.event()[2]["changes"]] == ["bob"]
+    told_of = "Ignored a change of no known form: Envelope("
+    wait_until(lambda: caplog.text.count(told_of) == len(FOREIGN))
 
 
 def test_lost_changes_are_read_again_until_the_relay_answers(quick, lossy, monkeypatch):
