@@ -208,10 +208,12 @@ class Subscriptions:
         self.names = tuple(name for name in self.names if name != channel)
         self._begun.pop(channel, None)
         self._replays.pop(channel, None)
-        self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
-        self._socket.left(channel)
-        if self._channels.presence is not None:
-            self._channels.presence.left(self._socket, channel)
+        try:
+            self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
+        finally:  # also after a timeout of the handler
+            self._socket.left(channel)
+            if self._channels.presence is not None:
+                self._channels.presence.left(self._socket, channel)
         return True
 
     def join_own(

@@ -102,6 +102,22 @@ def test_channels_joined_by_handlers_count_once_the_socket_is_accepted(quick, to
     wait_until(lambda: presence("room-1") == [])
 
 
+def test_a_person_leaves_although_the_handler_is_interrupted(quick, told, monkeypatch):
+    def unsubscribe(self, topic):
+        raise gevent.Timeout
+
+    @on_event("leave")
+    def leave(request, socket, context):
+        with gevent.Timeout(10, False):
+            socket.unsubscribe("room-1")
+
+    client = join(quick, "room-1")
+    wait_until(lambda: presence("room-1") == [person(client)])
+    monkeypatch.setattr(type(quick.socket_server.relay), "unsubscribe", unsubscribe)
+    client.ask("leave")
+    wait_until(lambda: presence("room-1") == [])
+
+
 def test_a_failing_handler_is_logged_and_the_others_are_called(quick, caplog):
     on_join(lambda channel, person: 1 / 0)
     told = []

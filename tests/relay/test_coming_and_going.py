@@ -4,6 +4,7 @@ import socket
 import threading
 from contextlib import contextmanager
 
+import gevent
 import pytest
 
 from django_socketio.channels.registry import Channels
@@ -195,6 +196,22 @@ def before(monkeypatch, owner, name, function, applies=lambda *args: True):
 
     monkeypatch.setattr(owner, name, wrapped)
     return called
+
+
+@pytest.mark.parametrize("server", KINDS[1:], indirect=True)
+def test_a_topic_is_left_although_the_handler_is_interrupted_that_leaves_it(
+    server, new_relay, monkeypatch
+):
+    relay, inbox = new_relay()
+    relay.subscribe(A, inbox.deliver)
+
+    def interrupt():
+        raise gevent.Timeout
+
+    before(monkeypatch, relay._sequencer, "release", interrupt)
+    with pytest.raises(gevent.Timeout):
+        relay.unsubscribe(A)
+    wait_until(lambda: subscriptions(server, relay, A) == 0)
 
 
 def test_a_node_is_back_once_a_topic_is_caught_up_with_that_comes_at_the_last_moment(

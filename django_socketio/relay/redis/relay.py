@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
+from django_socketio.concurrency.interrupted import run_to_end
 from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
@@ -34,6 +35,7 @@ from django_socketio.relay.redis.rosters import Asker, RedisRosters
 from django_socketio.relay.redis.sender import Sender
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
 from django_socketio.relay.redis.silence import Silence
+from django_socketio.relay.redis.subscription import Subscription
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
@@ -195,7 +197,10 @@ class RedisRelay(Relay):
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
         self._leases.remove(topic)
-        self._sequencer.remove(topic)  # may wait for Redis, and others may subscribe meanwhile
+        run_to_end(self._leave, topic, self._sequencer.remove(topic))
+
+    def _leave(self, topic: Topic, subscription: Subscription | None) -> None:
+        self._sequencer.release(topic, subscription)  # may wait, and others may subscribe meanwhile
         with self._changing:
             if self._sequencer.subscription(topic) is None:
                 channel = self._keyspace.channel(topic)

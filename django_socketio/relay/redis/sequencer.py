@@ -36,10 +36,6 @@ LossHandler = Callable[[Topic], None]
 """Is called with a topic of which messages were lost."""
 
 
-def _ignore_epoch(topic: Topic) -> None:
-    """Do nothing about a new epoch."""
-
-
 class Sequencer:
     """Delivers the messages of this process's topics in the order of each topic.
 
@@ -67,7 +63,7 @@ class Sequencer:
         self._schedule = schedule
         self._lost = lost
         self.losses = Losses()
-        self.epoch_began: Callable[[Topic], object] = _ignore_epoch
+        self.epoch_began: Callable[[Topic], object] = lambda topic: None
         """Is called with a topic whose messages come in another epoch than those before."""
         self.copied: Copied | None = None
         """See ``Relay.tell_copies``."""
@@ -94,9 +90,12 @@ class Sequencer:
             behind.hurry(topic)
         return False
 
-    def remove(self, topic: Topic) -> None:
-        """Forget a topic."""
-        subscription = self._subscriptions.pop(topic, None)
+    def remove(self, topic: Topic) -> Subscription | None:
+        """Forget a topic; return its subscription, for ``release``."""
+        return self._subscriptions.pop(topic, None)
+
+    def release(self, topic: Topic, subscription: Subscription | None) -> None:
+        """Have nothing wait for a topic that was forgotten."""
         if subscription is None or (subscription.behind is None and self.order.is_simple):
             return
         with subscription.taking:
