@@ -324,6 +324,28 @@ def test_a_client_that_asks_for_no_history_at_first_gets_all_of_it_later(server,
     assert texts(subscribe(client, "room-1", last=3)) == ["a"]
 
 
+@pytest.mark.parametrize("missed", [[], ["missed"]])
+def test_a_page_gets_what_it_missed_where_a_handler_has_joined_at_no_known_position(serve, missed):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("room-1")
+
+    def come():
+        client = WebSocketClient(server.port)
+        client.connect(auth={"_positions": True})
+        assert client.event() == ["_positions", {"channel,room-1": ""}]
+        return client
+
+    server = serve(HISTORY=HISTORY, RECOVERY_SECONDS=0)
+    client, _witness = come(), come()
+    publish(server, "had", channel="room-1")
+    _, position = place(client, "had")
+    client.abandon()
+    publish(server, *missed, channel="room-1")
+    past = subscribe(come(), "room-1", since=position)
+    assert (past["recovered"], texts(past)) == (True, missed)
+
+
 def page_on(server, *channels):
     """Return a page on channels, what it has received, and the losses that it was told."""
     received, lost = [], []
