@@ -62,15 +62,6 @@ def lasting():
     site.end()
 
 
-@pytest.fixture(scope="package")
-def impatient():
-    """The same, with short heartbeats."""
-    site = Site(PING_INTERVAL=0.5, PING_TIMEOUT=0.5)
-    yield site, warm_up(site)
-    close_all()
-    site.end()
-
-
 @pytest.fixture
 def start():
     """Start servers with settings of their own."""

@@ -6,7 +6,6 @@ from tests.project.settings import INSTALLED_APPS
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.system.faults"]
 ROOT_URLCONF = "tests.system.faults.urls"
 
-SOCKETIO_CONNECT_TIMEOUT = 1.0
 SOCKETIO_WORKERS = 10
 SOCKETIO_MAX_UNSENT_BYTES = 100_000
 SOCKETIO_RELAY_LOG_SECONDS = 1

@@ -40,8 +40,8 @@ time.sleep(60)
 """
 
 
-def test_clients_that_are_killed(impatient):
-    site, at_first = impatient
+def test_clients_that_are_killed(lasting):
+    site, at_first = lasting
     clients = subprocess.Popen(
         [sys.executable, "-c", CLIENTS, str(site.port)], cwd=ROOT, stdout=subprocess.PIPE
     )
@@ -49,19 +49,26 @@ def test_clients_that_are_killed(impatient):
         ready = clients.stdout.readline()
         clients.kill()
     assert ready == b"ready\n"
+    wait_until(lambda: beat(site))
     site.wait_until_nothing_is_left(at_first)
     assert site.get("/ends/")["accepted"] >= 32
 
 
-def test_clients_of_which_nothing_is_heard_any_more(impatient):
+def beat(site):
+    """Have the heartbeats of all clients be due; return whether no socket is left."""
+    site.get("/beat/")
+    return not site.get("/census/?quick")["open_sockets"]
+
+
+def test_clients_of_which_nothing_is_heard_any_more(lasting):
     """A connection whose other end is gone without a FIN looks like a client that is silent."""
-    site, at_first = impatient
+    site, at_first = lasting
     before = site.get("/ends/")["reasons"].get("ping timeout", 0)
     silent = [upgraded(site) for _ in range(5)] + [join(site) for _ in range(5)]
     for client in silent:
         client.subscribe("a")
     kept = [client.ws.sock for client in silent]
-    while site.get("/census/")["open_sockets"]:
+    while not beat(site):
         site.get("/broadcast/?size=10&count=1")
     assert site.get("/ends/")["reasons"]["ping timeout"] == before + 10
     # Their connections may go on for as long as a closing handshake has.
@@ -90,7 +97,9 @@ def test_upgrades_that_are_abandoned_half_way(lasting, packets, leaves):
 def test_handshakes_that_lead_to_nothing(lasting, kind):
     site, at_first = lasting
     halves = [raw_request(site.port, b"GET /socket.io/?EIO=4&tr") for _ in range(3)]
+    before = site.get("/connect-timeout/0.5/")
     never = [kind(site.port) for _ in range(3)]  # they never send a CONNECT
+    site.get(f"/connect-timeout/{before}/")
     refused = [kind(site.port) for _ in range(3)]
     for client in refused:
         client.send('40{"fail":"on_connect"}')

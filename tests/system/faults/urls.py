@@ -3,6 +3,7 @@
 import gc
 import os
 from collections import Counter
+from dataclasses import replace
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse, JsonResponse
@@ -86,6 +87,21 @@ def ends(request):
     return JsonResponse({**answer, "memory": memory()})
 
 
+def beat(request):
+    """Call the timers of all sessions: each sends a ping, or misses the pong to the last one."""
+    for session in [*current().engine.sessions.values()]:
+        session.wake(session.protocol.deadline)
+    return HttpResponse("")
+
+
+def connect_timeout(request, seconds):
+    """Set the connect timeout of the clients that come from now on; return what it was."""
+    server = current()
+    before = server.limits.connect_timeout
+    server.limits = replace(server.limits, connect_timeout=float(seconds))
+    return HttpResponse(str(before))
+
+
 def broadcast(request):
     message = "x" * int(request.GET["size"])
     sent = [django_socketio.broadcast(message) for _ in range(int(request.GET["count"]))]
@@ -96,5 +112,7 @@ urlpatterns = [
     path("", include("django_socketio.urls")),
     path("census/", census),
     path("ends/", ends),
+    path("beat/", beat),
+    path("connect-timeout/<str:seconds>/", connect_timeout),
     path("broadcast/", broadcast),
 ]
