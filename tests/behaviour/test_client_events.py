@@ -171,7 +171,7 @@ def test_many_members_have_their_turn(site, relayed, monkeypatch):
 
 
 def test_the_rates_of_clients_count(site):
-    server = site(CLIENT_MESSAGE_RATE=1, RATE_BURST=4)
+    server = site(CLIENT_MESSAGE_RATE=0.01, RATE_BURST=400)  # four, and no fifth
     ann, bob = join(server, "room-1"), join(server, "room-1")
     for number in range(10):
         ann.emit("channel", "room-1", "typing", number)

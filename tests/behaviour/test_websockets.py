@@ -727,9 +727,9 @@ def test_messages_are_as_long_as_those_of_sockets(site, dial):
 
 
 @pytest.mark.parametrize("target", ["/both/", "/chatter/"])
-@pytest.mark.parametrize(("unit", "rate", "message"), [("MESSAGE", 1, "x"), ("BYTE", 3, "€")])
+@pytest.mark.parametrize(("unit", "rate", "message"), [("MESSAGE", 0.01, "x"), ("BYTE", 0.03, "€")])
 def test_the_rates_of_clients_are_those_of_sockets(site, dial, target, unit, rate, message):
-    client = dial(site(**{f"CLIENT_{unit}_RATE": rate}, RATE_BURST=3), target)
+    client = dial(site(**{f"CLIENT_{unit}_RATE": rate}, RATE_BURST=300), target)
     for _ in range(10):
         client.send(message)
     received = []

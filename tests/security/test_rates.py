@@ -103,22 +103,31 @@ def flood(client, message):
     return ""
 
 
+BURST = 1000
+"""Seconds of a rate that may come at once: so many that nothing more may come during a test."""
+
+
+def at_once(setting, amount):
+    """Return the settings by which so much may come at once."""
+    return {setting: amount / BURST, "RATE_BURST": BURST}
+
+
 LIMITS = [
-    ("CLIENT_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one client"),
-    ("ADDRESS_MESSAGE_RATE", 1, "x", "more than 1 messages a second from one address"),
-    ("CLIENT_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one client"),
-    ("CLIENT_BYTE_RATE", 100, "€" * 29, "more than 100 bytes a second from one client"),
-    ("ADDRESS_BYTE_RATE", 100, "x" * 85, "more than 100 bytes a second from one address"),
+    ("CLIENT_MESSAGE_RATE", 5, "x", "more than 0.005 messages a second from one client"),
+    ("ADDRESS_MESSAGE_RATE", 5, "x", "more than 0.005 messages a second from one address"),
+    ("CLIENT_BYTE_RATE", 500, "x" * 85, "more than 0.5 bytes a second from one client"),
+    ("CLIENT_BYTE_RATE", 500, "€" * 29, "more than 0.5 bytes a second from one client"),
+    ("ADDRESS_BYTE_RATE", 500, "x" * 85, "more than 0.5 bytes a second from one address"),
 ]
 
 
-@pytest.mark.parametrize(("setting", "rate", "message", "told"), LIMITS)
+@pytest.mark.parametrize(("setting", "amount", "message", "told"), LIMITS)
 def test_who_sends_too_much_is_cut_off_and_told(
-    serve, connect, ended, caplog, setting, rate, message, told
+    serve, connect, ended, caplog, setting, amount, message, told
 ):
     got = []
     on_message(lambda request, socket, context, message: got.append(message))
-    client = connect(serve(RATE_BURST=5, **{setting: rate}))
+    client = connect(serve(**at_once(setting, amount)))
     refusal = flood(client, message)
     wait_until(lambda: len(ended) == 2)
     assert isinstance(ended[0], RateExceeded)
@@ -130,7 +139,7 @@ def test_who_sends_too_much_is_cut_off_and_told(
 
 
 def test_the_close_frame_says_why(serve):
-    client = WebSocketClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=2).port)
+    client = WebSocketClient(serve(**at_once("CLIENT_MESSAGE_RATE", 2)).port)
     client.connect()
     client.emit("message", 1)
     client.emit("message", 2)
@@ -140,7 +149,7 @@ def test_the_close_frame_says_why(serve):
 
 
 def test_a_post_that_is_too_much_says_why(serve):
-    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=2).port)
+    client = PollingClient(serve(**at_once("CLIENT_MESSAGE_RATE", 2)).port)
     client.connect()
     status, body = client.post(b'42["message",1]\x1e42["message",2]')
     assert status == 400
@@ -149,9 +158,9 @@ def test_a_post_that_is_too_much_says_why(serve):
 
 def test_clients_are_counted_each_and_addresses_together(serve, connect):
     on_message(lambda request, socket, context, message: "ok")
-    server = serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5)
+    server = serve(**at_once("CLIENT_MESSAGE_RATE", 5))
     assert [connect(server).ask("message", 1) for _ in range(6)] == [["ok"]] * 6
-    server = serve(ADDRESS_MESSAGE_RATE=1, RATE_BURST=6)
+    server = serve(**at_once("ADDRESS_MESSAGE_RATE", 6))
     first, second = connect(server), connect(server)
     assert [first.ask("message", 1) for _ in range(4)] == [["ok"]] * 4
     with pytest.raises(Closed):
@@ -164,24 +173,24 @@ def test_clients_are_counted_each_and_addresses_together(serve, connect):
 PINGS = client_frame(0x89, b"x" * 60) * 20
 FRAGMENTS = client_frame(0x01, b"6") + client_frame(0x00, b"") * 20
 EMPTY = {
-    "pings": ("CLIENT_MESSAGE_RATE", 1, PINGS),
-    "pings, by bytes": ("CLIENT_BYTE_RATE", 100, PINGS),
-    "pongs": ("CLIENT_MESSAGE_RATE", 1, client_frame(0x8A, b"") * 20),
-    "fragments": ("CLIENT_MESSAGE_RATE", 1, FRAGMENTS),
-    "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 1, client_frame(0x81, b"3") * 20),
-    "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 1, client_frame(0x81, b"6") * 20),
-    "noops, by bytes": ("ADDRESS_BYTE_RATE", 100, client_frame(0x81, b"6" * 100) * 20),
+    "pings": ("CLIENT_MESSAGE_RATE", 5, PINGS),
+    "pings, by bytes": ("CLIENT_BYTE_RATE", 500, PINGS),
+    "pongs": ("CLIENT_MESSAGE_RATE", 5, client_frame(0x8A, b"") * 20),
+    "fragments": ("CLIENT_MESSAGE_RATE", 5, FRAGMENTS),
+    "Engine.IO's pongs": ("CLIENT_MESSAGE_RATE", 5, client_frame(0x81, b"3") * 20),
+    "Engine.IO's noops": ("ADDRESS_MESSAGE_RATE", 5, client_frame(0x81, b"6") * 20),
+    "noops, by bytes": ("ADDRESS_BYTE_RATE", 500, client_frame(0x81, b"6" * 100) * 20),
     "noops of other characters": (
         "CLIENT_BYTE_RATE",
-        100,
+        500,
         client_frame(0x81, b"6" + "€".encode() * 30) * 14,
     ),
 }
 
 
-@pytest.mark.parametrize(("setting", "rate", "frames"), EMPTY.values(), ids=EMPTY)
-def test_frames_and_packets_without_a_message_are_counted(serve, ended, setting, rate, frames):
-    client = WebSocketClient(serve(RATE_BURST=5, **{setting: rate}).port)
+@pytest.mark.parametrize(("setting", "amount", "frames"), EMPTY.values(), ids=EMPTY)
+def test_frames_and_packets_without_a_message_are_counted(serve, ended, setting, amount, frames):
+    client = WebSocketClient(serve(**at_once(setting, amount)).port)
     client.connect()
     client.ws.sock.sendall(frames)
     assert client.is_closed()
@@ -191,7 +200,7 @@ def test_frames_and_packets_without_a_message_are_counted(serve, ended, setting,
 
 @pytest.mark.parametrize("packet", ["3", "6"])
 def test_packets_without_a_message_are_counted_in_a_post(serve, packet):
-    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client = PollingClient(serve(**at_once("CLIENT_MESSAGE_RATE", 5)).port)
     client.connect()
     status, body = client.post("\x1e".join([packet] * 20).encode())
     assert status == 400
@@ -200,7 +209,7 @@ def test_packets_without_a_message_are_counted_in_a_post(serve, packet):
 
 @pytest.mark.parametrize("frames", [PINGS, client_frame(0x81, b"2probe") * 20])
 def test_frames_are_counted_while_a_websocket_is_about_to_take_over(serve, frames):
-    client = PollingClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client = PollingClient(serve(**at_once("CLIENT_MESSAGE_RATE", 5)).port)
     client.connect()
     websocket = WebSocketClient(client.port, client.sid)
     websocket.ws.sock.sendall(frames)
@@ -209,7 +218,7 @@ def test_frames_are_counted_while_a_websocket_is_about_to_take_over(serve, frame
 
 def test_a_long_message_in_fragments_is_one_message(serve):
     on_message(lambda request, socket, context, message: len(message))
-    client = WebSocketClient(serve(CLIENT_MESSAGE_RATE=1, RATE_BURST=5).port)
+    client = WebSocketClient(serve(**at_once("CLIENT_MESSAGE_RATE", 5)).port)
     client.connect()
     parts = [b"x" * 70_000] * 10
     sent = [client_frame(0x01, b'420["message","'), *(client_frame(0x00, part) for part in parts)]
