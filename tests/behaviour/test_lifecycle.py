@@ -106,7 +106,7 @@ def test_a_client_that_answers_no_pings_ends(serve, connect, ends):
 
 
 def test_a_client_that_answers_its_pings_lives(serve, connect, ends):
-    client = connect(serve(PING_INTERVAL=0.05, PING_TIMEOUT=1))
+    client = connect(serve(PING_INTERVAL=0.05, PING_TIMEOUT=20))
     while client.pings < 6:
         client.sync()
     assert ends == []

@@ -114,7 +114,7 @@ def test_ends_are_told_to_both_sides(old, seen):
 
 
 def test_a_client_that_pings_stays_and_is_answered(node, serve, transport):
-    server = serve(**OLD, PING_INTERVAL=0.2, PING_TIMEOUT=1)
+    server = serve(**OLD, PING_INTERVAL=0.1, PING_TIMEOUT=20)
     client = node.connect(server, transport, old=True)
     for _ in range(3):
         client.next("pong")
