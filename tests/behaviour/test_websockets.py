@@ -795,7 +795,7 @@ def test_a_view_that_works_between_messages_lets_others_have_their_turn(site, di
     before = waiting(busy)
     other.send("second")
     assert other.recv() == "second"
-    assert waiting(busy) - before < 10
+    assert waiting(busy) - before < 100
 
 
 def waiting(client):

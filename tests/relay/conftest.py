@@ -97,6 +97,15 @@ def keys_of_topics(redis_server):
     return [key for key in redis_server.client.scan_iter() if not key.endswith(b"{listeners}")]
 
 
+def let_expire(redis_server, keys, seconds):
+    """Have the time of keys be over, which was not more than so many seconds."""
+    client = redis_server.client
+    assert [0 < client.pttl(key) <= 1000 * seconds for key in keys] == [True] * len(keys) != []
+    for key in keys:
+        client.pexpire(key, 1)
+    wait_until(lambda: client.exists(*keys) == 0)
+
+
 def message(content, *topics, **options):
     return Envelope(topics or (A,), "/", "message", (content,), **options)
 

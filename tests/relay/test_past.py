@@ -23,7 +23,7 @@ from django_socketio.relay.topics import (
 )
 from tests.kit.redis_server import DEFAULT
 from tests.kit.waiting import wait_until
-from tests.relay.conftest import A, B, each_server, message
+from tests.relay.conftest import A, B, each_server, let_expire, message
 
 AWAY = Retentions(away=30.0)
 PROBE = "probe"
@@ -403,10 +403,10 @@ def test_a_redis_that_may_not_be_asked_proves_nothing(redis_server, new_redis):
 
 @each_server
 def test_a_lease_and_what_it_keeps_leave_nothing_behind(redis_server, new_redis):
-    relay, _ = new_redis(retentions=Retentions(Retention(seconds=0.2), away=0.2), listen=False)
-    relay.keep(A, 0.2)
+    relay, _ = new_redis(retentions=Retentions(Retention(seconds=20), away=20), listen=False)
+    relay.keep(A, 20)
     assert relay.publish(message("x" * 2000, A, B)).is_kept
-    wait_until(lambda: redis_server.client.keys() == [])
+    let_expire(redis_server, redis_server.client.keys(), 20)
 
 
 def test_leases_of_many_topics_take_one_round_trip(redis_server, new_redis):
