@@ -44,7 +44,7 @@ def servers(request, serve, redis):
     """The servers of the first connection and of the second one."""
     if request.param == "the same process":
         return [serve()] * 2
-    pair = [serve(RELAY_URL=redis.url, RELAY_TIMEOUT=1) for _ in range(2)]
+    pair = [serve(RELAY_URL=redis.url, RELAY_TIMEOUT=10) for _ in range(2)]
     for server in pair:
         wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
     return pair

@@ -180,7 +180,7 @@ def test_nothing_is_told_of_an_idle_channel_whose_slot_moves(cluster, new_cluste
 def test_a_process_goes_on_hearing_itself_when_that_slot_moves(cluster, new_cluster, monkeypatch):
     monkeypatch.setattr("django_socketio.relay.redis.health.CHECK_INTERVAL", 0.05)
     monkeypatch.setattr("django_socketio.relay.redis.subscriber.POLL", 0.02)
-    relay, _ = new_cluster(timeout=0.5)
+    relay, _ = new_cluster(timeout=10)
     source, target, _ = cluster.nodes
 
     def subscribers():

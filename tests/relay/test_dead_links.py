@@ -155,16 +155,16 @@ def test_a_redis_that_goes_on_has_kept_everything(tcp_redis, ends, notice):
 
 
 @pytest.mark.parametrize("topics", [(A,), (A, B)])
-def test_a_message_whose_answer_died_on_its_way_was_accepted(tcp_redis, ends, topics):
+def test_a_message_whose_answer_died_on_its_way_was_accepted(tcp_redis, topics):
     """All connections of the publisher are dead, so that only a new one shows what Redis has."""
-    far, _, _ = ends
-    tcp_redis.tap.mute("down")
-    with relays_at(tcp_redis.url) as new:
-        near, other = new()
+    with relays_at(tcp_redis.url, timeout=4) as new:
+        (far, _), (near, other) = new(url=f"redis://127.0.0.1:{tcp_redis.tap.port}"), new()
         near.subscribe(A, other.deliver)
+        assert far.publish(message("before", *topics)) > 0
+        tcp_redis.tap.mute("down")
         assert far.publish(message("x" * 1000, *topics)) > 0
         other.wait_for("x" * 1000)
-        assert other.messages == ["x" * 1000]
+        assert other.messages == ["before", "x" * 1000]
 
 
 def test_a_redis_whose_identity_is_hidden_is_in_doubt(tcp_redis, ends, caplog):

@@ -145,7 +145,7 @@ class TestRedis:
         with relays_at(tcp_redis.url) as new:
             relay, inbox = new()
             tap = tcp_redis.tap
-            publisher, _ = new(listen=False, url=f"redis://127.0.0.1:{tap.port}", timeout=0.6)
+            publisher, _ = new(listen=False, url=f"redis://127.0.0.1:{tap.port}", timeout=4)
             relay.subscribe(A, inbox.deliver)
             publisher.publish(once("before", key="before"))
             tap.mute("down")

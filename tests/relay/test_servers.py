@@ -24,7 +24,7 @@ OWN = re.compile(rb"\{(self,.*|control,.*)\}")
 @pytest.fixture
 def servers(redis_server, serve):
     """Two servers of one site."""
-    pair = [serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=1) for _ in range(2)]
+    pair = [serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=10) for _ in range(2)]
     for server in pair:
         wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
     return pair
