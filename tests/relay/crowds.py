@@ -80,9 +80,9 @@ class Crowd:
     def blocked(self):
         """The loop is blocked for longer than Redis may take."""
         greenlets = self.start()
-        for _ in range(3):
+        for _ in range(2):
             gevent.sleep(0.02)
-            block(0.7)
+            block(1.7)
         self.end(greenlets)
 
     def interrupted(self):

@@ -11,6 +11,7 @@ from collections import Counter
 from django_socketio import RelayError
 from tests.kit.clients import WebSocketClient
 from tests.kit.servers import Gunicorn
+from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, message
 
 LEAVING = 300
@@ -51,13 +52,13 @@ def interrupted(told):
 
 
 def test_a_loop_that_was_blocked_is_no_fault_of_redis(redis_server):
-    told, arrived = crowd(redis_server.url, "blocked", 1)
+    told, arrived = crowd(redis_server.url, "blocked", 3)
     assert Counter(told.values()) == {1: len(told)}
     check(told, arrived)
 
 
 def test_a_publisher_that_is_interrupted_harms_no_other(redis_server):
-    told, arrived = crowd(redis_server.url, "interrupted", 2)
+    told, arrived = crowd(redis_server.url, "interrupted", 10)
     assert {*told.values()} == {1, "interrupted"}, Counter(told.values())
     assert 0 < len(interrupted(told)) <= 30
     check(told, arrived)
@@ -78,7 +79,7 @@ def test_connections_that_are_killed_lose_nothing_and_double_nothing(redis_serve
 
 
 def test_scripts_that_redis_has_forgotten_are_no_error(redis_server):
-    told, arrived = crowd(redis_server.url, "forgotten", 2)
+    told, arrived = crowd(redis_server.url, "forgotten", 10)
     assert Counter(told.values()) == {1: len(told)}
     check(told, arrived)
 
@@ -118,7 +119,10 @@ def test_threads_share_round_trips_and_get_their_own_answers(redis_server, new_r
 
 
 def publish_together(server, relay, numbers, topic_of):
-    """Have threads publish a number each while Redis is paused; return what they were told."""
+    """Have threads publish a number each while Redis is paused; return what they were told.
+
+    It goes on once all of them wait.
+    """
     told = {}
 
     def publish(number):
@@ -128,17 +132,24 @@ def publish_together(server, relay, numbers, topic_of):
             told[number] = str(error)
 
     threads = [threading.Thread(target=publish, args=(number,)) for number in numbers]
+    trips = relay._publisher._trips
+
+    def waiting():
+        return len(trips._queue) + sum(len(line.commands) for line in trips._lines)
+
     server.client.config_resetstat()
-    server.client.execute_command("CLIENT", "PAUSE", 300)
+    server.pause()
     for thread in threads:
         thread.start()
+    wait_until(lambda: waiting() == len(threads))
+    server.resume()
     for thread in threads:
         thread.join()
     return told
 
 
 def test_messages_that_wait_together_are_one_call_with_an_answer_each(redis_server, new_redis):
-    relay, inbox = new_redis()
+    relay, inbox = new_redis(timeout=20)
     relay.subscribe(A, inbox.deliver)
     relay.publish(message("first"))
     told = publish_together(redis_server, relay, range(60), lambda _: A)
@@ -155,7 +166,7 @@ def test_messages_that_wait_together_are_one_call_with_an_answer_each(redis_serv
 def test_what_redis_refuses_a_topic_does_not_concern_others_of_the_same_trip(
     redis_server, new_redis
 ):
-    relay, inbox = new_redis()
+    relay, inbox = new_redis(timeout=20)
     relay.subscribe(A, inbox.deliver)
     relay.subscribe(B, inbox.deliver)
     _, log = relay._keyspace.keys(B)
