@@ -41,7 +41,7 @@ class Guarded:
             "requirepass cret\n"
             f"user watcher {' '.join(sentinel_rights())}\n"
             f"sentinel monitor site 127.0.0.1 {self.tap.port} 1\n"
-            "sentinel down-after-milliseconds site 300\nsentinel failover-timeout site 2000\n"
+            "sentinel down-after-milliseconds site 60000\nsentinel failover-timeout site 2000\n"
         )
         watching = [program(), str(configuration), "--sentinel", *self._listening(self.port)]
         self._watcher = subprocess.Popen(watching, stdout=subprocess.DEVNULL)
@@ -77,6 +77,12 @@ class Guarded:
                 return state["num-slaves"] == 1
             except (redis.ConnectionError, ValueError):
                 return False
+
+    def end_master(self):
+        """End the master, and have the Sentinel notice that soon, which it does not before."""
+        with self.client(self.port, password="cret") as client:
+            client.sentinel_set("site", "down-after-milliseconds", 300)
+        end(self.master)
 
     def restart_master(self):
         self.master = self._start(self.master_port)
@@ -114,7 +120,7 @@ def test_sentinels_lead_to_the_master_and_to_the_next_one(guarded, new_redis):
     inbox.wait_for("by the first")
     publish_from_threads(relay)
     inbox.wait(lambda: len(inbox.envelopes) == 21)
-    end(guarded.master)
+    guarded.end_master()
     wait_until(lambda: publisher_works(relay, "by the second"))
     inbox.wait_for("by the second")
     wait_until(lambda: publisher_works(other, "of the other site"))
@@ -134,7 +140,7 @@ def test_a_replica_that_lacks_the_last_messages_is_told(guarded, new_redis, noti
     wait_until(lambda: replicated(guarded))
     guarded.tap.mute()  # for the relay, for the replica and for the Sentinel
     assert [beside.publish(message(number)) for number in range(3)] == [1] * 3
-    end(guarded.master)
+    guarded.end_master()
     notice()
     inbox.wait(lambda: len(inbox.lost) == 2)
     wait_until(lambda: publisher_works(relay, "after"))
@@ -159,7 +165,7 @@ def check_failover(guarded, new, url):
     relay.subscribe(A, inbox.deliver)
     assert relay.publish(message("by the first")) == 1
     inbox.wait_for("by the first")
-    end(guarded.master)
+    guarded.end_master()
     wait_until(lambda: publisher_works(relay, "by the second"))
     inbox.wait_for("by the second")
     assert guarded.clients()[1].acl_log() == []
@@ -203,7 +209,7 @@ def test_a_long_outage_uses_up_no_connections(guarded, new_redis, monkeypatch):
     relay, inbox = new_redis(url=f"redis+sentinel://127.0.0.1:{guarded.port}/site?{LOGIN}")
     relay.subscribe(A, inbox.deliver)
     end(guarded.replica)  # nothing takes the master's place
-    end(guarded.master)
+    guarded.end_master()
     wait_until(lambda: len(attempts) > 150)
     guarded.restart_master()
     wait_until(lambda: relay.status()["alive"])
