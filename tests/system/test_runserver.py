@@ -178,6 +178,7 @@ def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run
     right = loud.read_text()
     server = run(str(free_port()), **in_project(loud))
     port = server.port
+    WebSocketClient(port).connect()
     loud.write_text("def broken(:\n")
     server.wait_for("SyntaxError")
     loud.write_text(right)

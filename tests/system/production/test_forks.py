@@ -107,6 +107,7 @@ def test_a_server_ends_before_its_children_and_frees_its_port(start, kind):
     child = fork_long(server, "handler", client, "orphan")
     server.signal(signal.SIGTERM)
     assert server.process.wait(10) == 0
+    server.wait_for("gone: ")
     assert server.output.count("gone: ") == 1
     with socket.socket() as again, pytest.raises(ConnectionRefusedError):
         again.connect(("127.0.0.1", server.port))
