@@ -23,6 +23,8 @@ from tests.kit.clients import Closed, WebSocketClient, join
 from tests.kit.frames import client_frame
 from tests.kit.http import raw_request, response
 from tests.kit.live import nothing_is_left
+from tests.kit.timeouts import beat
+from tests.kit.waiting import wait_until
 
 BREAKERS = [gevent.Timeout, gevent.GreenletExit, ValueError, RecursionError]
 
@@ -133,25 +135,24 @@ def test_a_client_that_sends_without_end_while_it_is_asked_is_cut_off(serve):
 
 
 def test_a_client_that_hangs_up_while_it_is_not_read_ends(serve):
+    """Its next ping shows that its connection is closed."""
     go = gevent.event.Event()
 
     @on_message
     def wait(request, socket, context, message):
         go.wait(5)
 
-    server = serve(MAX_WAITING_EVENTS=2, PING_INTERVAL=0.1, PING_TIMEOUT=0.1)
+    server = serve(MAX_WAITING_EVENTS=2)
     client = join(server)
     for number in range(20):
         client.emit("message", number)
     client.abandon()
     (served,) = server.socket_server.open_sockets._members
-
-    def until_ended():
-        while served.socket.connected:
-            gevent.sleep(0.01)
-        return True
-
-    assert server.call(until_ended)
+    wait_until(lambda: served._paused)
+    transport = server.socket_server.engine.sessions[client.sid].transport
+    wait_until(lambda: transport.is_abandoned)
+    beat(server, client)
+    assert not served.socket.connected
     server.call(go.set)
     assert nothing_is_left(server)
 

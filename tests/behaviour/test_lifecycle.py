@@ -16,6 +16,7 @@ from django_socketio.events import (
 from django_socketio.monitoring import answering
 from django_socketio.security.signals import TOPIC
 from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.timeouts import end_connect_timeout, miss_pong
 from tests.kit.waiting import wait_until
 
 
@@ -96,10 +97,10 @@ def test_a_socket_that_the_server_disconnects_ends_in_order(server, connect, end
     assert late == [(False, False)]
 
 
-def test_a_client_that_answers_no_pings_ends(serve, connect, ends):
-    server = serve(PING_INTERVAL=0.1, PING_TIMEOUT=0.1)
+def test_a_client_that_answers_no_pings_ends(server, connect, ends):
     client = connect(server)
     client.answer_pings = False
+    miss_pong(server, client)
     assert client.is_closed()
     wait_until_all_have_ended(server)
     assert ends[0] == ("disconnect", "ping timeout", [])
@@ -427,8 +428,14 @@ def test_leaving_one_namespace_leaves_the_other(server, connect, ends):
     assert client.ask("who", namespace="/admin") == ["/admin"]
 
 
-def test_a_client_that_never_connects_is_closed(serve, connect):
-    client = connect(serve(CONNECT_TIMEOUT=0.1), join=False)
+@pytest.mark.parametrize("kind", [WebSocketClient, PollingClient])
+def test_a_client_that_never_connects_is_closed(serve, kind):
+    assert kind(serve(CONNECT_TIMEOUT=0.1).port).is_closed()
+
+
+def test_so_is_one_that_has_only_upgraded(server):
+    client = PollingClient(server.port).upgrade()
+    end_connect_timeout(server)
     assert client.is_closed()
 
 
@@ -443,62 +450,67 @@ def test_nothing_is_left_of_sockets_that_have_ended(server, connect):
     assert server.logins.touched == {}
 
 
-def test_a_refused_client_that_stays_is_closed(serve, connect):
+def test_a_refused_client_that_stays_is_closed(server, connect):
     @on_connect
     def refuse(request, socket, context):
         raise PermissionDenied("not you")
 
-    client = connect(serve(CONNECT_TIMEOUT=0.3), join=False)
+    client = connect(server, join=False)
     client.send("40")
     assert client.receive() == '44{"message":"not you"}'
+    end_connect_timeout(server)
     assert client.is_closed()
 
 
-def test_so_is_one_that_is_refused_again_and_again_once_it_stops(serve, connect):
-    client = connect(serve(CONNECT_TIMEOUT=0.3), join=False)
+def test_so_is_one_that_is_refused_again_and_again_once_it_stops(server, connect):
+    client = connect(server, join=False)
     client.send("40/nowhere,")
     assert client.receive() == '44/nowhere,{"message":"Invalid namespace"}'
+    end_connect_timeout(server)
     assert client.is_closed()
 
 
-def test_a_client_that_has_left_all_namespaces_is_closed(serve, connect, ends):
-    client = connect(serve(CONNECT_TIMEOUT=0.3))
+def test_a_client_that_has_left_all_namespaces_is_closed(server, connect, ends):
+    client = connect(server)
     client.send("41")
+    end_connect_timeout(server)
     assert client.is_closed()
     assert ends == [("disconnect", "client namespace disconnect", []), ("finish", [])]
 
 
-def test_a_client_that_the_server_has_disconnected_is_closed(serve, connect):
+def test_a_client_that_the_server_has_disconnected_is_closed(server, connect):
     @on_message
     def leave(request, socket, context, message):
         socket.disconnect()
 
-    client = connect(serve(CONNECT_TIMEOUT=0.3))
+    client = connect(server)
     client.emit("message", "leave")
     assert client.receive() == "41"
+    end_connect_timeout(server)
     assert client.is_closed()
 
 
-def test_a_client_that_keeps_a_namespace_lives(serve, connect):
+def test_a_client_that_keeps_a_namespace_lives(server, connect):
     on_event("any", namespace="/other")(lambda request, socket, context: None)
-    server = serve(CONNECT_TIMEOUT=0.2)
     client, other = connect(server), connect(server)
     client.connect("/other")
     client.send("41")
     client.emit("message", "to a namespace that it has left")
+    assert client.ask("any", namespace="/other") == [None]
     other.send("41")
-    assert other.is_closed()  # the time is over
+    end_connect_timeout(server)
+    assert other.is_closed()
     assert client.ask("any", namespace="/other") == [None]
 
 
-def test_a_client_that_comes_back_in_time_lives(serve, connect):
+def test_a_client_that_comes_back_in_time_lives(server, connect):
     on_message(lambda request, socket, context, message: message)
-    server = serve(CONNECT_TIMEOUT=0.4)
     client, other = connect(server), connect(server)
     for one in (client, other):
         one.send("41")
     client.connect()
-    assert other.is_closed()  # the time is over
+    end_connect_timeout(server)
+    assert other.is_closed()
     assert client.ask("message", 1) == [1]
     assert len(server.socket_server.engine.sessions) == 1
 

@@ -34,6 +34,7 @@ from django_socketio.sockets.away import digest_of
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.live import nothing_is_left
 from tests.kit.returning import Returning, record_life
+from tests.kit.timeouts import miss_pong
 from tests.kit.waiting import wait_until
 
 
@@ -731,17 +732,10 @@ def test_what_a_client_has_fetched_before_an_upgrade_is_not_sent_again(server, s
         client.cut()
 
 
-def time_out(server, client):
-    """Have a session send a ping, and then miss the pong."""
-    session = server.call(lambda: server.socket_server.engine.sessions[client.client.sid])
-    for _ in range(2):
-        server.call(lambda: session.wake(session.protocol.deadline))
-
-
 def test_a_client_that_has_gone_silent_comes_back(server, client, sockets, seen):
     client.client.answer_pings = False
     id, older = client.id, client.client
-    time_out(server, client)
+    miss_pong(server, client.client)
     assert seen.next() == "away"
     publish_to_all(server, "a")
     client.connect()
@@ -754,7 +748,7 @@ def test_a_client_that_has_gone_silent_ends_with_that_reason(serve, sockets, see
     client = Returning(server, transport)
     client.connect()
     client.client.answer_pings = False
-    time_out(server, client)
+    miss_pong(server, client.client)
     assert seen.take(3) == ["away", ("disconnect", "ping timeout"), "finish"]
 
 
