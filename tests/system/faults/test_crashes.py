@@ -7,7 +7,7 @@ import signal
 import gevent
 import pytest
 
-from django_socketio.events import on_disconnect, on_event, on_finish, on_message
+from django_socketio.events import on_disconnect, on_finish, on_message
 from tests.kit.clients import Closed, WebSocketClient, join
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import wait_until
@@ -64,13 +64,11 @@ def test_handlers_that_run_when_the_server_stops_come_to_their_end(server):
 
     @on_message
     def work(request, socket, context, message):
-        with contextlib.suppress(gevent.Timeout), gevent.Timeout(5):
-            gevent.sleep(0.3)
-        seen.append(("handled", socket.send("too late")))
-
-    @on_event("now")
-    def now(request, socket, context):
         seen.append("begun")
+        with contextlib.suppress(gevent.Timeout), gevent.Timeout(5):
+            while socket.send("not too late"):
+                gevent.sleep(0.01)
+        seen.append(("handled", socket.send("too late")))
 
     @on_disconnect
     def disconnected(request, socket, context):
@@ -81,8 +79,7 @@ def test_handlers_that_run_when_the_server_stops_come_to_their_end(server):
         seen.append("finish")
 
     client = join(server)
-    client.ask("now")
     client.emit("message")
-    server.call(gevent.sleep, 0.1)
+    wait_until(lambda: seen == ["begun"])
     server.stop()
     assert seen == ["begun", ("handled", False), "disconnect", "finish"]
