@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import gevent
 import pytest
@@ -10,7 +11,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from tests.kit.http import get, raw_request, read_all
+from tests.kit.http import TIMEOUT, get, raw_request, read_all
 
 SECOND = b"GET /after/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -26,14 +27,25 @@ def endless(request, seconds):
 
 
 def computed(request):
-    """A stream that is made without waiting, for longer than the event loop should stand still."""
+    """A stream that is made without waiting, until another request has been answered."""
 
     def content():
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        others.clear()
+        end = time.monotonic() + 20
+        while not others and time.monotonic() < end:
             yield b"x"
+        yield b"%d others" % len(others)
 
     return StreamingHttpResponse(content())
+
+
+others = []
+"""The other requests that were answered while a stream was made."""
+
+
+def after(request):
+    others.append(request)
+    return HttpResponse("after")
 
 
 def counted(request, announced):
@@ -57,7 +69,7 @@ urlpatterns = [
     path("streamed/", lambda request: StreamingHttpResponse([b"ab", b"cd"])),
     path("reading/", reading),
     path("whole/", lambda request: HttpResponse("whole")),
-    path("after/", lambda request: HttpResponse("after")),
+    path("after/", after),
 ]
 
 
@@ -88,13 +100,12 @@ def test_head_asks_a_stream_for_nothing(port, path):
 
 
 def test_a_stream_that_is_made_without_waiting_lets_others_have_their_turn(port):
-    connection = raw_request(port, b"GET /computed/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    reader = gevent.get_hub().threadpool.spawn(read_all, connection)
-    begun = time.monotonic()
-    assert not reader.ready()
-    assert get(port, "/after/") == (200, "after")
-    assert time.monotonic() - begun < 0.5
-    connection.close()
+    connection = raw_request(port, b"GET /computed/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(1) == b"H"  # it has begun
+    with ThreadPoolExecutor() as pool:
+        stream = pool.submit(read_all, connection)
+        assert get(port, "/after/") == (200, "after")
+        assert stream.result(TIMEOUT).endswith(b"1 others")
 
 
 def test_what_is_more_than_was_announced_is_not_sent(port):

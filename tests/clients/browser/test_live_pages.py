@@ -412,10 +412,9 @@ def test_elements_without_an_id_that_have_one_url_get_its_one_content(open_page,
     expect(page.locator("p")).to_have_text(["newest", "newest"])
 
 
-def test_many_refreshes_load_the_content_once(open_page, send):
+def test_many_refreshes_load_the_content_once(open_page, server):
     page = open_page(FROM_URL)
-    for _ in range(10):
-        send("refresh")
+    server.call(lambda: [emit_template(swap="refresh", channel="room") for _ in range(10)])
     expect(page.locator("#log > b")).to_have_text("new")
     assert len(Site.requests) == 1
 

@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import os
+import threading
 import time
+from collections import defaultdict
 
 from django.db import connections
 from gevent import monkey
@@ -114,11 +116,25 @@ def block_in_thread(request, socket, context):
 
 @on_event("nap")
 def nap(request, socket, context, seconds):
-    """Wait; return which object stands for the database here."""
-    own = id(connections["default"])
     say("napping")
     time.sleep(seconds)
+
+
+woken = defaultdict(threading.Event)
+
+
+@on_event("wait")
+def wait(request, socket, context, name):
+    """Wait until it is woken by that name; return which object stands for the database here."""
+    own = id(connections["default"])
+    say(f"waiting: {name}")
+    assert woken[name].wait(20)
     return own
+
+
+@on_event("wake")
+def wake(request, socket, context, name):
+    woken[name].set()
 
 
 @on_disconnect
