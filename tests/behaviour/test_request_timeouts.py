@@ -14,6 +14,7 @@ from tests.kit.clients import PollingClient
 from tests.kit.http import raw_request, response
 from tests.kit.live import connections
 from tests.kit.logs import faults
+from tests.kit.timeouts import look_at_connections
 from tests.kit.waiting import wait_until
 
 TIMEOUT = 0.2
@@ -51,16 +52,34 @@ def test_a_head_that_comes_byte_by_byte_is_given_up(server):
     wait_until(lambda: connections(server) == 0)
 
 
+def post(server, length, sent):
+    """Begin to send the body of a POST of a new session; return the connection."""
+    path = PollingClient(server.port).path
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
+    return raw_request(server.port, head + sent)
+
+
 @pytest.mark.parametrize("length", ["Content-Length: 5", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("sent", [b"", b"4\r\n4"])
-@pytest.mark.parametrize("over", [False, True])
-def test_a_body_that_stops_is_given_up_also_if_its_session_has_ended(server, length, sent, over):
-    client = PollingClient(server.port)
-    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
-    connection = raw_request(server.port, head + sent)
-    if over:
-        wait_until(lambda: connections(server) == 1)
-        server.call(server.socket_server.engine.stop)
+def test_a_body_that_stops_is_given_up(server, length, sent):
+    assert ends(post(server, length, sent)).startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: connections(server) == 0)
+
+
+def waits_for_body(server):
+    """Return whether the server waits for the body of a request."""
+    found = [handler.deadlines for handler in server.server._wsgi.connections]
+    return any(not one.reads_head and one._stream.waits_since() for one in found)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("sent", [b"", b"4\r\n4"])
+def test_so_is_one_whose_session_has_ended(serve, length, sent):
+    server = serve(REQUEST_TIMEOUT=20)
+    connection = post(server, length, sent)
+    wait_until(lambda: server.call(waits_for_body, server))
+    server.call(server.socket_server.engine.stop)
+    look_at_connections(server, time.monotonic() + 20)
     assert ends(connection).startswith(b"HTTP/1.1 400 ")
     wait_until(lambda: connections(server) == 0)
 
@@ -127,7 +146,8 @@ def test_the_log_says_that_a_body_stopped(server, caplog):
 
 
 @pytest.mark.parametrize("sent", [HEAD[:-1], HEAD, HEAD + b"X-Field"])
-def test_a_client_that_breaks_off_within_a_head_writes_nothing(server, sent, caplog, capfd):
+def test_a_client_that_breaks_off_within_a_head_writes_nothing(serve, sent, caplog, capfd):
+    server = serve(REQUEST_TIMEOUT=20)
     connection = raw_request(server.port, sent)
     wait_until(lambda: connections(server) == 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

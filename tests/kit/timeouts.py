@@ -28,6 +28,12 @@ def end_connect_timeout(server):
     ring(server, owner_of_timer(server, Client)._connect_timer)
 
 
+def look_at_connections(server, now):
+    """Have the server end the HTTP connections whose clients take too long, at a time."""
+    wsgi = server.server._wsgi
+    server.call(lambda: [one.deadlines.look(now, wsgi.timeouts) for one in [*wsgi.connections]])
+
+
 def beat(server, client):
     """Have the heartbeat of a client be due: it is pinged, or has missed the pong."""
     session = server.call(lambda: server.socket_server.engine.sessions[client.sid])
