@@ -4,10 +4,10 @@ import functools
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from gevent import monkey
 
 from django_socketio import in_thread
 from django_socketio.events import on_connect, on_error, on_event, on_subscribe
+from tests.kit.blocking import block_until_told
 from tests.system.asynchronous import holding
 
 
@@ -94,7 +94,7 @@ on_event("partial", namespace="/async")(functools.partial(add, 3))
 @on_event("block", namespace="/async")
 async def block(request, socket, context):
     await asyncio.sleep(0)
-    monkey.get_original("time", "sleep")(0.8)
+    block_until_told()
 
 
 @on_event("ask", namespace="/async")

@@ -1,5 +1,6 @@
 """A real PostgreSQL of the tests' own, and sites that use it."""
 
+import contextlib
 import getpass
 import shutil
 import subprocess
@@ -61,6 +62,18 @@ class PostgreSQL:
         """How many connections handlers hold."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handlers'"
         return self.client.execute(query).fetchone()[0]
+
+    def waiting(self):
+        """How many queries of handlers wait for a lock."""
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return self.client.execute(query).fetchone()[0]
+
+    @contextlib.contextmanager
+    def locked(self, number):
+        """Hold a lock."""
+        self.client.execute("SELECT pg_advisory_lock(%s)", [number])
+        yield
+        self.client.execute("SELECT pg_advisory_unlock(%s)", [number])
 
     def kill_connections(self):
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -6,14 +6,17 @@ import threading
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connection, connections, transaction
-from gevent import monkey
 
 from django_socketio import in_thread
 from django_socketio.events import on_error, on_event, on_message
 from django_socketio.server import database
+from tests.kit.blocking import block_until_told
 
 if "TEST_IDLE_TIME" in os.environ:
     database.IDLE_TIME = float(os.environ["TEST_IDLE_TIME"])
+
+
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handlers'"
 
 
 def query(sql, *params):
@@ -43,8 +46,9 @@ def echo(request, socket, context, message):
 
 
 @on_event("slow")
-def slow(request, socket, context, seconds):
-    query("SELECT pg_sleep(%s)", seconds)
+def slow(request, socket, context, lock):
+    """Have a query wait for a lock."""
+    query("SELECT pg_advisory_xact_lock_shared(%s)", lock)
     return "slow"
 
 
@@ -97,7 +101,8 @@ def query_in_thread(request, socket, context):
 def query_and_ask(request, socket, context):
     query("SELECT 1")
     answer = socket.call("question", timeout=None)
-    return [answer, query("SELECT 1"), query("SELECT 1 FROM pg_sleep(0.1)")]
+    query("SELECT 1 FROM pg_sleep(0.1)")
+    return [answer, query(f"{COUNT} AND state = 'active'")]
 
 
 @on_event("ask in a transaction")
@@ -179,7 +184,7 @@ def rows(request, socket, context):
 
 @on_event("block")
 def block(request, socket, context):
-    monkey.get_original("time", "sleep")(0.5)
+    block_until_told()
 
 
 @on_event("fork")

@@ -4,7 +4,6 @@ import json
 import os
 import selectors
 import socket
-import time
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +16,7 @@ from tests.kit.waiting import wait_until
 
 MANY = 1_500
 BATCH = 250
+LOCK = 7
 
 
 def join_many(port, number):
@@ -119,19 +119,27 @@ def test_views_of_websockets_share_a_pool(site, postgresql):
 
 
 def test_an_async_handler_uses_the_connection_of_its_worker(common, postgresql):
-    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=1))
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
+    client = join(server)
     assert client.ask("message") == [1]
     assert client.ask("async") == [1]
     assert postgresql.connections() == 1
-    wait_until(lambda: postgresql.connections() == 0)
+    wait_until(lambda: connections_much_later(server, postgresql) == 0)
+
+
+def connections_much_later(server, postgresql):
+    """Return how many connections there are after a long time; it may pass while one is used."""
+    get(server.port, "/much-later/")
+    return postgresql.connections()
 
 
 def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(common, postgresql):
-    client = join(common(CONN_MAX_AGE=None, IDLE_TIME=1))
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
+    client = join(server)
     for _ in range(2):
         assert client.ask("asyncio.run") == [1]
         assert postgresql.connections() == 1
-        wait_until(lambda: postgresql.connections() == 0)
+        wait_until(lambda: connections_much_later(server, postgresql) == 0)
 
 
 def test_a_transaction_of_a_loop_without_async_to_sync_is_left_alone(common, postgresql):
@@ -165,22 +173,17 @@ def test_a_poll_that_waits_holds_no_connection(common, postgresql):
     wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_slow_queries_do_not_stop_the_event_loop(site):
+def test_slow_queries_do_not_stop_the_event_loop(site, postgresql):
     server = site(WORKERS=60)
     other = join(server)
     slow = [join(server) for _ in range(50)]
-    begun = time.monotonic()
-    for client in slow:
-        client.emit("slow", 1, id=1)
-    waits = []
-    while time.monotonic() - begun < 0.9:
-        asked = time.monotonic()
-        assert other.ask("echo", "m") == ["m"]
-        waits.append(time.monotonic() - asked)
-        time.sleep(0.005)
-    assert sorted(waits)[len(waits) * 9 // 10] < 0.5  # one query takes a second
+    with postgresql.locked(LOCK):
+        for client in slow:
+            client.emit("slow", LOCK, id=1)
+        wait_until(lambda: postgresql.waiting() == 50)
+        for number in range(20):
+            assert other.ask("echo", number) == [number]
     assert {client.receive() for client in slow} == {'431["slow"]'}
-    assert time.monotonic() - begun < 25  # one after the other, they would take 50
 
 
 LEAVERS = [
@@ -281,18 +284,14 @@ def wait_for_question(client):
 @pytest.mark.parametrize("max_age", [0, None])
 def test_handlers_that_wait_for_clients_hold_no_connection(site, postgresql, max_age):
     server = site(CONN_MAX_AGE=max_age, WORKERS=3)
-    clients, most = [join(server) for _ in range(20)], 0
+    clients = [join(server) for _ in range(20)]
     for client in clients:
         client.emit("query and ask", id=1)
         wait_for_question(client)
     wait_until(lambda: postgresql.connections() == 0)
     for client in clients:
         client.send('430["yes"]')
-    wait_until(lambda: postgresql.connections() > 0)
-    for client in clients:
-        most = max(most, postgresql.connections())
-        assert client.receive() == '431[["yes",1,1]]'
-    assert most <= 3
+    assert {client.receive() for client in clients} <= {f'431[["yes",{n}]]' for n in (1, 2, 3)}
 
 
 def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(common, postgresql):
@@ -319,4 +318,4 @@ def test_a_function_in_a_thread_gets_no_connection(common, postgresql):
 
 def test_the_watchdog_works_where_everything_is_patched(either):
     join(either).ask("block")
-    either.wait_for(r"held for \d\.\d seconds by the handler tests.system.database.events.block;")
+    either.wait_for(r"held for [\d.]+ seconds by the handler tests.system.database.events.block;")

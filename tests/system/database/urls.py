@@ -9,6 +9,9 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 from django_socketio import accept_websocket
+from django_socketio.channels.current import current
+from django_socketio.concurrency.timers import clock
+from django_socketio.server.database import IdleConnections
 from tests.system.database.events import LEAVE, query, seen
 
 
@@ -50,10 +53,19 @@ def query_and_wait(request):
     return None
 
 
+def much_later(request):
+    """Close what has been idle for a long time, as if that had passed."""
+    for service in current().services:
+        if isinstance(service, IdleConnections):
+            service.close(clock() + 1_000_000)
+    return HttpResponse()
+
+
 urlpatterns = [
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
     path("leave/", leave),
+    path("much-later/", much_later),
     path("query-and-count/", query_and_count),
     path("query-and-wait/", query_and_wait),
     path("leave/<str:way>/", lambda request, way: HttpResponse(LEAVE[way]())),
