@@ -122,8 +122,10 @@ class Faults(threading.Thread):
 
     def run(self):
         try:
-            for name, fault in itertools.cycle(self._faults.items()):
-                if self._stopped.wait(self._interval):
+            for number, (name, fault) in enumerate(itertools.cycle(self._faults.items())):
+                if number < len(self._faults):  # the first round always comes to its end
+                    time.sleep(self._interval)
+                elif self._stopped.wait(self._interval):
                     return
                 fault()
                 self.counts[name] += 1

@@ -1,7 +1,9 @@
 """What goes wrong in a soak test, in turn."""
 
+import itertools
 import signal
 import threading
+import time
 from collections import Counter
 
 from tests.kit.redis_server import RedisServer
@@ -32,12 +34,13 @@ class Faults(threading.Thread):
             "servers reloaded": lambda: self._server.signal(signal.SIGHUP),
         }
         try:
-            while True:
-                for name, fault in faults.items():
-                    if self._stopped.wait(self._interval):
-                        return
-                    fault()
-                    self.counts[name] += 1
+            for number, (name, fault) in enumerate(itertools.cycle(faults.items())):
+                if number < len(faults):  # the first round always comes to its end
+                    time.sleep(self._interval)
+                elif self._stopped.wait(self._interval):
+                    return
+                fault()
+                self.counts[name] += 1
         except Exception as failure:
             self.failure = failure
 

@@ -9,7 +9,7 @@ import django
 from tests.kit.servers import Gunicorn
 from tests.soak.faults import KeptRedis
 
-PING_INTERVAL, PING_TIMEOUT = 1, 2
+PING_INTERVAL, PING_TIMEOUT = 1, 4
 """Seconds; short, so that sockets that left without a word are gone soon."""
 
 
