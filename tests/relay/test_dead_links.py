@@ -26,7 +26,7 @@ def ends(tcp_redis):
         for topic in (A, B):
             far.subscribe(topic, inbox.deliver)
         for number in range(3):
-            near.publish(message(number))
+            wait_until(lambda number=number: publisher_works(near, number))
         inbox.wait_for(2)
         yield far, inbox, near
 

@@ -9,7 +9,7 @@ from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
-from tests.relay.conftest import A, B, Inbox, each_server, message, relays_at
+from tests.relay.conftest import A, B, Inbox, each_server, message, publisher_works, relays_at
 
 C = channel_topic("/", "c")
 
@@ -22,7 +22,7 @@ def far_and_near(tcp_redis):
     with relays_at(f"redis://127.0.0.1:{tcp_redis.tap.port}", timeout=0.5) as new:
         (far, inbox), (near, _) = new(), new(url=tcp_redis.url, timeout=2)
         far.subscribe(A, inbox.deliver)
-        assert near.publish(message("before")) == 1
+        wait_until(lambda: publisher_works(near, "before"))
         inbox.wait_for("before")
         yield far, inbox, near
 

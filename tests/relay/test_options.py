@@ -136,7 +136,7 @@ def test_clients_have_the_name_that_the_url_gives_them(redis_server, new_redis):
 def test_health_checks_of_a_redis_that_hangs_are_errors_of_the_relay(redis_server, new_redis):
     relay, inbox = new_redis(url=f"{redis_server.url}?health_check_interval=1", timeout=0.4)
     relay.subscribe(A, inbox.deliver)
-    relay.publish(message("before"))
+    wait_until(lambda: publisher_works(relay, "before"))
     time.sleep(1.1)  # until a check is due
     redis_server.pause()
     with pytest.raises(RelayError):
@@ -224,7 +224,7 @@ def test_channels_come_and_go_on_a_connection_with_tls_while_messages_come(encry
 @pytest.mark.needs("tls")
 def test_a_certificate_that_is_not_known_is_told(encrypted):
     _, _, port = encrypted
-    with relays_at(f"rediss://127.0.0.1:{port}", timeout=0.4) as new:
+    with relays_at(f"rediss://127.0.0.1:{port}", timeout=10) as new:
         relay, _ = new(listen=False)
         with pytest.raises(RelayError, match="self-signed certificate"):
             relay.publish(message("m"))

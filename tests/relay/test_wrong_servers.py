@@ -14,7 +14,7 @@ from tests.relay.conftest import A, message, publisher_works, relays_at
 
 def check_told(url, told, caplog):
     """Check that the log and the publisher's error name the server and the scheme to write."""
-    with relays_at(url, timeout=0.5) as new:
+    with relays_at(url, timeout=1) as new:
         relay, _ = new(listen=False)
         for _ in range(2):
             with pytest.raises(RelayError, match=told):
