@@ -14,6 +14,8 @@ from django_socketio.events import on_error, on_event, on_message, on_subscribe
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
 from tests.kit.frames import client_frame
 from tests.kit.http import HANDSHAKE, get, raw_request, read_all, response
+from tests.kit.timeouts import beat
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture
@@ -326,14 +328,16 @@ def test_a_client_that_sends_faster_than_handlers_run_is_not_read(serve, connect
         go.wait(5)
         seen.append(message)
 
-    server = serve(MAX_WAITING_EVENTS=5, PING_INTERVAL=0.1, PING_TIMEOUT=1)
+    server = serve(MAX_WAITING_EVENTS=5)
     client = connect(server)
     sender = threading.Thread(
         target=lambda: [client.emit("message", number) for number in range(50)], daemon=True
     )
     sender.start()
     (served,) = server.socket_server.open_sockets._members
-    server.call(lambda: gevent.sleep(1.2))  # longer than ping interval and timeout together
+    wait_until(lambda: served._paused)
+    for _ in range(3):
+        beat(server, client)  # its pong is not read
     assert served.socket.connected
     server.call(go.set)
     sender.join(5)

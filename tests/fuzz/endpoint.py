@@ -20,7 +20,7 @@ from tests.kit.live import LiveServer
 SID = b"SIDSIDSID"
 """Stands for the sid of a session that lives."""
 
-SETTINGS = {"PING_INTERVAL": 0.05, "PING_TIMEOUT": 2, "MAX_MESSAGE_SIZE": 10_000}
+SETTINGS = {"PING_INTERVAL": 0.05, "PING_TIMEOUT": 10, "MAX_MESSAGE_SIZE": 10_000}
 CONNECTIONS = 8
 BATCH = 64
 TIMEOUT = 10

@@ -13,7 +13,8 @@ from django_socketio.monitoring.process import process_name
 
 
 @pytest.fixture
-def asker(tmp_path):
+def asker(tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbours, "TIMEOUT", 10)
     asking = Neighbours(None)
     asking.open(tmp_path, "-0")
     yield asking

@@ -27,6 +27,12 @@ def metrics(server, path="/metrics/"):
     return samples_of(body, by_process=True)
 
 
+def metrics_of_all(server, path):
+    """Return the metrics, or None without those of a worker that has not answered in time."""
+    samples = metrics(server, path)
+    return samples if total(samples["django_socketio_sockets"]) == CLIENTS else None
+
+
 def total(samples):
     return sum(samples.values())
 
@@ -38,8 +44,7 @@ def test_each_worker_answers_for_all_of_them_even_without_redis(gunicorn, redis)
         assert client.ask("message", "hello") == ["hello"]
         client.subscribe("room-1")
     for path in ["/metrics/"] * 3 + ["/metrics/site/"]:
-        samples = metrics(server, path)
-        assert total(samples["django_socketio_sockets"]) == CLIENTS
+        samples = wait_until(lambda path=path: metrics_of_all(server, path))
         echoes = {
             key: one
             for key, one in samples["django_socketio_handler_seconds_count"].items()
