@@ -282,9 +282,8 @@ def test_a_node_that_hangs_is_found_and_the_others_go_on(cluster, new_cluster, m
                 relay.publish(message("failed", here))
             with pytest.raises(RelayError, match="after 1 of 2 slots"):
                 relay.publish(message("half", there, here))
-        assert (
-            time.monotonic() - begun - stalls.seconds < 2 * 1.5
-        )  # without the setting, each would take 2 s
+        # Without the setting, each would take 2 s.
+        assert time.monotonic() - begun - stalls.seconds < 2 * 1.5
         wait_until(lambda: relay.status()["deaf_since"] is not None)
         assert not relay.status()["alive"]
         wait_until(lambda: publisher_works(relay, "meanwhile", there))

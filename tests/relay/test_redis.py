@@ -110,9 +110,8 @@ def test_a_redis_that_hangs_is_noticed_and_nothing_that_failed_arrives(redis_ser
         for _ in range(3):
             with pytest.raises(RelayError):
                 publisher.publish(message("too late"))
-    assert (
-        time.monotonic() - begun - stalls.seconds < 3 * 1.5
-    )  # without the setting, each would take 2 s
+    # Without the setting, each would take 2 s.
+    assert time.monotonic() - begun - stalls.seconds < 3 * 1.5
     redis_server.resume()
     wait_until(lambda: publisher_works(publisher, "after"))
     inbox.wait_for("after")

@@ -12,6 +12,7 @@ from django_socketio.events import on_connect, on_finish, on_message, on_subscri
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
 from tests.clients.browser.site import Door
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -326,14 +327,17 @@ def test_attempts_are_spread(page, server):
 # Heartbeats
 
 
-def test_a_quiet_connection_stays(serve, visit, transport):
-    page = visit(serve(PING_INTERVAL=0.2, PING_TIMEOUT=1.5))
-    code = """
-      await online({transports: [arg]});
-      const end = performance.now() + 2200; // time is what is tested here
-      await until(() => performance.now() > end);
-      return [names(), socket.connected]"""
-    assert js(page, code, transport) == [["connect"], True]
+@pytest.mark.own_window
+def test_a_quiet_connection_stays(server, page, transport):
+    """The page waits for 45 seconds; each ping is at the end of 40 seconds of its clock."""
+    page.clock.install()
+    js(page, "await online({transports: [arg]})", transport)
+    (session,) = server.socket_server.engine.sessions.values()
+    for _ in range(3):
+        page.clock.fast_forward("00:40")
+        server.call(lambda: session.wake(session.protocol.deadline))
+        wait_until(lambda: not session.protocol._awaiting_pong)
+    assert js(page, "return [names(), socket.connected]") == [["connect"], True]
 
 
 def silence(socket_server):
@@ -342,11 +346,12 @@ def silence(socket_server):
         socket_server.timers.cancel(session.timer)
 
 
-def test_a_server_that_has_gone_silent_is_left(serve, visit, transport):
-    server = serve(PING_INTERVAL=0.2, PING_TIMEOUT=0.2)
-    page = visit(server)
+@pytest.mark.own_window
+def test_a_server_that_has_gone_silent_is_left(server, page, transport):
+    page.clock.install()
     js(page, "await online({transports: [arg]})", transport)
     server.call(silence, server.socket_server)
+    page.clock.fast_forward("00:46")
     seen = js(page, "await until(() => count('reconnect')); return seen")
     why = "the server has stopped sending pings"
     assert seen[:2] == [["connect"], ["disconnect", "ping timeout", why]]
