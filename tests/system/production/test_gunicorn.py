@@ -285,12 +285,26 @@ def test_max_requests_restarts_gracefully(gunicorn):
     assert "timeout" not in server.output
 
 
+def sign_of_life(pid):
+    """Return the path of the file by whose time a worker shows its arbiter that it lives."""
+    (path,) = [
+        fd
+        for fd in Path(f"/proc/{pid}/fd").iterdir()
+        if fd.exists() and "/wgunicorn-" in os.readlink(fd)
+    ]
+    return path
+
+
 def test_a_blocked_worker_is_killed_and_one_with_idle_sockets_is_not(gunicorn):
-    server = gunicorn("--timeout", "2", workers=2)
+    server = gunicorn("--timeout", "40", workers=2)
     sockets = on_each_worker(server)
     (victim, blocked), (survivor, idle) = sockets.items()
     blocked.emit("block")
     server.wait_for(f"blocking {victim}")
+    for pid in (victim, survivor):
+        os.utime(sign_of_life(pid), (time.monotonic() - 30,) * 2)  # 10 seconds are left
+    wait_until(lambda: sign_of_life(survivor).stat().st_mtime > time.monotonic() - 20)
+    os.utime(sign_of_life(victim), (time.monotonic() - 41,) * 2)
     server.wait_for(rf"WORKER TIMEOUT \(pid:{victim}\)")
     server.wait_for("Worker ready", 3)
     assert blocked.is_closed()
