@@ -96,9 +96,9 @@ def test_subscribers_that_stay_away_for_too_long_are_told(new_relay):
 
 @pytest.mark.parametrize("server", ["memory", f"redis {DEFAULT}"], indirect=True)
 def test_a_subscriber_that_comes_back_in_time_ends_the_time_away(new_relay):
-    relay, inbox = new_relay(retentions=Retentions(Retention(messages=1_000_000), away=1.5))
+    relay, inbox = new_relay(retentions=Retentions(Retention(messages=1_000_000), away=3))
     relay.subscribe(A, inbox.deliver, recoverable=True)
-    begin, sent, until = relay.position(A), [], time.monotonic() + 2.0
+    begin, sent, until = relay.position(A), [], time.monotonic() + 3.5
     while time.monotonic() < until:
         leave(relay)
         assert Receipt.of(relay.publish(message(len(sent)))).is_kept
