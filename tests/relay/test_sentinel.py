@@ -36,6 +36,8 @@ class Guarded:
         for client in self.clients():
             with client:
                 wait_until(lambda client=client: answers(client))
+        with self.client(self.master_port) as client:  # whom a Sentinel asks every ten seconds
+            wait_until(lambda: client.info("replication")["connected_slaves"] == 1)
         configuration = folder / "sentinel.conf"
         configuration.write_text(
             "requirepass cret\n"
