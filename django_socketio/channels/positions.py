@@ -80,8 +80,9 @@ def place(event: EncodedEvent) -> EncodedEvent:
 def _place(delivery: Delivery | None) -> str | None:
     if delivery is None or (position := delivery.position) is None:
         return None
-    if len(delivery.envelope.topics) > 1:
-        return f'{{"{AT}":["{delivery.envelope.id}"]}}'
+    envelope = delivery.envelope
+    if len(envelope.topics) > 1 or envelope.is_copy:
+        return f'{{"{AT}":["{envelope.id}"]}}'
     begin = _begin_of_place(delivery.topic)
     return begin and f'{begin}"{position.epoch}.{position.offset}"]}}'
 

@@ -67,7 +67,8 @@ class UntoldPositions:
         """Note an event, which tells its position to its receivers if it is for one topic."""
         if delivery.position is None:
             return
-        if len(delivery.envelope.topics) > 1:
+        envelope = delivery.envelope
+        if len(envelope.topics) > 1 or envelope.is_copy:
             self.note(delivery.topic, delivery.position)
         elif delivery.envelope.exclude is not None:
             self.note(delivery.topic, delivery.position, only=delivery.envelope.exclude)

@@ -85,6 +85,8 @@ class Envelope:
         reply_to: where the answers to a call go; None for messages of all other kinds.
         trace: the fields by which tracing goes on where it arrives, as W3C Trace Context has them;
             None while nothing is traced.
+        is_copy: whether it was for further topics, by which it has come to this process before:
+            some of its receivers may have it. It does not travel.
 
     """
 
@@ -101,6 +103,7 @@ class Envelope:
     late: float = field(default=0.0, compare=False)
     reply_to: ReplyTo | None = None
     trace: Trace | None = field(default=None, compare=False)
+    is_copy: bool = field(default=False, compare=False)
 
 
 class StreamPosition(NamedTuple):

@@ -1,11 +1,13 @@
 """A message with an idempotency key that some audiences did not get: a retry is for these only."""
 
 import time
+from unittest.mock import ANY
 
 import pytest
 
 from django_socketio import RelayError
 from django_socketio.relay.repeats import REMEMBERED
+from tests.kit.clients import WebSocketClient
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
@@ -97,6 +99,24 @@ def test_a_retry_reaches_sockets_that_have_moved_to_a_process_that_has_the_messa
     ends.check_inboxes(["first"], ["first"])
     moved.wait_for(f"last on {A}")
     assert moved.messages == ["first", f"last on {A}"]
+
+
+def test_a_client_that_has_moved_knows_the_copy_by_its_id(ends, serve, notice, monkeypatch):
+    monkeypatch.setattr("django_socketio.channels.untold.MOST", 1)
+    ends.cut_off()
+    server = serve(RELAY_URL=ends.server.url)
+    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    client = WebSocketClient(server.port)
+    client.connect(auth={"_positions": True})
+    client.ask("subscribe", "b")
+    check_not_all_get(ends.near, A, B, count=1)
+    copies = [[client.event(), client.event()]]
+    client.ask("subscribe", "a")
+    assert ends.near.publish(once("retry", A, B)).is_repeat
+    copies.append([client.event(), client.event()])
+    (first, at_first), (copy, at_copy) = copies
+    assert first == copy == ["message", "first", {"_at": [ANY]}]
+    assert [[*at[1]] for at in (at_first, at_copy)] == [["channel,b"], ["channel,a"]]
 
 
 def test_a_process_that_has_the_message_by_another_topic_does_not_get_it_again(ends, notice):

@@ -136,7 +136,7 @@ class MessageDecoder:
             if len(topics) == 1 or seen > since or late in self._seen:
                 return None
             self._note(late)
-            return replace(envelope, topics=(topic,))
+            return replace(envelope, topics=(topic,), is_copy=True)
 
     def _note(self, id: str) -> None:
         self.count += 1
