@@ -282,6 +282,22 @@ def test_a_topic_whose_end_overtakes_its_beginning_is_not_subscribed_to(
     assert [subscriptions(server, relay, one) for one in (A, B)] == [0, 1]
 
 
+@pytest.mark.parametrize("server", [KINDS[1], KINDS[-1]], indirect=True)
+@pytest.mark.parametrize("question", ["position", "look_at_all"])
+def test_a_topic_that_is_left_while_its_position_is_asked_for_is_not_subscribed_to(
+    server, new_relay, monkeypatch, question
+):
+    (relay, inbox), (other, _) = (new_relay(retentions=Retentions(away=60.0)) for _ in range(2))
+    left = before(monkeypatch, relay._log, question, lambda: relay.unsubscribe(USER))
+    relay.subscribe_all([USER, A], inbox.deliver, recoverable=question == "look_at_all")
+    assert left
+    wait_until(lambda: subscriptions(server, relay, USER) == 0)
+    assert [other.publish(message("later", topic)) for topic in (USER, A)] == [0, 1]
+    relay.subscribe(USER, inbox.deliver)
+    assert other.publish(message("last", USER)) == 1
+    inbox.wait_for("last")
+
+
 @pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
 def test_a_further_subscriber_of_a_topic_waits_for_nobody_that_writes(new_relay):
     relay, inbox = new_relay()

@@ -73,6 +73,7 @@ class RedisRelay(Relay):
         parts = PartsBuilder(options, self._url, self._keyspace, has_sockets).build(self)
         self._publisher, self._log, self._listeners, self._subscriber, self._heard_log, _ = parts
         self._topics: dict[str, Topic] = {}
+        """The topics that are subscribed to, or about to be, by their channels."""
         self._changing = threading.Lock()
         """Held where a topic begins, and where it ends unless it has begun again meanwhile."""
         keys = options.signing_keys
@@ -139,22 +140,32 @@ class RedisRelay(Relay):
     ) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics by one command; waits for Redis's confirmation of each."""
         topics = tuple(dict.fromkeys(topics))
-        begin = self._take_leases(topics) if recoverable else {}
-        new = []
-        for topic in topics:
-            with self._changing:
-                is_new = self._sequencer.add(topic, deliver, begin.get(topic))
-            if is_new:
-                new.append(topic)
-                asks = self._log.position if topic.policy.asks_position else None
-                self._sequencer.locate(topic, begin.get if begin.get(topic) else asks, is_known)
-        for topic in topics:
-            self._sequencer.wait_until_located(topic, self._options.timeout)
         channels = {self._keyspace.channel(topic): topic for topic in topics}
         self._topics.update(channels)
-        self._subscriber.subscribe(*channels)
+        begin = self._take_leases(topics) if recoverable else {}
+        new = [one for one in topics if self._begin(one, deliver, begin.get(one), is_known)]
+        for topic in topics:
+            self._sequencer.wait_until_located(topic, self._options.timeout)
+        try:
+            self._subscriber.subscribe(*channels)
+        finally:
+            for topic in topics:
+                if self._sequencer.subscription(topic) is None:
+                    self._end(topic)
         close_holes([topic for topic in new if begin.get(topic)], self._sequencer, self._heard_log)
         return {topic: begin.get(topic) for topic in topics}
+
+    def _begin(
+        self, topic: Topic, deliver: Deliver, at: StreamPosition | None, is_known: bool
+    ) -> bool:
+        """Have a topic delivered, unless it was left meanwhile; return whether it is new here."""
+        with self._changing:
+            is_wanted = self._keyspace.channel(topic) in self._topics
+            is_new = is_wanted and self._sequencer.add(topic, deliver, at)
+        if is_new:
+            asks = at is None and topic.policy.asks_position
+            self._sequencer.locate(topic, self._log.position if asks else None, is_known)
+        return is_new
 
     def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
         """Return where recoverable topics begin; take leases that are new, in one round trip."""
@@ -196,16 +207,19 @@ class RedisRelay(Relay):
 
     def unsubscribe(self, topic: Topic) -> None:
         """Receive no more messages of a topic."""
+        self._topics.pop(self._keyspace.channel(topic), None)
         self._leases.remove(topic)
         run_to_end(self._leave, topic, self._sequencer.remove(topic))
 
     def _leave(self, topic: Topic, subscription: Subscription | None) -> None:
         self._sequencer.release(topic, subscription)  # may wait, and others may subscribe meanwhile
+        self._end(topic)
+
+    def _end(self, topic: Topic) -> None:
+        """Tell Redis that a topic is left, unless it has begun again meanwhile."""
         with self._changing:
             if self._sequencer.subscription(topic) is None:
-                channel = self._keyspace.channel(topic)
-                self._topics.pop(channel, None)
-                self._subscriber.unsubscribe(channel)
+                self._subscriber.unsubscribe(self._keyspace.channel(topic))
 
     def position(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic's last message; None for an idle topic."""
