@@ -1,5 +1,6 @@
 """The fate of a message whose answer was lost, as logs that change meanwhile tell it."""
 
+import pytest
 from redis.exceptions import RedisError
 
 from django_socketio.relay.redis.lost_answers import LATELY, Break, Fate, LogSearch
@@ -36,6 +37,14 @@ def test_a_log_that_has_gone_on_for_long_or_cannot_be_read_tells_nothing():
     newer = [b"%d" % number for number in range(LATELY)]
     assert fate(a=[newer], b=[[b"sent"]]) == Fate((B,), ())
     assert fate(a=[None], b=[[b"sent"]]) == Fate((B,), ())
+
+
+@pytest.mark.parametrize(
+    ("later", "found"),
+    [([None], Fate((A,))), ([[]], Fate((A,), (B,))), ([None, [b"sent"]], Fate((A, B)))],
+)
+def test_what_was_found_counts_although_the_log_cannot_be_read_again(later, found):
+    assert fate(a=[[b"sent"], None], b=[None, *later]) == found
 
 
 def test_what_no_log_has_was_not_taken():

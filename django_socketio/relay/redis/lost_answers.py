@@ -93,9 +93,9 @@ class LogSearch:
         found: list[Topic] = []
         for look, when in enumerate(self._looks(at)):
             time.sleep(max(0.0, when - time.monotonic()))
-            logs = [self._newest(topic, at, look) for topic in topics]
-            found = [topic for topic, log in zip(topics, logs, strict=True) if log and kept in log]
-            if found and None not in logs:
+            logs = {one: self._newest(one, at, look) for one in topics if one not in found}
+            found += [topic for topic, log in logs.items() if log and kept in log]
+            if found and None not in logs.values():
                 break
         return self._settled(found, [one for one in topics if found and one not in found], kept)
 
