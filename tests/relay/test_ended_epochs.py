@@ -104,3 +104,45 @@ def test_an_idle_topic_does_not_go_back_into_an_epoch_that_has_ended(
     relay.subscribe(A, inbox.deliver)
     change_epoch(redis_server, ends, monkeypatch)
     assert (inbox.messages, inbox.lost) == (["new", "later"], [A])
+
+
+@pytest.fixture
+def ended(redis_server, ends):
+    """A relay with a subscriber that does not come back, on a topic whose epoch has ended."""
+    (relay, inbox), other = ends
+    relay.subscribe(A, inbox.deliver)
+    publish(other, "first")
+    inbox.wait_for("first")
+    forget(redis_server)
+    return relay, inbox
+
+
+def begin(relay, inbox):
+    return relay.subscribe(A, inbox.deliver, recoverable=True)
+
+
+def test_all_that_may_come_back_begin_in_the_epoch_that_the_first_one_has_begun(ends, ended):
+    begins = [begin(*ended) for _ in range(3)]
+    relay, inbox = ended
+    assert begins == [relay.position(A)] * 3
+    publish(ends[1], "later")
+    inbox.wait_for("later")
+    assert begin(*ended) == relay.position(A)
+    assert relay.read(A, begins[2]).is_complete
+    assert (inbox.messages, inbox.lost) == (["first", "later"], [])
+
+
+def test_the_second_one_does_not_begin_in_the_old_epoch_while_the_first_one_waits(
+    ended, monkeypatch
+):
+    relay, _ = ended
+    look, begins = relay._log.look, []
+
+    def look_late(*args):
+        monkeypatch.setattr(relay._log, "look", look)
+        begins.append(begin(*ended))
+        return look(*args)
+
+    monkeypatch.setattr(relay._log, "look", look_late)
+    begins.append(begin(*ended))
+    assert begins == [relay.position(A)] * 2

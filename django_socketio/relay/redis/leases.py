@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.concurrency.log_limits import LOGGED_EVERY, Every
 from django_socketio.logs import get_logger
+from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
@@ -36,20 +37,37 @@ class Leases:
     def __init__(self, take: Callable[[Sequence[Topic], float], object]) -> None:
         self._take = take
         self._topics: dict[Topic, float] = {}
+        self._unproven: dict[Topic, StreamPosition] = {}
+        """Positions of this process in epochs that may have ended: their topics had no lease."""
         self._wanted = threading.Event()
         self._stopped = False
         self._failures = Every(LOGGED_EVERY)
         self._thread: threading.Thread | None = None
 
-    def add(self, topic: Topic) -> bool:
-        """Add a topic; return whether it is new. The caller takes the first lease."""
-        if topic in self._topics:
-            return False
-        self._topics[topic] = time.monotonic() + RENEWAL
+    def begin(self, topic: Topic, at: StreamPosition | None) -> bool:
+        """Add a topic; return whether the caller is to take a lease, and so learn the position.
+
+        Args:
+            at: the position up to which this process has received the topic.
+
+        """
+        if topic in self._topics and at is not None:
+            return self._unproven.get(topic) == at
+        if at is not None:
+            self._unproven[topic] = at
+        self._add(topic)
+        return True
+
+    def _add(self, topic: Topic) -> None:
+        self._topics.setdefault(topic, time.monotonic() + RENEWAL)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="socketio-leases", daemon=True)
             self._thread.start()
-        return True
+
+    def begun(self, topic: Topic, at: StreamPosition | None, now: StreamPosition | None) -> None:
+        """Note the position of a topic with its lease, where this process was at another one."""
+        if at is not None and now is not None and at.epoch == now.epoch:
+            self._unproven.pop(topic, None)
 
     def has(self, topic: Topic) -> bool:
         """Return whether this process holds a lease of a topic, as far as Redis remembers it."""
@@ -58,6 +76,7 @@ class Leases:
     def remove(self, topic: Topic) -> None:
         """Forget a topic. Its lease ends by itself, so that subscribers may come back."""
         self._topics.pop(topic, None)
+        self._unproven.pop(topic, None)
 
     def renew(self, topics: Iterable[Topic]) -> None:
         """Renew leases before their time, soon and elsewhere."""

@@ -170,13 +170,16 @@ class RedisRelay(Relay):
     def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
         """Return where recoverable topics begin; take leases that are new, in one round trip."""
         begin = {one: self._sequencer.position(one) for one in topics if self._can_keep(one)}
-        wanted = [one for one, at in begin.items() if self._leases.add(one) or at is None]
+        wanted = [one for one, at in begin.items() if self._leases.begin(one, at)]
         try:
             pasts = self._log.look_at_all(wanted, Question(limit=0, lease=LEASE))
         except RedisError:
             self._leases.renew(wanted)
             return begin
-        return begin | {one: past.position for one, past in zip(wanted, pasts, strict=True)}
+        found = {one: past.position for one, past in zip(wanted, pasts, strict=True)}
+        for topic, now in found.items():
+            self._leases.begun(topic, begin[topic], now)
+        return begin | found
 
     def _can_keep(self, topic: Topic) -> bool:
         retentions = self._options.retentions
