@@ -128,6 +128,26 @@ def test_what_comes_after_a_lease_comes_once_and_in_order(new_relay, monkeypatch
     assert inbox.lost == []
 
 
+@pytest.mark.parametrize("server", KINDS[1:2], indirect=True)
+def test_a_message_for_several_topics_that_comes_after_a_lease_comes_once(new_relay, monkeypatch):
+    kept = Retentions(away=60.0)
+    (relay, inbox), (other, _) = new_relay(retentions=kept), new_relay(retentions=kept)
+    relay.subscribe(A, inbox.deliver)
+    take = relay._take_leases
+
+    def take_leases(topics):
+        begin = take(topics)
+        other.publish(message("shared", A, B))
+        inbox.wait_for("shared")
+        return begin
+
+    monkeypatch.setattr(relay, "_take_leases", take_leases)
+    relay.subscribe(B, inbox.deliver, recoverable=True)
+    other.publish(message("later", B))
+    inbox.wait_for("later")
+    assert inbox.messages == ["shared", "later"]
+
+
 def test_nothing_waits_for_a_topic_that_is_left_while_its_slot_moves(cluster, new_cluster):
     relay, inbox = new_cluster()
     relay.subscribe(USER, inbox.deliver)

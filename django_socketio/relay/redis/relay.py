@@ -35,7 +35,7 @@ from django_socketio.relay.redis.rosters import Asker, RedisRosters
 from django_socketio.relay.redis.sender import Sender
 from django_socketio.relay.redis.sequencer import LossHandler, Schedule, Sequencer
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscription import Subscription
+from django_socketio.relay.redis.subscription import Beginning, Subscription
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
@@ -82,7 +82,7 @@ class RedisRelay(Relay):
         self._sender = Sender(self._publisher, self._listeners, self._hears, default, self._signing)
         self._rosters = self._new_rosters(parts.asker, default)
         self._past = PastReader(self._log, self._decoder(self._log), retentions)
-        decoder = self._decoder(self._heard_log)
+        decoder = self._heard_decoder = self._decoder(self._heard_log)
         self._schedule = schedule
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease_all)
@@ -142,8 +142,10 @@ class RedisRelay(Relay):
         topics = tuple(dict.fromkeys(topics))
         channels = {self._keyspace.channel(topic): topic for topic in topics}
         self._topics.update(channels)
+        since = self._heard_decoder.count
         begin = self._take_leases(topics) if recoverable else {}
-        new = [one for one in topics if self._begin(one, deliver, begin.get(one), is_known)]
+        beginnings = {topic: Beginning(since, begin.get(topic)) for topic in topics}
+        new = [one for one, at in beginnings.items() if self._begin(one, deliver, at, is_known)]
         for topic in topics:
             self._sequencer.wait_until_located(topic, self._options.timeout)
         try:
@@ -155,15 +157,13 @@ class RedisRelay(Relay):
         close_holes([topic for topic in new if begin.get(topic)], self._sequencer, self._heard_log)
         return {topic: begin.get(topic) for topic in topics}
 
-    def _begin(
-        self, topic: Topic, deliver: Deliver, at: StreamPosition | None, is_known: bool
-    ) -> bool:
+    def _begin(self, topic: Topic, deliver: Deliver, beginning: Beginning, is_known: bool) -> bool:
         """Have a topic delivered, unless it was left meanwhile; return whether it is new here."""
         with self._changing:
             is_wanted = self._keyspace.channel(topic) in self._topics
-            is_new = is_wanted and self._sequencer.add(topic, deliver, at)
+            is_new = is_wanted and self._sequencer.add(topic, deliver, beginning)
         if is_new:
-            asks = at is None and topic.policy.asks_position
+            asks = beginning.at is None and topic.policy.asks_position
             self._sequencer.locate(topic, self._log.position if asks else None, is_known)
         return is_new
 

@@ -18,7 +18,7 @@ from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
-from django_socketio.relay.redis.subscription import Subscription
+from django_socketio.relay.redis.subscription import Beginning, Subscription
 from django_socketio.relay.topics import Retentions, Topic
 
 logger = get_logger("django_socketio.relay")
@@ -73,17 +73,17 @@ class Sequencer:
         self._ignored, self._lines = 0, Every(QUIET)
         self._unlocated = Every(QUIET)
 
-    def add(self, topic: Topic, deliver: Deliver, at: StreamPosition | None = None) -> bool:
+    def add(self, topic: Topic, deliver: Deliver, begin: Beginning | None = None) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already.
 
         Args:
-            at: where a new topic begins, if that is known: it may have messages from now on.
+            begin: where a new topic begins; None for a position that is asked for later.
 
         """
         subscription = self._subscriptions.get(topic)
         if subscription is None:
-            since, cursor = self._decoder.count, Cursor(at)
-            new = Subscription(deliver, since, cursor, is_located=at is not None)
+            since, at = begin or Beginning(self._decoder.count)
+            new = Subscription(deliver, since, Cursor(at), is_located=at is not None)
             self._subscriptions[topic] = new
             return True
         if (behind := subscription.behind) is not None:

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from django_socketio.relay.envelope import Deliver, StreamPosition
 from django_socketio.relay.redis.cursor import Cursor
@@ -27,6 +27,20 @@ class Behind(Protocol):
 
     def release(self, subscription: "Subscription") -> None:
         """Hold nothing more for a subscription."""
+
+
+class Beginning(NamedTuple):
+    """The place after which a topic that is new in this process is delivered.
+
+    Attributes:
+        since: the decoder's ``count`` before the position was asked for. What has come since then
+            was delivered to the subscribers of this topic as well.
+        at: the position, if it is known: the topic may have messages from then on.
+
+    """
+
+    since: int
+    at: StreamPosition | None = None
 
 
 @dataclass(slots=True)
