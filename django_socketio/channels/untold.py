@@ -70,8 +70,8 @@ class UntoldPositions:
         envelope = delivery.envelope
         if len(envelope.topics) > 1 or envelope.is_copy:
             self.note(delivery.topic, delivery.position)
-        elif delivery.envelope.exclude is not None:
-            self.note(delivery.topic, delivery.position, only=delivery.envelope.exclude)
+        elif envelope.exclude is not None:
+            self.note(delivery.topic, delivery.position, only=envelope.exclude)
         elif self._positions:
             self._positions.pop(delivery.topic, None)
 
