@@ -186,6 +186,22 @@ class Gate(Pending):
         return all(fits)
 
 
+class Arrival(Gate):
+    """The backlog of a socket that this process takes over: all waits until the socket is its own.
+
+    The lifecycle of the socket obeys nothing before that, so that each command waits as well.
+
+    Args:
+        limit: as of ``Backlog``.
+
+    """
+
+    __slots__ = ()
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, lambda gate: None)
+
+
 class CaughtUp(Backlog[EncodedEvent]):
     """The place of an admitted subscriber until all of an overlap has come.
 
@@ -315,10 +331,13 @@ def is_gated(backlog: Backlog[EncodedEvent] | None) -> bool:
     return isinstance(backlog, Gate)
 
 
-def has_errands(backlog: Backlog[EncodedEvent] | None) -> bool:
-    """Return whether errands wait for a subscriber, whose login is to be examined."""
-    parts = () if backlog is None else _parts(backlog)
-    return any(isinstance(one, Errand) for part in parts for one in part.packets)
+def holds_commands(backlog: Backlog[EncodedEvent] | None) -> bool:
+    """Return whether each command waits: for errands before it, or for the socket to be here."""
+    return backlog is not None and any(map(_holds_commands, _parts(backlog)))
+
+
+def _holds_commands(part: Backlog[EncodedEvent]) -> bool:
+    return isinstance(part, Arrival) or any(isinstance(one, Errand) for one in part.packets)
 
 
 def drop_errands(backlog: Backlog[EncodedEvent] | None, subscriber: Subscriber) -> None:

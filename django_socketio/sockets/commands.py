@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from django_socketio.channels import commands
-from django_socketio.channels.backlogs import has_errands, is_concerned, is_gated, is_socket
+from django_socketio.channels.backlogs import holds_commands, is_concerned, is_gated, is_socket
 from django_socketio.channels.encoded_event import Errand
 from django_socketio.channels.registry import Channels, Receivers
 from django_socketio.concurrency import hub_log
@@ -86,7 +86,7 @@ class Commands:
                 socket.unsubscribe(channel)
                 continue
             run(socket)
-            if has_errands(backlog):  # one of them may put the socket on the channel
+            if holds_commands(backlog):  # an errand may put the socket on the channel
                 self._add(socket, backlog, delivery, run)
         return len(found)
 

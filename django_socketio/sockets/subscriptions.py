@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from django_socketio.channels.backlogs import Gate, Pending
+from django_socketio.channels.backlogs import Arrival, Gate, Pending
 from django_socketio.channels.names import check_channel
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.channels.registry import Channels
@@ -296,7 +296,7 @@ class Subscriptions:
             return {}
         self.names, self.audiences = names, audiences
         limit = self._channels.max_buffered_bytes
-        gates: dict[Topic, Pending | None] = {one: Gate(limit, _wait) for one in self.topics}
+        gates: dict[Topic, Pending | None] = {one: Arrival(limit) for one in self.topics}
         return self._channels.add_all(gates, self._socket, is_known=True)
 
     def admit_audiences(self) -> None:
@@ -333,10 +333,6 @@ class Subscriptions:
             self._channels.remove_from_all([*topics, *own], socket)
             if names and self._channels.presence is not None:
                 self._channels.presence.ended(socket, names)
-
-
-def _wait(gate: Gate) -> None:
-    """Leave what comes for a gate there: ``replay`` opens it."""
 
 
 def _own_topics(socket: Subscriber) -> tuple[Topic, Topic]:

@@ -9,6 +9,7 @@ import pytest
 
 from django_socketio import disconnect, emit, in_thread, presence, send, subscribe, unsubscribe
 from django_socketio.channels import commands
+from django_socketio.channels.claims import CLAIMED
 from django_socketio.concurrency.tallies import RECOVERIES
 from django_socketio.events import (
     on_event,
@@ -538,6 +539,47 @@ def test_a_command_on_the_way_is_obeyed_or_the_client_is_not_recovered(
         wait_until(lambda: has_obeyed(client.client, channels))
     else:
         assert client.client.ask("read")[1] == []
+
+
+@pytest.mark.parametrize("transport", ["websocket"])
+@pytest.mark.parametrize("audience", ["socket", "channel"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([unsubscribe], ["lobby"]),
+        ([subscribe, unsubscribe], ["lobby"]),
+        ([unsubscribe, subscribe], ["lobby", "room"]),
+    ],
+    ids=["off", "on and off", "off and on"],
+)
+def test_commands_that_come_after_a_socket_was_given_are_obeyed(
+    servers, client, sockets, seen, monkeypatch, audience, given, expected
+):
+    """The process that takes it has not heard that it may."""
+    here, there = servers
+    for channel in ("room", "lobby"):
+        client.client.subscribe(channel)
+    witness = join(there, "lobby")
+    to = {"session_id": client.id} if audience == "socket" else {"channel": "lobby"}
+    go_away(client, here, seen)
+    relay, answers = here.socket_server.relay, []
+    take = relay.publish
+
+    def command_before_the_last_answer(envelope):
+        if envelope.name == CLAIMED:
+            answers.append(envelope)
+        if envelope.name == CLAIMED and len(answers) == 2:
+            for command in given:
+                command("room", **to)
+            emit("message", "after the commands", channel="lobby")
+            in_thread(witness.event)
+        return take(envelope)
+
+    monkeypatch.setattr(relay, "publish", command_before_the_last_answer)
+    client.connect(server=there)
+    assert client.recovered
+    assert client.messages(1) == ["after the commands"]
+    wait_until(lambda: client.client.ask("read")[1] == expected)
 
 
 def has_obeyed(client, channels):
