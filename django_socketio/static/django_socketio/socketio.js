@@ -424,7 +424,11 @@
       if (isNew) this.#load();
     }
 
-    close() { if (Positions.#owners.get(this.#key) === this) Positions.#owners.delete(this.#key); }
+    close() {
+      if (Positions.#owners.get(this.#key) !== this) return;
+      this.save();
+      Positions.#owners.delete(this.#key);
+    }
 
     get(topic) { return this.#at.get(topic); }
     set(topic, position) { this.#at.delete(topic); this.#at.set(topic, position); } // the newest ones are the last

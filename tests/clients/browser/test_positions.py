@@ -135,6 +135,28 @@ def test_each_of_two_sockets_goes_on_after_a_reload(server, visit, replaces):
     assert sorted(js(page, "return got")) == [["room", 3], ["room", 5], ["yard", 4], ["yard", 6]]
 
 
+@pytest.mark.own_window
+def test_a_socket_that_replaces_another_one_goes_on_where_that_has_ended(server, visit):
+    options = {"transport": "websocket", "positions": "session"}
+    page = visit(server)
+    js(page, ARRIVE, options)
+    publish(server, 1, channel="room")
+    wait_for(page, 1)
+    page.reload()
+    js(page, ARRIVE, options)
+    publish(server, 2, channel="room")
+    publish(server, 3)
+    publish(server, 4, channel="hall")
+    wait_for(page, 2, 3, 4)
+    js(page, "socket.disconnect()")
+    publish(server, 5, channel="room")
+    publish(server, 6)
+    publish(server, 7, channel="hall")
+    js(page, ARRIVE, options)
+    publish(server, 8, channel="room")
+    wait_for(page, 5, 6, 7, 8)
+
+
 @pytest.fixture
 def _passing_on():
     @on_message
