@@ -7,9 +7,9 @@ the client may not be on, and the client knows a second copy by the id. An event
 whose own arguments could be taken for one, ends with ``{"_at": []}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_socketio.channels.encoded_event import EncodedEvent
 from django_socketio.exceptions import PositionError
@@ -33,6 +33,9 @@ MAX_TEXT = 200
 
 MAX_FORMER_IDS = 100
 """Ids of former sockets that a client may name."""
+
+MAX_PAGES = 10
+"""Former pages whose sockets a client may name."""
 
 
 def position_text(position: StreamPosition | None) -> str:
@@ -93,22 +96,40 @@ def _begin_of_place(topic: Topic) -> str | None:
     return None if topic.kind is _SOCKET else f'{{"{AT}":[{json.dumps(name_of(topic))},'
 
 
+class FormerPage(NamedTuple):
+    """The page of which a client has its positions: the one before a reload, or of another tab.
+
+    Attributes:
+        topics: the names of the topics of which the client still has the positions of that page.
+        ids: the ids of its sockets: what they sent to others on these topics is not for the client.
+
+    """
+
+    topics: frozenset[str]
+    ids: frozenset[str]
+
+
 class Kept:
     """What a client that keeps positions has brought with its CONNECT.
 
     Args:
         at: the positions of topics, by their names, as the client has sent them.
         former_ids: the ids that its sockets had before: what they sent to others is not for it.
+        former_pages: the pages of which it has positions.
 
     """
 
-    __slots__ = ("_at", "_former_ids")
+    __slots__ = ("_at", "_former_ids", "_former_pages")
 
     def __init__(
-        self, at: Mapping[str, Any] | None = None, former_ids: frozenset[str] = frozenset()
+        self,
+        at: Mapping[str, Any] | None = None,
+        former_ids: frozenset[str] = frozenset(),
+        former_pages: Sequence[FormerPage] = (),
     ) -> None:
         self._at = dict(at or {})
         self._former_ids = former_ids
+        self._former_pages = former_pages
 
     def has(self, topic: Topic) -> bool:
         """Return whether the client has brought the position of a topic, which was not taken."""
@@ -127,8 +148,14 @@ class Kept:
 
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
-        exclude = delivery.envelope.exclude
-        return exclude is None or exclude not in self._former_ids
+        sender = delivery.envelope.exclude
+        if sender is None:
+            return True
+        return sender not in self._former_ids and not self._is_of_page(sender, delivery.topic)
+
+    def _is_of_page(self, sender: str, of: Topic) -> bool:
+        topic = name_of(of)
+        return any(sender in page.ids and topic in page.topics for page in self._former_pages)
 
 
 KEY = "_positions"
@@ -157,17 +184,38 @@ def take_kept(auth: dict[str, Any], limit: int) -> tuple[dict[str, Any], Kept | 
 def _kept(value: Any, limit: int) -> Kept:
     if not isinstance(value, dict):
         raise PositionError(f"{KEY} must be true or an object, not {value!r:.100}")
-    at, ids = value.get("at", {}), value.get("was", [])
+    at, ids, pages = value.get("at", {}), value.get("was", []), value.get("before", [])
     if not isinstance(at, dict) or len(at) > limit:
         raise PositionError(f"{KEY}.at must be an object with at most {limit} positions")
     if not _are_ids(ids):
         raise PositionError(f"{KEY}.was must be a list of at most {MAX_FORMER_IDS} socket ids")
-    return Kept(at, frozenset(ids))
+    if not _are_pages(pages, limit):
+        raise PositionError(f"{KEY}.before must be a list of at most {MAX_PAGES} [topics, ids]")
+    return Kept(at, frozenset(ids), [FormerPage(*map(frozenset, page)) for page in pages])
 
 
 def _are_ids(value: Any) -> bool:
+    return _are_texts(value, MAX_FORMER_IDS) and all(len(one) <= MAX_TEXT for one in value)
+
+
+def _are_pages(value: Any, limit: int) -> bool:
     return (
         isinstance(value, list)
-        and len(value) <= MAX_FORMER_IDS
-        and all(isinstance(one, str) and len(one) <= MAX_TEXT for one in value)
+        and len(value) <= MAX_PAGES
+        and all(_is_page(one, limit) for one in value)
+    )
+
+
+def _is_page(value: Any, limit: int) -> bool:
+    match value:
+        case [topics, ids]:
+            return _are_texts(topics, limit) and _are_ids(ids)
+    return False
+
+
+def _are_texts(value: Any, limit: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= limit
+        and all(isinstance(one, str) for one in value)
     )

@@ -87,8 +87,8 @@ class KeepingSocket(Socket):
         begin = self.subscriptions.join_own(audiences, ask, wanted)
         pasts = [self.subscriptions.past_of(*one) for one in wanted.items()]
         for past in pasts:
-            # Where nothing is missing, the places of the messages that follow lead to the position.
-            at = since.get(past.topic, past.begin or begin.get(past.topic))
+            # The places of the messages that follow lead on to the position of the topic.
+            at = past.begin or since.get(past.topic) or begin.get(past.topic)
             begin[past.topic] = at if past.is_whole or past.topic not in since else past.position
         missed = [one.topic for one in pasts if one.topic in since and not one.is_whole]
         positions = _texts({topic: begin.get(topic) for topic in topics})
@@ -118,7 +118,7 @@ class KeepingSocket(Socket):
         return True
 
     def _catch_up(self, past: Past, since: StreamPosition) -> None:
-        self.began({past.topic: since if past.is_whole else past.position})
+        self.began({past.topic: past.begin or since if past.is_whole else past.position})
         if not past.is_whole:
             self._tell(MISSED, name_of(past.topic))
         self.subscriptions.replay(past)

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from django_socketio import ChannelError, EventError, emit, page_position, relay_status
-from django_socketio.events import on_connect, on_event, on_subscribe
+from django_socketio.events import on_connect, on_event, on_message, on_subscribe
 from django_socketio.relay.topics import channel_topic, everyone_topic, socket_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.keeping import KeepingClient
@@ -112,7 +112,9 @@ def test_what_a_client_asks_is_no_data_of_its_auth(server, open_client):
 @pytest.mark.parametrize(
     "wrong",
     [1, "yes", [], {"at": []}, {"was": "id"}, {"was": [1]}, {"was": ["x" * 201]},
-     {"at": {str(n): "" for n in range(10_000)}}, {"was": ["x"] * 101}],
+     {"at": {str(n): "" for n in range(10_000)}}, {"was": ["x"] * 101},
+     {"before": "id"}, {"before": [[["everyone"], ["id"]]] * 11}, {"before": [["everyone"]]},
+     {"before": [[["everyone"], ["x"] * 101]]}, {"before": [[[["everyone"]], ["id"]]]}],
     ids=repr,
 )  # fmt: skip
 def test_positions_in_no_form_of_ours_refuse_the_connect(server, wrong):
@@ -663,6 +665,36 @@ def test_a_handler_that_subscribes_a_client_again_gives_it_what_it_missed(server
     assert client.event() == ["_missed", "channel,hall"]
     publish(server, "live")
     assert place(client, "live")
+
+
+def test_a_client_goes_on_after_what_it_has_sent_itself(server, open_client):
+    """It names the page before a reload only as long as it has the positions of that page."""
+
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    @on_message
+    def pass_on(request, socket, context, message):
+        socket.broadcast(message)
+        socket.broadcast_channel(message)
+
+    def positions(client, answer):
+        (joined,) = (told for name, told in [client.event()] if name == "_positions")
+        return {"everyone": answer["positions"]["everyone"], **joined}
+
+    client, answer = open_client()
+    at = positions(client, answer)
+    client.ask("message", "own")
+    client.abandon()
+    client, answer = open_client({"at": at, "before": [[[*at], [client.id]]]})
+    told = positions(client, answer)
+    assert told == {topic: after(position) for topic, position in at.items()}
+    assert client.sync() == []
+    client.abandon()
+    client, answer = open_client({"at": told})
+    assert positions(client, answer) == told
+    assert client.sync() == []
 
 
 @pytest.mark.parametrize("everyone", [True, False], ids=["everyone", "channel"])

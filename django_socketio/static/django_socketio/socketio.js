@@ -32,6 +32,7 @@
   const KEPT_TOPICS = 100; // besides the channels that the page asks for
   const KEPT_IDS = 1000; // as many messages as the log of a topic has
   const KEPT_SOCKETS = 100; // what they sent to others does not come back
+  const KEPT_PAGES = 10; // before this one, as far as it has their positions
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT] = [0, 1, 2, 3, 4, 5];
   const BINARY = BINARY_EVENT - EVENT; // added to the type of a packet with attachments
   const RESERVED = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
@@ -410,7 +411,9 @@
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
     #joined = new Set(); // channels that a handler has joined, until the page has an answer for them
-    #loadedIds = []; // from before a reload, or of another tab, of which this one is a duplicate
+    // The topics whose positions are from before a reload, or from the tab of which this one is a duplicate; and
+    // with the topics of each such page, the ids that its sockets had: what they sent there is not for this one.
+    #loaded = new Set(); #pages = [];
     constructor(name) { this.name = name; }
 
     // Takes the first entry that no other socket of the page has. So after a reload each socket goes on
@@ -431,8 +434,9 @@
     }
 
     get(topic) { return this.#at.get(topic); }
-    set(topic, position) { this.#at.delete(topic); this.#at.set(topic, position); } // the newest ones are the last
-    forget(topic) { this.#at.delete(topic); this.answered(topic); }
+    set(topic, position) { this.#drop(topic); this.#at.set(topic, position); } // the newest ones are the last
+    forget(topic) { this.#drop(topic); this.answered(topic); }
+    #drop(topic) { this.#at.delete(topic); this.#loaded.delete(topic); }
     isOfHandler(topic) { return this.#joined.has(topic); }
     answered(topic) { this.#joined.delete(topic); }
 
@@ -441,14 +445,19 @@
     request(isAsked) {
       const others = [...this.#at.keys()].filter((topic) => !isAsked(topic));
       others.splice(0, others.length - KEPT_TOPICS).forEach((topic) => this.forget(topic));
-      const was = [...this.#loadedIds, ...this.#formerIds];
-      return this.#at.size || was.length ? { at: Object.fromEntries(this.#at), was } : true;
+      const was = this.#formerIds;
+      const before = this.#formerPages();
+      return this.#at.size || was.length ? { at: Object.fromEntries(this.#at), was, before } : true;
+    }
+
+    // What the other tab sends to a channel whose position this one has been told is for this one.
+    #formerPages() {
+      const pages = this.#pages.map(([topics, ids]) => [topics.filter((topic) => this.#loaded.has(topic)), ids]);
+      return pages.filter(([topics]) => topics.length).slice(-KEPT_PAGES);
     }
 
     // Takes what the server tells with CONNECT; of the topics that it tells nothing of, channels stay.
-    // Loaded ids are presented once: what the other tab sends from now on is for this one.
     welcome(id, positions) {
-      this.#loadedIds = [];
       this.#formerIds = [...this.#formerIds, id].slice(-KEPT_SOCKETS);
       [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.forget(topic));
       this.update(positions);
@@ -484,14 +493,15 @@
     }
 
     save() {
-      const kept = [[...this.#at], [...this.#ids], [...this.#loadedIds, ...this.#formerIds]];
+      const kept = [[...this.#at], [...this.#ids], this.#formerIds, this.#formerPages()];
       if (this.#key) safely(() => sessionStorage.setItem(this.#key, JSON.stringify(kept)));
     }
 
     #load() {
       safely(() => {
-        const [at, ids, loadedIds] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
-        [this.#at, this.#ids, this.#loadedIds] = [new Map(at), new Set(ids), loadedIds];
+        const [at, ids, was, pages = []] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
+        [this.#at, this.#ids, this.#loaded] = [new Map(at), new Set(ids), new Set(at.map(([topic]) => topic))];
+        this.#pages = [...pages, [[...this.#loaded], was]];
       });
     }
   }

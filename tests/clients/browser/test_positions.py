@@ -19,11 +19,14 @@ def server(serve, redis):
     return serve(RELAY_URL=redis.url, HISTORY={"^history": {"size": 9, "seconds": 600}})
 
 
-ARRIVE = """
+BEGIN = """
   window.got = [];
   make({...arg, transports: [arg.transport]});
   socket.on("message", (...args) => got.push(args));
   socket.io.on("missed", noted("missed"));
+"""
+
+ARRIVE = f"""{BEGIN}
   socket.subscribe("room").connect();
   await until(() => socket.connected);
   await new Promise((done) => socket.subscribe("room", done));
@@ -200,6 +203,36 @@ def test_what_a_page_has_sent_does_not_come_back_after_a_reload(server, visit):
     js(page, ARRIVE, options)
     publish(server, 3, channel="room")
     wait_for(page, 2, 3)
+
+
+@pytest.mark.own_window
+@pytest.mark.usefixtures("_passing_on")
+def test_what_a_page_has_sent_does_not_come_back_if_it_subscribes_after_a_cut(server, visit):
+    """It is known which positions are from before the reload: of others, messages come."""
+    options = {"transport": "websocket", "positions": "session"}
+    page, other = visit(server), visit(server)
+    js(page, ARRIVE, options)
+    js(page, SEND, 1)
+    page.reload()
+    js(other, "Object.assign(sessionStorage, arg)", js(page, "return {...sessionStorage}"))
+    for one in (page, other):
+        js(one, BEGIN + "socket.connect(); await until(() => socket.connected)", options)
+        one.context.set_offline(True)
+        js(one, "await until(() => !socket.connected)")
+    publish(server, 2, channel="room")
+    for one in (page, other):
+        one.context.set_offline(False)
+        js(one, "await until(() => socket.connected)")
+        js(one, "await new Promise((done) => socket.subscribe('room', done))")
+    js(page, SEND, 3)
+    wait_for(other, 2, 3)
+    other.context.set_offline(True)
+    js(other, "await until(() => !socket.connected)")
+    js(page, SEND, 4)
+    other.context.set_offline(False)
+    publish(server, 5, channel="room")
+    wait_for(other, 2, 3, 4, 5)
+    wait_for(page, 2, 5)
 
 
 def test_a_page_that_is_loaded_again_begins_anew_unless_it_asks(server, visit):
