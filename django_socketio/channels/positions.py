@@ -131,10 +131,6 @@ class Kept:
         self._former_ids = former_ids
         self._former_pages = former_pages
 
-    def has(self, topic: Topic) -> bool:
-        """Return whether the client has brought the position of a topic, which was not taken."""
-        return name_of(topic) in self._at
-
     def take(self, topic: Topic) -> StreamPosition | None:
         """Return the position of a topic; None if the client has brought none.
 

@@ -62,10 +62,7 @@ class Broadcasting:
 
         Raises ``RelayError`` as ``broadcast`` does.
         """
-        topic = everyone_topic(self.namespace)
-        self._publish((topic,), message, event)
-        if not self._is_reached(topic):
-            self.send(message, event)
+        self._send_to_all((everyone_topic(self.namespace),), message, event)
 
     def send_and_broadcast_channel(
         self, message: Any, channel: str | None = None, event: str = "message"
@@ -74,10 +71,13 @@ class Broadcasting:
 
         Raises ``RelayError`` as ``broadcast_channel`` does.
         """
-        topics = self._topics(channel)
-        self._publish(topics, message, event)
-        if not any(map(self._is_reached, topics)):
-            self.send(message, event)
+        self._send_to_all(self._topics(channel), message, event)
+
+    def _send_to_all(self, topics: tuple[Topic, ...], message: Any, event: str) -> None:
+        if any(map(self._is_reached, topics)):
+            return self._publish(topics, message, event)
+        self._publish(topics, message, event, exclude=self.id)  # the log has no second copy for it
+        self.send(message, event)
 
     def _is_reached(self, topic: Topic) -> bool:
         """Return whether a topic's messages come to this socket: everyone's once it is open."""

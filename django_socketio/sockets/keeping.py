@@ -56,10 +56,6 @@ class KeepingSocket(Socket):
         """Return whether a message of a log is for the client, which may be its sender."""
         return self._kept.wants(delivery) and super().wants(delivery)
 
-    def _is_reached(self, topic: Topic) -> bool:
-        """Return whether the messages of a topic come to this socket, now or from the log."""
-        return super()._is_reached(topic) or self._kept.has(topic)
-
     def began(self, positions: Mapping[Topic, StreamPosition | None]) -> None:
         """Tell the client after which positions the messages of topics come."""
         self._tell(POSITIONS, _texts(positions))

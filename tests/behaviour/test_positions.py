@@ -717,6 +717,25 @@ def test_what_a_socket_sends_to_all_in_on_connect_comes_to_it_once(server, every
     assert (received, lost) == (["hello"] * (1 + is_back), [])
 
 
+def test_a_client_gets_its_own_message_to_a_channel_that_it_does_not_join_again(server):
+    joins = itertools.cycle([True, False])
+
+    @on_connect
+    def join(request, socket, context):
+        socket.send_and_broadcast_channel(next(numbers), "hall")
+        if next(joins):
+            socket.subscribe("hall")
+
+    page, received, lost = page_on(server)
+    for _ in range(3):
+        page.ask("unsubscribe", "no channel of it")
+        page.cut()
+        page.connect(server.port)
+    page.ask("unsubscribe", "no channel of it")
+    begin = received[0]
+    assert (received, lost) == ([*range(begin, begin + 4)], [])
+
+
 # Pages
 
 
