@@ -116,18 +116,22 @@ class Kept:
         at: the positions of topics, by their names, as the client has sent them.
         former_ids: the ids that its sockets had before: what they sent to others is not for it.
         former_pages: the pages of which it has positions.
+        begun: the positions after which it has the messages of channels that handlers had joined,
+            as far as it has not been given their past yet.
 
     """
 
-    __slots__ = ("_at", "_former_ids", "_former_pages")
+    __slots__ = ("_at", "_begun", "_former_ids", "_former_pages")
 
     def __init__(
         self,
         at: Mapping[str, Any] | None = None,
         former_ids: frozenset[str] = frozenset(),
         former_pages: Sequence[FormerPage] = (),
+        begun: Mapping[str, Any] | None = None,
     ) -> None:
         self._at = dict(at or {})
+        self._begun = begun or {}
         self._former_ids = former_ids
         self._former_pages = former_pages
 
@@ -136,11 +140,11 @@ class Kept:
 
         It is returned once: a socket that leaves a channel and comes back begins anew.
         """
-        text = self._at.pop(name_of(topic), None)
-        try:
-            return None if text is None else parse_position(text)
-        except PositionError:
-            return NOWHERE
+        return _position(self._at.pop(name_of(topic), None))
+
+    def begun(self, topic: Topic) -> StreamPosition | None:
+        """Return the position after which the client has a channel's messages, if it knows it."""
+        return _position(self._begun.get(name_of(topic)) or None)
 
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
@@ -152,6 +156,13 @@ class Kept:
     def _is_of_page(self, sender: str, of: Topic) -> bool:
         topic = name_of(of)
         return any(sender in page.ids and topic in page.topics for page in self._former_pages)
+
+
+def _position(text: Any) -> StreamPosition | None:
+    try:
+        return None if text is None else parse_position(text)
+    except PositionError:
+        return NOWHERE
 
 
 KEY = "_positions"
@@ -180,14 +191,16 @@ def take_kept(auth: dict[str, Any], limit: int) -> tuple[dict[str, Any], Kept | 
 def _kept(value: Any, limit: int) -> Kept:
     if not isinstance(value, dict):
         raise PositionError(f"{KEY} must be true or an object, not {value!r:.100}")
-    at, ids, pages = value.get("at", {}), value.get("was", []), value.get("before", [])
-    if not isinstance(at, dict) or len(at) > limit:
-        raise PositionError(f"{KEY}.at must be an object with at most {limit} positions")
+    at, begun = value.get("at", {}), value.get("begun", {})
+    ids, pages = value.get("was", []), value.get("before", [])
+    for name, positions in (("at", at), ("begun", begun)):
+        if not isinstance(positions, dict) or len(positions) > limit:
+            raise PositionError(f"{KEY}.{name} must be an object with at most {limit} positions")
     if not _are_ids(ids):
         raise PositionError(f"{KEY}.was must be a list of at most {MAX_FORMER_IDS} socket ids")
     if not _are_pages(pages, limit):
         raise PositionError(f"{KEY}.before must be a list of at most {MAX_PAGES} [topics, ids]")
-    return Kept(at, frozenset(ids), [FormerPage(*map(frozenset, page)) for page in pages])
+    return Kept(at, frozenset(ids), [FormerPage(*map(frozenset, page)) for page in pages], begun)
 
 
 def _are_ids(value: Any) -> bool:

@@ -103,7 +103,7 @@ class KeepingSocket(Socket):
         topic = channel_topic(self.namespace, channel)
         since = self._kept.take(topic)
         if since is not None:
-            self.subscriptions.begun(channel, since)
+            self.subscriptions.begun(channel, self._kept.begun(topic) or since)
             self._catch_up(self.subscriptions.past_of(topic, Wanted(since)), since)
             return True
         begin, replay = self.subscriptions.begin, self.subscriptions.read_replay(channel)

@@ -113,7 +113,8 @@ def test_what_a_client_asks_is_no_data_of_its_auth(server, open_client):
     "wrong",
     [1, "yes", [], {"at": []}, {"was": "id"}, {"was": [1]}, {"was": ["x" * 201]},
      {"at": {str(n): "" for n in range(10_000)}}, {"was": ["x"] * 101},
-     {"before": "id"}, {"before": [[["everyone"], ["id"]]] * 11}, {"before": [["everyone"]]},
+     {"begun": ["everyone"]}, {"before": "id"}, {"before": [[["everyone"], ["id"]]] * 11},
+     {"before": [["everyone"]]},
      {"before": [[["everyone"], ["x"] * 101]]}, {"before": [[[["everyone"]], ["id"]]]}],
     ids=repr,
 )  # fmt: skip
@@ -311,6 +312,31 @@ def test_a_history_has_no_message_that_comes_to_the_subscription_of_a_handler(se
     assert place(client, "d")
     assert texts(subscribe(client, "room-1", last=3)) == ["b", "c"]
     assert texts(subscribe(client, "room-1", last=3)) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize(("is_known", "expected"), [(True, "bc"), (False, "bcd")])
+def test_a_history_whose_answer_was_lost_has_no_message_that_came_meanwhile(
+    server, open_client, is_known, expected
+):
+    """The position after which the client has had all may not be known, with an idle channel."""
+
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("room-1")
+
+    publish(server, *"abc", channel="room-1")
+    client, _ = open_client()
+    _, begun = client.event()
+    publish(server, "d", channel="room-1")
+    topic, position = place(client, "d")
+    client.abandon()
+    publish(server, "e", channel="room-1")
+    begun = begun if is_known else {topic: ""}
+    client, _ = open_client({"at": {topic: position}, "begun": begun})
+    assert client.event() == ["_positions", {topic: position}]
+    assert place(client, "e") == [topic, after(position)]
+    assert texts(subscribe(client, "room-1", last=4)) == [*expected]
+    assert texts(subscribe(client, "room-1", last=3)) == ["c", "d", "e"]
 
 
 def test_a_client_that_asks_for_no_history_at_first_gets_all_of_it_later(server, open_client):

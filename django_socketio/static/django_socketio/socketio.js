@@ -410,7 +410,7 @@
   class Positions {
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
-    #joined = new Set(); // channels that a handler has joined, until the page has an answer for them
+    #joined = new Map(); // channels that a handler has joined, after a position, until the page has an answer
     // The topics whose positions are from before a reload, or from the tab of which this one is a duplicate; and
     // with the topics of each such page, the ids that its sockets had: what they sent there is not for this one.
     #loaded = new Set(); #pages = [];
@@ -445,9 +445,9 @@
     request(isAsked) {
       const others = [...this.#at.keys()].filter((topic) => !isAsked(topic));
       others.splice(0, others.length - KEPT_TOPICS).forEach((topic) => this.forget(topic));
+      const [at, begun] = [this.#at, this.#joined].map(Object.fromEntries);
       const was = this.#formerIds;
-      const before = this.#formerPages();
-      return this.#at.size || was.length ? { at: Object.fromEntries(this.#at), was, before } : true;
+      return this.#at.size || was.length ? { at, was, before: this.#formerPages(), begun } : true;
     }
 
     // What the other tab sends to a channel whose position this one has been told is for this one.
@@ -465,7 +465,8 @@
 
     // Takes what the server tells later: of channels without a position, that a handler has joined them.
     moved(positions) {
-      Object.keys(positions).filter((topic) => !this.#at.has(topic)).forEach((topic) => this.#joined.add(topic));
+      for (const [topic, position] of Object.entries(positions))
+        if (!this.#at.has(topic)) this.#joined.set(topic, position);
       this.update(positions);
     }
 

@@ -73,16 +73,19 @@ def test_nothing_is_missed_in_a_cut_and_a_reload(server, visit, transport):
     assert sorted(js(page, "return got")) == [[9], [10]]
 
 
-CUT_AT_POSITIONS = """
-  window.cuts = false;
+CUT = """
+  window.cut = {}; // {before: "…"} or {after: "…"}: the beginning of the last packet
   window.WebSocket = class extends WebSocket {
     set onmessage(listener) {
       super.onmessage = (event) => {
+        if (event.data.startsWith(cut.before)) return this.#end();
         listener(event);
-        if (!cuts || !event.data.startsWith('42["_positions"')) return;
-        [cuts, super.onmessage] = [false, null];
-        this.close();
+        if (event.data.startsWith(cut.after)) this.#end();
       };
+    }
+    #end() {
+      [window.cut, super.onmessage] = [{}, null];
+      this.close();
     }
   };
 """
@@ -91,15 +94,15 @@ CUT_AT_POSITIONS = """
 @pytest.mark.own_window
 def test_nothing_is_missed_if_the_answer_for_a_channel_of_a_handler_is_lost(server, visit):
     page = visit(server)
-    js(page, CUT_AT_POSITIONS)
+    js(page, CUT)
     js(page, ARRIVE, {"transport": "websocket"})
     js(page, "await new Promise((done) => socket.subscribe('hall', done))")
     page.context.set_offline(True)
     js(page, "await until(() => !socket.connected)")
     publish(server, 1, channel="hall")
-    js(page, "cuts = true")
+    js(page, "cut.after = arg", '42["_positions"')
     page.context.set_offline(False)
-    js(page, "await until(() => !cuts && socket.connected)")
+    js(page, "await until(() => !cut.after && socket.connected)")
     publish(server, 2, channel="hall")
     wait_for(page, 1, 2)
 
@@ -318,6 +321,22 @@ def test_a_page_asks_for_a_past_although_a_handler_has_joined_the_channel(server
     publish(server, 3, channel="history-3")
     wait_for(page, 3)
     js(page, "await new Promise((done) => socket.subscribe(...arg, done))", given)
+    publish(server, 4, channel="history-3")
+    wait_for(page, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_past_whose_answer_was_lost_has_no_message_that_came_meanwhile(server, visit, options):
+    on_connect(lambda request, socket, context: socket.subscribe("history-3"))
+    page, given = visit(server), server.call(OPTIONS[options])
+    publish(server, 1, 2, channel="history-3")
+    js(page, CUT)
+    js(page, ARRIVE, {"transport": "websocket"})
+    publish(server, 3, channel="history-3")
+    wait_for(page, 3)
+    js(page, "cut.before = '43'")
+    js(page, "await new Promise((done) => socket.subscribe(...arg, done))", given)
+    assert js(page, "return count('disconnect')") == 1
     publish(server, 4, channel="history-3")
     wait_for(page, 1, 2, 3, 4)
 
