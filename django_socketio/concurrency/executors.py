@@ -22,6 +22,9 @@ class Executor(Pool, Protocol):
     def step_out(self, wait: Callable[[], object], /) -> None:
         """Call ``wait``, in a job, while other jobs run."""
 
+    def give_way(self) -> None:
+        """Have sockets polled and other jobs run, in the midst of a job that takes long."""
+
 
 class InlineExecutor:
     """Runs each mailbox at once, in the greenlet or thread that puts a job into it.
@@ -52,6 +55,9 @@ class InlineExecutor:
         finally:
             self._is_running = True
             self.stepped_out -= 1
+
+    def give_way(self) -> None:
+        """Do nothing: there is no turn that a job may take too much of."""
 
     def _run(self) -> None:
         self._is_running = True

@@ -155,6 +155,11 @@ class Workers:
         finally:
             self._step_in()
 
+    def give_way(self) -> None:
+        """Have sockets polled and other jobs run, if this turn's time for jobs is over."""
+        if clock() >= self.end:
+            self.step_out(self._turns.wait)
+
     def _step_in(self) -> None:
         if not self._returning and self._within < self._size:
             self.stepped_out -= 1

@@ -10,8 +10,9 @@ from django_socketio.exceptions import ChannelError
 def each_of_list(call: Call, name: str) -> Call:
     """Return the call for an event about a channel that takes a list of channels as well.
 
-    Each channel of a list is asked for as if alone. The answer is the list of their answers, in
-    the same order, and a list of what is told about each, if anything is.
+    Each channel of a list is asked for as if alone, and once, however often the list has it. The
+    answer is the list of their answers, in the same order, and a list of what is told about each,
+    if anything is.
 
     Args:
         call: handles the event for one channel.
@@ -39,15 +40,31 @@ def _check(channels: list[Any], name: str, limit: int) -> None:
 def _answers(
     socket: Any, name: str, call: Call, channels: list[Any], options: tuple[Any, ...]
 ) -> Iterator[Any]:
-    """Yield the answer for each channel, until the socket ends: its login may be over then."""
+    """Yield the answer for each channel, until the socket ends: its login may be over then.
+
+    Other sockets are polled meanwhile. What is told about a channel is told once.
+    """
     lifecycle = socket.lifecycle
+    known: dict[str, Any] = {}
     for channel in channels:
-        if socket.connected:
-            yield lifecycle.answer_to(name, (channel, *options), call)
+        is_name = isinstance(channel, str)
+        if is_name and channel in known:
+            yield known[channel]
+        elif socket.connected:
+            answer = lifecycle.answer_to(name, (channel, *options), call)
+            if is_name:
+                known[channel] = _pair(answer)[0]
+            yield answer
+            lifecycle.give_way()
+
+
+def _pair(answer: Any) -> tuple[Any, Any]:
+    """Return an answer, and what is told about the channel."""
+    return answer if isinstance(answer, tuple) else (answer, None)
 
 
 def _joined(answers: list[Any]) -> Any:
-    pairs = [answer if isinstance(answer, tuple) else (answer, None) for answer in answers]
+    pairs = [*map(_pair, answers)]
     told = [about for _, about in pairs]
     accepted = [one for one, _ in pairs]
     return (accepted, told) if any(told) else accepted

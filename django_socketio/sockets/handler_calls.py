@@ -56,6 +56,10 @@ class HandlerCalls:
             self._failed(error)
             return {"error": INTERNAL_ERROR}
 
+    def give_way(self) -> None:
+        """Have sockets polled, in the midst of an event, if it has taken its share of a turn."""
+        self._server.executor.give_way()
+
     def _run(self, call: Call, *args: Any) -> Any:
         return call(self.request, self.socket, self.context, args)
 

@@ -40,6 +40,9 @@ class Lifecycle(Protocol):
     def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
         """Handle a client's event, by a call; return the answer."""
 
+    def give_way(self) -> None:
+        """Have sockets polled, in the midst of an event."""
+
 
 class Ended:
     """The lifecycle of sockets that have ended."""
@@ -73,6 +76,9 @@ class Ended:
 
     def answer_to(self, name: str, args: Sequence[Any], call: Call | None = None) -> Any:
         """Return no answer: the client has gone."""
+
+    def give_way(self) -> None:
+        """Do nothing."""
 
 
 ENDED = Ended()

@@ -19,6 +19,42 @@ AT_ONCE = 4
 Replay = Callable[[Topic], int]
 
 
+class Room:
+    """The bytes of messages that the answer to one event may have, of all topics together.
+
+    Args:
+        size: the number of bytes.
+
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether a message did not fit: no other one may have its place."""
+        return self._left <= 0
+
+    def take(self, past: Past, wanted: Wanted) -> Past:
+        """Return a past with its newest messages that fit; none if missed ones do not all fit."""
+        newest = tuple([*self._newest(reversed(past.deliveries))][::-1])
+        if len(newest) == len(past.deliveries):
+            return past
+        self._left = 0
+        if wanted.since is None:
+            return past._replace(deliveries=newest)
+        return past._replace(deliveries=(), is_whole=False)
+
+    def _newest(self, deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
+        for delivery in deliveries:
+            self._left -= _size_of(delivery)
+            if self._left < 0:
+                return
+            yield delivery
+
+
 class Pasts:
     """Reads what sockets ask for of the past of their topics.
 
@@ -49,6 +85,10 @@ class Pasts:
         self._replay = replay
         self._waiting: dict[tuple[Topic, Wanted], AsyncResult] = {}
 
+    def room(self) -> Room:
+        """Return the room for the messages in the answer to one event."""
+        return Room(self._max_bytes)
+
     @property
     def has_replays(self) -> bool:
         """Whether new subscribers of any topic get messages without asking."""
@@ -67,18 +107,24 @@ class Pasts:
         wanted: Wanted,
         is_for: Callable[[Delivery], bool],
         is_counted: bool = True,
+        room: Room | None = None,
     ) -> Past:
         """Return what a socket gets of the past of a topic.
 
         Args:
             is_for: returns whether a missed message is for the socket.
             is_counted: whether the topic is one of a client that has come back with its position.
+            room: bounds the messages of several topics together.
 
         """
+        if room is not None and room.is_used_up and wanted.since is None:
+            wanted = Wanted(last=0)
         found = None
         while found is None:
             found = self._found(topic, wanted)
         past = past_of(topic, found, wanted, is_for)
+        if room is not None:
+            past = room.take(past, wanted)
         if wanted.since is not None and is_counted:
             RECOVERIES.add("complete" if past.is_whole else "incomplete")
         return past
@@ -133,7 +179,14 @@ class Pasts:
         size = 0
         for delivery in deliveries:
             event = self._channels().encode(delivery)
-            size += len(event.text) + sum(map(len, event.attachments))
+            encoded = delivery._replace(encoded=(event.text, event.attachments))
+            size += _size_of(encoded)
             if size > self._max_bytes:
                 return
-            yield delivery._replace(encoded=(event.text, event.attachments))
+            yield encoded
+
+
+def _size_of(delivery: Delivery) -> int:
+    """Return the bytes of a message whose event has been encoded."""
+    text, attachments = delivery.encoded or ("", ())
+    return len(text) + sum(map(len, attachments))

@@ -16,7 +16,7 @@ from django_socketio.relay.topics import (
     everyone_topic,
     socket_topic,
 )
-from django_socketio.sockets.pasts import Pasts
+from django_socketio.sockets.pasts import Pasts, Room
 from django_socketio.sockets.subscriber import Subscriber
 
 _NO_REPLAYS: dict[str, Past] = {}
@@ -54,6 +54,7 @@ class Subscriptions:
         "_channels",
         "_pasts",
         "_replays",
+        "_room",
         "_socket",
         "asked",
         "audiences",
@@ -76,6 +77,7 @@ class Subscriptions:
         self._begun = _NONE_BEGUN
         self.begin: StreamPosition | None = None
         self.asked: tuple[str, ...] = ()
+        self._room: Room | None = None
 
     def join(self, channel: str, pending: bool = False) -> bool:
         """Put the socket on a channel; while ``pending``, buffer its messages until ``admit``.
@@ -141,7 +143,7 @@ class Subscriptions:
 
     def admit_asked(self) -> None:
         """Admit the channels that the client has asked for, as far as it is on them now."""
-        asked, self.asked = self.asked, ()
+        asked, self.asked, self._room = self.asked, (), None
         for channel in asked:
             self._begun.pop(channel, None)
             if channel in self.names:
@@ -191,12 +193,15 @@ class Subscriptions:
     def past_of(self, topic: Topic, wanted: Wanted, is_counted: bool = True) -> Past:
         """Return a part of the past of a topic, which the pending socket does not get again.
 
-        For ``is_counted`` see ``Pasts.read``.
+        For ``is_counted`` see ``Pasts.read``. The channels that an event of the client asks for
+        share the room of one.
         """
         socket = self._socket
         if socket is None:
             return Past(topic, None, False)
-        past = self._pasts.read(topic, wanted, socket.wants, is_counted)
+        if self._room is None and self.asked:
+            self._room = self._pasts.room()
+        past = self._pasts.read(topic, wanted, socket.wants, is_counted, self._room)
         if past.overlap is not None:
             self._channels.skip(past.overlap, socket)
         return past

@@ -1,10 +1,14 @@
 """``subscribe`` and ``unsubscribe`` with a list of channels: one packet, one answer."""
 
+import json
+import time
+
 import gevent.event
 import pytest
 from django.core.exceptions import PermissionDenied
 
 import django_socketio
+from django_socketio.concurrency.workers import SHARE
 from django_socketio.events import on_error, on_finish, on_subscribe, on_unsubscribe
 from tests.kit.clients import WebSocketClient
 from tests.kit.recorder import Recorder
@@ -122,3 +126,74 @@ def test_nobody_is_asked_for_a_socket_that_has_ended(server, client):
     client.emit("subscribe", ["a", "b"], id=1)
     assert client.receive() == "41"
     assert asked.take(2) == ["a", "finished"]
+
+
+KEPT = {"size": 50, "seconds": 60}
+HISTORY = {"^room-": KEPT, "^replayed-": {**KEPT, "replay": 50}}
+ROOMS = [f"room-{number}" for number in range(4)]
+REPLAYED = [f"replayed-{number}" for number in range(4)]
+
+
+@pytest.fixture
+def full(serve):
+    """A server each of whose channels has more than a client gets of all of them together."""
+    server = serve(HISTORY=HISTORY, MAX_UNSENT_BYTES=20_000)
+    for room in (*ROOMS, *REPLAYED):
+        for number in range(8):
+            emit(server, room, "said", number, "x" * 1500)
+    return server
+
+
+@pytest.mark.parametrize(
+    "rooms", [ROOMS, [ROOMS[0]] * 100, [*ROOMS * 25]], ids=["many", "one", "both"]
+)
+def test_the_past_of_a_list_has_as_much_room_as_that_of_one(full, rooms):
+    client = WebSocketClient(full.port)
+    client.connect()
+    answers, told = client.ask("subscribe", rooms, {"last": 50})
+    assert answers == [True] * len(rooms)
+    assert len(json.dumps(told)) < 10_000 + 100 * len(rooms)
+    messages = {room: past["messages"] for room, past in zip(rooms, told, strict=True) if past}
+    assert [number for _, number, _ in messages[rooms[0]]] == [2, 3, 4, 5, 6, 7]
+    assert [*messages.values()][1:] == [[]] * (len(messages) - 1)
+    assert all(past["position"] for past in told if past)
+    answer, past = client.ask("subscribe", ROOMS[0], {"last": 50})
+    assert (answer, len(past["messages"])) == (True, 6)
+
+
+def test_the_channels_of_a_list_are_replayed_in_the_room_of_one(full):
+    client = WebSocketClient(full.port)
+    client.connect()
+    assert client.ask("subscribe", REPLAYED) == [[True] * 4]
+    emit(full, REPLAYED[3], "later")
+    numbers = [json.loads(event[2:])[1:2] for event in client.sync()]
+    assert numbers == [[2], [3], [4], [5], [6], [7], []]
+
+
+def test_other_sockets_are_polled_between_the_channels_of_a_list(server, client):
+    turns = []
+
+    @on_subscribe
+    def compute(request, socket, context, channel):
+        turns.append(gevent.get_hub().loop.iteration)
+        until = time.monotonic() + SHARE
+        while time.monotonic() < until:
+            pass
+
+    names = [str(number) for number in range(5)]
+    assert client.ask("subscribe", names) == [[True] * 5]
+    assert sorted(set(turns)) == turns
+
+
+def test_a_channel_is_asked_for_once_however_often_a_list_has_it(server, client):
+    asked = Recorder()
+
+    @on_subscribe
+    def refuse(request, socket, context, channel):
+        asked(channel)
+        raise PermissionDenied("Members only")
+
+    refused = {"error": "Members only"}
+    assert client.ask("subscribe", ["a", "b", "a"]) == [[refused] * 3]
+    assert asked.take(2) == ["a", "b"]
+    assert asked.empty

@@ -4,11 +4,11 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from django_socketio.channels.recovery import Wanted
+from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.executors import InlineExecutor
-from django_socketio.relay.envelope import LogRange
+from django_socketio.relay.envelope import Delivery, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import channel_topic
-from django_socketio.sockets.pasts import AT_ONCE, Pasts
+from django_socketio.sockets.pasts import AT_ONCE, Pasts, Room
 
 
 class Channels:
@@ -63,3 +63,15 @@ def test_a_reading_that_is_interrupted_on_its_way_back_leaves_its_place(channels
     gevent.joinall(second, timeout=5)
     assert all(one.successful() for one in second)
     assert channels.asked == [*"abcd", *"ijkl"]
+
+
+def test_missed_messages_that_have_no_room_are_told_as_incomplete():
+    topic, position = channel_topic("/", "a"), StreamPosition("epoch", 2)
+    one = Delivery(Envelope((topic,), "/", "said", ()), topic, None, ("1234", (b"567",)))
+    missed, since = Past(topic, position, True, (one, one)), Wanted(StreamPosition("epoch", 0))
+    nothing = Past(topic, position, True)
+    room = Room(14)
+    assert room.take(missed, since) == missed
+    assert room.take(missed, since) == Past(topic, position, False)
+    assert room.take(nothing, since) == nothing
+    assert Room(13).take(missed, Wanted(last=2)) == missed._replace(deliveries=(one,))
