@@ -83,6 +83,10 @@ class Registration:
     def __post_init__(self) -> None:
         object.__setattr__(self, "run", as_synchronous(self.function))
 
+    def call(self, *args: Any) -> Any:
+        """Call the function, and return its answer; see ``checked``."""
+        return checked(self.run(*args), self.function)
+
     def concerns(self, namespace: str, channels: tuple[str, ...]) -> bool:
         """Return whether an event of a namespace, on some channels, is for this handler.
 
@@ -141,6 +145,23 @@ def as_synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether a call of the function returns a coroutine."""
     return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+
+
+def checked(answer: Any, function: Callable[..., Any]) -> Any:
+    """Return the answer of a function, which nothing has to await.
+
+    Raises:
+        TypeError: it is a coroutine or another awaitable, so what was called has not run.
+
+    """
+    if not hasattr(type(answer), "__await__"):
+        return answer
+    if close := getattr(answer, "close", None):
+        close()  # or Python warns of a coroutine that was never awaited
+    raise TypeError(
+        f"{name_of(function)} has not run: its call returned a {type(answer).__name__}, which "
+        "nothing awaits. A decorator around an `async def` handler must be asynchronous as well"
+    )
 
 
 def check_arguments(function: Callable[..., Any], args: tuple[Any, ...], sent: int) -> None:

@@ -90,7 +90,8 @@ class Handler(Protocol):
 
     ``request`` is the site's own class of requests, if it has one, and ``context`` may be annotated
     as ``dict[str, Any]`` or as a ``TypedDict``. The arguments of the event follow. A handler
-    returns the answer to the client's acknowledgment, or an awaitable of it (``async def``).
+    returns the answer to the client's acknowledgment. A handler may be a coroutine function
+    (``async def``); every decorator around it has to be asynchronous then.
     """
 
     def __call__(

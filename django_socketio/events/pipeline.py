@@ -23,7 +23,7 @@ from django_socketio.events import Event
 from django_socketio.events.client_events import ClientEvents
 from django_socketio.events.failures import Failures
 from django_socketio.events.for_channel import for_channel
-from django_socketio.events.handlers import Call, Handlers, Registration, check_arguments
+from django_socketio.events.handlers import Call, Handlers, Registration, check_arguments, checked
 from django_socketio.events.lists import each_of_list
 from django_socketio.events.remembered import Calls, Remembered
 from django_socketio.events.subscribing import asking, subscribing, unsubscribing
@@ -210,7 +210,8 @@ def _handler(registration: Registration) -> Call:
         if first_only:
             args = args[:1] or (None,)
         try:
-            return run(request, socket, context, *args)
+            answer = run(request, socket, context, *args)
+            return answer if answer is None else checked(answer, function)
         except TypeError:
             check_arguments(function, (request, socket, context, *args), len(args))
             raise
@@ -220,10 +221,10 @@ def _handler(registration: Registration) -> Call:
 
 def _predicate(registration: Registration) -> Call:
     """Return the call of a function that admits clients to channels: None if it does, or False."""
-    run, function = registration.run, registration.function
+    function = registration.function
 
     def ask(request: Any, socket: Any, context: Any, args: Any) -> Any:
-        answer = run(request, *args)
+        answer = registration.call(request, *args)
         if not isinstance(answer, bool):
             raise TypeError(
                 f"{name_of(function)} must return True or False (@may_subscribe), not "
@@ -236,8 +237,7 @@ def _predicate(registration: Registration) -> Call:
 
 def _plain_function(registration: Registration) -> Call:
     """Return the call of a function that takes the request and the arguments of its event."""
-    run = registration.run
-    return lambda request, socket, context, args: run(request, *args)
+    return lambda request, socket, context, args: registration.call(request, *args)
 
 
 def _callback(registration: Registration) -> Call:
@@ -245,7 +245,7 @@ def _callback(registration: Registration) -> Call:
 
     def call_back(request: Any, socket: Any, context: Any, args: Any) -> Any:
         try:
-            return registration.run(*args)
+            return registration.call(*args)
         except TypeError:
             check_arguments(registration.function, args, len(args))
             raise

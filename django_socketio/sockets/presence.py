@@ -212,7 +212,7 @@ class PresenceService:
         for registration in handlers:
             if registration.concerns(namespace, (channel,)):
                 try:
-                    registration.run(channel, person_of(change))
+                    registration.call(channel, person_of(change))
                 except failures() as error:
                     self._pipeline.failures.errors.log(
                         "A handler of the presence on %r failed", channel, error=error
