@@ -58,8 +58,13 @@ class Response:
         self.status: str = status.decode() if isinstance(status, bytes) else str(status)
         code = self.status.partition(" ")[0]
         self.status_code = int(code) if code.isdecimal() else 0
-        self.headers = handler.response_headers or []
+        self._headers: list[tuple[bytes, bytes]] = handler.response_headers or []
         self.sent: int = handler.response_length
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The names and values of the header fields, as the application gave them."""
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers]
 
 
 class GunicornHandler(RequestHandler):
