@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from socket import AF_UNIX, IPPROTO_TCP, TCP_NODELAY
+from time import time
 from typing import Any
 
 from gevent import Timeout, kill
@@ -32,6 +33,9 @@ IDLE = 0.5
 CLOSED = "Closed a connection (from %s): %s"
 NO_TLS = "A TLS handshake failed (from %s): %s"
 
+NO_FIELDS = Fields()
+"""The header fields of a request whose head has not been read."""
+
 # request-line = method SP request-target SP HTTP-version (RFC 9112, section 3)
 _REQUEST_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/1\.[0-9]\r?\n")
 
@@ -40,6 +44,7 @@ class RequestHandler(FramedAnswers):
     """Reads the HTTP requests of one connection, until it is hijacked or handed off."""
 
     status: Any
+    response_headers: Any
     handed_off = False
     """Whether another process goes on with the connection, and answers the request."""
     once = False
@@ -59,14 +64,16 @@ class RequestHandler(FramedAnswers):
         self._waits_since: float | None = None
 
     def read_requestline(self) -> str:
-        """Wait for a request."""
-        self.environ = None
+        """Wait for a request; nothing of the one before stays for the log."""
+        self.environ = self.response_headers = self._orig_status = None
+        self.headers = NO_FIELDS
         self.rfile.give_turn()
         self._waits_since = clock()
         self.deadlines.reads_head = True
         self.rfile.begin()
         line: str = super().read_requestline()
         self._waits_since = None
+        self.time_start = time()
         return line
 
     def close_if_idle(self) -> None:

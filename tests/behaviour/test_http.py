@@ -3,13 +3,16 @@
 import http.client
 import itertools
 import json
+import logging
 import socket as sockets
+import time
 
 import gevent
 import pytest
 
 from django_socketio.events import on_connect, on_event, on_message
 from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.server.dev import DevelopmentHandler
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.upgrade import Upgrade
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
@@ -27,6 +30,7 @@ from tests.kit.http import (
 )
 from tests.kit.live import wait_until_polled
 from tests.kit.timeouts import owner_of_timer, ring
+from tests.kit.waiting import wait_until
 
 
 def test_the_handshake_has_exactly_the_keys_of_the_specification(serve):
@@ -216,6 +220,29 @@ def test_a_polling_session_without_pong_ends_on_time(serve):
         client.receive()
     assert 0.29 < time.monotonic() - begun < 0.45
     assert get(server.port, client.path)[0] == 400
+
+
+def test_a_refused_request_is_logged_with_nothing_of_the_one_before(server, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "django.server")
+    log, logged = DevelopmentHandler.log_request, []
+
+    def note(handler):
+        log(handler)
+        logged.append((handler.response_headers, [*handler.headers.items()], handler.time_start))
+
+    monkeypatch.setattr(DevelopmentHandler, "log_request", note)
+    connection = raw_get(server, "/socket.io/?EIO=4&transport=polling", "X-Name: ann\r\n")
+    assert response(connection)[0] == 200
+    wait_until(lambda: logged)
+    before = time.time()
+    connection.sendall(b"nonsense\r\n\r\n")
+    assert response(connection)[0] == 400
+    first, (headers, fields, begun) = wait_until(lambda: len(logged) == 2 and logged)
+    assert ("x-name", "ann") in first[1]
+    assert (headers, fields) == (None, [])
+    assert begun >= before
+    lines = [record.getMessage() for record in caplog.records if record.name == "django.server"]
+    assert [line.split('"')[2].split()[0] for line in lines] == ["200", "400"]
 
 
 def test_a_connection_that_is_closed_says_so(server):

@@ -25,6 +25,7 @@ from tests.kit.http import (
     Https,
     close_all,
     get,
+    raw_get,
     raw_request,
     request,
     response,
@@ -326,7 +327,7 @@ def test_no_client_writes_lines_of_gunicorns_logs(one_worker):
 
 
 def test_access_log(gunicorn):
-    formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s done'
+    formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s %({content-type}o)s done'
     server = gunicorn("--access-logformat", formats, workers=2)
     polling = join(server, kind=PollingClient)
     upgraded = polling.upgrade()
@@ -334,10 +335,12 @@ def test_access_log(gunicorn):
     encoded = polling.path.replace("sid=", "%73id=")
     referer = {"Referer": f"http://127.0.0.1{polling.path}"}
     assert get(server.port, encoded, headers=referer)[0] == 400
-    assert response(raw_request(server.port, b"nonsense\r\n\r\n"))[0] == 400
-    get(server.port, "/seen/?sides=all")
-    server.wait_for("sides=all HTTP/1.1. 200")
-    server.wait_for("nonsense.* 400")
+    connection = raw_get(server, "/seen/?sides=all", "Referer: before\r\n")
+    assert response(connection)[0] == 200
+    server.wait_for("sides=all HTTP/1.1. 200 .* before .* application/json done")
+    connection.sendall(b"nonsense\r\n\r\n")
+    assert response(connection)[0] == 400
+    server.wait_for(r"nonsense.* 400 \S+ - +- done")
     (line,) = server.wait_for(r'127.0.0.1 "GET .*transport=websocket.*')
     assert f"sid={polling.sid[:4]}… HTTP/1.1" in line[0]
     assert '" 101 ' in line[0]
