@@ -7,6 +7,7 @@ Each limit is a token bucket, stored as a single number: the time when the bucke
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from django_socketio.exceptions import ProtocolError, RateExceeded
 from django_socketio.logs import get_logger
@@ -23,7 +24,8 @@ logger = get_logger("django_socketio.security")
 Clock = Callable[[], float]
 
 ADDRESSES = 10_000
-"""Addresses that are remembered; a further one replaces the one that was used longest ago."""
+"""Addresses that are remembered after their clients have gone; a further one replaces the one that
+was used longest ago."""
 
 NO_ADDRESS = (
     "A client has no address (REMOTE_ADDR is empty), so no SOCKETIO_ADDRESS_… limit applies to it. "
@@ -41,7 +43,7 @@ class Bucket:
 
     """
 
-    __slots__ = ("_burst", "_clock", "_full_at", "_rate")
+    __slots__ = ("__weakref__", "_burst", "_clock", "_full_at", "_rate")
 
     def __init__(self, rate: float, burst: float, clock: Clock) -> None:
         self._rate = rate
@@ -68,7 +70,7 @@ class Buckets:
     """The buckets of addresses. A bucket's arguments are as for ``Bucket``.
 
     Args:
-        size: the number of addresses that are remembered.
+        size: the number of addresses that are remembered, beside those that clients have.
 
     """
 
@@ -78,6 +80,8 @@ class Buckets:
         self._clock = clock
         self._size = size
         self._buckets: dict[str, Bucket] = {}
+        self._used: WeakValueDictionary[str, Bucket] = WeakValueDictionary()
+        """The remembered buckets, and those that a client's meter has: its limit goes on."""
 
     def __len__(self) -> int:
         """Return the number of remembered addresses."""
@@ -86,7 +90,10 @@ class Buckets:
     def of(self, address: str) -> Bucket:
         """Return the bucket of an address; an IPv6 address shares that of its /64 network."""
         key = network(address)
-        bucket = self._buckets.pop(key, None) or Bucket(self._rate, self._burst, self._clock)
+        bucket = self._used.get(key)
+        if bucket is None:
+            bucket = self._used[key] = Bucket(self._rate, self._burst, self._clock)
+        self._buckets.pop(key, None)
         if len(self._buckets) >= self._size:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[key] = bucket

@@ -9,7 +9,8 @@ from django.conf import settings
 from django_socketio import RateExceeded
 from django_socketio.events import on_disconnect, on_error, on_message
 from django_socketio.protocol.http.addresses import network
-from django_socketio.security.throttling import Bucket, Buckets
+from django_socketio.security.throttling import ADDRESSES, Bucket, Buckets, Throttle
+from django_socketio.transports.limits import Rates
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
 from tests.kit.frames import client_frame
 from tests.kit.http import UPGRADE
@@ -62,6 +63,18 @@ def test_only_so_many_addresses_are_remembered():
         buckets.of(f"10.0.{number // 256}.{number % 256}").take()
         assert buckets.of("192.0.2.1").take() > 0  # it keeps coming
     assert len(buckets) == 100
+
+
+def test_the_address_of_a_client_is_remembered_as_long_as_the_client():
+    throttle = Throttle(Rates(address_message_rate=1, rate_burst=1), Clock())
+    (meter,) = throttle.meters("192.0.2.1")
+    meter.count(1, 0)
+    for number in range(ADDRESSES + 1):
+        throttle.meters(f"10.0.{number // 256}.{number % 256}")
+    (again,) = throttle.meters("192.0.2.1")
+    with pytest.raises(RateExceeded):
+        again.count(1, 0)
+    assert again.bucket is meter.bucket
 
 
 @pytest.mark.parametrize(
