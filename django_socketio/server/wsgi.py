@@ -29,8 +29,16 @@ ENDPOINT = "/socket.io"
 HandOff = Callable[[EngineRequest], bool]
 
 
+Begin = Callable[[Environ], None]
+"""Is called with a request that is answered here."""
+
+
 def _keep(request: EngineRequest) -> bool:
     return False
+
+
+def _begin(environ: Environ) -> None:
+    """Do nothing."""
 
 
 IDLE_HTTP_WORKERS = 100
@@ -51,6 +59,7 @@ class SocketIOMiddleware:
         hand_off: called first with each request of a session; true where another process of this
             host has taken its connection, so that nothing is left to answer.
         max_handshakes: how many may be in Django at the same time.
+        begin: called once with each request that is not handed off, before anything answers it.
 
     Attributes:
         limit: the limit of handshakes in Django.
@@ -64,30 +73,33 @@ class SocketIOMiddleware:
         server: SocketServer,
         hand_off: HandOff = _keep,
         max_handshakes: int = 100,
+        begin: Begin = _begin,
     ) -> None:
         self._django = django
         self._server = server
         self._engine = server.engine
-        self._hand_off = hand_off
+        self._hand_off, self._begin = hand_off, begin
         self.limit = HandshakeLimit(max_handshakes)
         self.open: WaitSet[object] = WaitSet()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
         if not environ.get("PATH_INFO", "").rstrip("/").endswith(ENDPOINT):
+            self._begin(environ)
             if CONTENT_TYPE in environ.get("HTTP_ACCEPT", ""):
                 # Event streams come back all at once after a restart, as sockets do.
                 return self._shake_hands(environ, start_response)
             return self._pass_to_django(environ, start_response, None)
         request = EngineRequest.of(environ)
-        if not request.sid:
-            return self._shake_hands(environ, start_response)
-        if request.method == "OPTIONS":
-            _mask_sid(environ)  # error reports would show it
-            return self._shake_hands(environ, start_response)
-        if self._hand_off(request):
+        is_of_session = request.sid and request.method != "OPTIONS"
+        if is_of_session and self._hand_off(request):
             return []
-        return self._respond(request, start_response)
+        self._begin(environ)
+        if is_of_session:
+            return self._respond(request, start_response)
+        if request.sid:
+            _mask_sid(environ)  # error reports would show it
+        return self._shake_hands(environ, start_response)
 
     # Handshakes, and pages
 

@@ -8,7 +8,7 @@ from django_socketio.server.compat.gunicorn import PostRequest, PreRequest
 from django_socketio.server.gunicorn.forwarding import Forwarded, Forwarding
 from django_socketio.server.masking import mask_values
 from django_socketio.server.pywsgi import HTTPServer, RequestHandler
-from django_socketio.transports.http import EngineRequest, Environ
+from django_socketio.transports.http import Environ
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
@@ -138,24 +138,10 @@ class Hooks:
         # gunicorn's own pre_request writes to the log of debugging.
         self._are_set = (self._pre, self._post) != defaults or worker.cfg.loglevel == "debug"
 
-    def around(self, django: Any, hand_off: Any) -> tuple[Any, Any]:
-        """Return Django's application and the function that hands requests over, with hooks."""
+    def before(self, environ: Environ) -> None:
+        """Call ``pre_request``, if it does anything."""
         if not self._are_set:
-            return django, hand_off
-
-        def application(environ: Environ, start_response: Any) -> Any:
-            self._before(environ)
-            return django(environ, start_response)
-
-        def hand_off_or_begin(request: EngineRequest) -> bool:
-            if hand_off(request):
-                return True
-            self._before(request.environ)
-            return False
-
-        return application, hand_off_or_begin
-
-    def _before(self, environ: Environ) -> None:
+            return
         handler: GunicornHandler = hijack.handler_of(environ)
         handler.hooked = Request.of(handler)
         self._pre(self._worker, handler.hooked)

@@ -177,9 +177,8 @@ class Worker(base.Worker):
         self.socket_server.add_listener(neighbours.open(self._directory, self.handoff.worker_id))
         self.hooks, self.forwarding = Hooks(self), Forwarding(self.cfg)
         workers = self.socket_server.limits.workers
-        django, hand_off = self.hooks.around(self.wsgi, self.handoff.hand_off)
         application = SocketIOMiddleware(
-            django, self.socket_server, hand_off, max_handshakes=workers
+            self.wsgi, self.socket_server, self.handoff.hand_off, workers, self.hooks.before
         )
         self._servers = [
             self._serve(listener, number, application, http_workers(self.cfg.worker_connections))

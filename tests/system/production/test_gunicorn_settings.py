@@ -232,12 +232,15 @@ def test_hooks_are_called_once_for_each_request_and_may_fail(gunicorn, tmp_path)
         assert polling.request("GET", polling.path)[1].startswith("40{"), number
     for socket in sockets:
         socket.close()
-    befores = server.wait_for(r"before (\w+) (\S+) \(1, 1\) \S+ 127.0.0.1 (\d+)", 36)
-    afters = server.wait_for(r"after (\w+) (\S+) (\d+) (\w+) (\d+)", 36)
+    assert get(server.port, HANDSHAKE, "POST", b"a body")[0] == 400
+    assert get(server.port, HANDSHAKE, "OPTIONS")[0] == 204
+    befores = server.wait_for(r"before (\w+) (\S+) \(1, 1\) \S+ 127.0.0.1 (\d+)", 38)
+    afters = server.wait_for(r"after (\w+) (\S+) (\d+) (\w+) (\d+)", 38)
     assert sorted((one[1], one[2], one[3]) for one in befores) == sorted(
         (one[1], one[2], one[5]) for one in afters
     )
-    assert sorted(one[3] for one in afters) == ["101"] * 3 + ["200"] * 31 + ["500"] * 2
+    statuses = [one[3] for one in afters]
+    assert sorted(statuses) == [*["101"] * 3, *["200"] * 31, "204", "400", "500", "500"]
     server.wait_for("Exception in post_request hook")
     server.wait_for("refused by a hook")
 
