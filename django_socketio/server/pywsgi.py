@@ -23,6 +23,7 @@ from django_socketio.server.compat.gevent import InvalidClientInput
 from django_socketio.server.deadlines import TLS_OVERDUE, Deadlines, Timeouts
 from django_socketio.server.framing import FramedAnswers
 from django_socketio.server.handoff.descriptors import HandedConnection
+from django_socketio.server.handoff.offers import Offer
 from django_socketio.server.masking import mask_sids
 from django_socketio.server.opaque import Opaque
 from django_socketio.server.stream import Stream
@@ -250,9 +251,15 @@ class HTTPServer(WSGIServer):
         """Serve a connection that was accepted here."""
         self._serve(self.handler_class(sock, address, self))
 
-    def spawn_handed(self, handed: HandedConnection) -> None:
-        """Have a connection served that another process accepted."""
-        self._http_workers.spawn(self.serve_handed, handed)
+    def spawn_offered(self, offer: Offer) -> None:
+        """Have a connection served that another process offers, once there is a place for it."""
+        self._http_workers.spawn(self._serve_offered, offer)
+
+    def _serve_offered(self, offer: Offer) -> None:
+        if offer.take():
+            self.serve_handed(offer.handed)
+        else:
+            self._start_accepting_if_started()  # the offer may have stood for the last place
 
     def serve_handed(self, handed: HandedConnection) -> None:
         """Serve a connection that another process accepted."""

@@ -27,7 +27,7 @@ from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.requests import GunicornHandler, GunicornServer, Hooks
 from django_socketio.server.handoff import router as handoff
-from django_socketio.server.handoff.descriptors import HandedConnection
+from django_socketio.server.handoff.offers import Offer
 from django_socketio.server.handoff.router import Handoff
 from django_socketio.transports.draining import drain
 
@@ -163,7 +163,7 @@ class Worker(base.Worker):
 
         self._escape_logs()
         self._timeouts, self._drain_seconds = http_timeouts(), drain_seconds()
-        self.handoff = Handoff(self._directory, self._serve_handed)
+        self.handoff = Handoff(self._directory, self._serve_offered)
         self.socket_server = build_server(
             worker_id=self.handoff.worker_id,
             can_upgrade=not self.cfg.is_ssl,
@@ -228,10 +228,10 @@ class Worker(base.Worker):
         one.watch(self.socket_server.timers, self._timeouts)
         return one
 
-    def _serve_handed(self, handed: HandedConnection) -> None:
+    def _serve_offered(self, offer: Offer) -> None:
         # Of several listeners, the one that accepted it; only after a reload may there be others.
-        one = self._servers[min(handed.listener, len(self._servers) - 1)]
-        one.spawn_handed(handed)
+        one = self._servers[min(offer.handed.listener, len(self._servers) - 1)]
+        one.spawn_offered(offer)
 
     # Living
 

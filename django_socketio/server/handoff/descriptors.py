@@ -21,7 +21,7 @@ MAX_SIZE = 8_388_608
 """Bytes read of a request, which may be its head (pywsgi takes 100 header fields of 64 KiB)."""
 
 _SIZE = struct.Struct("!I")
-_TAKEN = b"\x01"
+TAKEN = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +52,18 @@ def send(connection: Any, handed: HandedConnection) -> None:
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
     connection.sendmsg([_SIZE.pack(len(payload))], rights)
     connection.sendall(payload)
-    if connection.recv(len(_TAKEN)) != _TAKEN:
+    if connection.recv(len(TAKEN)) != TAKEN:
         raise ConnectionRefusedError("the other process did not take the connection")
 
 
 def receive(connection: Any) -> HandedConnection:
-    """Take what ``send`` passes.
+    """Read what ``send`` passes.
 
     Raises:
         ValueError: something else came than ``send`` writes.
-        OSError: the other process or the client has closed the connection.
+        OSError: the other process has closed its end.
 
     """
-    handed = _read(connection)
-    try:
-        connection.sendall(_TAKEN)
-    except BaseException:
-        handed.socket.close()
-        raise
-    return handed
-
-
-def _read(connection: Any) -> HandedConnection:
     space = socket.CMSG_LEN(array.array("i").itemsize)
     head, ancillary, flags, _ = connection.recvmsg(_SIZE.size, space, socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")

@@ -30,6 +30,7 @@ from django_socketio.logs import get_logger
 from django_socketio.server import hijack
 from django_socketio.server.handoff import descriptors
 from django_socketio.server.handoff.descriptors import HandedConnection
+from django_socketio.server.handoff.offers import Offer
 from django_socketio.transports.http import EngineRequest
 
 logger = ClientLog(get_logger("django_socketio.server"))
@@ -50,7 +51,7 @@ _MAX_PATH = 107 - len("/01234567")
 """Bytes of a Unix socket's path (``sun_path``), less its name."""
 
 
-ServeHanded = Callable[[HandedConnection], None]
+ServeOffered = Callable[[Offer], None]
 
 
 # The directory that the workers share
@@ -92,11 +93,12 @@ class Handoff:
 
     Args:
         directory: where the workers' Unix sockets are.
-        serve: called, in a greenlet, with each connection of another worker.
+        serve: called with each connection that another worker offers; takes it once there is a
+            place for it.
 
     """
 
-    def __init__(self, directory: Path, serve: ServeHanded) -> None:
+    def __init__(self, directory: Path, serve: ServeOffered) -> None:
         self.worker_id = secrets.token_hex(4)
         self._directory = directory
         self._serve = serve
@@ -169,11 +171,13 @@ class Handoff:
 
     def _receive(self, connection: Any, _address: Any) -> None:
         try:
-            with connection, gevent.Timeout(TIMEOUT, TimeoutError):
-                handed = descriptors.receive(connection)
+            with gevent.Timeout(TIMEOUT, TimeoutError):
+                offer = Offer(connection, descriptors.receive(connection))
         except (OSError, ValueError) as error:
+            connection.close()
             return logger.warning("A connection that was handed off cannot be used: %s", error)
-        self._serve(handed)
+        self._serve(offer)
+        offer.outlast()
 
 
 # Between the two

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import resource
+import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +21,7 @@ from tests.kit.http import (
     TIMEOUT,
     UPGRADE,
     close_all,
+    close_later,
     get,
     raw_request,
     request,
@@ -292,6 +294,11 @@ def test_an_owner_that_does_not_take_a_connection(single):
     assert "Traceback" not in single.output
 
 
+def open_descriptors(pid):
+    """Return how many descriptors a process has."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def leave_one_descriptor(pid):
     """Have a process run out of descriptors with the second one that it asks for."""
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
@@ -315,19 +322,64 @@ def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_off(gun
     assert connection.get("/seen/")[0] == 200  # which it has accepted
     with owner_at(next(tmp_path.iterdir()) / "0badbeef") as owner:
         takes = ThreadPoolExecutor(1).submit(take, owner)
-        descriptors = f"/proc/{server.pids[0]}/fd"
-        before = len(os.listdir(descriptors))
+        before = open_descriptors(server.pids[0])
         leave_one_descriptor(server.pids[0])
         path = f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
         connection.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         with takes.result(TIMEOUT) as taken:
-            wait_until(lambda: len(os.listdir(descriptors)) < before)  # it has let go
+            wait_until(lambda: open_descriptors(server.pids[0]) < before)  # it has let go
             taken.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
             taken.shutdown(socket.SHUT_WR)
         assert b"".join(iter(partial(connection.connection.recv, 4096), b"")) == (
             b"HTTP/1.1 204 No Content\r\n\r\n"
         )
     assert "Traceback" not in server.output
+
+
+OFFERED = b'{"address": "", "listener": 0, "once": false}\nGE'
+"""The details of a connection, and the beginning of its first request."""
+
+
+class Offered:
+    """A connection that the test offers to a worker, as another worker of its gunicorn does."""
+
+    def __init__(self, folder):
+        (path,) = [one for one in folder.iterdir() if one.name[0] != "s"]
+        self.client, offered = socket.socketpair()
+        self.sender = socket.socket(socket.AF_UNIX)
+        for one in (self.client, self.sender):
+            one.settimeout(TIMEOUT)
+            close_later(one)
+        self.sender.connect(str(path))
+        with offered:
+            size = len(OFFERED).to_bytes(4, "big")
+            socket.send_fds(self.sender, [size + OFFERED], [offered.fileno()])
+
+    @property
+    def is_taken(self):
+        ready, _, _ = select.select([self.sender], [], [], 0)
+        return bool(ready) and self.sender.recv(1, socket.MSG_PEEK) == b"\x01"
+
+
+def test_a_worker_takes_as_many_connections_as_it_has_places_for(gunicorn, tmp_path):
+    server = gunicorn("--worker-connections", "3", "--worker-tmp-dir", str(tmp_path))
+    (folder,) = tmp_path.iterdir()
+    before = open_descriptors(server.pids[0])
+    offers = [Offered(folder) for _ in range(9)]
+    wait_until(lambda: sum(one.is_taken for one in offers) == 3)
+    taken = [one for one in offers if one.is_taken]
+    left = [one for one in offers if one not in taken]
+    for one in left[:4]:  # which give up
+        one.sender.close()
+        assert one.client.recv(1) == b""
+    assert not any(one.is_taken for one in left[4:])
+    taken[0].client.close()
+    wait_until(lambda: sum(one.is_taken for one in left[4:]) == 1)
+    for one in offers:
+        one.sender.close()
+        one.client.close()
+    wait_until(lambda: open_descriptors(server.pids[0]) <= before)
+    assert get(server.port, "/seen/")[0] == 200
 
 
 NONSENSE = [
