@@ -57,7 +57,8 @@ class SocketIOMiddleware:
         django: the application that everything else is for.
         server: the server of this process, with its sessions.
         hand_off: called first with each request of a session; true where another process of this
-            host has taken its connection, so that nothing is left to answer.
+            host has taken its connection, so that nothing is left to answer. Raises RequestError
+            where the session may be one of a process that cannot be reached.
         max_handshakes: how many may be in Django at the same time.
         begin: called once with each request that is not handed off, before anything answers it.
 
@@ -91,12 +92,9 @@ class SocketIOMiddleware:
                 return self._shake_hands(environ, start_response)
             return self._pass_to_django(environ, start_response, None)
         request = EngineRequest.of(environ)
-        is_of_session = request.sid and request.method != "OPTIONS"
-        if is_of_session and self._hand_off(request):
-            return []
+        if request.sid and request.method != "OPTIONS":
+            return self._hand_off_or_respond(request, start_response)
         self._begin(environ)
-        if is_of_session:
-            return self._respond(request, start_response)
         if request.sid:
             _mask_sid(environ)  # error reports would show it
         return self._shake_hands(environ, start_response)
@@ -118,6 +116,18 @@ class SocketIOMiddleware:
         return response
 
     # Requests of a session
+
+    def _hand_off_or_respond(self, request: EngineRequest, start_response: Any) -> list[bytes]:
+        refusal: Answer | None = None
+        try:
+            if self._hand_off(request):
+                return []
+        except RequestError as error:
+            refusal = error.answer()
+        self._begin(request.environ)
+        if refusal is not None:
+            return _send(refusal, (), start_response)
+        return self._respond(request, start_response)
 
     def _respond(self, request: EngineRequest, start_response: Any) -> list[bytes]:
         database.give_back()  # what a view before it on this connection has kept

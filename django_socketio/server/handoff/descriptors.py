@@ -94,13 +94,9 @@ def _read_payload(connection: Any, head: bytes) -> bytes:
 def _client(descriptors: array.array[int]) -> Any:
     sock = gevent_socket(fileno=descriptors[0])
     descriptors.pop()  # from here on the socket closes it
-    try:
-        sock.getpeername()
-        if sock.type != socket.SOCK_STREAM:
-            raise ValueError("it is no stream")
-    except (OSError, ValueError):
+    if sock.type != socket.SOCK_STREAM:
         sock.close()
-        raise
+        raise ValueError("it is no stream")
     return sock
 
 

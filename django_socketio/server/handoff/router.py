@@ -31,7 +31,7 @@ from django_socketio.server import hijack
 from django_socketio.server.handoff import descriptors
 from django_socketio.server.handoff.descriptors import HandedConnection
 from django_socketio.server.handoff.offers import Offer
-from django_socketio.transports.http import EngineRequest
+from django_socketio.transports.http import EngineRequest, ErrorCode, RequestError
 
 logger = ClientLog(get_logger("django_socketio.server"))
 
@@ -45,6 +45,11 @@ UNKNOWN = (
     "A request came for session %s…, which no worker of this host holds. Where there are several "
     "hosts, all requests of a session must reach the same one."
 )
+
+FAILED = "The connection of a request for session %s… could not be handed to its worker (503): %s"
+
+TRY_AGAIN = "The worker of the session is too busy; try again"
+"""The answer to a request that cannot be handed to the worker of its session."""
 
 _WORKER_ID = re.compile(r"[0-9a-f]{8}")
 _MAX_PATH = 107 - len("/01234567")
@@ -135,19 +140,25 @@ class Handoff:
             Whether another worker has the connection now. If not, the session is one of this
             worker, or of none.
 
+        Raises:
+            RequestError: the other worker may hold the session, and cannot be asked.
+
         """
         worker_id = request.sid.rpartition(".")[2]
         if worker_id == self.worker_id or not _WORKER_ID.fullmatch(worker_id):
             return False
         handler = hijack.handler_of(request.environ)
         try:
-            with gevent.Timeout(TIMEOUT, TimeoutError):
+            with gevent.Timeout(TIMEOUT, TimeoutError("it accepts no connection")):
                 connection = self._connect(worker_id)
             with connection:
                 go_on = _pass(connection, handler)
-        except OSError:
+        except (FileNotFoundError, ConnectionError):  # the worker has ended
             logger.warning(UNKNOWN, request.sid[:4])
             return False
+        except OSError as error:
+            logger.warning(FAILED, request.sid[:4], error)
+            raise RequestError(ErrorCode.BAD_REQUEST, TRY_AGAIN, 503, reason="handoff") from error
         # From here on it is the other worker that answers, whatever fails.
         handler.handed_off = True
         go_on()

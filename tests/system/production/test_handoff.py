@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from django_socketio.server.deadlines import DROP_UNSENT
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.frames import TEXT, sent
 from tests.kit.http import (
@@ -299,11 +300,24 @@ def open_descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def leave_one_descriptor(pid):
-    """Have a process run out of descriptors with the second one that it asks for."""
+def leave_descriptors(pid, count):
+    """Have a process run out of descriptors once it has as many more."""
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
     free = [number for number in range(len(used) + 2) if number not in used]
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[1], free[1]))
+    _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[count], most))
+
+
+def test_a_session_is_not_unknown_where_its_worker_cannot_be_asked(single):
+    connection, path = Raw(single.port), f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
+    assert connection.get(path)[0] == 400
+    limits = resource.prlimit(single.pids[0], resource.RLIMIT_NOFILE)
+    leave_descriptors(single.pids[0], 0)
+    try:
+        assert connection.get(path)[0] == 503
+    finally:
+        resource.prlimit(single.pids[0], resource.RLIMIT_NOFILE, limits)
+    single.wait_for("session abcd… could not be handed to its worker .503.: .*Too many open files")
 
 
 def take(listener):
@@ -323,7 +337,7 @@ def test_a_worker_without_descriptors_does_not_answer_what_it_has_handed_off(gun
     with owner_at(next(tmp_path.iterdir()) / "0badbeef") as owner:
         takes = ThreadPoolExecutor(1).submit(take, owner)
         before = open_descriptors(server.pids[0])
-        leave_one_descriptor(server.pids[0])
+        leave_descriptors(server.pids[0], 1)
         path = f"{HANDSHAKE}&sid=abcdefghij.0badbeef"
         connection.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         with takes.result(TIMEOUT) as taken:
@@ -340,16 +354,23 @@ OFFERED = b'{"address": "", "listener": 0, "once": false}\nGE'
 """The details of a connection, and the beginning of its first request."""
 
 
+def open_pair():
+    """Return both ends of a connection."""
+    client, accepted = socket.socketpair()
+    client.settimeout(TIMEOUT)
+    return client, accepted
+
+
 class Offered:
     """A connection that the test offers to a worker, as another worker of its gunicorn does."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, pair=open_pair):
         (path,) = [one for one in folder.iterdir() if one.name[0] != "s"]
-        self.client, offered = socket.socketpair()
+        self.client, offered = pair()
         self.sender = socket.socket(socket.AF_UNIX)
-        for one in (self.client, self.sender):
-            one.settimeout(TIMEOUT)
-            close_later(one)
+        self.sender.settimeout(TIMEOUT)
+        close_later(self.client)
+        close_later(self.sender)
         self.sender.connect(str(path))
         with offered:
             size = len(OFFERED).to_bytes(4, "big")
@@ -359,6 +380,22 @@ class Offered:
     def is_taken(self):
         ready, _, _ = select.select([self.sender], [], [], 0)
         return bool(ready) and self.sender.recv(1, socket.MSG_PEEK) == b"\x01"
+
+
+def reset_pair():
+    """Return both ends of a connection whose client has reset it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DROP_UNSENT)
+    client.close()
+    wait_until(lambda: select.select([accepted], [], [], 0)[0])
+    return client, accepted
+
+
+def test_a_connection_that_was_reset_is_taken(single):
+    offered = Offered(single.folder, reset_pair)
+    wait_until(lambda: offered.is_taken)
 
 
 def test_a_worker_takes_as_many_connections_as_it_has_places_for(gunicorn, tmp_path):
