@@ -200,6 +200,26 @@ def test_a_module_that_is_missing_then_wrong_then_right_is_seen(run, loud):
     assert server.wait() == 0
 
 
+def test_a_module_that_urls_py_misses_is_seen_once_it_is_there(run, loud):
+    loud.with_name("urls.py").write_text(
+        "from loud.views import forms\nurlpatterns = [forms.pattern]\n"
+    )
+    settings = loud.parent.parent / "loud_settings.py"
+    settings.write_text(settings.read_text() + "ROOT_URLCONF = 'loud.urls'\n")
+    server = run("0", **in_project(loud))
+    server.wait_for("No module named 'loud.views'")
+    loud.with_name("views").mkdir()
+    (loud.with_name("views") / "__init__.py").write_text("from loud import forms\n")
+    server.wait_for("cannot import name 'forms'")
+    loud.with_name("forms.py").write_text(
+        "from django.urls import include, path\n"
+        "pattern = path('', include('django_socketio.urls'))\n"
+    )
+    server.wait_for("Quit the server")
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+
+
 def test_ctrl_c_ends_a_server_whose_code_is_wrong(run, loud):
     server = run(str(free_port()), **in_project(loud))
     server.wait_for("Quit the server")

@@ -16,7 +16,7 @@ from django.utils import autoreload
 
 from django_socketio import __version__, conf, events
 from django_socketio.server import debuggers, garbage
-from django_socketio.server.reloader import supervisor
+from django_socketio.server.reloader import failures, supervisor
 
 INITIATED_BY_RELOADER = autoreload.DJANGO_AUTORELOAD_ENV
 
@@ -98,8 +98,7 @@ class Command(RunServer):
 
     def _serve(self, **options: Any) -> None:
         if options["use_reloader"]:
-            reloader = autoreload.get_reloader()
-            autoreload.start_django(reloader, self.inner_run, **options)
+            failures.serve_reloading(self.inner_run, **options)
         else:
             self.inner_run(**options)
 

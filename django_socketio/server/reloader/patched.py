@@ -36,13 +36,14 @@ def run() -> None:
     sys.path[0] = os.getcwd() if as_module else os.path.dirname(os.path.abspath(program))
     from django_socketio.server import garbage  # which may be beside the program
 
+    # The latter notes the time now, before any code of the site is loaded.
+    from django_socketio.server.reloader import failures
+
     garbage.begin_loading()
     become = partial(run_program, program, as_module)
     if os.environ.pop(RESTARTED, None) is None:
         become()
     else:
-        from django_socketio.server.reloader import failures
-
         failures.wait_after(become)
 
 
