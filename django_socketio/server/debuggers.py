@@ -24,7 +24,8 @@ def is_debugged(frame: FrameType | None) -> bool:
     """Return whether a debugger waits for its user, or steps, in this frame or its callers."""
     bdb = sys.modules.get("bdb")
     while frame is not None:
-        if bdb is not None and isinstance(frame.f_locals.get("self"), bdb.Bdb):
+        # The class is asked for, not the object: a lazy object would be evaluated.
+        if bdb is not None and issubclass(type(frame.f_locals.get("self")), bdb.Bdb):
             return True
         if str(frame.f_globals.get("__name__")).startswith(REMOTE):
             return True

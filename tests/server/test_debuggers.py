@@ -4,6 +4,7 @@ import sys
 from bdb import Bdb
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from django_socketio.server.debuggers import is_debugged
 
@@ -26,3 +27,13 @@ def test_pdb_and_its_like_are_known_by_their_class():
 
 def test_other_code_is_none():
     assert not is_debugged(sys._getframe())
+
+
+def test_lazy_objects_are_not_evaluated():
+    def evaluate():
+        asked.append(is_debugged(sys._getframe()))
+        return "user"
+
+    asked = []
+    assert str(SimpleLazyObject(evaluate)) == "user"
+    assert asked == [False]
