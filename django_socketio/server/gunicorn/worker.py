@@ -126,6 +126,8 @@ class Worker(base.Worker):
         # Until all is patched and loaded, the signals would go to the arbiter's own handlers, here
         # where no arbiter is: it would wait for this worker until it kills it.
         signal.signal(signal.SIGTERM, self.handle_exit)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._note_quit)
         garbage.begin_loading()
         self._patch()
         if os.isatty(0):  # no terminal, no breakpoint: in production, pdb is not imported
@@ -273,6 +275,10 @@ class Worker(base.Worker):
         self._quick = True
         gevent.spawn(self.cfg.worker_int, self)
         self.handle_exit(sig, frame)
+
+    def _note_quit(self, sig: Any, frame: Any) -> None:
+        # Until gevent has patched, no greenlet can be made, as handle_quit does.
+        self._quick, self.alive = True, False
 
     def _stop(self) -> None:
         """Stop accepting, end all sockets, answer the last requests."""

@@ -194,6 +194,32 @@ def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
     assert "SIGKILL" not in server.output or stalls.seconds > 0.5
 
 
+SIGNALS_WHILE_PATCHING = """
+import os, signal
+from gevent import events
+
+def pre_fork(server, worker):
+    global number
+    number = {1: signal.SIGTERM, 2: signal.SIGINT, 3: signal.SIGQUIT}.get(worker.age)
+
+def told(event):
+    if number is not None and isinstance(event, events.GeventWillPatchAllEvent):
+        os.kill(os.getpid(), number)
+
+events.subscribers.append(told)
+"""
+
+
+def test_a_worker_that_is_told_to_stop_while_it_starts_does_so(gunicorn, tmp_path):
+    config = tmp_path / "config.py"
+    config.write_text(SIGNALS_WHILE_PATCHING)
+    server = gunicorn("-c", str(config))
+    server.wait_for("Worker exiting", 3)
+    server.wait_for("Worker ready", 4)
+    assert get(server.port, "/seen/")[1]["pid"] == server.pids[-1]
+    assert "Traceback" not in server.output
+
+
 def test_hup_replaces_workers_and_loses_no_request(gunicorn, node):
     server = gunicorn(workers=2)
     old = set(server.pids)
