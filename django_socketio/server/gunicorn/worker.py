@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 VERSION = f"gevent/{gevent.__version__} gunicorn/{gunicorn.__version__}"
 
 BEAT = 1.0
-"""Seconds between two signs of life to the arbiter."""
+"""Seconds between two signs of life to the arbiter, at most."""
 
 LOOK_INTERVAL = 0.05
 """Seconds between two looks at what is still open when the worker stops."""
@@ -242,7 +242,7 @@ class Worker(base.Worker):
             self.notify()
             if not self.alive:  # as the reloader has it, in a thread of its own
                 self.handle_exit(None, None)
-            gevent.sleep(BEAT)
+            gevent.sleep(min(BEAT, self.timeout or BEAT))  # half of the setting; 0 is no timeout
 
     def notify(self) -> None:
         """Tell the arbiter that the event loop turns."""

@@ -339,6 +339,24 @@ def test_a_blocked_worker_is_killed_and_one_with_idle_sockets_is_not(gunicorn):
     assert f"TIMEOUT (pid:{survivor})" not in server.output
 
 
+def last_beat(pid):
+    """Return the time of a worker's last sign of life, from the file that the arbiter reads."""
+    descriptors = Path(f"/proc/{pid}/fd").iterdir()
+    (beat,) = [one for one in descriptors if "wgunicorn-" in os.readlink(one)]
+    return beat.stat().st_mtime
+
+
+def test_a_worker_gives_signs_of_life_more_often_than_its_timeout_asks_for(gunicorn):
+    server = gunicorn("--timeout", "1")
+    beats = [last_beat(server.pids[-1])]
+
+    def beats_twice():
+        beats.append(last_beat(server.pids[-1]))
+        return 0 < beats[-1] - beats[-2] < 0.75
+
+    wait_until(beats_twice, lambda: sorted(set(beats)))
+
+
 def test_no_client_writes_lines_of_gunicorns_logs(one_worker):
     user = base64.b64encode(b"joe\nforged: user\x1b[2J:password").decode()
     fields = f"Host: localhost\r\nAuthorization: Basic {user}\r\nReferer: \x1b[2J\x85\r\n"
