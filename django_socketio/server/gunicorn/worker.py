@@ -23,6 +23,7 @@ from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.server import debuggers, garbage
 from django_socketio.server.compat.gunicorn import base_environ, config_of_setup, ssl_context
 from django_socketio.server.gunicorn import settings as gunicorn_settings
+from django_socketio.server.gunicorn.broken import show_error
 from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.requests import GunicornHandler, GunicornServer, Hooks
@@ -147,12 +148,17 @@ class Worker(base.Worker):
     def run(self) -> None:
         """Serve until the worker is told to stop, or has served ``max_requests``."""
         self._stop_asked = Event()
+        self.handoff = Handoff(self._directory, self._serve_offered)
         beat = gevent.spawn(self._beat)
-        self._start()
         try:
+            self._start()
             if self.alive:
                 self._stop_asked.wait()
             self._stop()
+        except SyntaxError as error:
+            if not self.cfg.reload:
+                raise
+            show_error(error, self, self._stop_asked)
         finally:
             self.handoff.stop()
             beat.kill()
@@ -165,7 +171,6 @@ class Worker(base.Worker):
 
         self._escape_logs()
         self._timeouts, self._drain_seconds = http_timeouts(), drain_seconds()
-        self.handoff = Handoff(self._directory, self._serve_offered)
         self.socket_server = build_server(
             worker_id=self.handoff.worker_id,
             can_upgrade=not self.cfg.is_ssl,

@@ -324,6 +324,30 @@ def test_settings_without_effect_and_limits_that_are_too_large_are_named_once(gu
     assert server.output.count("limit_request_fields = 0 and") == 1
 
 
+def test_settings_that_cannot_be_read_are_shown_until_they_are_mended(gunicorn, tmp_path):
+    settings = tmp_path / "ours.py"
+    right = "from tests.system.production.settings import *\n"
+    settings.write_text(right)
+    site = {"DJANGO_SETTINGS_MODULE": "ours", "PYTHONPATH": f"{tmp_path}:."}
+    server = gunicorn("--reload", "--reload-engine", "poll", **site)
+
+    def write(code, told, count):
+        """Write until the reloader, which may not have looked at the file before, sees it."""
+        later = settings.stat().st_mtime + 1
+        settings.write_text(code)
+        os.utime(settings, (later, later))
+        return len(re.findall(told, server.output)) == count
+
+    wait_until(lambda: write("def broken(:\n", "Worker reloading", 1))
+    server.wait_for(r"No sockets can connect until the code is mended: .* \(ours.py, line 1\)")
+    status, page = get(server.port, "/seen/")
+    assert (status, "invalid syntax" in page) == (500, True)
+    wait_until(lambda: write(right, "Worker reloading", 2))
+    server.wait_for("Worker ready", 2)
+    join(server)
+    assert server.output.count("Booting worker") == 3
+
+
 def test_changed_code_replaces_the_worker_and_ends_sockets_in_order(gunicorn, tmp_path):
     watched = tmp_path / "watched.py"
     watched.touch()
