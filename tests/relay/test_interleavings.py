@@ -344,6 +344,32 @@ def test_10_a_message_for_several_channels_of_a_page_comes_once(server, other):
     assert page.lost == []
 
 
+def test_10_a_message_comes_once_to_a_page_that_is_about_to_join_another_of_its_channels(
+    server, other, gate, monkeypatch
+):
+    page = Page()
+    page.connect(server.port)
+    page.subscribe("a")
+    relay = server.socket_server.relay
+    take_leases = relay._take_leases
+
+    def take_leases_and_wait(topics):
+        begin = take_leases(topics)
+        gate.wait()
+        return begin
+
+    monkeypatch.setattr(relay, "_take_leases", take_leases_and_wait)
+    page.begin_to_subscribe("b")
+    server.call(gate.reached.wait)
+    publish(other, "both", topics=(A, B))
+    page.take(page.receive())  # by "a"
+    server.call(gate.opened.set)
+    page.end_subscribing("b")
+    publish(other, "later", topics=(B,))
+    wait_until(lambda: "later" in page.sync())
+    assert page.received == ["both", "later"]
+
+
 def test_11_an_answer_that_is_lost_is_given_again(server, other):
     page = left_off(server, "a")
     publish(other, "away")

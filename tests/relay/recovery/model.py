@@ -135,9 +135,9 @@ class Receiver:
             self._arrived(number)
 
     def _arrived(self, number):
-        assert number not in self._seen, f"{number} came twice: {[*self.heard]}"
-        self._seen.add(number)
         message = self.book.messages.get(number)
+        assert number not in self._seen, f"{message} came twice: {[*self.heard]}"
+        self._seen.add(number)
         assert message is not None, f"{number} was refused"
         where = [*self._due.items(), *self._may_come.items()]
         topics = {topic for topic, messages in where if number in messages}
