@@ -294,6 +294,28 @@ def test_7_a_redis_that_goes_back_in_time_gives_no_position_twice(redis_server, 
     assert "channel,a" in witness.lost
 
 
+def test_7_a_redis_that_goes_back_to_the_same_data_twice_gives_no_position_twice(
+    redis_server, serve, new_redis
+):
+    server = serve(RELAY_URL=redis_server.url)
+    relay, _ = new_redis()
+    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    page, witness = Page(), Page()
+    for one in (page, witness):
+        one.connect(server.port)
+        one.subscribe("a")
+    redis_server.client.save()
+    for number in range(2):
+        page.cut()
+        redis_server.stop()
+        redis_server.start()
+        wait_until(lambda: server.socket_server.relay.status()["alive"])
+        relay.position(A)  # notes that these are other data
+        publish(relay, number)
+        page.connect(server.port)
+        assert page.lost.count("channel,a") == number + 1
+
+
 def test_8_a_handler_of_the_old_socket_takes_nothing_from_the_new_one(server, other, gate):
     @on_event("work")
     def work(request, socket, context):

@@ -204,11 +204,11 @@ return {position, redis.call('XRANGE', KEYS[2], first, '+', 'COUNT', ARGV[3])}
 #
 # Redis may lose what it has accepted, and give the same offsets to other messages: if it restarts
 # from its disk, or a replica takes over. So the position notes the identity of the data, as INFO
-# tells it. If that is another one, the offsets go on a billion higher, and the log is complete from
-# there on (the field "mark"): no position from before is taken for one of the new messages.
-# In a cluster, a slot also comes from another node, and nothing is lost. So PAST first answers
-# with the identity that the position has. The process finds out whether a node has it still, and
-# comes again, with that identity or with "gone".
+# tells it. If that is another one, the offsets go on at Redis's time in microseconds, or a billion
+# higher, and the log is complete from there on (the field "mark"): no position from before is taken
+# for one of the new messages, even if Redis goes back to the same data twice. In a cluster, a slot
+# also comes from another node, and nothing is lost. So PAST first answers with the identity that it
+# has noted. The process finds out whether a node has it still, and comes again, with it or "gone".
 #
 # The answer: Redis's time in milliseconds; then the noted identity and the present one, if they
 # are to be compared; or the epoch, the offset and the mark of the topic, 1 if Redis has told its
@@ -240,7 +240,7 @@ if data ~= '' and at[4] ~= data then
     return {now, at[4], data}
   end
   if at[4] and at[4] ~= same then
-    number = number + 1000000000
+    number = math.max(number + 1000000000, now * 1000)
     mark = number
   end
   local offset = string.format('%.0f', number)
