@@ -114,9 +114,9 @@ class KeepingSocket(Socket):
         return True
 
     def _catch_up(self, past: Past, since: StreamPosition) -> None:
-        self.began({past.topic: past.begin or since if past.is_whole else past.position})
-        if not past.is_whole:
+        if not past.is_whole:  # first: a client that is cut off goes on from its new position
             self._tell(MISSED, name_of(past.topic))
+        self.began({past.topic: past.begin or since if past.is_whole else past.position})
         self.subscriptions.replay(past)
         self.subscriptions.admitted(past.topic.name)
 
