@@ -312,7 +312,7 @@ class Recovery(OfficialRules):
 
     def note_loss(self):
         self.book.has_lost = True
-        for one in self.officials:
+        for one in self.clients:
             one.lose()
 
     def remember(self):

@@ -297,6 +297,10 @@ class Page(Receiver):
         """Return whether a message that is published to a topic now must come."""
         return topic not in self.banned
 
+    def lose(self):
+        """Have Redis lose what it has accepted: no loss is told of messages for the socket only."""
+        self.let("socket")
+
     # What comes
 
     def take(self):
