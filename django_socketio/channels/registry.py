@@ -261,6 +261,8 @@ class Channels:
         if members:
             return False
         del self._members[topic]
+        if self.untold is not None:
+            self.untold.forget(topic)
         return True
 
     def backlogs(self, topic: Topic) -> Members:

@@ -82,12 +82,18 @@ class UntoldPositions:
             only: the id of the socket that lacks the position, where all others were told it.
 
         """
+        if not self._backlogs(topic):
+            return
         self._positions[topic] = _Untold(position, only)
         self._count += 1
         if self._count >= MOST:
             self.tell()
         elif self._timer is None:
             self._timer = self._timers.after(LONGEST, self._expire)
+
+    def forget(self, topic: Topic) -> None:
+        """Forget a topic that the last subscriber has left: those who come later begin later."""
+        self._positions.pop(topic, None)
 
     def _expire(self, now: float) -> None:
         self._timer = None

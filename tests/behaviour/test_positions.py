@@ -482,6 +482,22 @@ def test_a_message_of_another_client_is_not_followed_by_an_older_position(talker
     assert (other.at, lost) == (before, [])
 
 
+def test_a_page_is_told_no_position_from_before_the_last_one_had_left(server):
+    page, received, _ = page_on(server, "hall", "yard")
+    publish(server, "both", channel=["hall", "yard"])
+    while received != ["both"]:
+        page.take(page.receive())
+    page.cut()
+    channels = server.socket_server.channels
+    wait_until(lambda: not channels.count(channel_topic("/", "hall")))
+    publish(server, "away")
+    new, *_ = page_on(server, "hall")
+    begin = {**new.at}
+    server.call(channels.untold.tell)
+    new.ask("unsubscribe", "no channel of it")
+    assert new.at == begin
+
+
 @pytest.mark.parametrize("position", ["", "forged.1", "forged.999999999999999", "x.y.0"])
 def test_a_position_that_proves_nothing_is_answered_not_recovered(
     server, open_client, at_two, position
