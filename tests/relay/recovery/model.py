@@ -308,5 +308,6 @@ class Page(Receiver):
         self.client.take(self.client.receive())
 
     def _missed(self, topic):
-        assert self.book.has_lost, f"{topic}: a loss was told, of {self._due[topic]}"
+        text = f"{topic}: a loss was told, of {self._due[topic]} to {[*self.heard]}"
+        assert self.book.has_lost, text
         self.let(topic)
