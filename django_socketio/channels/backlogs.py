@@ -70,6 +70,12 @@ class Overlap(NamedTuple):
         """Return whether all of them came before a message."""
         return delivery is not None and delivery.topic == self.topic and not self.has(delivery)
 
+    def up_to(self, position: StreamPosition) -> "Overlap":
+        """Return those of them that are not after a position."""
+        own = self.position
+        is_after = own.epoch == position.epoch and own.offset > position.offset
+        return self._replace(position=position) if is_after else self
+
 
 class Backlog(Generic[Encoded]):
     """Packets for a receiver that cannot get them yet.
@@ -108,6 +114,9 @@ class Backlog(Generic[Encoded]):
         """Return whether the receiver gets an event for several topics from the log."""
         return False
 
+    def rewind(self, position: StreamPosition) -> None:
+        """Expect other messages than those of the log after a position."""
+
 
 class Pending(Backlog[EncodedEvent]):
     """The backlog of a subscriber that a topic has not admitted yet.
@@ -143,6 +152,10 @@ class Pending(Backlog[EncodedEvent]):
     def has_read(self, encoded: EncodedEvent) -> bool:
         """Return whether the receiver gets an event for several topics from the log."""
         return self.overlap is not None and self.overlap.has_read(encoded.delivery)
+
+    def rewind(self, position: StreamPosition) -> None:
+        """Expect other messages than those of the log after a position."""
+        self.overlap = self.overlap and self.overlap.up_to(position)
 
     def discard(self, encoded: EncodedEvent) -> None:
         """Drop a packet that the subscriber has got by another topic."""
@@ -227,6 +240,10 @@ class CaughtUp(Backlog[EncodedEvent]):
     def has_read(self, encoded: EncodedEvent) -> bool:
         """Return whether the log had an event for several topics, and the subscriber has got it."""
         return self._overlap.has_read(encoded.delivery)
+
+    def rewind(self, position: StreamPosition) -> None:
+        """Expect other messages than those of the log after a position."""
+        self._overlap = self._overlap.up_to(position)
 
     def add(self, encoded: EncodedEvent) -> bool:
         """Deliver a packet, unless it is of the overlap."""

@@ -19,6 +19,9 @@ Unit = Literal["sockets", "processes"]
 Copied = Callable[[Topic, StreamPosition, str], object]
 """Called with a topic, the position of a message there, and the message's id."""
 
+Rewound = Callable[[tuple[Topic, StreamPosition]], object]
+"""Called with a topic, and a position after which its messages are others than before."""
+
 Reached = Mapping[Topic, StreamPosition | None]
 """The positions up to which topics were delivered; None where no message has come yet."""
 
@@ -128,6 +131,13 @@ class Relay(ABC):
 
         The call is scheduled as those of ``deliver`` are. None is made while topics are caught up
         with: the next message of the topic tells its position.
+        """
+
+    @abstractmethod
+    def tell_rewinds(self, rewound: Rewound) -> None:
+        """Have ``rewound`` called if messages were forgotten, and others get their positions.
+
+        The call is scheduled as those of ``deliver`` are.
         """
 
     @abstractmethod

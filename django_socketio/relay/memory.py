@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Copied, Reached, Relay, Unit
+from django_socketio.relay.base import Copied, Reached, Relay, Rewound, Unit
 from django_socketio.relay.envelope import (
     UNLOGGED,
     Deliver,
@@ -160,6 +160,9 @@ class MemoryRelay(Relay):
     def tell_copies(self, copied: Copied) -> None:
         """Have ``copied`` called for the further topics of each message."""
         self._copied = copied
+
+    def tell_rewinds(self, rewound: Rewound) -> None:
+        """Do nothing: no position is given twice."""
 
     def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
         """Have ``tell`` called with the positions up to which topics were delivered."""

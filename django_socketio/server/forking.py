@@ -15,7 +15,7 @@ from django_socketio.channels import current
 from django_socketio.concurrency import threads
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
-from django_socketio.relay.base import Copied, Reached, Relay
+from django_socketio.relay.base import Copied, Reached, Relay, Rewound
 from django_socketio.relay.envelope import Deliver, Envelope, LogRange, StreamPosition
 from django_socketio.relay.receipt import Received
 from django_socketio.relay.roster import Rosters
@@ -141,6 +141,9 @@ class _NoRelay(Relay):
         _refuse()
 
     def tell_copies(self, copied: Copied) -> None:
+        """Do nothing: the child receives no messages."""
+
+    def tell_rewinds(self, rewound: Rewound) -> None:
         """Do nothing: the child receives no messages."""
 
     def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:

@@ -24,7 +24,7 @@ from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.base import Relay
-from django_socketio.relay.envelope import Envelope, EnvelopeKind
+from django_socketio.relay.envelope import Envelope, EnvelopeKind, StreamPosition
 from django_socketio.relay.receipt import Received
 from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.sockets.away import Away
@@ -167,8 +167,7 @@ class SocketServer:
         services: Sequence[Service] = (),
         signal_receiver: object = None,
     ) -> None:
-        self.limits, self.timers = limits, timers
-        self.executor = executor
+        self.limits, self.timers, self.executor = limits, timers, executor
         # A thousand sockets that end at once must not be in the way of those that stay.
         self.endings = Share(executor, max(1, limits.workers // 4))
         self.encoder, self.pipeline = encoder, pipeline
@@ -186,6 +185,7 @@ class SocketServer:
         self.loss_reports = LossReports(lambda: self.channels, executor)
         self.relay = open_relay(self._lost)
         self.channels = make_channels(self.relay, encoder.delivery, limits.max_unsent_bytes)
+        self.relay.tell_rewinds(self._rewound)
         self._take_calls()
         self.engine = open_engine(partial(connect, self))
 
@@ -195,6 +195,13 @@ class SocketServer:
             self.presence.lost(topic)
         else:
             self.loss_reports.add(topic)
+
+    def _rewound(self, place: tuple[Topic, StreamPosition]) -> None:
+        """Have subscribers get the messages that come at positions of forgotten ones."""
+        topic, position = place
+        for backlog in self.channels.backlogs(topic).values():
+            if backlog is not None:
+                backlog.rewind(position)
 
     def _take_calls(self) -> None:
         """Begin to handle messages to sockets that are no events: calls and commands."""

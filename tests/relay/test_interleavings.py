@@ -316,6 +316,31 @@ def test_7_a_redis_that_goes_back_to_the_same_data_twice_gives_no_position_twice
         assert page.lost.count("channel,a") == number + 1
 
 
+def test_7_what_takes_the_place_of_a_message_that_a_page_has_read_comes_to_it(
+    redis_server, serve, new_redis, monkeypatch
+):
+    """Nothing has come since the page has read the log, up to a message that Redis forgets."""
+    server = serve(RELAY_URL=redis_server.url)
+    relay, _ = new_redis()
+    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    page = Page()
+    page.connect(server.port)
+    page.subscribe("a")
+    redis_server.client.save()
+    publish(relay, "forgotten")
+    wait_until(page.sync)
+    page.cut()
+    page.connect(server.port)
+    leases = server.socket_server.relay._leases
+    monkeypatch.setattr(leases, "renew", lambda topics: None)  # late
+    redis_server.stop()
+    redis_server.start()
+    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    publish(relay, "new")
+    wait_until(lambda: "new" in page.sync())
+    assert "channel,a" in page.lost
+
+
 def test_8_a_handler_of_the_old_socket_takes_nothing_from_the_new_one(server, other, gate):
     @on_event("work")
     def work(request, socket, context):

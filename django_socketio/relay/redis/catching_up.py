@@ -244,10 +244,13 @@ class CatchUp:
         elif missed.is_same is False or cursor.position.offset > now.offset:
             # Redis has forgotten messages that came, and given their offsets to others: a replica
             # that takes its primary's place may not have had the last ones.
+            place = subscription.before_held(now)
             self._sequencer.tell_lost(topic)
-            subscription.go_to(subscription.before_held(now))
+            self._sequencer.tell_rewound(topic, place)
+            subscription.go_to(place)
         elif is_doubtful:
             self._sequencer.tell_lost(topic)
+            self._sequencer.tell_rewound(topic, now)
 
     def _deliver_following(self, topic: Topic, subscription: Subscription) -> bool:
         """Deliver the held messages that follow on the last one, in an epoch that has ended.

@@ -10,7 +10,7 @@ from django_socketio.concurrency.interrupted import run_to_end
 from django_socketio.exceptions import RelayError
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
-from django_socketio.relay.base import Copied, Reached, Relay, RelayState
+from django_socketio.relay.base import Copied, Reached, Relay, RelayState, Rewound
 from django_socketio.relay.envelope import (
     Deliver,
     Envelope,
@@ -202,6 +202,10 @@ class RedisRelay(Relay):
     def tell_copies(self, copied: Copied) -> None:
         """Have ``copied`` called for each message that has come by another topic before."""
         self._sequencer.copied = copied
+
+    def tell_rewinds(self, rewound: Rewound) -> None:
+        """Have ``rewound`` called if messages were forgotten, and others get their positions."""
+        self._sequencer.rewound = rewound
 
     def tell_reached(self, topics: Iterable[Topic], tell: Callable[[Reached], object]) -> None:
         """Have ``tell`` called with the positions up to which topics were delivered until then."""

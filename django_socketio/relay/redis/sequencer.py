@@ -9,11 +9,12 @@ from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import ProtocolError
 from django_socketio.logs import get_logger
 from django_socketio.relay import wire
-from django_socketio.relay.base import Copied
+from django_socketio.relay.base import Copied, Rewound
 from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.entry import GONE
+from django_socketio.relay.redis.ignored import QUIET, Ignored
 from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
@@ -22,9 +23,6 @@ from django_socketio.relay.redis.subscription import Beginning, Subscription
 from django_socketio.relay.topics import Retentions, Topic
 
 logger = get_logger("django_socketio.relay")
-
-QUIET = 10.0
-"""Seconds between two lines of the log about messages that were ignored."""
 
 Schedule = Callable[..., object]
 """Has a function called with arguments in the event loop, in the order of the calls."""
@@ -67,11 +65,12 @@ class Sequencer:
         """Is called with a topic whose messages come in another epoch than those before."""
         self.copied: Copied | None = None
         """See ``Relay.tell_copies``."""
+        self.rewound: Rewound | None = None
+        """See ``Relay.tell_rewinds``."""
         self._subscriptions: dict[Topic, Subscription] = {}
         self.order = TopicOrder(schedule, self._subscriptions.__contains__)
         self._noting = threading.Lock()
-        self._ignored, self._lines = 0, Every(QUIET)
-        self._unlocated = Every(QUIET)
+        self._ignored, self._unlocated = Ignored(), Every(QUIET)
 
     def add(self, topic: Topic, deliver: Deliver, begin: Beginning | None = None) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already.
@@ -149,7 +148,7 @@ class Sequencer:
         try:
             position, message = wire.decode_place(data)
         except ValueError as error:
-            return self._ignore(topic, data, error)
+            return self._ignored.note(topic, data, error)
         with subscription.taking:
             if subscription.behind is not None:
                 return subscription.behind.hold(topic, subscription, position, message)
@@ -168,7 +167,8 @@ class Sequencer:
         if verdict is Verdict.OLD:
             return self._check_old(topic, subscription, position)
         if verdict is not Verdict.NEXT and not self._is_reached(topic, position):
-            return self._ignore(topic, message, f"Redis is not at {position.offset:.0f} there")
+            fault = f"Redis is not at {position.offset:.0f} there"
+            return self._ignored.note(topic, message, fault)
         if verdict is Verdict.HOLE:
             self.fill(topic, subscription, position.offset)
         elif verdict is Verdict.LOST:
@@ -177,7 +177,7 @@ class Sequencer:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
             # Its position is not believed either: Redis may have another message there.
-            self._ignore(topic, message, error)
+            self._ignored.note(topic, message, error)
 
     def _is_reached(self, topic: Topic, position: StreamPosition) -> bool:
         """Return whether Redis has given out a position that does not follow on the last one.
@@ -202,6 +202,7 @@ class Sequencer:
         cursor = subscription.cursor
         if self._is_rewound(topic, subscription, now):
             cursor.position = StreamPosition(now.epoch, min(position.offset, now.offset) - 1)
+            self.tell_rewound(topic, cursor.position)
             self.fill(topic, subscription, now.offset + 1)
         subscription.confirmed = cursor.position.offset if cursor.position is not None else 0
 
@@ -239,7 +240,7 @@ class Sequencer:
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
-            self._ignore(topic, message, error)
+            self._ignored.note(topic, message, error)
             self._move(topic, subscription, position, None)
 
     def missed(self, topics: Iterable[Topic], silence: Silence) -> None:
@@ -325,24 +326,18 @@ class Sequencer:
         cursor.move(position)
         subscription.last = id
 
-    def _ignore(self, topic: Topic, data: bytes, fault: object) -> None:
-        """Log what was ignored, in one line every ten seconds at most."""
-        self._ignored += 1
-        if self._lines.is_due():
-            count, self._ignored = self._ignored, 0
-            logger.warning(
-                "Ignored %s foreign or malformed messages from Redis; the last came for %s and "
-                "begins with %r: %s",
-                count,
-                topic,
-                data[:60],
-                fault,
-            )
-
     def tell_lost(self, topic: Topic) -> None:
         """Tell the subscribers of a topic, and the log, that messages were lost or may be."""
         self.losses.note(topic)
+        self._tell(topic, (self._lost, topic))
+
+    def tell_rewound(self, topic: Topic, position: StreamPosition) -> None:
+        """Tell that other messages than before may come after a position."""
+        if self.rewound is not None:
+            self._tell(topic, (self.rewound, (topic, position)))
+
+    def _tell(self, topic: Topic, call: Call) -> None:
         if self.order.is_simple:
-            self._schedule(self._lost, topic)
+            self._schedule(*call)
         else:
-            self.order.take(topic, (self._lost, topic))
+            self.order.take(topic, call)
