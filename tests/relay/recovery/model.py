@@ -264,14 +264,17 @@ class Page(Receiver):
     def join(self, topic, since=None):
         """Be entitled to what is published from now on, and to what is on its way to the process.
 
-        These are the messages of before that come after the position that the page was told.
+        These are the messages of before that come after the position that the page was told, and
+        any of before while the process catches up with a Redis that has lost data.
         """
+        is_certain = since is not None or not self.book.has_lost
+        begin = parse_position(since or self.client.at.get(topic, "")) if is_certain else NOWHERE
         with self.book.lock:
             self.topics.add(topic)
             self.banned.discard(topic)
             self.since[topic] = self.book.count
             self._may_come.pop(topic, None)
-            self._allow_after(topic, parse_position(since or self.client.at.get(topic, "")))
+            self._allow_after(topic, begin)
 
     def _allow_after(self, topic, begin):
         earlier = [one for one in list(self.book.messages.values()) if topic in one.topics]
