@@ -1,80 +1,15 @@
 """The subscribers of a topic, and what each of them does not get yet, or not again."""
 
 from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from django_socketio.channels.encoded_event import EncodedEvent, Errand
-from django_socketio.relay.envelope import Delivery, StreamPosition
-from django_socketio.relay.topics import Topic
+from django_socketio.channels.overlap import Overlap
+from django_socketio.channels.subscriber import Subscriber
+from django_socketio.relay.envelope import StreamPosition
 from django_socketio.transports.encoded import EncodedPacket
 
 Encoded = TypeVar("Encoded", bound=EncodedPacket)
-
-
-class Subscriber(Protocol):
-    """A receiver of the messages of topics."""
-
-    id: str
-
-    @property
-    def keeps_positions(self) -> bool:
-        """Whether the client may come back, to any process: by positions, or to its socket."""
-
-    def deliver(self, encoded: EncodedEvent) -> bool:
-        """Send an event to the client; False if that is not possible any more."""
-
-    def missed(self, topic: Topic) -> None:
-        """Tell a client that keeps positions, or may come back, that messages were lost."""
-
-    def lost(self, channel: str) -> None:
-        """Report that messages of a channel were lost."""
-
-    def overflow(self) -> None:
-        """Close the client as slow: more is buffered for it than the limit allows."""
-
-
-class Overlap(NamedTuple):
-    """The messages of a topic up to a position, which a subscriber has got from the log.
-
-    They may still be on their way to this process, by the connection that brings new messages.
-
-    Attributes:
-        ids: of those messages that are for several topics, and may come by another one.
-
-    """
-
-    topic: Topic
-    position: StreamPosition
-    ids: frozenset[str] = frozenset()
-
-    def has(self, delivery: Delivery | None) -> bool:
-        """Return whether a message is one of them."""
-        if delivery is None or self.has_read(delivery):
-            return delivery is not None
-        return (
-            delivery.topic == self.topic
-            and delivery.position is not None
-            and delivery.position.epoch == self.position.epoch
-            and delivery.position.offset <= self.position.offset
-        )
-
-    def is_before(self, position: StreamPosition) -> bool:
-        """Return whether a position of the topic is after all of them, in their epoch."""
-        return position.epoch == self.position.epoch and position.offset > self.position.offset
-
-    def has_read(self, delivery: Delivery | None) -> bool:
-        """Return whether a message for several topics is one of them, by whichever it comes."""
-        return delivery is not None and delivery.envelope.id in self.ids
-
-    def is_over(self, delivery: Delivery | None) -> bool:
-        """Return whether all of them came before a message."""
-        return delivery is not None and delivery.topic == self.topic and not self.has(delivery)
-
-    def up_to(self, position: StreamPosition) -> "Overlap":
-        """Return those of them that are not after a position."""
-        own = self.position
-        is_after = own.epoch == position.epoch and own.offset > position.offset
-        return self._replace(position=position) if is_after else self
 
 
 class Backlog(Generic[Encoded]):
@@ -334,11 +269,6 @@ def has_all_up_to(position: StreamPosition, backlog: Backlog[EncodedEvent] | Non
     One that waits for messages gets older ones yet; one that has read the log may have later ones.
     """
     return backlog is None or (isinstance(backlog, CaughtUp) and backlog.has_passed(position))
-
-
-def is_socket(subscriber: Subscriber) -> bool:
-    """Return whether a subscriber is a socket; an event stream answers no call, for example."""
-    return not getattr(subscriber, "receives_only", False)
 
 
 def is_gated(backlog: Backlog[EncodedEvent] | None) -> bool:

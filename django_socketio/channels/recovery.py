@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django_socketio.channels.backlogs import Overlap
+from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.positions import parse_position, position_text
 from django_socketio.exceptions import PositionError
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, LogRange, StreamPosition

@@ -8,14 +8,14 @@ from django_socketio.channels.backlogs import (
     CaughtUp,
     Gate,
     Members,
-    Overlap,
     Pending,
-    Subscriber,
     combined,
     drop_errands,
 )
 from django_socketio.channels.encoded_event import EncodedEvent, Errand
+from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.recovery import MAX_MESSAGES, Wanted
+from django_socketio.channels.subscriber import Subscriber
 from django_socketio.channels.untold import UntoldPositions
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.failures import failures

@@ -9,7 +9,8 @@ reach back so far.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from django_socketio.channels.backlogs import Members, Subscriber, has_all_up_to, is_socket
+from django_socketio.channels.backlogs import Members, has_all_up_to
+from django_socketio.channels.subscriber import Subscriber, is_socket
 from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic

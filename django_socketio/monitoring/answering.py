@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict
 
-from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Report
+from django_socketio.channels.subscriber import is_socket
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.mailbox import Mailbox

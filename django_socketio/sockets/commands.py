@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from django_socketio.channels import commands
-from django_socketio.channels.backlogs import holds_commands, is_concerned, is_gated, is_socket
+from django_socketio.channels.backlogs import holds_commands, is_concerned, is_gated
 from django_socketio.channels.encoded_event import Errand
 from django_socketio.channels.registry import Channels, Receivers
+from django_socketio.channels.subscriber import is_socket
 from django_socketio.concurrency import hub_log
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason

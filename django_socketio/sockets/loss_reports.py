@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import gevent
 
-from django_socketio.channels.backlogs import Subscriber
 from django_socketio.channels.registry import Channels
+from django_socketio.channels.subscriber import Subscriber
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.failures import failures

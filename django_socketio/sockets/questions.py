@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from django_socketio.channels.backlogs import Backlog, is_concerned, is_gated, is_socket
+from django_socketio.channels.backlogs import Backlog, is_concerned, is_gated
 from django_socketio.channels.calls import Callers, Report, unit_heard
 from django_socketio.channels.encoded_event import EncodedEvent, Errand
 from django_socketio.channels.registry import Channels, Receivers
+from django_socketio.channels.subscriber import is_socket
 from django_socketio.concurrency.mailbox import Mailbox, Pool
 from django_socketio.concurrency.timers import Timer, Timers
 from django_socketio.exceptions import RelayError

@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeVar, cast
 from gevent import get_hub
 
 from django_socketio.channels import current
-from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Call, Callers
 from django_socketio.channels.claims import Claims
 from django_socketio.channels.registry import Channels, Encode
+from django_socketio.channels.subscriber import is_socket
 from django_socketio.concurrency.coroutines import refuse_coroutine
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.native import get_ident, in_loop

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from django_socketio.channels import backlogs
+from django_socketio.channels import subscriber
 from django_socketio.relay.envelope import Delivery, StreamPosition
 from django_socketio.relay.topics import Topic
 
 
-class Subscriber(backlogs.Subscriber, Protocol):
+class Subscriber(subscriber.Subscriber, Protocol):
     """A socket, as its subscriptions use it."""
 
     namespace: str

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django_socketio.channels import commands
-from django_socketio.channels.backlogs import Overlap
 from django_socketio.channels.claims import Claims
 from django_socketio.channels.offsets import Sent
+from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.exceptions import RelayError

@@ -12,8 +12,8 @@ from django.utils import timezone
 from gevent.event import AsyncResult
 
 from django_socketio.channels import current
-from django_socketio.channels.backlogs import is_socket
 from django_socketio.channels.calls import Call, Callers
+from django_socketio.channels.subscriber import is_socket
 from django_socketio.concurrency.coroutines import refuse_coroutine
 from django_socketio.concurrency.executors import Executor, InlineExecutor
 from django_socketio.concurrency.native import get_ident

@@ -4,8 +4,9 @@ import pytest
 from gevent.event import Event
 
 from django_socketio import emit
-from django_socketio.channels.backlogs import Gate, Overlap, Pending
+from django_socketio.channels.backlogs import Gate, Pending
 from django_socketio.channels.encoded_event import Errand
+from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.registry import Channels
 from django_socketio.channels.untold import UntoldPositions
 from django_socketio.concurrency.timers import Timers
