@@ -188,7 +188,7 @@ def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run
 
 def test_a_module_that_is_missing_then_wrong_then_right_is_seen(run, loud):
     server = run(str(free_port()), **in_project(loud))
-    server.wait_for("Quit the server")
+    WebSocketClient(server.port).connect()  # the reloader has looked at the files
     loud.write_text("import loud.further\n" + loud.read_text())
     server.wait_for("No module named 'loud.further'")
     further = loud.with_name("further.py")
@@ -222,7 +222,7 @@ def test_a_module_that_urls_py_misses_is_seen_once_it_is_there(run, loud):
 
 def test_ctrl_c_ends_a_server_whose_code_is_wrong(run, loud):
     server = run(str(free_port()), **in_project(loud))
-    server.wait_for("Quit the server")
+    WebSocketClient(server.port).connect()  # the reloader has looked at the files
     loud.write_text("def broken(:\n")
     server.wait_for("SyntaxError")
     os.killpg(server.process.pid, signal.SIGINT)
