@@ -210,7 +210,7 @@ def _handler(registration: Registration) -> Call:
         if first_only:
             args = args[:1] or (None,)
         try:
-            answer = run(request, socket, context, *args)
+            answer: Any = run(request, socket, context, *args)
             return answer if answer is None else checked(answer, function)
         except TypeError:
             check_arguments(function, (request, socket, context, *args), len(args))
