@@ -35,8 +35,7 @@ class DeflatingTransport(WebSocketTransport):
         send_timeout: float,
         threshold: int,
     ) -> None:
-        how = sock, head, protocol, batch, turns, timers, max_unsent_bytes, send_timeout
-        super().__init__(*how)
+        super().__init__(sock, head, protocol, batch, turns, timers, max_unsent_bytes, send_timeout)
         self._deflated = deflated(threshold)
 
     def send(self, encoded: EncodedPacket) -> bool:
