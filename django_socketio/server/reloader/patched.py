@@ -18,11 +18,17 @@ RESTARTED = "DJANGO_SOCKETIO_RESTARTED"
 
 def main() -> None:
     """Patch, then become the program that the arguments name. Ctrl-C ends it in silence."""
+    signal.signal(signal.SIGINT, interrupt)
     try:
         run()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sends another one
         sys.exit(128 + signal.SIGINT)
+
+
+def interrupt(number: int, frame: object) -> None:
+    """Interrupt the program once: the parent may send a second signal for the same Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run() -> None:
