@@ -11,6 +11,7 @@ from django_socketio.relay.redis.decoder import MessageDecoder
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.log import LogPart
 from django_socketio.relay.redis.sequencer import Sequencer
+from django_socketio.relay.redis.subscription import Beginning
 from django_socketio.relay.topics import (
     DEFAULT_RETENTIONS,
     Topic,
@@ -120,7 +121,7 @@ def sequencer(
         log, decoder, DEFAULT_RETENTIONS, lambda call, *args: call(*args), lambda topic: None
     )
     sequencer.log = log
-    sequencer.add(TOPIC, deliver)
+    sequencer.add(TOPIC, deliver, Beginning(decoder.count))
     sequencer.locate(TOPIC, log.position)
     return sequencer
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from django_socketio.relay.cluster.subscriber import ClusterSubscriber
 from django_socketio.relay.redis import catching_up
+from django_socketio.relay.redis.subscription import Beginning
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import Deafened
 
@@ -16,7 +17,7 @@ def subscribe_to_all(relay, inbox, topics):
     made = relay._subscriber
     confirmed = made._confirmed if is_cluster(relay) else made._channels
     for topic in topics:
-        relay._sequencer.add(topic, inbox.deliver)
+        relay._sequencer.add(topic, inbox.deliver, Beginning(relay._heard_decoder.count))
         relay._sequencer.subscription(topic).is_located = True
         confirmed[relay._keyspace.channel(topic)] = threading.Event()
 

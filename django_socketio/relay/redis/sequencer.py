@@ -72,17 +72,17 @@ class Sequencer:
         self._noting = threading.Lock()
         self._ignored, self._unlocated = Ignored(), Every(QUIET)
 
-    def add(self, topic: Topic, deliver: Deliver, begin: Beginning | None = None) -> bool:
+    def add(self, topic: Topic, deliver: Deliver, begin: Beginning) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already.
 
         Args:
-            begin: where a new topic begins; None for a position that is asked for later.
+            begin: where a new topic begins.
 
         """
         subscription = self._subscriptions.get(topic)
         if subscription is None:
-            since, at = begin or Beginning(self._decoder.count)
-            new = Subscription(deliver, since, Cursor(at), is_located=at is not None)
+            located = begin.at is not None
+            new = Subscription(deliver, begin.since, Cursor(begin.at), is_located=located)
             self._subscriptions[topic] = new
             return True
         if (behind := subscription.behind) is not None:
