@@ -8,9 +8,9 @@ import websocket
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
-from django_socketio.channels.current import current
 from django_socketio.server.view import socketio
 from tests.kit.http import HANDSHAKE, UPGRADE, get, raw_request
+from tests.kit.live import STOPPING
 from tests.project import urls
 from tests.project.echo import Echo, echo_at_once
 
@@ -58,19 +58,8 @@ def test_messages_come_and_go_as_they_are(site):
         assert client.recv() == b"\0\xff"
 
 
-def stopping(get_response):
-    """Have the server stop while the answer is on its way."""
-
-    def middleware(request):
-        response = get_response(request)
-        current().engine.stop()
-        return response
-
-    return middleware
-
-
 def test_a_websocket_that_begins_while_the_server_stops_is_closed(serve):
-    server = serve({"ROOT_URLCONF": __name__, "MIDDLEWARE": [f"{__name__}.stopping"]})
+    server = serve({"ROOT_URLCONF": __name__, "MIDDLEWARE": [STOPPING]})
     with dial(server) as client:
         assert client.recv_data() == (websocket.ABNF.OPCODE_CLOSE, GOING_AWAY)
 

@@ -10,9 +10,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from django_socketio import EventStreamView, call, disconnect, emit, subscribe, unsubscribe
-from django_socketio.channels.current import current
 from tests.kit.http import exchange, raw_request
-from tests.kit.live import nothing_is_left
+from tests.kit.live import STOPPING, nothing_is_left
 from tests.kit.streams import StreamClient
 from tests.kit.waiting import TIMEOUT, wait_until
 
@@ -520,19 +519,8 @@ def test_a_server_that_stops_has_browsers_come_back(server, can_upgrade):
     assert (one.status, one.rest(), one.reader.retry) == (200, [], 1000)
 
 
-def stopping(get_response):
-    """Have the server stop while the answer is on its way."""
-
-    def middleware(request):
-        response = get_response(request)
-        current().engine.stop()
-        return response
-
-    return middleware
-
-
 def test_a_stream_that_begins_while_the_server_stops_is_ended(serve):
-    server = serve({"MIDDLEWARE": [f"{__name__}.stopping"]})
+    server = serve({"MIDDLEWARE": [STOPPING]})
     assert StreamClient(server.port).rest() == []
 
 

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django_socketio import emit
 from django_socketio.events import on_connect, on_event, on_return
 from tests.kit.http import exchange
-from tests.kit.waiting import wait_until
 
 
 class Session:
@@ -46,7 +45,7 @@ def servers(request, serve, redis):
         return [serve()] * 2
     pair = [serve(RELAY_URL=redis.url, RELAY_TIMEOUT=10) for _ in range(2)]
     for server in pair:
-        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
+        server.wait_for_relay()
     return pair
 
 

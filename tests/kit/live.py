@@ -4,6 +4,9 @@ import threading
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from django_socketio.channels.current import current
+from tests.kit.waiting import wait_until
+
 
 class LiveServer:
     """Serves the tests' project, or another application, until ``stop``."""
@@ -51,6 +54,10 @@ class LiveServer:
         """The registry of logins, the first service of every server."""
         return self.socket_server.services[0]
 
+    def wait_for_relay(self):
+        """Wait until the server hears the other processes of its site."""
+        wait_until(lambda: self.socket_server.relay.status()["alive"])
+
     def call(self, function, *args):
         """Call a function in the server's event loop, and return what it returns."""
         done = threading.Event()
@@ -74,6 +81,20 @@ class LiveServer:
             self._stopping.send()
             self._thread.join(10)
             assert not self._thread.is_alive(), "the server did not stop"
+
+
+STOPPING = f"{__name__}.stopping"
+
+
+def stopping(get_response):
+    """Have the server stop while an answer is on its way (a middleware)."""
+
+    def middleware(request):
+        response = get_response(request)
+        current().engine.stop()
+        return response
+
+    return middleware
 
 
 def connections(server):

@@ -34,7 +34,7 @@ def servers(site, serve):
     """Two servers of one site."""
     pair = [serve(RELAY_URL=site[0], RELAY_TIMEOUT=2) for _ in range(2)]
     for server in pair:
-        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
+        server.wait_for_relay()
     return pair
 
 
@@ -182,7 +182,7 @@ call("who?", channel="a", timeout=60)
 
 def test_a_caller_that_is_killed_leaves_nothing(redis_server, serve, tmp_path):
     server = serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=2)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     client = join(server, "a")
     before = {*keys_of_topics(redis_server)}
     environ = {"DJANGO_SETTINGS_MODULE": "tests.project.settings"}

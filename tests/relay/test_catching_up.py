@@ -339,7 +339,7 @@ def test_sockets_are_told_of_losses_between_the_events_of_others(redis_server, s
         return len(done)
 
     server = serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=1, WORKERS=2)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     clients = [join(server, "a", f"own-{number}") for number in range(40)]
     other = join(server)
     redis_server.stop()

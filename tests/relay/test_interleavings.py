@@ -28,7 +28,7 @@ def prefix():
 @pytest.fixture
 def server(serve, shared_servers, server_name, prefix):
     server = serve(RELAY_URL=shared_servers(server_name).url, RELAY_PREFIX=prefix)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     return server
 
 
@@ -76,9 +76,7 @@ def before(monkeypatch, owner, name, function):
 def test_1_what_is_accepted_before_a_subscription_is_confirmed_comes_at_once(
     server, other, monkeypatch
 ):
-    page = Page()
-    page.connect(server.port)
-    page.subscribe("b")
+    page = page_on(server, "b")
     relay = server.socket_server.relay
 
     def between():
@@ -111,12 +109,18 @@ def gate(server):
     server.call(gate.opened.set)
 
 
-def left_off(server, *channels):
-    """Return a page that was on these channels and is away."""
+def page_on(server, *channels):
+    """Return a page that is on these channels."""
     page = Page()
     page.connect(server.port)
     for channel in channels:
         page.subscribe(channel)
+    return page
+
+
+def left_off(server, *channels):
+    """Return a page that was on these channels and is away."""
+    page = page_on(server, *channels)
     page.cut()
     return page
 
@@ -173,7 +177,7 @@ def server_of_history(serve, shared_servers, server_name, prefix):
 
     rules = {"^replay": {"size": 9, "seconds": 600, "replay": 2}}
     server = serve(RELAY_URL=shared_servers(server_name).url, RELAY_PREFIX=prefix, HISTORY=rules)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     return server
 
 
@@ -269,23 +273,33 @@ def test_6_logs_that_grow_while_they_are_read_lose_nothing(server, other, monkey
         assert own == [f"{name}{one}" for one in range(number)]
 
 
-def test_7_a_redis_that_goes_back_in_time_gives_no_position_twice(redis_server, serve, new_redis):
+@pytest.fixture
+def forgetful(redis_server, serve):
+    """A server whose Redis a test takes back to its last snapshot."""
     server = serve(RELAY_URL=redis_server.url)
+    server.wait_for_relay()
+    return server
+
+
+def go_back(redis_server, server):
+    """Restart Redis from its last snapshot."""
+    redis_server.stop()
+    redis_server.start()
+    server.wait_for_relay()
+
+
+def test_7_a_redis_that_goes_back_in_time_gives_no_position_twice(
+    redis_server, forgetful, new_redis
+):
     relay, _ = new_redis()
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
-    page, witness = Page(), Page()
-    for one in (page, witness):
-        one.connect(server.port)
-        one.subscribe("a")
+    page, witness = page_on(forgetful, "a"), page_on(forgetful, "a")
     redis_server.client.save()
     publish(relay, "lost 1", "lost 2")
     wait_until(lambda: len(page.sync()) == 2)
     page.cut()
-    redis_server.stop()
-    redis_server.start()
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    go_back(redis_server, forgetful)
     publish(relay, "new 1", "new 2")  # at the places of those that were lost
-    page.connect(server.port)
+    page.connect(forgetful.port)
     publish(relay, "new 3")
     wait_until(lambda: "new 3" in page.sync())
     assert "channel,a" in page.lost
@@ -295,47 +309,34 @@ def test_7_a_redis_that_goes_back_in_time_gives_no_position_twice(redis_server, 
 
 
 def test_7_a_redis_that_goes_back_to_the_same_data_twice_gives_no_position_twice(
-    redis_server, serve, new_redis
+    redis_server, forgetful, new_redis
 ):
-    server = serve(RELAY_URL=redis_server.url)
     relay, _ = new_redis()
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
-    page, witness = Page(), Page()
-    for one in (page, witness):
-        one.connect(server.port)
-        one.subscribe("a")
+    page, _witness = page_on(forgetful, "a"), page_on(forgetful, "a")
     redis_server.client.save()
     for number in range(2):
         page.cut()
-        redis_server.stop()
-        redis_server.start()
-        wait_until(lambda: server.socket_server.relay.status()["alive"])
+        go_back(redis_server, forgetful)
         relay.position(A)  # notes that these are other data
         publish(relay, number)
-        page.connect(server.port)
+        page.connect(forgetful.port)
         assert page.lost.count("channel,a") == number + 1
 
 
 def test_7_what_takes_the_place_of_a_message_that_a_page_has_read_comes_to_it(
-    redis_server, serve, new_redis, monkeypatch
+    redis_server, forgetful, new_redis, monkeypatch
 ):
     """Nothing has come since the page has read the log, up to a message that Redis forgets."""
-    server = serve(RELAY_URL=redis_server.url)
     relay, _ = new_redis()
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
-    page = Page()
-    page.connect(server.port)
-    page.subscribe("a")
+    page = page_on(forgetful, "a")
     redis_server.client.save()
     publish(relay, "forgotten")
     wait_until(page.sync)
     page.cut()
-    page.connect(server.port)
-    leases = server.socket_server.relay._leases
+    page.connect(forgetful.port)
+    leases = forgetful.socket_server.relay._leases
     monkeypatch.setattr(leases, "renew", lambda topics: None)  # late
-    redis_server.stop()
-    redis_server.start()
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    go_back(redis_server, forgetful)
     publish(relay, "new")
     wait_until(lambda: "new" in page.sync())
     assert "channel,a" in page.lost
@@ -394,9 +395,7 @@ def test_10_a_message_for_several_channels_of_a_page_comes_once(server, other):
 def test_10_a_message_comes_once_to_a_page_that_is_about_to_join_another_of_its_channels(
     server, other, gate, monkeypatch
 ):
-    page = Page()
-    page.connect(server.port)
-    page.subscribe("a")
+    page = page_on(server, "a")
     relay = server.socket_server.relay
     take_leases = relay._take_leases
 

@@ -41,7 +41,7 @@ def servers(url, serve):
 
 def listening(serve, url, **settings):
     server = serve(RELAY_URL=url, RELAY_TIMEOUT=10, **settings)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     return server
 
 

@@ -10,7 +10,6 @@ from django_socketio import emit
 from django_socketio.events import on_connect, on_finish, on_return
 from tests.kit.recorder import Recorder
 from tests.kit.returning import Returning
-from tests.kit.waiting import wait_until
 
 CHANNELS = ("a", "b")
 AUDIENCES = ({"channel": "a"}, {"channel": "b"}, {"channel": CHANNELS}, {})
@@ -63,7 +62,7 @@ def servers(request, serve):
     url, prefix = request.getfixturevalue(kind).url, secrets.token_hex(4)
     found = [serve(RELAY_URL=url, RELAY_PREFIX=prefix, MAX_AWAY_SOCKETS=1000) for _ in range(3)]
     for server in found:
-        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
+        server.wait_for_relay()
     return found
 
 

@@ -105,7 +105,7 @@ def test_a_client_that_has_moved_knows_the_copy_by_its_id(ends, serve, notice, m
     monkeypatch.setattr("django_socketio.channels.untold.MOST", 1)
     ends.cut_off()
     server = serve(RELAY_URL=ends.server.url)
-    wait_until(lambda: server.socket_server.relay.status()["alive"])
+    server.wait_for_relay()
     client = WebSocketClient(server.port)
     client.connect(auth={"_positions": True})
     client.ask("subscribe", "b")

@@ -26,7 +26,7 @@ def servers(redis_server, serve):
     """Two servers of one site."""
     pair = [serve(RELAY_URL=redis_server.url, RELAY_TIMEOUT=10) for _ in range(2)]
     for server in pair:
-        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
+        server.wait_for_relay()
     return pair
 
 
@@ -177,7 +177,7 @@ def test_servers_go_on_while_redis_is_away_and_meet_again(redis_server, servers)
     late = join(servers[1], "a")
     redis_server.start()
     for server in servers:
-        wait_until(lambda server=server: server.socket_server.relay.status()["alive"])
+        server.wait_for_relay()
     publish(servers[0], channel_topic("/", "a"), "after")
     assert here.event() == there.event() == late.event() == ["message", "after"]
     gaps = {error.channel for error in errors if hasattr(error, "channel")}
