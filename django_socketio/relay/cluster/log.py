@@ -6,7 +6,8 @@ from django_socketio.relay.cluster.router import Result, Router
 from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
-from django_socketio.relay.redis.log import Entry, LogPart, Missed, Place, RedisLog, missed_of_one
+from django_socketio.relay.redis.log import LogPart, RedisLog, missed_of_one
+from django_socketio.relay.redis.missed import Entry, Missed, Place
 from django_socketio.relay.redis.past import GONE, OtherData, Past, Question
 from django_socketio.relay.topics import Topic
 

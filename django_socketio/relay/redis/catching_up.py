@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from django_socketio.concurrency.giving_way import give_way
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Verdict
-from django_socketio.relay.redis.log import MessageLog, Missed, Place
+from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.missed import Missed, Place
 from django_socketio.relay.redis.sequencer import Sequencer
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscription import Held, Subscription

@@ -6,7 +6,8 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from django_socketio.relay.envelope import StreamPosition
-from django_socketio.relay.redis.log import MessageLog, Place
+from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.missed import Place
 from django_socketio.relay.redis.sequencer import Sequencer
 from django_socketio.relay.topics import Topic
 

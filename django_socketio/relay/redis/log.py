@@ -13,50 +13,15 @@ from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.client import separate_connection
 from django_socketio.relay.redis.entry import fields_of, message_of, offset_of
 from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.missed import Entry, Missed, Place, read_missed
+from django_socketio.relay.redis.missed_script import MISSED, MISSED_IN_CLUSTER
 from django_socketio.relay.redis.past import GONE, OtherData, Past, Question, read_past
-from django_socketio.relay.redis.script import MISSED, MISSED_IN_CLUSTER, PAST, READ
+from django_socketio.relay.redis.past_script import PAST
+from django_socketio.relay.redis.script import READ
 from django_socketio.relay.topics import Topic
 
 MISSED_BYTES = 1_000_000
 """Bytes of messages that one answer about many topics may have, the last 50 messages aside."""
-
-Entry = tuple[int, bytes]
-"""A message, or a reference to a shared one, with its offset."""
-
-
-class Place(NamedTuple):
-    """The place up to which a process has received a topic.
-
-    Attributes:
-        topic: the topic.
-        after: the position of the last message that came; None if none is known.
-        id: the id of that message, to be compared with the one in Redis; None if it is not known.
-        wants_messages: whether the messages after the place are wanted, or the position only.
-
-    """
-
-    topic: Topic
-    after: StreamPosition | None
-    id: str | None = None
-    wants_messages: bool = True
-
-
-class Missed(NamedTuple):
-    """The messages of a topic after a place, as they are at one moment.
-
-    Attributes:
-        position: of the topic; None for an idle topic.
-        is_same: whether Redis has the message at the place that the process received there; None
-            if that is not known.
-        entries: of the topic's log, after the place.
-        is_whole: whether the entries reach the position.
-
-    """
-
-    position: StreamPosition | None = None
-    is_same: bool | None = None
-    entries: Sequence[Entry] = ()
-    is_whole: bool = True
 
 
 class LogPart(NamedTuple):
@@ -263,7 +228,7 @@ class RedisLog:
         items = [self._item(place) for place in places]
         found, parts = self._missed(args=(json.dumps(items), MISSED_BYTES))
         entries = {number: list(zip(*[iter(part)] * 2, strict=True)) for number, *part in parts}
-        return [_missed(text, entries.get(number, ())) for number, text in enumerate(found, 1)]
+        return [read_missed(text, entries.get(number, ())) for number, text in enumerate(found, 1)]
 
     def _item(self, place: Place) -> tuple[str, str, str, str]:
         epoch, offset = place.after or ("", 0)
@@ -311,22 +276,6 @@ def _whole_past(answer: Any) -> Past | None:
 
 def _has_id(entry: bytes, id: str | None) -> bool:
     return id is not None and id.encode() in entry
-
-
-_NOTHING = Missed()
-_IS_SAME = {b"=": True, b"!": False}
-
-
-def _missed(text: bytes | None, entries: Sequence[Entry]) -> Missed | None:
-    """Return what the script tells of a topic; None if the topic cannot be read by it."""
-    if text is None:
-        return _NOTHING
-    flags, _, place = text.partition(b" ")
-    offset, _, epoch = place.partition(b" ")
-    if not epoch:
-        return None
-    position = StreamPosition(epoch.decode(), int(offset))
-    return Missed(position, _IS_SAME.get(flags[:1]), entries, flags[1:] == b"+")
 
 
 def _position(epoch: bytes | None, offset: bytes | None) -> StreamPosition | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from django_socketio.relay.envelope import Deliver, StreamPosition
 from django_socketio.relay.redis.cursor import Cursor
-from django_socketio.relay.redis.log import Place
+from django_socketio.relay.redis.missed import Place
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.topics import Topic
 
