@@ -323,6 +323,25 @@ def test_7_a_redis_that_goes_back_to_the_same_data_twice_gives_no_position_twice
         assert page.lost.count("channel,a") == number + 1
 
 
+def test_7_a_redis_that_goes_back_to_before_a_channel_was_first_read_tells_the_loss(
+    redis_server, forgetful, new_redis
+):
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)  # no subscriber that has positions
+    publish(relay, "before")
+    redis_server.client.save()
+    page = page_on(forgetful, "a")
+    publish(relay, "lost")
+    wait_until(page.sync)
+    page.cut()
+    go_back(redis_server, forgetful)
+    publish(relay, "new 1")  # at the place of the one that was lost
+    page.connect(forgetful.port)
+    publish(relay, "new 2")
+    wait_until(lambda: "new 2" in page.sync())
+    assert "channel,a" in page.lost
+
+
 def test_7_what_takes_the_place_of_a_message_that_a_page_has_read_comes_to_it(
     redis_server, forgetful, new_redis, monkeypatch
 ):

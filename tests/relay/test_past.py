@@ -388,6 +388,53 @@ def test_a_redis_that_goes_back_in_time_proves_nothing_from_before(redis_server,
     assert next_one.position.offset == now.offset + 1
 
 
+@pytest.mark.parametrize("read_before", [True, False])
+def test_offsets_that_go_on_higher_are_no_loss(redis_server, new_redis, read_before):
+    """Processes have been told already that the Redis that restarts may have lost messages."""
+    publisher, _ = new_redis()
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    publisher.publish(message("before"))
+    if read_before:
+        publisher.position(A)
+    redis_server.client.save()
+    redis_server.stop()
+    redis_server.start()
+    inbox.wait(lambda: inbox.lost)
+    wait_until(lambda: relay.status()["alive"] and publisher.status()["alive"])
+    assert publisher.position(A).offset > 1_000_000
+    publisher.publish(message("after"))
+    inbox.wait_for("after")
+    subscribed_again(relay, redis_server)
+    publisher.publish(message("last"))
+    inbox.wait_for("last")
+    assert (inbox.messages, inbox.lost) == (["before", "after", "last"], [A])
+
+
+def test_offsets_that_went_on_higher_in_a_silence_are_no_loss(redis_server, new_redis):
+    publisher, _ = new_redis()
+    relay, inbox = new_redis()
+    relay.subscribe(A, inbox.deliver)
+    publisher.publish(message("before"))
+    redis_server.client.save()
+    redis_server.stop()
+    redis_server.start()
+    inbox.wait(lambda: inbox.lost)
+    wait_until(lambda: relay.status()["alive"] and publisher.status()["alive"])
+    assert publisher.position(A).offset > 1_000_000
+    subscribed_again(relay, redis_server)
+    publisher.publish(message("after"))
+    inbox.wait_for("after")
+    assert (inbox.messages, inbox.lost) == (["before", "after"], [A])
+
+
+def subscribed_again(relay, redis_server):
+    """Break the connections by which relays receive, and wait until this one is back."""
+    before = relay.status()["reconnects"]
+    redis_server.kill_connections()
+    wait_until(lambda: relay.status()["reconnects"] > before and relay.status()["alive"])
+
+
 def test_a_redis_that_may_not_be_asked_proves_nothing(redis_server, new_redis):
     rights = ["+@all", "-info", "~*", "&*", "on", ">secret"]
     redis_server.client.execute_command("ACL", "SETUSER", "site", *rights)

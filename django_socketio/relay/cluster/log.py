@@ -27,6 +27,10 @@ class ClusterLog:
         """Return the entries of a topic's log after an offset."""
         return self._read(topic, lambda log, asking: log.entries(topic, after, count, asking))
 
+    def unused(self, topic: Topic) -> tuple[int, int]:
+        """Return the offsets after the first and up to the second of which no message has one."""
+        return self._read(topic, lambda log, asking: log.unused(topic, asking))
+
     def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
         """Return the entries after a position, and the topic's position, read in one step."""
         return self._read(topic, lambda log, asking: log.part(topic, after, count, asking))

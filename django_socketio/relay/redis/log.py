@@ -40,6 +40,9 @@ class MessageLog(Protocol):
     def entries(self, topic: Topic, after: int, count: int | None = None) -> list[Entry]:
         """Return the entries of a topic's log after an offset."""
 
+    def unused(self, topic: Topic) -> tuple[int, int]:
+        """Return the offsets after the first and up to the second of which no message has one."""
+
     def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
         """Return entries after a position, or all if its epoch has ended."""
 
@@ -100,6 +103,17 @@ class RedisLog:
         _, key = self._keyspace.keys(topic)
         some = () if count is None else ("COUNT", count)
         return _entries(self._read(asking, "XRANGE", key, f"{after + 1}-0", "+", *some))
+
+    def unused(self, topic: Topic, asking: bool = False) -> tuple[int, int]:
+        """Return the offsets after the first and up to the second of which no message has one.
+
+        Raises:
+            RedisError: Redis cannot be asked.
+
+        """
+        key, _ = self._keyspace.keys(topic)
+        before, mark = self._read(asking, "HMGET", key, "before", "mark")
+        return (0, 0) if before is None else (int(before), int(mark))
 
     def newest(self, topic: Topic, count: int) -> list[bytes]:
         """Return the newest messages and references of a topic's log, the newest one first.
@@ -272,6 +286,23 @@ def _whole_past(answer: Any) -> Past | None:
     """Return the past that Redis has answered with; None for an error or other data."""
     past = None if isinstance(answer, RedisError) else read_past(answer)
     return past if isinstance(past, Past) else None
+
+
+def lacks_messages(log: MessageLog, topic: Topic, found: int, after: int, until: int) -> bool:
+    """Return whether a log has fewer messages after an offset than its topic has had.
+
+    Args:
+        found: how many it has, up to the offset ``until``.
+
+    Raises:
+        RedisError: Redis had to be asked, and cannot be.
+
+    """
+    if found >= until - after:
+        return False
+    before, mark = log.unused(topic)
+    unused = mark - before if after <= before and mark <= until else 0
+    return found < until - after - unused
 
 
 def _has_id(entry: bytes, id: str | None) -> bool:

@@ -1,5 +1,7 @@
 """The step that reads a part of a topic's past, and how far it can be relied on."""
 
+from django_socketio.relay.redis.script import DATA
+
 # PAST returns a part of a topic's log and from which offset on the log is complete, all as they are
 # at one moment. It can give the topic a lease, which has messages kept that no process hears.
 #
@@ -12,14 +14,16 @@
 # from its disk, or a replica takes over. So the position notes the identity of the data, as INFO
 # tells it. If that is another one, the offsets go on at Redis's time in microseconds, or a billion
 # higher, and the log is complete from there on (the field "mark"): no position from before is taken
-# for one of the new messages, even if Redis goes back to the same data twice. In a cluster, a slot
-# also comes from another node, and nothing is lost. So PAST first answers with the identity that it
-# has noted. The process finds out whether a node has it still, and comes again, with it or "gone".
+# for one of the new messages, even if Redis goes back to the same data twice. No message has an
+# offset between the last one of before (the field "before") and the mark. In a cluster, a slot also
+# comes from another node, and nothing is lost. So PAST first answers with the identity that it has
+# noted. The process finds out whether a node has it still, and comes again, with it or "gone".
 #
 # The answer: Redis's time in milliseconds; then the noted identity and the present one, if they
 # are to be compared; or the epoch, the offset and the mark of the topic, 1 if Redis has told its
 # identity, and the entries. Time alone means that the topic is idle.
-PAST = """
+PAST = (
+    """
 local call, position, log = redis.call, KEYS[1], KEYS[2]
 local epoch, first, count, newest, lease, new_epoch, same = unpack(ARGV)
 
@@ -35,17 +39,16 @@ if not at[1] then
   call('DEL', log)
 end
 
-local number, mark, data = tonumber(at[2]), tonumber(at[3] or 0), ''
-local run, history = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
-if type(run) == 'string' and type(history) == 'string' then
-  local id, line = string.match(run, 'run_id:(%x+)'), string.match(history, 'master_replid:(%x+)')
-  data = id and line and string.sub(id, 1, 16) .. string.sub(line, 1, 16) or ''
-end
+local number, mark = tonumber(at[2]), tonumber(at[3] or 0)
+"""
+    + DATA
+    + """
 if data ~= '' and at[4] ~= data then
   if at[4] and same == '' then
     return {now, at[4], data}
   end
   if at[4] and at[4] ~= same then
+    call('HSET', position, 'before', at[2])
     number = math.max(number + 1000000000, now * 1000)
     mark = number
   end
@@ -75,3 +78,4 @@ end
 return {now, at[1], string.format('%.0f', number), string.format('%.0f', mark),
   data == '' and 0 or 1, entries}
 """
+)

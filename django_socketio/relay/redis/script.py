@@ -1,5 +1,16 @@
 """The steps that Redis does at once: publishing a message, and reading a log."""
 
+# DATA learns the identity of the data: what INFO tells of the run of Redis and of its replication.
+# It changes when Redis may have lost what it had accepted. It is empty where INFO is not allowed.
+DATA = """
+local data = ''
+local run, history = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+if type(run) == 'string' and type(history) == 'string' then
+  local id, line = string.match(run, 'run_id:(%x+)'), string.match(history, 'master_replid:(%x+)')
+  data = id and line and string.sub(id, 1, 16) .. string.sub(line, 1, 16) or ''
+end
+"""
+
 # PUBLISH numbers a message, keeps it a while and hands it on.
 #
 # KEYS: for each topic its position (a hash) and its log (a stream); then, if the topics share the
@@ -28,6 +39,9 @@
 # would not refuse the others of a script any more.
 # A message that comes too late is not handed on: its publisher has been told that it failed.
 #
+# A position notes with which data its epoch began (the field "data"). PAST compares it, and finds
+# out that Redis has gone back to a time before anybody read the topic.
+#
 # A log's entry has the field "m", the message; or, for a shared message, "r", the key that keeps
 # it, and "s", its size. Newer processes may add fields after these. The first channel gets a shared
 # message whole, the others get "@" and the key. The key counts the logs that refer to it, goes with
@@ -43,7 +57,8 @@
 # offset, "- 0" without a log), and the numbers of the topics that did not take it, with commas.
 #
 # Lua would write 1e+14 for 10^14. Functions of its own would take a twentieth more of Redis's time.
-PUBLISH = """
+PUBLISH = (
+    """
 local message, new_epoch, deadline, command = unpack(ARGV, 1, 4)
 local count = command == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
 local call = redis.call
@@ -99,6 +114,12 @@ for i = 1, topics do
         epoch, number, bytes = new_epoch, 1, size
         call('HSET', position, 'epoch', epoch)
         call('DEL', log)
+"""
+    + DATA
+    + """
+        if data ~= '' then
+          call('HSET', position, 'data', data)
+        end
       elseif bytes > most then
         local full, oldest = false
         call('HSET', position, 'epoch', epoch)
@@ -180,6 +201,7 @@ if references > 0 then
 end
 return place and received .. ' ' .. place .. table.concat(untaken, ',') or 0
 """
+)
 
 # READ returns a topic's position and a part of its log as they are at one moment.
 #

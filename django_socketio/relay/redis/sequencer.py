@@ -15,7 +15,7 @@ from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.entry import GONE
 from django_socketio.relay.redis.ignored import QUIET, Ignored
-from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.log import MessageLog, lacks_messages
 from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
@@ -218,7 +218,7 @@ class Sequencer:
             return
         entries = self._log.entries(topic, position.offset)
         missing = [(offset, message) for offset, message in entries if offset < until]
-        if len(missing) < until - position.offset - 1:
+        if lacks_messages(self._log, topic, len(missing), position.offset, until - 1):
             self.tell_lost(topic)
         for offset, message in missing:
             at = StreamPosition(position.epoch, offset)
