@@ -39,6 +39,6 @@ def _migrating():
 def _of_servers():
     one = documented
     nginx = [one.NGINX, one.NGINX_LIMITS, one.NGINX_METRICS, one.SPLIT, one.SEVERAL_HOSTS]
-    units = [one.SOCKET_UNIT, one.SERVICE_UNIT, one.SUPERVISOR, one.UWSGI]
+    units = [one.SOCKET_UNIT, one.SERVICE_UNIT, one.SUPERVISOR, one.TMPFILES, one.UWSGI]
     proxies = [one.APACHE, one.CADDY, one.HAPROXY]
     return [*nginx, *units, *proxies, *one.RIGHTS, one.CONFIGURATION, *one.DJANGO]

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from tests.kit.programs import ROOT
 
 DIRECTIVE = re.compile(r"^( *)\.\. code-block:: (\S+)$")
-PROGRAMS = "make|pip|python|manage.py|gunicorn|uvicorn|wstest|systemctl|supervisorctl|npm|docker"
+PROGRAMS = (
+    "make|pip|python|manage.py|gunicorn|uvicorn|wstest|systemctl|systemd-tmpfiles|supervisorctl|npm"
+    "|docker"
+)
 COMMAND = re.compile(rf"([A-Z_]+=\S+ )*(\.venv/bin/\w+|{PROGRAMS}) ")
 """A line of a shell; settings of the environment may come first."""
 

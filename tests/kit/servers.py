@@ -24,7 +24,7 @@ class Gunicorn(Program):
     worker_class = "django_socketio.gunicorn.Worker"
     ready = "Worker ready"
 
-    def __init__(self, *arguments, workers=1, listener=None, control=False, **environ):
+    def __init__(self, *arguments, workers=1, listener=None, pass_fds=(), control=False, **environ):
         assert GUNICORN.exists(), f"{GUNICORN} is missing: run make test, which installs it"
         self.workers = workers
         with listener or socket.create_server(("127.0.0.1", 0), backlog=1024) as own:
@@ -34,7 +34,7 @@ class Gunicorn(Program):
             off = ["--no-control-socket"] if HAS_CONTROL_SOCKET and not control else []
             log = ["--access-logfile", "-", *off]
             command = [GUNICORN, *worker, *bind, *log, *arguments, "tests.system.production.wsgi"]
-            super().__init__(command, pass_fds=[own.fileno()], **environ)
+            super().__init__(command, pass_fds=[own.fileno(), *pass_fds], **environ)
         try:
             self.wait_for(self.ready, workers)
         except AssertionError:

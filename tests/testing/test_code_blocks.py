@@ -36,7 +36,10 @@ OTHERS = [
     and not is_made_from_source(block)
     and not is_setting_of_recipes(block)
 ]
-PROGRAMS = {"pip", "gunicorn", "uvicorn", "systemctl", "supervisorctl", "wstest", "python"}
+PROGRAMS = {
+    *("pip", "python", "gunicorn", "uvicorn", "wstest"),
+    *("systemctl", "systemd-tmpfiles", "supervisorctl"),
+}
 
 
 def of(*languages):

@@ -98,7 +98,7 @@ def values_of(folder, certificate, port, plain_port):
 
 
 def test_nginx_takes_the_other_pieces(tmp_path):
-    upstream = "upstream django { server 127.0.0.1:1; }"
+    upstream = "upstream chat { server 127.0.0.1:1; }"
     server = f"server {{ listen 127.0.0.1:{free_port()}; {NGINX_METRICS} }}"
     paths = f"pid {tmp_path}/nginx.pid;\nerror_log stderr;\n"
     text = f"{paths}{NGINX_LIMITS}http {{ access_log off; {upstream} {server} }}"

@@ -37,6 +37,14 @@ ErrorLog /dev/stderr
 ServerName localhost
 TypesConfig /dev/null
 """
+HAPROXY_HEAD = """
+global
+    chroot /var/lib/haproxy
+    user haproxy
+    group haproxy
+"""
+"""The lines of Debian's section ``global`` that keep HAProxy from files and from Unix sockets."""
+
 CADDY_HEAD = "{\n    admin off\n    auto_https off\n}\n"
 FORGED = {
     "X-Forwarded-For": "192.0.2.66",
@@ -62,19 +70,20 @@ def folder(certificate):
 
 @pytest.fixture(scope="module")
 def gunicorn(folder):
+    """gunicorn on a Unix socket, and on a port for HAProxy."""
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         path.chmod(0o666)
         listener.listen(1024)
         environ = {"BEHIND_NGINX": "1", "PYTHONPATH": str(folder)}
-        config = str(folder / "gunicorn.conf.py")
-        gunicorn = Gunicorn("-c", config, listener=listener, **environ)
+        options = ["-c", str(folder / "gunicorn.conf.py"), "--bind", f"fd://{listener.fileno()}"]
+        gunicorn = Gunicorn(*options, pass_fds=[listener.fileno()], **environ)
     yield gunicorn
     gunicorn.end()
 
 
-def apache(folder, certificate, port):
+def apache(folder, certificate, port, _):
     key, own = certificate
     values = {
         "<VirtualHost *:443>": f"<VirtualHost 127.0.0.1:{port}>",
@@ -89,7 +98,7 @@ def apache(folder, certificate, port):
     return ["apache2", "-D", "FOREGROUND", "-f", str(folder / "apache.conf")]
 
 
-def caddy(folder, certificate, port):
+def caddy(folder, certificate, port, _):
     key, own = certificate
     values = {
         "chat.example.com {": f"https://127.0.0.1:{port} {{\n    tls {own} {key}",
@@ -100,13 +109,13 @@ def caddy(folder, certificate, port):
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
-def haproxy(folder, certificate, port):
+def haproxy(folder, certificate, port, gunicorn):
     values = {
         "bind :443": f"bind 127.0.0.1:{port}",
         "/etc/ssl/chat/chat.pem": f"{folder}/chat.pem",
-        "/run/chat/gunicorn.sock": f"{folder}/s",
+        "127.0.0.1:8000": f"127.0.0.1:{gunicorn.port}",
     }
-    (folder / "haproxy.cfg").write_text(replaced(HAPROXY, values))
+    (folder / "haproxy.cfg").write_text(HAPROXY_HEAD + replaced(HAPROXY, values))
     return ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
 
 
@@ -133,7 +142,8 @@ class Proxy(Program):
 @pytest.fixture(scope="module", params=[apache, caddy, haproxy], ids=lambda one: one.__name__)
 def proxy(request, folder, certificate, gunicorn):
     port = free_port()
-    proxy = Proxy(folder, request.param(folder, certificate, port), port)
+    command = request.param(folder, certificate, port, gunicorn)
+    proxy = Proxy(folder, command, port)
     proxy.name, proxy.certificate = request.param.__name__, certificate[1]
     yield proxy
     proxy.end()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.kit.clients import Closed, PollingClient, WebSocketClient
-from tests.kit.documented import CONFIGURATION, SUPERVISOR, UWSGI, replaced
+from tests.kit.documented import CONFIGURATION, SUPERVISOR, TMPFILES, UWSGI, replaced
 from tests.kit.http import close_all, get
 from tests.kit.programs import ROOT, Program, free_port
 from tests.kit.redis_server import RedisServer
@@ -77,6 +77,17 @@ def answers(port):
         return get(port, "/seen/")[0] == 200
     except OSError:
         return False
+
+
+def test_the_folders_of_supervisor_are_created_at_each_boot(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_text("root:x:0:0::/:\nchat:x:1234:1234::/:\n")
+    (tmp_path / "etc" / "group").write_text("root:x:0:\nchat:x:1234:\n")
+    (tmp_path / "chat.conf").write_text(TMPFILES)
+    create = [program("systemd-tmpfiles"), f"--root={tmp_path}", "--create"]
+    subprocess.run([*create, tmp_path / "chat.conf"], check=True)
+    assert (tmp_path / "run" / "chat").stat().st_uid == 1234
+    assert (tmp_path / "var" / "log" / "chat").is_dir()
 
 
 def test_supervisor_starts_reloads_and_stops_gunicorn(folder, start):
