@@ -4,8 +4,9 @@ from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext, gettext_lazy
 
@@ -13,9 +14,8 @@ from django_socketio.checks import check_settings
 from django_socketio.events import on_connect, on_disconnect, on_error, on_event, on_subscribe
 from django_socketio.server import handler_contexts, locales
 from tests.kit.clients import PollingClient, WebSocketClient
-from tests.kit.documented import blocks
+from tests.kit.documented import blocks, text_of
 from tests.kit.http import get
-from tests.kit.programs import ROOT
 from tests.kit.waiting import wait_until
 
 HERE = "tests.server.test_handler_contexts."
@@ -241,18 +241,18 @@ def test_what_cannot_be_used_is_reported(serve, value, identifier, told):
 
 # The recipes of the documentation
 
-PAGE = (ROOT / "docs" / "handlers.rst").read_text()
 
-
-def recipe(heading):
+def recipe(heading, page="handlers"):
     """Return what the code below a heading defines."""
     found = {}
-    exec(blocks("python", PAGE.partition(f"\n{heading}\n")[2])[0], found)
+    exec(blocks("python", text_of(page).partition(f"\n{heading}\n")[2])[0], found)
     return found
 
 
 transaction_of_handler = recipe("A transaction")["transaction_of_handler"]
 timing = recipe("A trace")["timing"]
+sentry = recipe("Logs and error trackers", "monitoring")
+note_user = sentry["note_user"]
 
 
 @pytest.fixture
@@ -286,6 +286,33 @@ def test_the_recipe_of_a_transaction_commits_or_rolls_back(serve, caplog):
     assert client.ask("write", "once") == [True]
     assert seen == [("once",)]
     assert len([text for text in caplog.messages if "seconds for 127.0.0.1" in text]) == 2
+
+
+class WithoutDatabase:
+    @property
+    def pk(self):
+        raise OperationalError("the database is away")
+
+
+@pytest.mark.parametrize(
+    ("user", "noted"), [(User(pk=7), {"user": {"id": 7}}), (WithoutDatabase(), {})]
+)
+def test_the_recipe_for_sentry_adds_the_user_to_what_is_logged(serve, caplog, user, noted):
+    @on_event("fail")
+    def fail(request, socket, context):
+        request.user = user
+        raise ValueError("on purpose")
+
+    client = WebSocketClient(serve(HANDLER_CONTEXT=[f"{HERE}note_user"]).port)
+    client.connect()
+    assert client.ask("fail") == [{"error": "Internal error"}]
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert isinstance(record.exc_info[1], ValueError)
+    assert sentry["with_user"]({}, {"exc_info": record.exc_info}) == noted
+
+
+def test_the_recipe_for_sentry_leaves_other_records_as_they_are():
+    assert sentry["with_user"]({}, {}) == {}
 
 
 @pytest.mark.usefixtures("database")
