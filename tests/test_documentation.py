@@ -8,6 +8,8 @@ import pytest
 
 import django_socketio
 from django_socketio import conf, events, testing
+from django_socketio.protocol.engineio.heartbeat import Reason
+from django_socketio.transports.http import ErrorCode
 from tests import reference
 
 TESTS = Path(__file__).parent
@@ -153,3 +155,21 @@ def test_the_page_of_the_browser_has_all_methods_of_the_client():
     members = re.findall(r"^    (?:get )?([a-z]\w+)(?:\(.*\))? \{", classes, re.MULTILINE)
     missing = {name for name in members if not re.search(rf"\b{name}\b", page)}
     assert missing - {"constructor", "open", "close", "handlers"} == set()
+
+
+SOURCE = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+
+
+def test_every_reason_of_a_refusal_is_listed():
+    page = (TESTS.parent / "docs" / "monitoring.rst").read_text()
+    section = page.partition("\nRefusals\n")[2].partition("\nRecoveries\n")[0]
+    codes = {code.name.lower().replace("_", " ") for code in ErrorCode} - {"forbidden"}
+    given = set(re.findall(r'(?:reason=|REFUSALS\.add\()"([a-z ]+)"', SOURCE))
+    assert codes | given <= set(re.findall(r"^``([a-z ]+)``", section, re.MULTILINE))
+
+
+def test_every_reason_of_an_end_is_listed():
+    page = (TESTS.parent / "docs" / "operations.rst").read_text()
+    section = page.partition("\nReasons of an end\n")[2].partition("\nSoak test\n")[0]
+    reasons = {value for name, value in vars(Reason).items() if name.isupper()}
+    assert reasons == set(re.findall(r'^``"([a-z ]+)"``', section, re.MULTILINE))

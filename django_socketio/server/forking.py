@@ -29,7 +29,7 @@ from django_socketio.sockets.socket import Socket
 
 FORKED = (
     "This process was forked from a server, and holds none of its sockets. Send from the parent; "
-    "broadcast(), broadcast_channel() and send() work here where SOCKETIO_RELAY_URL is set"
+    "emit() and the other functions of the package work here where SOCKETIO_RELAY_URL is set"
 )
 
 

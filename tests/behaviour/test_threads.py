@@ -351,6 +351,44 @@ def test_messages_out_of_band_leave_from_functions_and_from_any_native_thread(se
     assert [other.event() for _ in range(2)] == [["message", "to a"], ["message", "to all"]]
 
 
+def send_and_read():
+    """Call functions that any thread may call, where one socket is on the channel "a"."""
+    with django_socketio.emit_batch() as batch:
+        emitted = batch.emit("news", channel="a")
+    assert emitted.received == 1
+    assert django_socketio.emit("news", channel="a").received == 1
+    assert django_socketio.subscribe("b", channel="a").received == 1
+    assert history("a") == presence("a") == []
+    return bool(page_position("a"))
+
+
+def test_functions_that_send_or_read_work_in_functions_and_in_any_native_thread(server):
+    @on_message
+    def ask(request, socket, context, message):
+        return in_thread(send_and_read)
+
+    client, other = join(server, "a"), join(server)
+    assert other.ask("message") == [True]
+    assert send_and_read()  # this thread is none of the server's
+    assert [client.event() for _ in range(4)] == [["news"]] * 4
+
+
+@pytest.mark.parametrize("name", ["call", "site_stats"])
+def test_functions_that_wait_for_others_are_refused_in_functions(server, name):
+    functions = {
+        "call": lambda: django_socketio.call("question", channel="a"),
+        "site_stats": django_socketio.site_stats,
+    }
+
+    @on_message
+    def ask(request, socket, context, message):
+        with pytest.raises(ThreadError):
+            in_thread(functions[name])
+        return "refused"
+
+    assert join(server, "a").ask("message") == ["refused"]
+
+
 def test_messages_of_a_native_thread_stay_in_order(server):
     client = join(server, "a")
 

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from django.http import JsonResponse
 
-from django_socketio import NoSocket, broadcast, in_thread
+from django_socketio import NoRelay, NoSocket, broadcast, emit, in_thread
 from django_socketio.events import on_event
 from tests.system.production.events import say
 
@@ -36,6 +36,14 @@ def tell():
         say(f"NoSocket: {error}")
 
 
+def emit_to_all():
+    """Emit from the child."""
+    try:
+        say(f"emitted to {emit('message', 'from the child').received}")
+    except NoRelay as error:
+        say(f"NoRelay: {error}")
+
+
 def start(target):
     process = FORK.Process(target=target)
     process.start()
@@ -57,6 +65,7 @@ def fork_and(child):
 WAYS = {
     "long": lambda: start(live_long),
     "tell": lambda: start(tell),
+    "emit": lambda: start(emit_to_all),
     "orphan": lambda: os.fork() or live_long(),
     "end": lambda: fork_and(lambda: os._exit(7)),
     "thread": lambda: fork_and(lambda: os._exit(in_thread(square, 3))),

@@ -146,6 +146,8 @@ def test_a_child_without_a_relay_reaches_no_socket_and_is_told_so(lasting):
     client, keeping = join(lasting), join(lasting, auth={"_positions": True})
     client.ask("fork", "tell")
     lasting.wait_for("NoSocket: This process holds no sockets.*SOCKETIO_RELAY_URL")
+    client.ask("fork", "emit")
+    lasting.wait_for("NoRelay: This process holds no sockets.*SOCKETIO_RELAY_URL")
     for number, one in enumerate((client, keeping), 1):
         one.ask("send from child")
         lasting.wait_for("NoSocket: .*forked", number)
@@ -164,6 +166,9 @@ def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
     client.emit("fork", "tell", id=0)
     assert sorted([client.receive()[:2], client.receive()[:2]]) == ["42", "43"]
     server.wait_for("received by 1")
+    client.emit("fork", "emit", id=1)
+    assert sorted([client.receive()[:2], client.receive()[:2]]) == ["42", "43"]
+    server.wait_for("emitted to 1")
     client.ask("fork", "long")
     server.wait_for("child is still there")
     assert listening(redis) == before
