@@ -65,6 +65,17 @@ def test_the_page_of_defences_begins_with_those_that_a_site_has_to_turn_on():
     assert "all rates" in beginning
 
 
+NAMED_TESTS = re.compile(r"``(?:tests/[\w/]*/)?(test_\w+\.py)::(test_\w+?)(?:_?…)?``")
+
+
+def test_every_test_that_the_page_of_defences_names_exists():
+    page = (TESTS.parent / "docs" / "security.rst").read_text()
+    named = NAMED_TESTS.findall(page)
+    assert len(named) > 10
+    texts = {path.name: path.read_text() for path in TESTS.rglob("test_*.py")}
+    assert [test for module, test in named if f"def {test}" not in texts[module]] == []
+
+
 @pytest.mark.parametrize("page", ["README.rst", "docs/tutorial.rst"])
 def test_who_begins_reads_on_which_systems_the_package_runs(page):
     root = TESTS.parent
@@ -131,6 +142,18 @@ def test_a_page_of_the_reference_is_that_of_the_source(page):
 def test_each_setting_is_described_and_has_a_group():
     assert [name for name, setting in conf.SETTINGS.items() if not setting.about] == []
     assert set(reference.GROUPS) <= set(conf.SETTINGS)
+
+
+def test_what_the_client_of_the_browser_is_said_to_lack_is_missing():
+    script = (PACKAGE / "static" / "django_socketio" / "socketio.js").read_text()
+    page = (TESTS.parent / "docs" / "browser.rst").read_text()
+    section = page.partition("\nWhat the official client has besides\n")[2].partition("\nA client")[
+        0
+    ]
+    lacking = set(re.findall(r"``(\w+)``", section)) - {"on", "once", "off"}
+    assert len(lacking) > 10
+    assert [name for name in lacking if re.search(rf"^    (get )?{name}\b", script, re.M)] == []
+    assert [name for name in lacking if re.search(rf"\boptions\.{name}\b", script)] == []
 
 
 def documented_objects():
