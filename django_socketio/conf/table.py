@@ -138,8 +138,9 @@ SETTINGS = {
     "CLIENT_EVENTS": Setting(
         {},
         client_events.is_valid,
-        'a dict such as {"^room-": ["typing", "cursor"]}, with patterns of channels as keys and '
-        "lists of names of events",
+        'a dict such as {"^room-": ["typing"], "^call-": {"events": ["signal"], "sender": True}}, '
+        'with patterns of channels as keys and lists of names of events, or dicts with "events" '
+        'and "sender" (whether receivers are told the sender)',
         client_events.faults,
         about=(
             "Events that clients send to the other members of a channel without a handler, by the "
