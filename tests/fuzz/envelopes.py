@@ -82,6 +82,9 @@ class Log:
     def shared(self, key: str) -> None:
         return None
 
+    def unused(self, topic: Topic) -> tuple[int, int]:
+        return 0, 0
+
     def part(self, topic: Topic, after: StreamPosition | None, count: int | None) -> LogPart:
         return LogPart(self.at, self.entries(topic, after.offset if after else 0, count))
 

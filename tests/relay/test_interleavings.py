@@ -335,6 +335,7 @@ def test_7_a_redis_that_goes_back_to_before_a_channel_was_first_read_tells_the_l
     wait_until(page.sync)
     page.cut()
     go_back(redis_server, forgetful)
+    wait_until(lambda: inbox.lost)  # which has come back, too
     publish(relay, "new 1")  # at the place of the one that was lost
     page.connect(forgetful.port)
     publish(relay, "new 2")
