@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
+from django.core.files import File
 from django.db.models import FileField, JSONField, Model
-from django.db.models.fields.files import FieldFile
 
 from django_socketio.publishing.results import Emitted
 
@@ -149,7 +149,7 @@ def current(instance: Model) -> dict[str, Any]:
 
 
 def _copied(value: Any) -> Any:
-    return value.name if isinstance(value, FieldFile) else deepcopy(value)
+    return value.name if isinstance(value, File) else deepcopy(value)
 
 
 def after_save(instance: Model, using: str, names: Iterable[str] | None) -> dict[str, Any]:

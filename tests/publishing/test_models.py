@@ -8,6 +8,9 @@ from decimal import Decimal
 
 import pytest
 from django.core import serializers
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations.state import ModelState, ProjectState
@@ -99,6 +102,25 @@ def test_values_are_those_of_djangos_serializers(publish):
         "tags": [],
         "id": order.pk,
     }
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("kind", ["opened", "large upload", "small upload", "content"])
+def test_an_object_gets_a_file(publish, tmp_path, kind, is_new):
+    publish(channel=lambda order: "orders", fields=["invoice"])
+    (tmp_path / "source").write_bytes(b"x")
+    file = {
+        "opened": lambda: File((tmp_path / "source").open("rb"), "a.pdf"),
+        "large upload": lambda: TemporaryUploadedFile("a.pdf", "text/plain", 1, None),
+        "small upload": lambda: SimpleUploadedFile("a.pdf", b"x"),
+        "content": lambda: ContentFile(b"x", "a.pdf"),
+    }[kind]()
+    with override_settings(MEDIA_ROOT=tmp_path), file:
+        order = Order(invoice=file) if is_new else Order.objects.create()
+        order.invoice = file
+        order.save()
+    order.save()
+    assert told()[-1][-1]["fields"] == {"invoice": "a.pdf"}
 
 
 class TestChangedFields:
