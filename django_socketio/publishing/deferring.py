@@ -1,6 +1,6 @@
 """Publishing after a commit, where no exception can reach the caller any more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -38,26 +38,45 @@ def snapshot(envelope: Envelope) -> Envelope:
     return envelope
 
 
-def publish_later(envelope: Envelope, emitted: Emitted, on_commit: bool | str) -> None:
-    """Publish an envelope after the commit of a database; log and count the relay's failure.
+def publish_each_later(messages: Sequence[Message], on_commit: bool | str) -> None:
+    """Publish envelopes in order after the commit of a database; log and count the relay's failure.
+
+    The error of one does not concern the others. Without a transaction, all are published now.
 
     Args:
         on_commit: the alias of the database; True for the one that has a transaction.
 
+    Raises:
+        TransactionManagementError: the site manages the transaction by itself.
+
     """
-    publish_all_later([(envelope, emitted)], on_commit)
+    _publish_later(messages, [object() for _ in messages], on_commit)
 
 
 def publish_all_later(messages: Sequence[Message], on_commit: bool | str) -> None:
-    """Publish envelopes in order after the commit of a database; see ``publish_later``."""
+    """Publish envelopes as ``publish_each_later``, but the first error ends it."""
+    _publish_later(messages, [object()] * len(messages), on_commit)
+
+
+def _publish_later(
+    messages: Sequence[Message], batches: Sequence[object], on_commit: bool | str
+) -> None:
     connection = connections[alias_of(on_commit)]
-    batch = object()
-    later = [_Later(*message, connection, batch) for message in messages]
     if not has_transaction(connection):
-        return _publish(later)
-    for one in later:
-        one.place = len(connection.run_on_commit)
-        transaction.on_commit(one, using=connection.alias, robust=True)
+        return _publish_now(messages, batches)
+    for message, batch in zip(messages, batches, strict=True):
+        later = _Later(*message, connection.run_on_commit, batch)
+        transaction.on_commit(later, using=connection.alias, robust=True)
+
+
+def _publish_now(messages: Sequence[Message], batches: Sequence[object]) -> None:
+    """Publish messages as a commit would that has no other functions."""
+    functions: list[Any] = []
+    for message, batch in zip(messages, batches, strict=True):
+        functions.append((set(), _Later(*message, functions, batch)))
+    for _, function in functions:
+        function()
+    functions.clear()  # which they refer to
 
 
 class _Later:
@@ -74,19 +93,18 @@ class _Later:
 
     Attributes:
         batch: the same for messages that belong together: the first error of a batch ends it.
-        place: the index of the function when it was added to the list.
 
     """
 
     def __init__(
-        self, envelope: Envelope, emitted: Emitted, connection: Any, batch: object
+        self, envelope: Envelope, emitted: Emitted, functions: list[Any], batch: object
     ) -> None:
         self.envelope = envelope
         self.emitted = emitted
         self.batch = batch
-        self._functions = connection.run_on_commit
+        self._functions = functions
+        self._place = len(functions)  # where it is about to be added
         self._is_sent = False
-        self.place = 0
 
     def __call__(self) -> None:
         if self._is_sent:
@@ -101,12 +119,11 @@ class _Later:
 
     def _rest(self) -> list["_Later"]:
         """Return the messages that Django is about to call without another function between."""
-        functions, place = self._functions, self.place
+        functions, place = self._functions, self._place
+        sure: Iterable[Any] = functions
         if place < len(functions) and functions[place][1] is self:
             savepoints = functions[place][0]
             sure = takewhile(lambda one: one[0] <= savepoints, functions[place + 1 :])
-        else:
-            sure = iter(functions)
         return [*takewhile(lambda one: isinstance(one, _Later), (one[1] for one in sure))]
 
 

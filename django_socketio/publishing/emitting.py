@@ -7,7 +7,7 @@ from django_socketio.channels.publish import publish
 from django_socketio.protocol.socketio.names import check_event_name, check_namespace
 from django_socketio.publishing import audiences, idempotency, transactions
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
-from django_socketio.publishing.deferring import publish_later, snapshot
+from django_socketio.publishing.deferring import publish_each_later, snapshot
 from django_socketio.publishing.results import Emitted
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.history_rules import A_TIME, is_time
@@ -67,7 +67,7 @@ def emit_envelope(envelope: Envelope, on_commit: bool | str) -> Emitted:
     if on_commit is False:
         emitted.accept(publish(envelope) if envelope.topics else 0)
     else:
-        publish_later(snapshot(envelope), emitted, on_commit)
+        publish_each_later([(snapshot(envelope), emitted)], on_commit)
     return emitted
 
 

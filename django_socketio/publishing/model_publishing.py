@@ -10,8 +10,10 @@ from django.db.models.query import ModelIterable
 
 from django_socketio.channels.names import check_channel
 from django_socketio.publishing import snapshots
+from django_socketio.publishing.deferring import publish_each_later
 from django_socketio.publishing.model_signals import connect, publications
 from django_socketio.publishing.publications import Channel, Publication
+from django_socketio.publishing.sending import Message
 
 Row = TypeVar("Row", bound=Model)
 
@@ -72,8 +74,8 @@ def publish_changes(queryset: QuerySet[Row]) -> Iterator[QuerySet[Row]]:
         before = {row.pk: row for row in queryset.using(using).defer(None)}
         yield queryset
         after = model._base_manager.using(using).in_bulk(list(before))
-        for pk, row in before.items():
-            _publish_row(row, after.get(pk), using)
+        pairs = [(row, after.get(pk)) for pk, row in before.items()]
+        publish_each_later([one for pair in pairs for one in _differences(*pair)], using)
 
 
 def publish_created(objects: Iterable[Model]) -> None:
@@ -83,6 +85,7 @@ def publish_created(objects: Iterable[Model]) -> None:
         ValueError: an object has no primary key, or its model is not published.
 
     """
+    messages: dict[str, list[Message]] = {}
     for one in objects:
         _check_published(type(one))
         if one.pk is None:
@@ -93,20 +96,23 @@ def publish_created(objects: Iterable[Model]) -> None:
         using = one._state.db or router.db_for_write(type(one))
         snapshots.take(one)
         for publication in publications(type(one)):
-            list(publication.created(one, publication.channels(one), using))
+            created = publication.created(one, publication.channels(one))
+            messages.setdefault(using, []).extend(created)
+    for using, found in messages.items():
+        publish_each_later(found, using)
 
 
-def _publish_row(before: Model, after: Model | None, using: str) -> None:
+def _differences(before: Model, after: Model | None) -> Iterator[Message]:
     for publication in publications(type(before)):
         if after is None:
-            list(publication.deleted([before], using))
+            yield from publication.deleted([before])
             continue
         values = snapshots.current(before)
         names = {one.attname: one.name for one in after._meta.concrete_fields}
         now = snapshots.current(after).items()
         changed = [names[name] for name, value in now if values.get(name, value) != value]
         if changed:
-            list(publication.moved(after, [publication.channels(before)], changed, using))
+            yield from publication.moved(after, [publication.channels(before)], changed)
 
 
 def _using(queryset: Any) -> str:

@@ -15,7 +15,9 @@ from django.db.models.signals import (
 )
 
 from django_socketio.publishing import snapshots
+from django_socketio.publishing.deferring import publish_each_later
 from django_socketio.publishing.publications import Channels, Publication
+from django_socketio.publishing.sending import Message
 
 _publications: dict[type[Model], list[Publication]] = {}
 """The publications of each class of objects: its own, and those of the models above it."""
@@ -147,26 +149,23 @@ def _saved(
         snapshot.told = values
     told = [one for one in publications(sender) if one.raw or not raw]
     row = snapshots.with_values(instance, values) if told else instance
-    pending = list(snapshot.pending)
+    messages: list[Message] = []
     for publication in told:
         if created:
-            pending += publication.created(row, publication.channels(row), using)
+            messages += publication.created(row, publication.channels(row))
         else:
-            pending += _moved(publication, row, before, changed, using)
-    snapshot.pending = pending
+            messages += _moved(publication, row, before, changed)
+    publish_each_later(messages, using)
+    snapshot.pending += [emitted for _, emitted in messages]
 
 
 def _moved(
-    publication: Publication,
-    row: Model,
-    before: Iterable[snapshots.Values],
-    changed: list[str],
-    using: str,
-) -> Iterator[Any]:
+    publication: Publication, row: Model, before: Iterable[snapshots.Values], changed: list[str]
+) -> Iterator[Message]:
     names = [one.name for one in row._meta.concrete_fields if one.attname in changed]
     rows = [snapshots.with_values(row, values) for values in before if values]
     known = [publication.channels(one) for one in rows if changed]
-    return publication.moved(row, known, names, using)
+    return publication.moved(row, known, names)
 
 
 def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -185,8 +184,7 @@ def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> Non
     snapshot = snapshots.of(instance)
     snapshot.settle()
     rows = [snapshots.with_values(instance, values) for values in snapshot.known()]
-    for publication in found:
-        list(publication.deleted(rows, using))
+    publish_each_later([one for each in found for one in each.deleted(rows)], using)
 
 
 _RECEIVERS: list[tuple[Any, Callable[..., None]]] = [
@@ -231,8 +229,10 @@ def _m2m_changed(
         rows = owner._base_manager.using(using).filter(**_owners(name, instance, reverse, pk_set))
         noted[sender, what] = _channels_of(rows, told) if told else []
     else:
+        messages: list[Message] = []
         for row, publication, channels in noted.pop((sender, what), ()):
-            list(publication.moved(row, [channels], [name], using))
+            messages += publication.moved(row, [channels], [name])
+        publish_each_later(messages, using)
 
 
 def _through(field: Any) -> Any:

@@ -12,9 +12,10 @@ from django.utils.html import escape
 from django_socketio.logs import get_logger
 from django_socketio.protocol.socketio.names import FRAGMENT, check_namespace
 from django_socketio.publishing.causes import current_cause
-from django_socketio.publishing.emitting import emit_envelope, new_envelope, own_envelope
+from django_socketio.publishing.deferring import snapshot
+from django_socketio.publishing.emitting import new_envelope, new_result, own_envelope
 from django_socketio.publishing.fragments import render
-from django_socketio.publishing.results import Emitted
+from django_socketio.publishing.sending import Message
 
 logger = get_logger("django_socketio.publishing")
 
@@ -102,62 +103,59 @@ class Publication:
         return self.depends_on_objects or self.tells([changed])
 
     def moved(
-        self, instance: Model, before: Sequence[Channels], changed: Sequence[str], using: str
-    ) -> Iterator[Emitted]:
-        """Tell the channels of an object that it has changed, has come, or has gone.
+        self, instance: Model, before: Sequence[Channels], changed: Sequence[str]
+    ) -> Iterator[Message]:
+        """Yield messages to the channels of an object: it has changed, has come, or has gone.
 
         Args:
             before: the channels that the object was on; several, if it is not known on which.
             changed: the names of the fields that have changed.
-            using: the alias of the database: messages are sent after its commit.
 
         """
         now = self.channels(instance)
         known = now.intersection(*before)
-        yield from self._deleted(instance, frozenset().union(*before) - now, using)
+        yield from self._deleted(instance, frozenset().union(*before) - now)
         if self.tells(changed):
-            yield from self._changed(instance, known, changed, using)
-        yield from self.created(instance, now - known, using)
+            yield from self._changed(instance, known, changed)
+        yield from self.created(instance, now - known)
 
-    def created(self, instance: Model, channels: Channels, using: str) -> Iterator[Emitted]:
-        """Tell channels that an object has come."""
+    def created(self, instance: Model, channels: Channels) -> Iterator[Message]:
+        """Yield messages to channels: an object has come."""
         if channels:
-            yield from self._event(CREATED, instance, channels, using)
+            yield from self._event(CREATED, instance, channels)
             places = [{"target": self._target}] if self._target else _containers(channels)
-            yield from self._fragments(instance, self._swap, places, channels, using)
+            yield from self._fragments(instance, self._swap, places, channels)
 
     def _changed(
-        self, instance: Model, channels: Channels, changed: Sequence[str], using: str
-    ) -> Iterator[Emitted]:
+        self, instance: Model, channels: Channels, changed: Sequence[str]
+    ) -> Iterator[Message]:
         if channels:
-            yield from self._event(CHANGED, instance, channels, using, changed)
+            yield from self._event(CHANGED, instance, channels, changed)
             places = self._elements(instance, channels)
-            yield from self._fragments(instance, "replace", places, channels, using)
+            yield from self._fragments(instance, "replace", places, channels)
 
-    def deleted(self, rows: Sequence[Model], using: str) -> Iterator[Emitted]:
-        """Tell the channels of an object that it has gone.
+    def deleted(self, rows: Sequence[Model]) -> Iterator[Message]:
+        """Yield messages to the channels of an object: it has gone.
 
         Args:
             rows: the object; several, with different values, if it is not known which it had.
-            using: the alias of the database.
 
         """
-        yield from self._deleted(rows[0], frozenset().union(*map(self.channels, rows)), using)
+        yield from self._deleted(rows[0], frozenset().union(*map(self.channels, rows)))
 
-    def _deleted(self, instance: Model, channels: Channels, using: str) -> Iterator[Emitted]:
+    def _deleted(self, instance: Model, channels: Channels) -> Iterator[Message]:
         if channels:
-            yield from self._event(DELETED, instance, channels, using)
+            yield from self._event(DELETED, instance, channels)
             places = self._elements(instance, channels)
-            yield from self._fragments(instance, "remove", places, channels, using)
+            yield from self._fragments(instance, "remove", places, channels)
 
     def _event(
         self,
         event: str,
         instance: Model,
         channels: Channels,
-        using: str,
         changed: Sequence[str] = (),
-    ) -> Iterator[Emitted]:
+    ) -> Iterator[Message]:
         if self._fields is None:
             return
         data: dict[str, Any] = {"model": self.model._meta.label_lower, "pk": instance.pk}
@@ -167,7 +165,7 @@ class Publication:
             data["changed"] = [name for name in self._fields if name in changed]
         given = {"channel": sorted(channels)}
         envelope = new_envelope(event, (data,), given, self._namespace, None, None)
-        yield emit_envelope(envelope, using)
+        yield snapshot(envelope), new_result()
 
     def _fragments(
         self,
@@ -175,9 +173,8 @@ class Publication:
         swap: str,
         places: Sequence[dict[str, Any]],
         channels: Channels,
-        using: str,
-    ) -> Iterator[Emitted]:
-        """Send fragments, rendered once, to each place."""
+    ) -> Iterator[Message]:
+        """Yield fragments, rendered once, for each place."""
         if self._refresh:
             swap, places = "refresh", _containers(channels)
         elif self._template is None:
@@ -190,7 +187,7 @@ class Publication:
             fragment = {"swap": swap, **place, **content}
             options = self._namespace, None, None, exclude
             envelope = own_envelope(FRAGMENT, (fragment,), given, *options)
-            yield emit_envelope(envelope, using)
+            yield snapshot(envelope), new_result()
 
     def _html(self, instance: Model, template: str) -> str:
         html = render(template, {"object": instance, str(self.model._meta.model_name): instance})

@@ -45,9 +45,11 @@ def alias_of(on_commit: bool | str) -> str:
 
 
 def has_transaction(connection: Any) -> bool:
-    """Return whether a connection can be in a transaction; it is not opened to find out."""
-    if connection.in_atomic_block or connection.connection is not None:
+    """Return whether a connection is in a transaction; it is not opened to find out."""
+    if connection.in_atomic_block:
         return True
+    if connection.connection is not None:
+        return not connection.autocommit
     return not connection.settings_dict.get("AUTOCOMMIT", True)
 
 

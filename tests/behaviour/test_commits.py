@@ -1,15 +1,25 @@
 """Publishing with the commits of several databases, without one, and warnings of DEBUG."""
 
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 from django.db import connections, transaction
+from django.db.transaction import TransactionManagementError
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path
 
-from django_socketio import broadcast, emit, emit_batch, emit_template, relay_status
+from django_socketio import (
+    RelayError,
+    broadcast,
+    emit,
+    emit_batch,
+    emit_template,
+    relay_status,
+)
+from django_socketio.publishing import sending
+from django_socketio.relay.untried import not_tried
 from tests.kit.clients import join
 
 
@@ -100,18 +110,57 @@ class TestDatabases:
         del connections["none"]
         assert received(client) == saved(1)
 
-    def test_an_error_that_is_no_relay_error_fails_nothing_either(self, monkeypatch, caplog):
+    @pytest.mark.parametrize("block", [transaction.atomic, nullcontext])
+    def test_an_error_that_is_no_relay_error_fails_nothing_either(self, monkeypatch, caplog, block):
         def fail(messages, batches):
             raise OSError("on purpose")
 
         monkeypatch.setattr("django_socketio.publishing.deferring.publish_each", fail)
         before = relay_status()["failed_after_commit"]
-        with transaction.atomic():
+        with block():
             results = [emit("saved", number, channel="b", on_commit=True) for number in (1, 2)]
         assert not any(results)
         assert caplog.text.count("was not sent after the commit: on purpose") == 2
         assert caplog.text.count("Traceback") == 2
         assert relay_status()["failed_after_commit"] == before + 2
+
+
+class TestAutocommit:
+    """Publishing for a commit on an open connection that is in no transaction."""
+
+    @pytest.fixture(autouse=True)
+    def tried(self, monkeypatch):
+        """Return the numbers that were handed to the relay together; it refuses 13."""
+        tried, publish_all = [], sending.publish_all
+
+        def publish_some(envelopes):
+            numbers = [one.args[0] for one in envelopes]
+            tried.append(numbers)
+            count = [*numbers, 13].index(13)
+            error, left = RelayError("on purpose"), len(numbers) - count
+            failed = [error, *not_tried(error, left - 1)] if left else []
+            return [*publish_all(envelopes[:count]), *failed]
+
+        monkeypatch.setattr(sending, "publish_all", publish_some)
+        connections["default"].ensure_connection()
+        return tried
+
+    def test_a_batch_is_published_together_and_ends_with_the_first_error(self, client, tried):
+        with emit_batch(on_commit=True) as batch:
+            results = [batch.emit("saved", number, channel="b") for number in (1, 2, 13, 4)]
+        assert received(client) == saved(1, 2)
+        assert tried == [[1, 2, 13, 4]]
+        assert [*map(bool, results)] == [True, True, False, False]
+
+    def test_a_transaction_that_the_site_manages_is_refused(self, client):
+        transaction.set_autocommit(False)
+        try:
+            with pytest.raises(TransactionManagementError):
+                emit("saved", 1, channel="b", on_commit=True)
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+        assert received(client) == []
 
 
 class TestBatch:

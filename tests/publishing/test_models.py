@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps, override_sett
 
 from django_socketio import Publication, publish_changes, publish_created, publish_model
 from django_socketio.exceptions import ChannelError, EventError
-from django_socketio.publishing import model_signals, publications
+from django_socketio.publishing import model_signals, publications, sending
 from django_socketio.testing import SocketClient, outbox
 from tests.publishing.models import MODELS, Customer, OpenOrder, Order, RushOrder, Tag
 
@@ -102,6 +102,23 @@ def test_values_are_those_of_djangos_serializers(publish):
         "tags": [],
         "id": order.pk,
     }
+
+
+@pytest.mark.parametrize(("how", "count"), [("save", 3), ("created", 4)])
+def test_messages_without_a_transaction_are_published_together(publish, monkeypatch, how, count):
+    publish(channel=lambda order: order.state, fields=["state"])
+    publish(template="publishing/order.html")
+    order, other = (Order.objects.create() for _ in range(2))
+    order.state = "paid"
+    steps, publish_all = [], sending.publish_all
+    monkeypatch.setattr(
+        sending, "publish_all", lambda some: steps.append(len(some)) or publish_all(some)
+    )
+    if how == "save":
+        order.save()
+    else:
+        publish_created([order, other])
+    assert steps == [count]
 
 
 @pytest.mark.parametrize("is_new", [True, False])
