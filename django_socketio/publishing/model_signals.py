@@ -144,9 +144,8 @@ def _saved(
     snapshot.settle()
     values = snapshots.after_save(instance, using, options.get("update_fields"))
     changed, before = snapshot.changes(values), snapshot.known()
-    snapshot.saved, snapshot.is_raw = values, raw
-    if created:  # again, if this is rolled back
-        snapshot.told = values
+    snapshot.save(values, is_new=created)  # a new row is created again, if this is rolled back
+    snapshot.is_raw = raw
     told = [one for one in publications(sender) if one.raw or not raw]
     row = snapshots.with_values(instance, values) if told else instance
     messages: list[Message] = []
@@ -156,7 +155,7 @@ def _saved(
         else:
             messages += _moved(publication, row, before, changed)
     publish_each_later(messages, using)
-    snapshot.pending += [emitted for _, emitted in messages]
+    snapshot.told([emitted for _, emitted in messages])
 
 
 def _moved(

@@ -1,6 +1,6 @@
 """What is known of the row of an object: the values that were loaded, and those that were saved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,6 +14,12 @@ from django_socketio.publishing.results import Emitted
 Values = Mapping[str, Any]
 """Values of a row, by the attribute names of its fields; deferred ones are missing."""
 
+Results = Sequence[Emitted] | None
+"""The results of the messages about a save; None before there are any."""
+
+MAX_STATES = 10
+"""States of a row of which it may not be known which one pages know."""
+
 _NAME = "_socketio_snapshot"
 _UNKNOWN = object()
 
@@ -21,37 +27,65 @@ _UNKNOWN = object()
 class Snapshot:
     """The values of the row of an object.
 
-    A transaction may be rolled back after an object was saved in it, and the object is not told.
-    So the values of which pages were told are known apart from those that were saved last.
+    A transaction may be rolled back after an object was saved in it, to any of its savepoints, and
+    the object is not told. So the values of earlier saves are kept as well, until the relay has
+    accepted all messages about a later save.
 
     Attributes:
         saved: what was loaded or saved last.
-        told: what pages know: what was loaded, or saved when the relay had accepted all messages.
-        pending: the results of the messages about the last save.
         is_raw: whether a fixture was loaded into the object.
 
     """
 
-    __slots__ = ("is_raw", "pending", "saved", "told")
+    __slots__ = ("_earlier", "_results", "is_raw", "saved")
 
     def __init__(self, saved: Values) -> None:
-        self.saved = self.told = saved
-        self.pending: list[Emitted] = []
+        self.saved = saved
+        self._results: Results = ()
+        self._earlier: tuple[tuple[Values, Results], ...] = ()
         self.is_raw = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle, with an object that goes into a cache, what was saved."""
         return Snapshot, (dict(self.saved),)
 
+    def forget(self) -> None:
+        """Forget all values."""
+        self.saved, self._results, self._earlier = {}, (), ()
+
+    def save(self, values: Values, is_new: bool) -> None:
+        """Note the values that a row has after its object was saved; ``told`` has to follow."""
+        states = () if is_new else (*self._earlier, (self.saved, self._results))
+        # Of many saves in one transaction, the newest are kept, and what was there before them.
+        self._earlier = states if len(states) < MAX_STATES else states[:1] + states[2:]
+        self.saved, self._results = values, None
+
+    def told(self, results: Sequence[Emitted]) -> None:
+        """Note the results of the messages about the last save.
+
+        Without a message, pages know as much of this save as of the one before.
+        """
+        self._results = results
+        if not results and self._earlier:
+            *earlier, (_, self._results) = self._earlier
+            self._earlier = tuple(earlier)
+
     def settle(self) -> None:
-        """Note what pages know by now."""
-        self.pending = [emitted for emitted in self.pending if not emitted]
-        if not self.pending:
-            self.told = self.saved
+        """Forget the saves before the last one of which pages know by now."""
+        if self._is_accepted(self._results):
+            self._earlier, self._results = (), ()
+        for index in reversed(range(len(self._earlier))):
+            if self._is_accepted(self._earlier[index][1]):
+                self._earlier = self._earlier[index:]
+                return
+
+    @staticmethod
+    def _is_accepted(results: Results) -> bool:
+        return results is not None and all(results)
 
     def known(self) -> list[Values]:
-        """Return the values that pages know: before and after a save that may not be committed."""
-        return [self.saved] if self.told is self.saved else [self.saved, self.told]
+        """Return the values that pages may know: the newest first."""
+        return [self.saved, *(values for values, _ in reversed(self._earlier))]
 
     def changes(self, values: Values) -> list[str]:
         """Return the names of those values that pages may not know."""
@@ -61,6 +95,12 @@ class Snapshot:
             for name, value in values.items()
             if any(one.get(name, _UNKNOWN) != value for one in known)
         ]
+
+    def load(self, values: Values) -> None:
+        """Note values that were read from the row."""
+        new = {name: value for name, value in values.items() if name not in self.saved}
+        self._earlier = tuple(({**new, **one}, results) for one, results in self._earlier)
+        self.saved = {**self.saved, **values}
 
 
 class Columns(NamedTuple):
@@ -113,7 +153,7 @@ def forget_unsaved(instance: Model) -> None:
     """
     snapshot, keys = of(instance), [one.attname for one in _keys(instance)]
     if instance._state.adding or any(snapshot.saved.get(key, 0) is None for key in keys):
-        snapshot.saved = snapshot.told = {}
+        snapshot.forget()
 
 
 def _keys(instance: Model) -> Any:
@@ -132,9 +172,7 @@ def complete(instance: Model, using: str, names: Iterable[str] | None = None) ->
     rows = type(instance)._base_manager.using(using).filter(pk=instance.pk)
     row = rows.values(*unknown).first() if unknown else None
     if row is not None:
-        is_settled = snapshot.told is snapshot.saved
-        snapshot.saved = {**row, **snapshot.saved}
-        snapshot.told = snapshot.saved if is_settled else {**row, **snapshot.told}
+        snapshot.load(row)
 
 
 def current(instance: Model) -> dict[str, Any]:
@@ -199,10 +237,7 @@ def refreshed(instance: Model, names: Iterable[str] | None) -> None:
     """Note the values that ``refresh_from_db`` has loaded."""
     snapshot = of(instance)
     snapshot.settle()
-    is_settled = snapshot.told is snapshot.saved
-    snapshot.saved = {**snapshot.saved, **_saved(instance, _fields(instance, names))}
-    if is_settled:
-        snapshot.told = snapshot.saved
+    snapshot.load(_saved(instance, _fields(instance, names)))
 
 
 def _fields(instance: Model, names: Iterable[str] | None) -> Iterable[str] | None:

@@ -5,6 +5,7 @@ import pickle
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from unittest import mock
 
 import pytest
 from django.core import serializers
@@ -319,15 +320,49 @@ class TestTransactions:
         assert Order.objects.get().state == "paid"
         assert "'changed' for channel,/,orders was not sent after the commit" in caplog.text
 
-    def test_a_change_that_the_relay_did_not_take_is_told_with_the_next(self):
-        with override_settings(
-            SOCKETIO_RELAY_URL="redis://127.0.0.1:1",
-            SOCKETIO_RELAY_TIMEOUT=0.2,
-            SOCKETIO_RELAY_IN_TESTS=True,
-        ):
-            self.save("paid")
-        self.order.save()
-        assert [one[-1]["fields"]["state"] for one in told()] == ["paid"]
+    def lose(self, how, state):
+        """Save an object so that pages are not told of it."""
+        if how == "rollback":
+            with transaction.atomic():
+                self.save(state)
+                transaction.set_rollback(True)
+        elif how == "error":
+            failing = mock.patch.object(publications.Publication, "channels", side_effect=OSError)
+            with failing, pytest.raises(OSError):
+                self.save(state)
+        else:
+            with override_settings(
+                SOCKETIO_RELAY_URL="redis://127.0.0.1:1",
+                SOCKETIO_RELAY_TIMEOUT=0.2,
+                SOCKETIO_RELAY_IN_TESTS=True,
+            ):
+                self.save(state)
+
+    @pytest.mark.parametrize("how", ["rollback", "error", "relay"])
+    def test_a_change_that_pages_were_not_told_of_is_told_once_with_the_next(self, how):
+        self.lose(how, "paid")
+        for expected in (["paid"], [], []):
+            self.order.save()
+            assert [one[-1]["fields"]["state"] for one in told()] == expected
+
+    def test_a_deferred_field_that_is_read_to_be_published(self, publish):
+        publish(channel="both", fields=["state", "total"])
+        self.order = Order.objects.only("state").get()
+        self.lose("rollback", "paid")
+        for expected in (["state"], None):
+            self.order.save()
+            changed = [args.get("changed") for _, channel, args in told() if channel == "both"]
+            assert changed == ([expected] if expected else [])
+
+    def test_changes_that_are_lost_again_and_again_do_not_add_up(self, publish):
+        asked = []
+        publish(channel=lambda order: asked.append(order.state) or "orders", fields=["state"])
+        for number in range(30):
+            self.lose("rollback", str(number))
+        asked.clear()
+        self.save("paid")
+        assert len(asked) < 15
+        assert {"new", "29"} < {*asked}
 
 
 class TestChannels:
@@ -398,6 +433,21 @@ class TestChannels:
                 order.save()
                 transaction.set_rollback(rolled_back)
         assert events() == [("deleted", "new"), ("created", "paid")]
+
+    def test_a_row_is_where_the_last_savepoint_has_left_it(self, publish):
+        publish(channel=lambda order: order.state, fields=["state"])
+        order = Order.objects.create(state="a")
+        with transaction.atomic():
+            order.state = "b"
+            order.save()
+            with transaction.atomic():
+                order.state = "c"
+                order.save()
+                transaction.set_rollback(True)
+        outbox.clear()
+        order.state = "d"
+        order.save()
+        assert events() == [("deleted", "b", "c"), ("created", "d")]
 
     @pytest.mark.parametrize("how", ["only", "defer", "made", "made for update_fields"])
     def test_an_object_moves_that_was_not_loaded_whole(self, publish, how):
