@@ -34,13 +34,16 @@ class Snapshot:
     Attributes:
         saved: what was loaded or saved last.
         is_raw: whether a fixture was loaded into the object.
+        owner: the id of the object; None before it is known. A copy of the object gets a reference
+            to the same snapshot. Two objects have different ids while both exist.
 
     """
 
-    __slots__ = ("_earlier", "_results", "is_raw", "saved")
+    __slots__ = ("_earlier", "_results", "is_raw", "owner", "saved")
 
-    def __init__(self, saved: Values) -> None:
+    def __init__(self, saved: Values, owner: int | None = None) -> None:
         self.saved = saved
+        self.owner = owner
         self._results: Results = ()
         self._earlier: tuple[tuple[Values, Results], ...] = ()
         self.is_raw = False
@@ -48,6 +51,13 @@ class Snapshot:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle, with an object that goes into a cache, what was saved."""
         return Snapshot, (dict(self.saved),)
+
+    def for_copy(self, owner: int) -> "Snapshot":
+        """Return a snapshot of the same values, for a copy of the object."""
+        found = Snapshot(self.saved, owner)
+        found._earlier, found._results = self._earlier, self._results
+        found.is_raw = self.is_raw
+        return found
 
     def forget(self) -> None:
         """Forget all values."""
@@ -135,14 +145,16 @@ def _is_plain(field: Any) -> bool:
 
 def take(instance: Model) -> None:
     """Note the values of an object that was made or loaded."""
-    instance.__dict__[_NAME] = Snapshot(current(instance))
+    instance.__dict__[_NAME] = Snapshot(current(instance), id(instance))
 
 
 def of(instance: Model) -> Snapshot:
     """Return what is known of an object: nothing if it was made before its model was published."""
     found = instance.__dict__.get(_NAME)
     if not isinstance(found, Snapshot):
-        found = instance.__dict__[_NAME] = Snapshot({})
+        found = instance.__dict__[_NAME] = Snapshot({}, id(instance))
+    elif found.owner != id(instance):
+        found = instance.__dict__[_NAME] = found.for_copy(id(instance))
     return found
 
 

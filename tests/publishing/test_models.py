@@ -238,6 +238,25 @@ class TestChangedFields:
         order.save()
         assert self.changed() == [["state"]]
 
+    @pytest.mark.parametrize("is_adding", [True, False])
+    def test_a_copy_that_becomes_another_object_leaves_the_first_as_it_is(self, publish, is_adding):
+        publish(channel=lambda order: order.state, fields=["state"])
+        order = Order.objects.get()
+        clone = copy.copy(order)
+        clone.pk, clone.state, clone._state.adding = None, "other", is_adding
+        clone.save()
+        outbox.clear()
+        order.total = 5
+        order.save()
+        clone.state = "paid"
+        clone.save()
+        assert events() == [
+            ("changed", "orders"),
+            ("changed", "orders"),
+            ("deleted", "other"),
+            ("created", "paid"),
+        ]
+
     @pytest.mark.parametrize("how", ["only", "made"])
     def test_a_value_that_was_not_saved_is_not_told(self, how):
         order = Order.objects.only("pk").get() if how == "only" else Order(pk=1)
