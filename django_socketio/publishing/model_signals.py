@@ -177,6 +177,8 @@ def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> Non
         for one in publications(sender)
         if one.model._meta.concrete_model is sender._meta.concrete_model
     ]
+    if len(found) < len(publications(sender)):
+        snapshots.inform_parents(instance)
     if any(one.depends_on_objects for one in found):
         snapshots.forget_unsaved(instance)
         snapshots.complete(instance, using)

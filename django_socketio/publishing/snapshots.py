@@ -158,6 +158,19 @@ def of(instance: Model) -> Snapshot:
     return found
 
 
+def inform_parents(instance: Model) -> None:
+    """Give what is known of a row to the objects of its other tables.
+
+    Django makes these objects to delete their rows, of what the object has, which may not be saved.
+    """
+    forget_unsaved(instance)
+    model: Any = instance._meta.concrete_model
+    for link in model._meta.parents.values():
+        if link is not None and link.is_cached(instance):
+            parent = link.get_cached_value(instance)
+            parent.__dict__[_NAME] = of(instance).for_copy(id(parent))
+
+
 def forget_unsaved(instance: Model) -> None:
     """Forget the values of an object that was only made: they are not those of a row.
 

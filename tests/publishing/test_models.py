@@ -661,6 +661,27 @@ class TestInheritance:
         assert found[:5] == pairs
         assert sorted(found[5:]) == [("deleted", "orders"), ("deleted", "rush")]
 
+    @pytest.mark.parametrize("how", ["loaded", "only", "made", "moved back"])
+    def test_an_object_with_two_tables_is_deleted_where_its_row_is(self, publish, how):
+        publish(channel=lambda order: order.state, fields=["state"])
+        order = RushOrder.objects.create(state="old")
+        if how == "moved back":
+            with transaction.atomic():
+                order.state = "rolled back"
+                order.save()
+                transaction.set_rollback(True)
+        outbox.clear()
+        order = {
+            "loaded": RushOrder.objects.get,
+            "only": lambda: RushOrder.objects.only("hours").get(),
+            "made": lambda: RushOrder(pk=order.pk, id=order.pk),
+            "moved back": lambda: order,
+        }[how]()
+        order.state = "not saved"
+        order.delete()
+        expected = ["old", "rolled back"] if how == "moved back" else ["old"]
+        assert events() == [("deleted", *expected)]
+
     def test_a_part_that_is_deleted_alone_leaves_the_object(self, publish):
         publish()
         RushOrder.objects.create().delete(keep_parents=True)
