@@ -39,6 +39,10 @@ PAUSE = 5.0
 answer would keep each token of each page for the time that it has."""
 
 
+UNKNOWN = ""
+"""A position in no log: the page that subscribes by it is told that it may have missed messages."""
+
+
 class _Relay:
     asked_from = -math.inf
 
@@ -144,10 +148,8 @@ def _options(channel: str, namespace: str, last: Any, since: Any) -> dict[str, A
     if last is not None:
         return {"last": _checked(last, since)}
     if since is OMITTED:
-        since = _position(channel, namespace)
-    if not since:
-        return None
-    return {"since": position_text(_parsed(since))}
+        return _from_now(channel, namespace)
+    return {"since": position_text(_parsed(since))} if since else None
 
 
 def _parsed(since: Any) -> StreamPosition:
@@ -171,15 +173,19 @@ def _checked(last: Any, since: Any) -> int:
     return int(last)
 
 
-def _position(channel: str, namespace: str) -> str:
-    """Return the position of a channel; a page is shown also while the relay fails."""
+def _from_now(channel: str, namespace: str) -> dict[str, Any] | None:
+    """Return the position of a channel as options; a page is shown also while the relay fails.
+
+    When such a page subscribes, it is told that it may have missed messages.
+    """
     if monotonic() < _Relay.asked_from:
-        return ""
+        return {"since": UNKNOWN}
     try:
-        return page_position(channel, namespace=namespace)
+        position = page_position(channel, namespace=namespace)
     except NoRelay:
-        return ""
+        return None
     except RelayError as error:
         _Relay.asked_from = monotonic() + PAUSE
         logger.warning("The page may miss messages of the channel %r: %s", channel, error)
-        return ""
+        return {"since": UNKNOWN}
+    return {"since": position} if position else None

@@ -313,7 +313,10 @@ class TokenTests(TestCase):
             tokens = [sign_channel(f"room-{number}", anyone=True) for number in range(5)]
         assert "may miss messages of the channel 'room-0': no answer" in logs.output[0]
         assert asked == ["room-0", "room-3"], "it is not asked again at once"
-        assert SocketClient().connect().subscribe(tokens[1]) is True
+        client = SocketClient().connect()
+        for token in tokens:
+            accepted, told = client.emit("subscribe", token)
+            assert (accepted, told["recovered"], told.get("messages", [])) == (True, False, [])
 
     @override_settings(DEBUG=True)
     def test_a_channel_that_is_signed_and_open_is_warned_of_once_under_debug(self):
