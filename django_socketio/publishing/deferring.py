@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
+from django_socketio.concurrency.threads import forbid, running
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.publishing.results import Emitted
@@ -47,6 +48,7 @@ def publish_each_later(messages: Sequence[Message], on_commit: bool | str) -> No
         on_commit: the alias of the database; True for the one that has a transaction.
 
     Raises:
+        ThreadError: the caller is a function of ``in_thread``.
         TransactionManagementError: the site manages the transaction by itself.
 
     """
@@ -61,6 +63,8 @@ def publish_all_later(messages: Sequence[Message], on_commit: bool | str) -> Non
 def _publish_later(
     messages: Sequence[Message], batches: Sequence[object], on_commit: bool | str
 ) -> None:
+    if running:  # the transaction of the handler is another thread's
+        forbid("on_commit=True (the default of emit_template)")
     connection = connections[alias_of(on_commit)]
     if not has_transaction(connection):
         return _publish_now(messages, batches)

@@ -13,7 +13,7 @@ from queue import Queue
 import gevent
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 import django_socketio
 from django_socketio import (
@@ -330,6 +330,33 @@ def test_a_function_that_uses_the_database_is_told_so_and_leaves_no_connection(s
         ((error, closed),) = join(server).ask("message")
         assert error.startswith("the database 'default' was used by ")
         assert closed
+
+
+def emit_in_batch(event, **audience):
+    with django_socketio.emit_batch(on_commit=True) as batch:
+        batch.emit(event, **audience)
+
+
+FOR_A_COMMIT = {
+    "emit": lambda: django_socketio.emit("saved", channel="a", on_commit=True),
+    "alias": lambda: django_socketio.emit("saved", channel="a", on_commit="default"),
+    "emit_batch": lambda: emit_in_batch("saved", channel="a"),
+    "emit_template": lambda: django_socketio.emit_template(channel="a", swap="refresh"),
+}
+
+
+@pytest.mark.parametrize("function", FOR_A_COMMIT.values(), ids=FOR_A_COMMIT)
+def test_a_function_cannot_wait_for_the_commit_of_the_handler(server, function):
+    @on_message
+    def save(request, socket, context, message):
+        with transaction.atomic(), pytest.raises(ThreadError, match=r"on_commit=True .* was used"):
+            in_thread(function)
+        in_thread(django_socketio.emit_template, channel="a", swap="refresh", on_commit=False)
+        django_socketio.emit("end", channel="a")
+
+    client = join(server, "a")
+    client.emit("message")
+    assert [client.event()[0] for _ in range(2)] == ["_fragment", "end"]
 
 
 def test_messages_out_of_band_leave_from_functions_and_from_any_native_thread(server):
