@@ -110,9 +110,15 @@ def _of(function: str, argument: str, model: type[Model], value: Any) -> str:
         return _of_key(function, argument, model, value)
     if not isinstance(value, model._meta.concrete_model or model):
         raise TypeError(f"{_expected(function, argument, model)}, not {value!r:.100}")
-    if value.pk is None:
+    if value.pk is None or _is_new(value):
         raise ValueError(f"{function}({argument}=…): {value!r:.100} was not saved, or is deleted")
     return str(model._meta.pk.value_to_string(value))
+
+
+def _is_new(value: Model) -> bool:
+    """Return whether the key of an object may be one that was made for it, and is in no row yet."""
+    key: Any = value._meta.pk
+    return value._state.adding and (key.has_default() or key.has_db_default())
 
 
 def _of_key(function: str, argument: str, model: type[Model], key: Any) -> str:

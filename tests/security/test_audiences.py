@@ -320,21 +320,29 @@ class TestCost:
     ("field", "good", "text", "bad"),
     [
         (
-            "models.UUIDField(primary_key=True)",
-            "uuid.UUID(int=7), str(uuid.UUID(int=7)), uuid.UUID(int=7).hex",
+            "models.UUIDField(primary_key=True, default=uuid.uuid4)",
+            "uuid.UUID(int=7), str(uuid.UUID(int=7)), uuid.UUID(int=7).hex, "
+            "Person.from_db('default', ['id'], [uuid.UUID(int=7)])",
             "00000000-0000-0000-0000-000000000007",
-            "7, 'ann'",
+            "7, 'ann', Person()",
         ),
-        ("models.CharField(primary_key=True, max_length=9)", "'ann'", "ann", "None, ''"),
+        (
+            "models.CharField(primary_key=True, max_length=9)",
+            "'ann', Person(id='ann')",
+            "ann",
+            "None, ''",
+        ),
     ],
 )
 def test_users_may_have_other_keys_than_numbers(tmp_path, field, good, text, bad):
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "__init__.py").write_text("")
     (tmp_path / "people" / "models.py").write_text(
+        "import uuid\n"
         "from django.contrib.auth.base_user import AbstractBaseUser\n"
         "from django.db import models\n"
         f"class Person(AbstractBaseUser):\n    id = {field}\n    USERNAME_FIELD = 'id'\n"
+        "    def __str__(self):\n        return str(self.id)\n"
     )
     script = f"""
 import uuid
@@ -354,7 +362,6 @@ class Relay(MemoryRelay):
         return 0
 publish_without_server(Relay, Relay)
 emit("pushed", user=[{good}])
-emit("pushed", user=Person(id=[{good}][0]))
 assert set(map(str, topics)) == {{"user,/,{text}"}}, topics
 for key in ({bad}):
     try:
