@@ -702,11 +702,14 @@
     }
 
     accepted(name) { if (this.#watched.has(name)) this.ask(name, this.#watched.get(name).position); }
-    left(name) { const watched = this.#watched.get(name); if (watched) watched.people = watched.position = undefined; }
+    left(name) {
+      const watched = this.#watched.get(name);
+      if (watched) watched.people = watched.next = watched.position = undefined;
+    }
 
     take(name, { people, changes = [], page, pages, position }) {
       const watched = this.#watched.get(name);
-      if (!watched) return;
+      if (!watched || !(people || watched.people)) return; // a change that was on its way when the page left
       const before = watched.people ?? new Map();
       const next = people ? (page === 1 ? new Map() : watched.next) : new Map(watched.people);
       if (!next) return; // a page of a list whose beginning another session had

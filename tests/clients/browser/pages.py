@@ -21,3 +21,22 @@ def sent_frames(page):
 
     page.on("websocket", watch)
     return frames
+
+
+HOLD = """
+  const frames = [];
+  let isHeld = false;
+  window.arrived = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(url);
+      this.addEventListener("message", ({ data }) => arrived.push(data));
+    }
+    send(frame) { if (isHeld) frames.push(() => super.send(frame)); else super.send(frame); }
+  };
+  window.hold = () => { isHeld = true; arrived.length = 0; };
+  window.release = () => { isHeld = false; frames.splice(0).forEach((send) => send()); };
+  const hasArrived = (beginning) => arrived.some((one) => one.startsWith(beginning));
+  window.until_arrived = (beginning) => until(() => hasArrived(beginning));
+"""
+"""Has what the page's next WebSockets send wait between ``hold()`` and ``release()``."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.clients.browser.pages import js
+from tests.clients.browser.pages import HOLD, js
 from tests.kit.clients import join
 
 
@@ -14,7 +14,9 @@ def server(serve):
 WATCH = """
   window.told = [];
   make({});
-  socket.presence("room", (people, change) => told.push([people.map((one) => one.id), change]));
+  const note = (people, change) => told.push([people.map((one) => one.id), change]);
+  window.watch = () => socket.presence("room", note);
+  window.end = watch();
   socket.subscribe("room").connect();
   await until(() => told.length && told.at(-1)[0].includes("socket:" + socket.id));
 """
@@ -51,3 +53,22 @@ def test_a_page_sees_who_is_there_and_each_change(server, visit):
     js(page, "await until(() => told.at(-1)[0].includes(arg) && told.at(-1)[0].length === 2)", last)
     assert js(page, LAST)[0][-1] in (last, "socket:" + js(page, "return socket.id"))
     js(page, "socket.unsubscribe('room'); socket.disconnect()")
+
+
+ANEW = {
+    "subscribed": ("socket.unsubscribe('room')", "socket.subscribe('room')"),
+    "watched": ("end(); watch()", ""),
+}
+
+
+@pytest.mark.parametrize("anew", ANEW)
+def test_a_change_that_was_on_its_way_is_not_taken_for_the_list(server, visit, anew):
+    page = visit(server)
+    js(page, HOLD + WATCH)
+    before, after = ANEW[anew]
+    js(page, f"hold(); told.length = 0; {before}")
+    other = join(server, "room")
+    js(page, "await until_arrived('42[\"_presence\"')")
+    js(page, f"{after}; release(); await until(() => told.length)")
+    people = {f"socket:{other.id}", "socket:" + js(page, "return socket.id")}
+    assert {*js(page, "return told[0][0]")} == people
