@@ -518,10 +518,12 @@
     }
   }
 
+  const warn = (request, error) => console.warn(`socket.io: ${request}: ${error.message}`);
+
   // The server answers true or {error: "reason"}. Without a callback, a refusal is a warning.
   function conclude(request, callbacks, answer, past) {
     const error = answer === true ? null : new Error(answer?.error ?? "refused by the server");
-    if (error && !callbacks.length) console.warn(`socket.io: ${request}: ${error.message}`);
+    if (error && !callbacks.length) warn(request, error);
     callbacks.splice(0).forEach((callback) => safely(callback, null, error, ...(past ? [past] : [])));
   }
 
@@ -579,12 +581,23 @@
       const name = channelOf(asked);
       if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [], renewal: new Timer() });
       const channel = this.#wanted.get(name);
-      if (asked !== name && asked !== channel.given && channel.state !== "accepted")
-        channel.token = channel.given = asked; // otherwise, it has a newer one
+      const isNew = asked !== name && asked !== channel.given && channel.state !== "accepted";
+      if (isNew) channel.token = channel.given = asked; // otherwise, it has a newer one
       channel.group = group;
       if (channel.state === "accepted" && options) this.#read(name, options, callback ?? (() => {}));
+      else if (channel.state === "asked" && !channel.asksForPast && (options || isNew))
+        this.#await(channel, name, options, this.#orRead(channel, name, options, callback));
       else this.#await(channel, name, options, callback);
       return name;
+    }
+
+    // Returns the callback for a past, or a token, that came after the running request. It reads the past then, unless
+    // the request that is answered in the end is a later one, which has asked for it, or the page has left the channel.
+    #orRead(channel, name, options, callback = (error) => error && warn(`subscribe ${name}`, error)) {
+      const wasAsked = () => channel.asksForPast || (!options && channel.asked === channel.given);
+      const isDone = () => wasAsked() || this.#wanted.get(name) !== channel;
+      return (error, ...past) =>
+        (error || isDone() ? callback(error, ...past) : this.#read(name, options, callback));
     }
 
     #await(channel, name, options, callback) {
@@ -624,8 +637,10 @@
       if (channel.state !== "idle") return;
       const since = this.#since(name, channel);
       const asked = since === undefined ? this.#togetherWith(channel) : [[name, channel]];
-      asked.forEach(([, one]) => { one.state = "asked"; });
-      this.#request(asked, since === undefined ? channel.options : { since }, (...answer) => this.#answered(...answer));
+      const options = since === undefined ? channel.options : { since };
+      const asksForPast = Boolean(options);
+      asked.forEach(([, one]) => Object.assign(one, { state: "asked", asked: one.given, asksForPast }));
+      this.#request(asked, options, (...answer) => this.#answered(...answer));
     }
 
     // The position to go on from. A past that the page asks for first is asked for although a handler has joined
@@ -645,6 +660,7 @@
 
     #answered(name, channel, lost, answer, past) {
       if (lost || this.#wanted.get(name) !== channel) return;
+      if (answer !== true && channel.given !== channel.asked) return this.#askAgain(channel, name);
       if (answer === true) channel.state = "accepted";
       else this.#drop(name);
       this.positions.answered(CHANNEL + name);
@@ -654,6 +670,9 @@
       if (answer !== true) this.refused(name);
       channel.options = undefined; // they are for the first time, not for reconnects
     }
+
+    // By the token that the page has given meanwhile.
+    #askAgain(channel, name) { channel.state = "idle"; this.#subscribe(channel, name); }
 
     #read(name, options, callback) {
       this.#request([[name, this.#wanted.get(name)]], options, (_name, _channel, lost, answer, past) =>

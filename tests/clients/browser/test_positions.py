@@ -341,6 +341,32 @@ def test_a_past_whose_answer_was_lost_has_no_message_that_came_meanwhile(server,
     wait_for(page, 1, 2, 3, 4)
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_past_that_is_asked_for_while_the_channel_is_asked_for_is_read(server, visit, options):
+    page, given = visit(server), server.call(OPTIONS[options])
+    publish(server, 1, 2, channel="history-3")
+    code = """
+      await online();
+      socket.subscribe("history-3", noted("plain"));
+      socket.subscribe(arg[0], ...arg.slice(1), noted("past")).subscribe(...arg);
+      await until(() => count("past"));
+      await new Promise((done) => socket.subscribe("history-3", {last: 0}, done));
+      return seen.slice(1)"""
+    plain, (name, error, past) = js(page, code, given)
+    assert (plain, name, error) == (["plain", None], "past", None)
+    assert past["messages"][-2:] == [["message", 1], ["message", 2]]
+
+
+def test_no_past_is_read_of_a_channel_that_the_page_has_left_meanwhile(page):
+    code = """
+      await online();
+      socket.subscribe("room", () => socket.unsubscribe("room"));
+      socket.subscribe("room", {last: 1}, noted("past"));
+      await until(() => count("past"));
+      return seen.slice(1)"""
+    assert js(page, code) == [["past", None]]
+
+
 @pytest.mark.own_window
 def test_nothing_is_missed_while_the_server_is_started_again(server, visit, restart, transport):
     page = visit(server)

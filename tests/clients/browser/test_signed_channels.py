@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from unittest import mock
+from unittest.mock import ANY
 
 import pytest
 from django.test import override_settings
@@ -56,6 +57,18 @@ def test_a_page_is_on_a_channel_without_a_handler(server, visit, transport):
     js(stranger, "document.body.dataset.room = arg", token)
     arrive(stranger)
     assert "is for another session" in js(stranger, REFUSED, token)
+
+
+def test_a_token_that_comes_after_the_name_is_asked_for_as_well(server, visit):
+    page = visit(server, "/signed/?room=1")
+    publish(server, 1)
+    code = """
+      await online();
+      const token = document.body.dataset.room;
+      socket.subscribe("room-1", noted("name")).subscribe(token, noted("token"));
+      await until(() => count("token"));
+      return [seen.slice(1, 3), seen[3].slice(0, 2)]"""
+    assert js(page, code) == [[["message", 1], ["name", None, ANY]], ["token", None]]
 
 
 @pytest.mark.own_window
