@@ -89,7 +89,12 @@ class KeepingSocket(Socket):
         missed = [one.topic for one in pasts if one.topic in since and not one.is_whole]
         positions = _texts({topic: begin.get(topic) for topic in topics})
         self._answer_connect(
-            {"sid": self.id, "positions": positions, "missed": [*map(name_of, missed)]}
+            {
+                "sid": self.id,
+                "positions": positions,
+                "missed": [*map(name_of, missed)],
+                "limit": _most_positions(self.subscriptions.max_channels),
+            }
         )
         for past in pasts:
             self.subscriptions.replay(past, ask)
@@ -146,10 +151,14 @@ def make_socket(
         PositionError: the client brings positions in no form that a client may send.
 
     """
-    auth, kept = take_kept(packet.data or {}, server.limits.max_channels + AUDIENCES)
+    auth, kept = take_kept(packet.data or {}, _most_positions(server.limits.max_channels))
     make = Socket if kept is None else partial(KeepingSocket, kept=kept)
     id = secrets.token_urlsafe(15)
     return make(id, packet.namespace, auth, server=server, session=session, lifecycle=lifecycle)
+
+
+def _most_positions(max_channels: int) -> int:
+    return max_channels + AUDIENCES
 
 
 def _texts(positions: Mapping[Topic, StreamPosition | None]) -> dict[str, str]:

@@ -87,7 +87,7 @@ def test_a_client_that_does_not_ask_sees_nothing_of_positions(server, connect):
 
 def test_a_client_that_asks_gets_the_place_of_each_message(server, open_client):
     client, answer = open_client()
-    assert set(answer) == {"sid", "positions", "missed"}
+    assert set(answer) == {"sid", "positions", "missed", "limit"}
     begin = subscribe(client)["position"]
     publish(server, "a", "b")
     places = [place(client, message) for message in "ab"]

@@ -29,7 +29,7 @@
   const EXPECTED = 'socket.io: expected the URL of a server, such as "https://example.com"';
   const CHANNEL = "channel,"; // begins the name of a channel's topic
   const TOKEN = "socketio.channel:"; // begins the token of a channel
-  const KEPT_TOPICS = 100; // besides the channels that the page asks for
+  const KEPT_TOPICS = 100; // until the server says how many positions it takes
   const KEPT_IDS = 1000; // as many messages as the log of a topic has
   const KEPT_SOCKETS = 100; // what they sent to others does not come back
   const KEPT_PAGES = 10; // before this one, as far as it has their positions
@@ -410,6 +410,7 @@
   class Positions {
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
+    #limit = KEPT_TOPICS; #dropped = new Set(); // topics whose positions are too many for the server
     #joined = new Map(); // channels that a handler has joined, after a position, until the page has an answer
     // The topics whose positions are from before a reload, or from the tab of which this one is a duplicate; and
     // with the topics of each such page, the ids that its sockets had: what they sent there is not for this one.
@@ -434,17 +435,20 @@
     }
 
     get(topic) { return this.#at.get(topic); }
-    set(topic, position) { this.#drop(topic); this.#at.set(topic, position); } // the newest ones are the last
-    forget(topic) { this.#drop(topic); this.answered(topic); }
-    #drop(topic) { this.#at.delete(topic); this.#loaded.delete(topic); }
+    set(topic, position) { this.#remove(topic); this.#at.set(topic, position); } // the newest ones are the last
+    forget(topic) { this.#remove(topic); this.answered(topic); this.#dropped.delete(topic); }
+    #remove(topic) { this.#at.delete(topic); this.#loaded.delete(topic); }
+    #drop(topic) { this.forget(topic); this.#dropped.add(topic); }
+    wasDropped(topic) { return this.#dropped.delete(topic); } // its messages are missed, if the socket is on it again
     isOfHandler(topic) { return this.#joined.has(topic); }
     answered(topic) { this.#joined.delete(topic); }
 
     // What CONNECT presents: the positions of all topics, since a handler may join any channel, before the
-    // page asks for it. Of the topics that the page does not ask for, the newest are kept.
+    // page asks for it. The first of too many that are left out are the oldest of channels that it does not ask for.
     request(isAsked) {
-      const others = [...this.#at.keys()].filter((topic) => !isAsked(topic));
-      others.splice(0, others.length - KEPT_TOPICS).forEach((topic) => this.forget(topic));
+      const rank = (topic) => (topic.startsWith(CHANNEL) ? 2 * isAsked(topic) : 1);
+      const topics = [...this.#at.keys()].sort((one, other) => rank(one) - rank(other));
+      topics.slice(0, Math.max(0, topics.length - this.#limit)).forEach((topic) => this.#drop(topic));
       const [at, begun] = [this.#at, this.#joined].map(Object.fromEntries);
       const was = this.#formerIds;
       return this.#at.size || was.length ? { at, was, before: this.#formerPages(), begun } : true;
@@ -457,7 +461,8 @@
     }
 
     // Takes what the server tells with CONNECT; of the topics that it tells nothing of, channels stay.
-    welcome(id, positions) {
+    welcome(id, positions, limit = KEPT_TOPICS) {
+      this.#limit = limit;
       this.#formerIds = [...this.#formerIds, id].slice(-KEPT_SOCKETS);
       [...this.#at.keys()].filter((topic) => !topic.startsWith(CHANNEL)).forEach((topic) => this.forget(topic));
       this.update(positions);
@@ -494,15 +499,17 @@
     }
 
     save() {
-      const kept = [[...this.#at], [...this.#ids], this.#formerIds, this.#formerPages()];
+      const kept = [[...this.#at], [...this.#ids], this.#formerIds, this.#formerPages(), this.#limit];
       if (this.#key) safely(() => sessionStorage.setItem(this.#key, JSON.stringify(kept)));
     }
 
     #load() {
       safely(() => {
-        const [at, ids, was, pages = []] = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
+        const kept = JSON.parse(sessionStorage.getItem(this.#key)) ?? [[], [], []];
+        const [at, ids, was, pages = [], limit = KEPT_TOPICS] = kept;
         [this.#at, this.#ids, this.#loaded] = [new Map(at), new Set(ids), new Set(at.map(([topic]) => topic))];
         this.#pages = [...pages, [[...this.#loaded], was]];
+        this.#limit = limit;
       });
     }
   }
@@ -856,18 +863,19 @@
       return { ...data, _positions: this.#positions.request((topic) => this.#channels.isWanted(topic)) };
     }
 
-    #welcomed({ sid, positions = {}, missed = [] }) {
+    #welcomed({ sid, positions = {}, missed = [], limit }) {
       if (!sid) throw new Error("no session id: this server speaks an older Socket.IO");
       const { attempts } = this.#retry;
       this.#id = sid;
       this.#patience.stop();
       this.#retry.reset();
-      this.#positions.welcome(sid, positions);
+      const dropped = Object.keys(positions).filter((topic) => this.#positions.wasDropped(topic));
+      this.#positions.welcome(sid, positions, limit);
       this.#channels.online();
       this.#flush();
       this.#fire("connect");
       if (attempts) this.#tell("reconnect", attempts);
-      missed.forEach((topic) => this.#tellMissed(topic));
+      [...missed, ...dropped].forEach((topic) => this.#tellMissed(topic));
     }
 
     // Has the listeners called with the messages that the socket has missed on a channel.
@@ -876,7 +884,7 @@
       messages.forEach((event, number) => {
         if (!(number in ids) || this.#positions.isFirst(ids[number])) this.#fireEvent(...event);
       });
-      if (recovered === false) this.#tellMissed(CHANNEL + name);
+      if (this.#positions.wasDropped(CHANNEL + name) || recovered === false) this.#tellMissed(CHANNEL + name);
     }
 
     #tellMissed(topic) {
@@ -967,7 +975,10 @@
 
     #moved(positions) {
       this.#positions.moved(positions);
-      for (const [topic, position] of Object.entries(positions)) if (position === null) this.#channels.taken(topic);
+      for (const [topic, position] of Object.entries(positions)) {
+        if (position === null) this.#channels.taken(topic);
+        else if (this.#positions.wasDropped(topic)) this.#tellMissed(topic);
+      }
     }
 
     #fireEvent(event, ...args) { if (!RESERVED.includes(event)) this.#fire(event, ...args); }

@@ -4,6 +4,7 @@ import pytest
 
 from django_socketio import emit, page_position, sign_channel
 from django_socketio.events import on_away, on_connect, on_disconnect, on_message
+from django_socketio.sockets import keeping
 from tests.clients.browser.conftest import stop
 from tests.clients.browser.pages import js
 
@@ -262,6 +263,48 @@ def test_the_page_is_told_when_something_was_missed(server, visit, redis):
     js(page, "await until(() => count('missed') === 3)")
     missed = js(page, "return seen.filter(([name]) => name === 'missed').map(([, topic]) => topic)")
     assert {*missed} == {None, "hall", "room"}
+
+
+CUT_FOR_LONG = """
+  make({reconnectionDelay: 60000, reconnectionDelayMax: 60000});
+  window.got = [];
+  socket.on("message", (...args) => got.push(args)).connect();
+  socket.io.on("missed", noted("missed"));
+  await until(() => socket.connected);
+"""
+GO_ON = "dispatchEvent(new Event('offline')); socket.connect(); await until(() => socket.connected)"
+
+
+def test_positions_of_quiet_topics_are_kept_as_far_as_the_server_takes_them(serve, visit):
+    @on_connect
+    def join_halls(request, socket, context):
+        for number in range(120):
+            socket.subscribe(f"hall-{number}")
+
+    server = serve(MAX_CHANNELS=120)
+    page = visit(server)
+    js(page, CUT_FOR_LONG)
+    js(page, "dispatchEvent(new Event('offline'))")
+    publish(server, 1, channel="hall-0")
+    publish(server, 2)
+    js(page, "socket.connect(); await until(() => got.length === 2)")
+    assert js(page, "return count('missed')") == 0
+
+
+def test_a_loss_is_told_where_the_server_takes_no_more_positions(serve, visit, monkeypatch):
+    monkeypatch.setattr(keeping, "AUDIENCES", 1)
+    halls = iter(["hall-0", "hall-1", "hall-0", "hall-0"])
+
+    @on_connect
+    def join_hall(request, socket, context):
+        socket.subscribe(next(halls))
+
+    page = visit(serve(MAX_CHANNELS=1))
+    js(page, CUT_FOR_LONG)
+    for _ in range(3):
+        js(page, GO_ON)
+    js(page, "await until(() => count('missed'))")
+    assert js(page, "return seen.filter(([name]) => name === 'missed')") == [["missed", "hall-0"]]
 
 
 def test_a_page_without_positions_gets_messages_as_they_are(server, visit):
