@@ -820,9 +820,13 @@
     subscribe(channel, options, callback) { return this.#addOrRemove("add", channel, options, callback); }
     unsubscribe(channel, callback) { return this.#addOrRemove("remove", channel, callback); }
     channel(name) { return new Sender((...message) => this.#transmitFor(channelOf(name), ...message), {}); }
-    presence(name, callback) { return this.#presences.add(name, callback, this.#channels.isAccepted(name)); }
     open() { return this.connect(); }
     close() { return this.disconnect(); }
+
+    presence(channel, callback) {
+      const name = channelOf(channel);
+      return this.#presences.add(name, callback, this.#channels.isAccepted(name));
+    }
 
     #addOrRemove(method, channel, ...args) {
       if (Array.isArray(channel)) this.#channels[`${method}All`](channel, ...args);

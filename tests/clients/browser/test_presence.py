@@ -2,6 +2,7 @@
 
 import pytest
 
+from django_socketio import sign_channel
 from tests.clients.browser.pages import HOLD, js
 from tests.kit.clients import join
 
@@ -15,9 +16,9 @@ WATCH = """
   window.told = [];
   make({});
   const note = (people, change) => told.push([people.map((one) => one.id), change]);
-  window.watch = () => socket.presence("room", note);
+  window.watch = () => socket.presence(arg ?? "room", note);
   window.end = watch();
-  socket.subscribe("room").connect();
+  socket.subscribe(arg ?? "room").connect();
   await until(() => told.length && told.at(-1)[0].includes("socket:" + socket.id));
 """
 LAST = """
@@ -53,6 +54,11 @@ def test_a_page_sees_who_is_there_and_each_change(server, visit):
     js(page, "await until(() => told.at(-1)[0].includes(arg) && told.at(-1)[0].length === 2)", last)
     assert js(page, LAST)[0][-1] in (last, "socket:" + js(page, "return socket.id"))
     js(page, "socket.unsubscribe('room'); socket.disconnect()")
+
+
+def test_a_page_names_the_channel_by_a_token(server, visit):
+    token = server.call(lambda: sign_channel("room", anyone=True))
+    js(visit(server), WATCH, token)
 
 
 ANEW = {
