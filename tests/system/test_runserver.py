@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.management import call_command
 from django.test import override_settings
 
@@ -280,6 +281,17 @@ def test_static_files(debug, arguments, status):
             assert get(server.port, SCRIPT)[0] == status
         finally:
             server.stop()
+
+
+@pytest.mark.parametrize(
+    ("app", "is_served"),
+    [("django.contrib.staticfiles.apps.StaticFilesConfig", True), ("django.contrib.auth", False)],
+)
+def test_static_files_are_those_of_an_installed_app(app, is_served):
+    options = {"use_static_handler": True, "insecure_serving": True}
+    installed = ["django.contrib.contenttypes", app]
+    with override_settings(INSTALLED_APPS=installed):
+        assert isinstance(Command()._handler(options), StaticFilesHandler) is is_served
 
 
 def test_an_error_in_events_py_is_raised(run, loud):

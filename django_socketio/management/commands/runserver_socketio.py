@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands.runserver import Command as RunServer
@@ -144,7 +145,7 @@ class Command(RunServer):
         serve_static = options["use_static_handler"] and (
             settings.DEBUG or options["insecure_serving"]
         )
-        if serve_static and "django.contrib.staticfiles" in settings.INSTALLED_APPS:
+        if serve_static and apps.is_installed("django.contrib.staticfiles"):
             from django.contrib.staticfiles.handlers import StaticFilesHandler
 
             return StaticFilesHandler(handler)
