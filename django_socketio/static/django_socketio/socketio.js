@@ -410,7 +410,7 @@
   class Positions {
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
-    #limit = KEPT_TOPICS; #dropped = new Set(); // topics whose positions are too many for the server
+    #limit = KEPT_TOPICS; #dropped = new Set(); // topics whose positions the server could not take
     #joined = new Map(); // channels that a handler has joined, after a position, until the page has an answer
     // The topics whose positions are from before a reload, or from the tab of which this one is a duplicate; and
     // with the topics of each such page, the ids that its sockets had: what they sent there is not for this one.
@@ -439,6 +439,13 @@
     forget(topic) { this.#remove(topic); this.answered(topic); this.#dropped.delete(topic); }
     #remove(topic) { this.#at.delete(topic); this.#loaded.delete(topic); }
     #drop(topic) { this.forget(topic); this.#dropped.add(topic); }
+    dropAll() {
+      const hadSome = this.#at.size + this.#formerIds.length > 0;
+      [...this.#at.keys()].forEach((topic) => this.#drop(topic));
+      this.#formerIds = [];
+      return hadSome;
+    }
+
     wasDropped(topic) { return this.#dropped.delete(topic); } // its messages are missed, if the socket is on it again
     isOfHandler(topic) { return this.#joined.has(topic); }
     answered(topic) { this.#joined.delete(topic); }
@@ -690,13 +697,16 @@
     #request(channels, options, callback) {
       const asked = channels.map(([name, { token }]) => token ?? name);
       const ofOne = (answer, index) => (asked.length > 1 && Array.isArray(answer) ? answer[index] : answer);
-      const isOne = asked.length === 1;
-      this.ask("subscribe", isOne ? asked[0] : asked, ...(options ? [options] : []), (lost, answer, past) =>
-        channels.forEach(([name, channel], index) => {
-          const told = ofOne(past, index);
-          if (!lost && told?.token && this.#wanted.get(name) === channel) this.#keep(channel, name, told);
-          callback(name, channel, lost, ofOne(answer, index), told);
-        }));
+      const settle = (lost, answer, past) => channels.forEach(([name, channel], index) => {
+        const told = ofOne(past, index);
+        if (!lost && told?.token && this.#wanted.get(name) === channel) this.#keep(channel, name, told);
+        callback(name, channel, lost, ofOne(answer, index), told);
+      });
+      try {
+        this.ask("subscribe", asked.length === 1 ? asked[0] : asked, ...(options ? [options] : []), settle);
+      } catch (error) { // too large, for example: others are asked for all the same
+        queueMicrotask(() => settle(null, { error: error.message }));
+      }
     }
 
     #keep(channel, name, { token, renew }) {
@@ -856,10 +866,20 @@
     }
 
     #introduce(engine) {
-      const answer = (data) => this.#engine === engine && this.#send({ type: CONNECT, data: this.#withPositions(data) });
+      const answer = (data) => this.#engine === engine && this.#present(data);
       this.#patience.start(this.options.timeout, () => engine.lost("transport error", new Error("timeout")));
       if (typeof this.auth === "function") this.auth(answer);
       else answer(this.auth);
+    }
+
+    // Without positions if a packet cannot have them: the page is then told what it may have missed.
+    #present(data) {
+      try {
+        this.#send({ type: CONNECT, data: this.#withPositions(data) });
+      } catch (error) {
+        if (!(error instanceof RangeError && this.#positions.dropAll())) throw error;
+        this.#send({ type: CONNECT, data: this.#withPositions(data) });
+      }
     }
 
     #withPositions(data) {

@@ -77,6 +77,27 @@ def test_a_refused_list_is_told_for_each_channel(serve, visit):
     assert answer == [["refused", {"a": told, "b": told}], []]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_list_that_is_too_large_is_refused_and_costs_nothing_else(serve, visit, when):
+    code = """
+      make();
+      const connect = async () => { socket.connect(); await until(() => socket.connected); };
+      if (arg === "after") await connect();
+      const list = Array.from({length: 30}, (_, number) => number + "x".repeat(150));
+      const size = (object) => Object.keys(object).length;
+      const note = ({refused, message}) => seen.push(["list", size(refused), message]);
+      socket.subscribe(list, note).subscribe("small", noted("small"));
+      if (arg === "before") await connect();
+      await until(() => count("list") && count("small"));
+      return [seen, socket.channels, socket.connected]"""
+    seen, channels, connected = js(visit(serve(MAX_MESSAGE_SIZE=2000)), code, when)
+    assert sorted(name for name, *_ in seen) == ["connect", "list", "small"]
+    (told,) = [event for event in seen if event[0] == "list"]
+    assert told[1] == 30
+    assert "the server takes 2000" in told[2]
+    assert (channels, connected) == (["small"], True)
+
+
 @pytest.mark.own_window
 def test_all_channels_are_there_again_after_a_broken_connection(server, page):
     code = """

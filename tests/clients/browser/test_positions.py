@@ -307,6 +307,22 @@ def test_a_loss_is_told_where_the_server_takes_no_more_positions(serve, visit, m
     assert js(page, "return seen.filter(([name]) => name === 'missed')") == [["missed", "hall-0"]]
 
 
+def test_a_page_whose_positions_are_too_many_bytes_comes_back_without_them(serve, visit):
+    halls = [f"{number}{'x' * 150}" for number in range(20)]
+
+    @on_connect
+    def join_halls(request, socket, context):
+        for hall in halls:
+            socket.subscribe(hall)
+
+    page = visit(serve(MAX_MESSAGE_SIZE=2000))
+    js(page, CUT_FOR_LONG)
+    js(page, "await new Promise((done) => socket.subscribe('room', done))")
+    js(page, f"seen.length = 0; {GO_ON}; await until(() => count('missed') === 22)")
+    missed = js(page, "return seen.filter(([name]) => name === 'missed').map(([, topic]) => topic)")
+    assert {*missed} == {None, "room", *halls}
+
+
 def test_a_page_without_positions_gets_messages_as_they_are(server, visit):
     page = visit(server)
     js(page, ARRIVE, {"transport": "websocket", "positions": False})
