@@ -411,6 +411,7 @@
     static #owners = new Map(); // of the entries of sessionStorage: the positions of active sockets
     #at = new Map(); #ids = new Set(); #formerIds = []; #key;
     #limit = KEPT_TOPICS; #dropped = new Set(); // topics whose positions the server could not take
+    #leaving = new Map(); // channels that the page leaves, by its last request: messages on their way move no position
     #joined = new Map(); // channels that a handler has joined, after a position, until the page has an answer
     // The topics whose positions are from before a reload, or from the tab of which this one is a duplicate; and
     // with the topics of each such page, the ids that its sockets had: what they sent there is not for this one.
@@ -435,7 +436,14 @@
     }
 
     get(topic) { return this.#at.get(topic); }
-    set(topic, position) { this.#remove(topic); this.#at.set(topic, position); } // the newest ones are the last
+    leave(topic, request) { this.forget(topic); this.#leaving.set(topic, request); }
+    left(topic, request) { if (this.#leaving.get(topic) === request) this.#leaving.delete(topic); }
+
+    set(topic, position) {
+      this.#remove(topic);
+      if (!this.#leaving.has(topic)) this.#at.set(topic, position); // the newest ones are the last
+    }
+
     forget(topic) { this.#remove(topic); this.answered(topic); this.#dropped.delete(topic); }
     #remove(topic) { this.#at.delete(topic); this.#loaded.delete(topic); }
     #drop(topic) { this.forget(topic); this.#dropped.add(topic); }
@@ -478,7 +486,7 @@
     // Takes what the server tells later: of channels without a position, that a handler has joined them.
     moved(positions) {
       for (const [topic, position] of Object.entries(positions))
-        if (!this.#at.has(topic)) this.#joined.set(topic, position);
+        if (!this.#at.has(topic) && !this.#leaving.has(topic)) this.#joined.set(topic, position);
       this.update(positions);
     }
 
@@ -625,14 +633,14 @@
     remove(asked, callback) {
       const name = channelOf(asked);
       const pending = this.#wanted.get(name)?.callbacks ?? [];
-      this.#drop(name);
-      this.presences.left(name);
-      this.positions.forget(CHANNEL + name);
-      if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
       const done = (lost, answer) => {
-        if (!this.#wanted.has(name)) this.positions.forget(CHANNEL + name); // messages came meanwhile
+        this.positions.left(CHANNEL + name, done);
         conclude(`unsubscribe ${name}`, callback ? [callback] : [], lost ? true : answer);
       };
+      this.#drop(name);
+      this.presences.left(name);
+      this.positions.leave(CHANNEL + name, done);
+      if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
       if (this.#online) this.ask("unsubscribe", name, done);
       else queueMicrotask(() => done(null, true));
     }

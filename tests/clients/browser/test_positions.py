@@ -6,7 +6,7 @@ from django_socketio import emit, page_position, sign_channel
 from django_socketio.events import on_away, on_connect, on_disconnect, on_message
 from django_socketio.sockets import keeping
 from tests.clients.browser.conftest import stop
-from tests.clients.browser.pages import js
+from tests.clients.browser.pages import HOLD, js
 
 
 @pytest.fixture
@@ -424,6 +424,24 @@ def test_no_past_is_read_of_a_channel_that_the_page_has_left_meanwhile(page):
       await until(() => count("past"));
       return seen.slice(1)"""
     assert js(page, code) == [["past", None]]
+
+
+def test_a_message_that_was_on_its_way_is_no_position_of_a_new_subscription(server, visit):
+    publish(server, 1, 2, channel="history-4")
+    page = visit(server)
+    js(page, HOLD + ARRIVE, {"transport": "websocket"})
+    js(page, "await new Promise((done) => socket.subscribe('history-4', done))")
+    js(page, "hold(); socket.unsubscribe('history-4')")
+    publish(server, 3, channel="history-4")
+    wait_for(page, 3)
+    code = """
+      got.length = 0;
+      const again = new Promise((done) => socket.subscribe("history-4", {last: 3}, done));
+      release();
+      await again"""
+    js(page, code)
+    publish(server, 4, channel="history-4")
+    wait_for(page, 1, 2, 3, 4)
 
 
 @pytest.mark.own_window
