@@ -77,6 +77,7 @@
     get exhausted() { return this.attempts >= this.options.reconnectionAttempts; }
     schedule() { this.start(this.#delay(), this.action); this.attempts += 1; }
     hurry() { if (this.running) this.start(0, this.action); }
+    now() { if (!this.running) this.schedule(); this.hurry(); }
     reset() { this.stop(); this.attempts = 0; }
 
     #delay() {
@@ -969,7 +970,7 @@
         online: () => { check(); this.#retry.hurry(); },
         offline: () => this.#engine?.lost("transport close", new Error("the network is gone")),
         pagehide: () => { this.#positions.save(); this.#hangUp("transport close", true); },
-        pageshow: ({ persisted }) => { if (persisted && !this.#engine && !this.#retry.running) this.#open(); },
+        pageshow: ({ persisted }) => { if (persisted && !this.#engine) this.#retry.now(); },
       };
       this.#unwatch = new AbortController();
       for (const [event, handler] of Object.entries(handlers)) addEventListener(event, handler, this.#unwatch);

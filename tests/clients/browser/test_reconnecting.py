@@ -465,7 +465,7 @@ def test_a_page_that_comes_back_out_of_the_cache_reconnects(page, server, transp
     page.go_back(wait_until="commit")
     assert page.evaluate("window.kept"), "Chromium did not keep the page"
     names = js(page, "await until(() => socket.connected); return names()")
-    assert names == ["connect", "disconnect", "connect"]
+    assert names == ["connect", "disconnect", "reconnect_attempt", "connect", "reconnect"]
 
 
 def test_a_page_out_of_the_cache_does_not_connect_what_was_disconnected(page):
