@@ -938,7 +938,7 @@
       this.#forget(reason, error);
       if (!connected && this.#address.isDefault) explain(error);
       if (!connected) this.#fire("connect_error", error);
-      if (last && this.options.reconnection) this.#tell("reconnect_failed");
+      if (last && this.options.reconnection && !this.#active) this.#tell("reconnect_failed"); // a listener may connect
       if (this.#active && !this.#engine) this.#retry.schedule();
     }
 

@@ -128,6 +128,23 @@ def test_a_refused_handshake_is_tried_again(page, transport):
         assert error == "HTTP 403: forbidden here, sorry"
 
 
+@pytest.mark.parametrize("event", ["disconnect", "connect_error"])
+def test_an_attempt_that_a_listener_begins_is_not_a_failure(page, event):
+    code = """
+      make({reconnectionAttempts: 0}, arg === "connect_error" ? "127.0.0.1:1" : "");
+      socket.once(arg, () => socket.connect());
+      socket.connect();
+      if (arg === "disconnect") await until(() => socket.connected);
+      dispatchEvent(new Event("offline"));
+      await until(() => count(arg) && (count("connect") === 2 || count("connect_error") === 2));
+      return names()"""
+    expected = {
+        "disconnect": ["connect", "disconnect", "connect"],
+        "connect_error": ["connect_error", "connect_error", "reconnect_failed"],
+    }
+    assert js(page, code, event) == expected[event]
+
+
 def test_an_unknown_namespace(page):
     code = "make({}, '/nowhere').connect(); await until(() => seen.length); return seen"
     assert js(page, code) == [["connect_error", "Invalid namespace"]]
