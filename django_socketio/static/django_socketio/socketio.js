@@ -391,7 +391,7 @@
   class Acks {
     #waiting = new Map();
     has(id) { return this.#waiting.has(id); }
-    failAll(error) { [...this.#waiting.keys()].forEach((id) => this.settle(id, error)); }
+    failAll(error, but) { [...this.#waiting.keys()].forEach((id) => but.has(id) || this.settle(id, error)); }
 
     add(id, callback, timeout) {
       const timer = new Timer();
@@ -953,7 +953,8 @@
       this.#patience.stop();
       if (!connected) return;
       this.#channels.offline();
-      this.#acks.failAll(new Error("socket has been disconnected"));
+      const kept = new Set(this.#buffer.map(({ id }) => id));
+      this.#acks.failAll(new Error("socket has been disconnected"), kept);
       this.#fire("disconnect", reason, error);
     }
 
@@ -985,7 +986,8 @@
       this.#ask("_presence", name, ...(since ? [since] : []), done);
     }
 
-    #ask(event, ...args) { this.#transmit(event, args, { errorFirst: true, timeout: Infinity }); }
+    // A request is for this session only.
+    #ask(event, ...args) { this.#transmit(event, args, { errorFirst: true, timeout: Infinity, volatile: true }); }
 
     #receive(packet) {
       if (packet?.namespace !== this.#address.namespace) return;
@@ -1035,10 +1037,11 @@
       const callback = typeof args[args.length - 1] === "function" ? args.pop() : null;
       const id = callback ? this.#nextAck++ : undefined;
       const packets = this.#encode({ type: EVENT, id, data: [event, ...args] });
-      if (this.connected) this.#engine.send(packets);
+      const isOpen = this.connected && !this.#engine.isClosing; // a WebSocket drops what comes while it closes
+      if (isOpen) this.#engine.send(packets);
       const ack = errorFirst ? callback : (error, ...answer) => error || callback.apply(this, answer);
       if (callback) this.#acks.add(id, ack, timeout);
-      if (!this.connected) this.#keep({ id, packets }, volatile);
+      if (!isOpen) this.#keep({ id, packets }, volatile);
       return this;
     }
 

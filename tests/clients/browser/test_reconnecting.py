@@ -341,6 +341,32 @@ def test_attempts_are_spread(page, server):
     assert 1200 < max(delays) <= 1500
 
 
+def test_a_message_that_is_sent_while_the_connection_closes_arrives(page, log):
+    @on_message
+    def note(request, socket, context, message):
+        log("message", message)
+        return message
+
+    @on_subscribe
+    def subscribe(request, socket, context, channel):
+        log("subscribe", channel)
+
+    code = """
+      const Native = WebSocket;
+      window.WebSocket = class extends Native {
+        constructor(url) { super(url); window.last = this; }
+      };
+      await online({transports: ["websocket"]});
+      last.close();
+      const answer = socket.send(1).send(2, noted("ack")).emitWithAck("message", 3);
+      socket.volatile.send(4);
+      socket.subscribe("a").subscribe("b").unsubscribe("a");
+      return [last.readyState === Native.CLOSING, await answer, count("ack")]"""
+    assert js(page, code) == [True, 3, 1]
+    log.until([("subscribe", "b"), *[("message", number) for number in (1, 2, 3)]])
+    assert js(page, "return [socket.channels, count('disconnect')]") == [["b"], 1]
+
+
 # Heartbeats
 
 
