@@ -520,6 +520,8 @@ def test_what_timed_out_while_it_waited_is_not_sent(page, log):
 def test_listeners_cannot_hurt_each_other(page, page_errors):
     code = """
       make();
+      let thrown = 0;
+      addEventListener("error", () => { thrown += 1; });
       socket.on("connect", () => { throw new Error("mine"); });
       socket.on("connect", function () { noted("this")(this === socket); });
       socket.on("message", () => seen.push(["still here"]));
@@ -527,7 +529,7 @@ def test_listeners_cannot_hurt_each_other(page, page_errors):
       await until(() => socket.connected);
       socket.emit("echo", () => { throw new Error("in an ack"); });
       socket.send("x");
-      await until(() => count("still here"));
+      await until(() => count("still here") && thrown === 2);
       return seen.slice(1)"""
     assert js(page, code) == [["this", True], ["message", "x"], ["still here"]]
     assert sorted(page_errors) == ["in an ack", "mine"]
