@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from django_socketio.channels import current
 from django_socketio.concurrency import threads
+from django_socketio.concurrency.native import ThreadLocal
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import NoSocket
 from django_socketio.relay.base import Copied, Reached, Relay, Rewound
@@ -62,18 +63,19 @@ class _Hook:
     is_child = False
     """Whether this process was forked from a server."""
 
-    mask: set[Any] | None = None
-    """During a fork, the signals that were blocked before it; else None."""
+
+_thread = ThreadLocal()
+"""Has ``mask`` during a fork: the signals that were blocked in the thread that forks."""
 
 
 def _hold_signals() -> None:
     # A signal that reaches the child at once waits until the child has set its own handlers.
     if current.current() is not None:
-        _Hook.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        _thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 def _let_signals_come() -> None:
-    mask, _Hook.mask = _Hook.mask, None
+    mask = _thread.__dict__.pop("mask", None)
     if mask is not None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
