@@ -22,6 +22,10 @@ error_logger = get_logger("django_socketio.server")
 BACKLOG = 1024
 
 
+class AddressError(OSError):
+    """The server cannot listen on its address."""
+
+
 class DevelopmentHandler(RequestHandler):
     """Logs requests as Django's own development server does."""
 
@@ -74,7 +78,7 @@ class DevelopmentServer:
         """Listen.
 
         Raises:
-            OSError: it cannot listen on the address.
+            AddressError: it cannot listen on the address.
 
         """
         listener, crew = self._listen(), http_workers(sys.maxsize)
@@ -95,7 +99,12 @@ class DevelopmentServer:
         client_log.begin(self.socket_server.timers)
 
     def _listen(self) -> Any:
-        family = AF_INET6 if self._ipv6 else socket.AF_INET
+        try:
+            return self._bound(AF_INET6 if self._ipv6 else socket.AF_INET)
+        except OSError as error:
+            raise AddressError(*error.args) from error
+
+    def _bound(self, family: int) -> Any:
         listener = socket.socket(family, SOCK_STREAM)
         try:
             listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -127,4 +136,4 @@ ERRORS = {
     errno.EADDRINUSE: "That port is already in use.",
     errno.EADDRNOTAVAIL: "That IP address can't be assigned to.",
 }
-"""Texts for errors of ``start``, as Django's ``runserver`` has them."""
+"""Texts for ``AddressError``, as Django's ``runserver`` has them."""

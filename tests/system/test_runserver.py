@@ -301,6 +301,16 @@ def test_an_error_in_events_py_is_raised(run, loud):
     assert "No module named 'no_such_module'" in server.output
 
 
+def test_an_error_of_the_system_in_code_that_a_setting_names_is_raised(run, loud):
+    settings = loud.parent.parent / "loud_settings.py"
+    settings.write_text(f"{settings.read_text()}SOCKETIO_ALLOWED_CHANNELS = 'loud.rules.allowed'\n")
+    loud.with_name("rules.py").write_text("open('no-such-file')\n")
+    server = run("0", "--noreload", "--skip-checks", python=PATCHED, **in_project(loud))
+    assert server.wait() == 1
+    assert "rules.py" in server.output
+    assert server.output.endswith("No such file or directory: 'no-such-file'\n")
+
+
 def test_handlers_run_cooperatively(run, loud):
     loud.write_text(
         "import threading\nfrom django_socketio.events import on_event\n"

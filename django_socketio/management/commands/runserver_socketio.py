@@ -113,7 +113,7 @@ class Command(RunServer):
         autoreload.raise_last_exception()
         self._check(options)
         handler = self._handler(options)  # configures logging again; loggers are made after that
-        from django_socketio.server.dev import ERRORS, DevelopmentServer
+        from django_socketio.server.dev import ERRORS, AddressError, DevelopmentServer
 
         show_messages()
         try:
@@ -126,7 +126,7 @@ class Command(RunServer):
             )
             self.server.start()
             garbage.collect_less()
-        except OSError as error:
+        except AddressError as error:
             self.stderr.write(f"Error: {ERRORS.get(error.errno or 0, error)}")
             os._exit(1)  # sys.exit() would end only a thread, if this is one
         self._announce()
