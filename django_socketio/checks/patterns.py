@@ -121,7 +121,7 @@ def _repeated_literal(parsed: Any) -> str | None:
 
 def _contradicts(parsed: Any) -> bool:
     """Return whether a text is to come before the start of a name, or after its end."""
-    kinds = [value if kind is _constants.AT else kind for kind, value in parsed]
+    kinds = [value if kind is _constants.AT else None for kind, value in parsed]
     widths = [_width(node, parsed.state) for node in parsed]
     return not parsed.state.flags & re.MULTILINE and any(
         (kind in STARTS and any(widths[:place])) or (kind in ENDS and any(widths[place:]))

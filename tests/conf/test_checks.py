@@ -205,6 +205,13 @@ def test_patterns_that_cannot_be_meant_are_reported(pattern, told):
         "[^-]*$",
         r"(?m)^a$\n^b",
         r"^(\w+)-\1$",
+        "^room-|^chat-",
+        "^(?!admin)room-",
+        "^room-.",
+        "^a.b",
+        r"room-(?!x)\d+",
+        "room-[0-9]",
+        r"a(?<!b)c",
     ],
 )
 def test_other_patterns_are_not(pattern):
