@@ -17,7 +17,13 @@ class Pooled(greenlet):
     gevent keeps values of ``threading.local``, and ``threading.current_thread``, for a greenlet
     until the greenlet ends. gevent registers for that end by ``rawlink``, as with a
     ``gevent.Greenlet``.
+
+    Attributes:
+        pool: the pool that has started the greenlet.
+
     """
+
+    pool: Any = None
 
     def rawlink(self, forget: Forget) -> None:
         """Have ``forget`` called with this greenlet at the end of a turn (``forget_locals``)."""

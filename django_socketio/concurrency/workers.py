@@ -12,7 +12,7 @@ from greenlet import getcurrent, greenlet
 from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.turns import turns_of_hub
-from django_socketio.concurrency.worker import Worker
+from django_socketio.concurrency.worker import Pooled, Worker
 from django_socketio.logs import get_logger
 
 logger = get_logger("django_socketio.server")
@@ -64,7 +64,7 @@ class Workers:
         size: int,
         around: Around = plainly,
         kept: int | None = None,
-        kind: type[greenlet] = Worker,
+        kind: type[Pooled] = Worker,
         give_back: Callable[[], bool] = holds_nothing,
     ) -> None:
         self._size = size
@@ -143,17 +143,20 @@ class Workers:
     def step_out(self, wait: Callable[[], object]) -> None:
         """Call ``wait`` while another worker may take the place of this one.
 
-        Other greenlets just wait, and so does a worker whose resources cannot be given back.
+        A worker of another pool leaves its place there. Other greenlets just wait, and so does a
+        worker whose resources cannot be given back.
         """
-        if not isinstance(getcurrent(), self._kind) or not self._give_back():
+        worker = getcurrent()
+        pool: Workers | None = worker.pool if isinstance(worker, self._kind) else None
+        if pool is None or not pool._give_back():
             wait()
             return
-        self.stepped_out += 1
-        self._start_soon()
+        pool.stepped_out += 1
+        pool._start_soon()
         try:
             wait()
         finally:
-            self._step_in()
+            pool._step_in()
 
     def give_way(self) -> None:
         """Have sockets polled and other jobs run, if this turn's time for jobs is over."""
@@ -221,6 +224,7 @@ class Workers:
             return None
         self._count += 1
         worker = self._kind(self._work, parent=self._hub)
+        worker.pool = self
         worker.switch()  # without its first mailbox: a greenlet keeps what it was started with
         return worker
 

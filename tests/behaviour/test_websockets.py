@@ -10,6 +10,7 @@ import weakref
 from http.client import HTTPConnection
 
 import gevent
+import gevent.event
 import pytest
 import websocket
 from django.contrib.auth.decorators import login_required
@@ -22,6 +23,7 @@ from django.test import Client, override_settings
 from django.urls import path
 from django.utils import translation
 
+import django_socketio
 from django_socketio import (
     WebSocketListener,
     WebSocketView,
@@ -61,6 +63,7 @@ def act(request):
     ws = request.websocket
     names = {"ws": ws, "request": request, "told": told, "time": time, "gevent": gevent}
     names |= {"translation": translation, "connection": connection}
+    names |= {"django_socketio": django_socketio}
     for message in ws:
         if message == "return":
             return
@@ -811,10 +814,31 @@ def waiting(client):
 
 def test_a_view_emits_to_sockets(shared, dial):
     client = join(shared, "room-1")
-    names = "__import__('django_socketio').emit('news', 1, channel='room-1')"
-    assert "Emitted" in ask(dial(shared, "/act/"), names)
+    line = "django_socketio.emit('news', 1, channel='room-1')"
+    assert "Emitted" in ask(dial(shared, "/act/"), line)
     assert client.sync().count('42["news",1]') == 1
     client.close()
+
+
+def test_a_view_that_calls_takes_no_place_from_handlers(site, dial):
+    over = gevent.event.Event()
+
+    @on_message
+    def hold(request, socket, context, message):
+        over.wait()
+
+    server = site(WORKERS=1)
+    handlers, client = server.socket_server.executor, join(server, "room-1")
+    client.send('42["message",1]')
+    wait_until(lambda: handlers.busy)
+    view = dial(server, "/act/")
+    view.send("django_socketio.call('who?', channel='room-1', wait='all')")
+    assert client.receive() == '420["who?"]'
+    assert (handlers.busy, handlers.stepped_out) == (1, 0)
+    client.send('430["me"]')
+    assert "'me'" in view.recv()
+    assert handlers.busy
+    server.call(over.set)
 
 
 def test_the_language_and_the_contexts_of_handlers_are_those_of_the_view(site, dial):

@@ -253,6 +253,28 @@ def test_a_greenlet_that_is_no_worker_and_a_worker_that_must_stay_just_wait():
     assert (outside.ready(), workers.are_busy) == (True, False)
 
 
+def test_a_worker_of_another_pool_leaves_its_place_there():
+    workers, others, answer, over, ran = Workers(1), Workers(1), Event(), Event(), []
+
+    def ask():
+        workers.step_out(answer.wait)
+        ran.append("came back")
+
+    workers.spawn(over.wait)
+    others.spawn(ask)
+    settle()
+    others.spawn(ran.append, "next")
+    settle()
+    assert ran == ["next"]
+    assert [(one.busy, one.stepped_out) for one in (workers, others)] == [(1, 0), (0, 1)]
+    answer.set()
+    settle()
+    assert ran == ["next", "came back"]
+    assert [(one.busy, one.stepped_out) for one in (workers, others)] == [(1, 0), (0, 0)]
+    over.set()
+    settle()
+
+
 def test_only_some_wait_for_something_to_do():
     workers, over, greenlets = Workers(10, kept=3), Event(), []
 
