@@ -129,9 +129,8 @@ class PollingTransport:
     def flush(self) -> None:
         """Do nothing: packets wait for the next GET, or have woken the one that waits."""
 
-    @property
-    def has_unread(self) -> bool:
-        """Whether a POST is being read that may hold a pong, unless that takes too long."""
+    def is_sending(self) -> bool:
+        """Return whether a POST is being read that may hold a pong, unless that takes too long."""
         return self._posting and clock() - self._posting_since < LONGEST_POST
 
     @property

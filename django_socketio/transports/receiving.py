@@ -85,10 +85,13 @@ class WebSocketReader:
         """Whether data that was read from the socket has not been delivered."""
         return self._left is not None or bool(self._protocol.rest)
 
-    @property
-    def has_unread(self) -> bool:
-        """Whether the client has sent data that has not been delivered."""
-        return not self._dead and (self._has_more or has_sent(self._socket))
+    def is_sending(self) -> bool:
+        """Return whether data has not been delivered, or has come in part since the last call.
+
+        A client that sends a long message can send no pong before its end.
+        """
+        has_grown = self._protocol.take_growth()
+        return not self._dead and (has_grown or self._has_more or has_sent(self._socket))
 
     @property
     def is_abandoned(self) -> bool:

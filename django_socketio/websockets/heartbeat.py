@@ -9,14 +9,11 @@ from django_socketio.concurrency.timers import Timer, Timers
 class Pinged(Protocol):
     """A WebSocket, as its heartbeat uses it."""
 
-    is_heard: bool
-    """Whether the client has sent anything since this was set to False."""
-
     def ping(self) -> object:
         """Send a ping."""
 
-    def may_be_alive(self) -> bool:
-        """Return whether the client may have sent data that was not read yet."""
+    def take_heard(self) -> bool:
+        """Return whether the client has sent anything since the last call, or may have."""
 
     def fall_silent(self) -> None:
         """End: the client has not answered a ping in time."""
@@ -51,9 +48,10 @@ class Heartbeat:
     def _beat(self, now: float) -> float | None:
         if now == math.inf:  # the server has stopped
             return None
+        is_heard = self._pinged.take_heard()
         if self._pinged_at is None:
             return self._ping(now)
-        if not self._pinged.is_heard and not self._pinged.may_be_alive():
+        if not is_heard:
             self._pinged.fall_silent()
             return None
         due = self._pinged_at + self._interval
@@ -62,6 +60,5 @@ class Heartbeat:
 
     def _ping(self, now: float) -> float:
         self._pinged_at = now
-        self._pinged.is_heard = False
         self._pinged.ping()
         return now + self._timeout

@@ -42,7 +42,6 @@ class WebSocketListener:
     subprotocol: str | None = None
     close_code: int | None = None
     close_reason = ""
-    is_heard = True
 
     _transport: Any = None
     _server: SocketServer | None = None
@@ -52,6 +51,7 @@ class WebSocketListener:
     _heartbeat: Heartbeat | None = None
     _path = ""
     _is_paused = False
+    _is_heard = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path}>"
@@ -148,14 +148,14 @@ class WebSocketListener:
 
     def data_received(self, data: str | bytes) -> None:
         """Take a message of the client."""
-        self.is_heard = True
+        self._is_heard = True
         if self._meters and not self._is_within_rates(1, size_of(data)):
             return
         self._guarded(self.on_message, data)
 
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames of the client without a message: pongs, for example."""
-        self.is_heard = True
+        self._is_heard = True
         if self._meters:
             self._is_within_rates(frames, size)
 
@@ -215,12 +215,12 @@ class WebSocketListener:
 
     # For the heartbeat
 
-    def may_be_alive(self) -> bool:
-        """Return whether the client may have sent data that was not read yet."""
-        transport = self._transport
+    def take_heard(self) -> bool:
+        """Return whether the client has sent anything since the last call, or may have."""
+        transport, is_heard, self._is_heard = self._transport, self._is_heard, False
         if self._is_paused:
-            return not transport.is_abandoned
-        return bool(transport.has_unread)
+            return is_heard or not transport.is_abandoned
+        return transport.is_sending() or is_heard
 
     def fall_silent(self) -> None:
         """End: the client has not answered a ping in time."""

@@ -35,7 +35,7 @@ from django_socketio.events import on_message
 from django_socketio.websockets.heartbeat import Heartbeat
 from django_socketio.websockets.host import ViewHost
 from tests.kit.clients import join
-from tests.kit.frames import FIN, PING, PONG, TEXT, client_frame, closing, sent
+from tests.kit.frames import CLOSE, FIN, PING, PONG, TEXT, client_frame, closing, sent
 from tests.kit.http import UPGRADE, get
 from tests.kit.live import LiveServer
 from tests.kit.raw_websocket import RawWebSocket
@@ -760,10 +760,38 @@ def test_pings_show_whether_the_client_is_there(site, raw):
         assert client.frame() == (FIN | PING, b"")
         if answers:
             client.send(sent(PONG, b""))
-            wait_until(lambda: heartbeat._pinged.is_heard)
+            wait_until(lambda: heartbeat._pinged._is_heard)
     ring(server, heartbeat._timer, heartbeat._timer.when)
     assert client.frame() == (FIN | 8, (1011).to_bytes(2) + b"ping timeout")
     assert told.get(timeout=5) == (1011, "ping timeout")
+
+
+def beating(server, target):
+    """Return the transport of the only WebSocket, and what has its next beat be due."""
+    if target == "/both/":
+        heartbeat = owner_of_timer(server, Heartbeat)
+        timer = heartbeat._timer
+        return heartbeat._pinged._transport, lambda: ring(server, timer, timer.when)
+    (session,) = server.socket_server.engine.sessions.values()
+    return session.transport, lambda: server.call(lambda: session.wake(session.protocol.deadline))
+
+
+@pytest.mark.parametrize("target", ["/both/", "/socket.io/?EIO=4&transport=websocket"])
+def test_a_client_is_there_while_more_of_a_long_message_comes(site, raw, target):
+    server = site(PING_INTERVAL=20, PING_TIMEOUT=20)
+    client = raw(server, target)
+    transport, beat = beating(server, target)
+    text = client_frame(FIN | TEXT, b"4" * 9_000)
+    beat()
+    for piece in (text[:1], text[1:9], text[9:20], text[20:2_000]):
+        client.send(piece)
+        wait_until(lambda: transport._protocol._has_grown)
+        beat()
+    assert not transport.is_closed
+    beat()
+    while (frame := client.frame())[0] != FIN | CLOSE:
+        assert frame[0] == FIN | PING or frame[1] == b"2" or frame[1].startswith(b"0{")
+    assert frame[1][2:] == b"ping timeout"
 
 
 # Others

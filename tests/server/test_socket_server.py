@@ -58,7 +58,6 @@ class Transport:
     """Keeps what it is to send; ``answer`` sees each packet at once."""
 
     name = "memory"
-    has_unread = False
     listener = None
 
     def __init__(self):
@@ -74,6 +73,9 @@ class Transport:
 
     def flush(self):
         pass
+
+    def is_sending(self):
+        return False
 
     def close(self, code, problem):
         self.close_reason = problem

@@ -81,6 +81,7 @@ class WebSocketProtocol:
         "_ends_tcp",
         "_expected",
         "_has_closed",
+        "_has_grown",
         "_is_over",
         "_max_message_size",
         "_message",
@@ -101,6 +102,8 @@ class WebSocketProtocol:
         """The beginning of a frame: an incomplete header, or an incomplete control frame."""
         self._answer = b""
         self._has_closed = self._is_over = self._ends_tcp = False
+        self._has_grown = False
+        """Whether bytes have come that complete no message and no control frame."""
         self.error: ProtocolError | None = None
         """The client's mistake, once it made one."""
         self.close_received: Close | None = None
@@ -171,7 +174,7 @@ class WebSocketProtocol:
         if is_batch_full:
             self.rest = data
         else:
-            self._cut_off = data
+            self._cut_off, self._has_grown = data, True
 
     def _go_on(self, data: bytes, messages: list[str | bytes]) -> int:
         """Take the rest of a frame that has begun before; return where the next one begins."""
@@ -268,6 +271,7 @@ class WebSocketProtocol:
             self._message, self._expected = None, self._between_messages
             self._room = self._max_message_size
             return 1 + len(completed) // _PART
+        self._has_grown = True
         if not message.missing and message.frame_size < SMALL:
             self.extra_frames += 1
         return 1
@@ -324,6 +328,11 @@ class WebSocketProtocol:
         extra = self.extra_frames, self.extra_bytes
         self.extra_frames = self.extra_bytes = 0
         return extra
+
+    def take_growth(self) -> bool:
+        """Return whether more of an incomplete message or frame has come since the last call."""
+        has_grown, self._has_grown = self._has_grown, False
+        return has_grown
 
     def data_to_send(self) -> tuple[bytes, bool]:
         """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
