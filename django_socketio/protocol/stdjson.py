@@ -3,6 +3,8 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import fields
+from enum import Enum
 from functools import partial
 from typing import Any, NoReturn
 
@@ -28,15 +30,34 @@ def dumps(value: Any, default: Default | None = None) -> str:
     """
 
     def as_orjson_does(value: Any) -> Any:
-        try:
-            return orjson.loads(orjson.dumps(value, default, OPTIONS))
-        except TypeError:
-            return refuse(value) if default is None else default(value)
+        return _finite(_opened(value, default or refuse))
 
     try:
         return _write(_finite(value), default=as_orjson_does)
     except RecursionError:
         raise ValueError("the value is nested too deeply to be sent as JSON") from None
+
+
+def _opened(value: Any, default: Default) -> Any:
+    """Return what orjson would write for a value that the standard library does not know.
+
+    The parts of the value stay as they are: orjson may be unable to write one of them.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if "__dataclass_fields__" in vars(type(value)):
+        return _fields_of(value)
+    try:
+        return orjson.loads(orjson.dumps(value, option=OPTIONS))
+    except TypeError:
+        return default(value)
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that orjson would write."""
+    has_slots = "__slots__" in vars(type(value))
+    names = [field.name for field in fields(value)] if has_slots else vars(value)
+    return {name: getattr(value, name) for name in names if not name.startswith("_")}
 
 
 def _finite(value: Any) -> Any:

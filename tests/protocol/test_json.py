@@ -1,4 +1,6 @@
 import contextlib
+import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -24,6 +26,28 @@ values = st.recursive(
 
 class Colour(Enum):
     RED = "red"
+
+
+@dataclass
+class Message:
+    text: object
+    _secret: int = 1
+    number: float = math.nan
+
+
+@dataclass(slots=True)
+class Slotted:
+    text: object
+    _secret: int = 1
+
+
+@dataclass
+class Extended(Slotted):
+    number: int = 2
+
+
+class Inherited(Message):
+    """No dataclass to orjson, which asks ``default`` about it."""
 
 
 def nested(depth, inner="x"):
@@ -220,6 +244,26 @@ def test_what_default_refuses_is_a_type_error_with_the_words_of_default(beside):
 
     with pytest.raises(TypeError, match="no set here"):
         json.dumps([{1}, beside], default=refuse)
+
+
+@pytest.mark.parametrize("kind", [Message, Slotted, Extended, Inherited])
+def test_a_dataclass_is_written_alike_whichever_library_writes_it(kind):
+    def default(value):
+        return [str(value.date()) if isinstance(value, datetime) else type(value).__name__]
+
+    for part in ("x", [datetime(2026, 1, 2)], Colour.RED, Slotted(Message(1)), UUID(int=7)):
+        value = kind(part)
+        if hasattr(value, "__dict__"):
+            value.more = "more"
+        alone = json.loads(json.dumps(value, default))
+        assert json.loads(json.dumps([value, 2**70], default)) == [alone, 2**70]
+
+
+@pytest.mark.parametrize("part", ["\ud800", 2**70, {1: 2}, Enum("Big", {"ONE": 2**70}).ONE])
+@pytest.mark.parametrize("kind", [Message, Slotted])
+def test_a_part_of_a_dataclass_may_need_the_standard_library(kind, part):
+    written = json.dumps({"text": part})
+    assert json.loads(json.dumps(kind(part)))["text"] == json.loads(written)["text"]
 
 
 def test_an_enum_is_written_alike_whichever_library_writes_it():

@@ -1,5 +1,7 @@
 import copy
 from collections.abc import Iterable
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -340,6 +342,20 @@ def test_values_that_orjson_refuses_are_read():
 
 def test_values_that_orjson_refuses_are_written():
     assert encode(event("a", "\ud800", 2**64)) == ['2["a","\\ud800",18446744073709551616]']
+
+
+@dataclass
+class Picture:
+    image: bytes
+    title: str
+
+
+@pytest.mark.parametrize("kind", [Picture, SimpleNamespace])
+def test_bytes_beside_what_orjson_refuses_are_attached_once(kind):
+    value = kind(image=b"1", title="\ud800")
+    text, attachments = socketio.encode_data(["event", value, b"2"], vars)
+    packet = decode(f"52-{text}", *attachments)
+    assert packet.data == ["event", {"image": b"1", "title": "\ud800"}, b"2"]
 
 
 def test_large_strings_and_binaries_come_back():
