@@ -182,7 +182,7 @@ def _workers(size: int, instruments: Instruments) -> Workers:
 
 def _checkers() -> Workers:
     """Return what checks logins: handlers that wait must not delay the check."""
-    return Workers(1, database.around_turn)
+    return Workers(1, database.around_turn, give_back=database.give_back_of_worker)
 
 
 def _services_of(executor: Executor, instruments: Instruments) -> tuple[Service, ...]:
@@ -191,7 +191,7 @@ def _services_of(executor: Executor, instruments: Instruments) -> tuple[Service,
     if not isinstance(executor, Workers):
         return services
     watchdog = Watchdog(conf.get("BLOCKED_AFTER"), all_handlers)
-    return *services, watchdog, database.IdleConnections(executor)
+    return *services, watchdog, database.IdleConnections()
 
 
 def _open_relay(lost: Lost) -> Relay:

@@ -22,7 +22,6 @@ from greenlet import getcurrent, greenlet
 from django_socketio.concurrency.threads import forbid, running
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.worker import Worker, forget_locals, linked
-from django_socketio.concurrency.workers import Workers
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.exceptions import ThreadError
 from django_socketio.logs import get_logger, name_of
@@ -40,7 +39,7 @@ IN_TRANSACTION = (1, 2, 3)
 _holders: set[greenlet] = set()
 """The workers that have an open connection in their turn."""
 
-_last_used: dict[greenlet, float] = {}
+_last_used: dict[Any, float] = {}
 """The workers that keep connections between turns, with the time of their last turn."""
 
 _MARK = "django_socketio_has_connection"
@@ -199,13 +198,8 @@ def _forget_turn() -> None:
 class IdleConnections:
     """Closes the connections of workers that have not used them for ``IDLE_TIME``.
 
-    Args:
-        workers: the pool of the workers.
-
+    The workers are those of all pools of this event loop that run their turns by ``around_turn``.
     """
-
-    def __init__(self, workers: Workers) -> None:
-        self._workers = workers
 
     def start(self, server: SocketServer) -> None:
         """Have workers keep their connections between turns, and close unused ones again."""
@@ -217,9 +211,10 @@ class IdleConnections:
 
     def close(self, now: float) -> float:
         """Close the idle connections; return the time of the next call."""
+        hub = gevent.get_hub()
         idle = {worker for worker, used in _last_used.items() if now - used >= IDLE_TIME}
-        if idle:
-            self._workers.wake(idle, _close_unused)
+        for pool in {worker.pool for worker in idle if worker.parent is hub}:
+            pool.wake(idle, _close_unused)
         if _opened_for_asyncio:
             _opened_for_asyncio.clear()
             gevent.spawn(SyncToAsync.single_thread_executor.submit, _close_for_asyncio)

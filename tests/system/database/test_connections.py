@@ -133,6 +133,14 @@ def connections_much_later(server, postgresql):
     return postgresql.connections()
 
 
+def test_the_workers_of_no_pool_keep_an_idle_connection(common, postgresql):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
+    assert join(server).ask("message") == [1]
+    assert int(get(server.port, "/query-in-pools/")[1]) > 1
+    assert postgresql.connections() > 1  # of workers
+    wait_until(lambda: connections_much_later(server, postgresql) == 0)
+
+
 def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(common, postgresql):
     server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
     client = join(server)

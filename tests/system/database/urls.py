@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
+from gevent.event import AsyncResult
 
 from django_socketio import accept_websocket
 from django_socketio.channels.current import current
@@ -61,7 +62,19 @@ def much_later(request):
     return HttpResponse()
 
 
+def query_in_pools(request):
+    """Query in a worker of the handlers' pool, and of each pool of a service; tell how many."""
+    server = current()
+    mailboxes = [getattr(one, "_mailbox", None) for one in server.services]
+    pools = {server.executor, *[mailbox._workers for mailbox in mailboxes if mailbox is not None]}
+    answers = [AsyncResult() for _ in pools]
+    for pool, answer in zip(pools, answers, strict=True):
+        pool.spawn(lambda answer=answer: answer.set(query("SELECT 1")))
+    return HttpResponse(str(sum(answer.get(timeout=10) for answer in answers)))
+
+
 urlpatterns = [
+    path("query-in-pools/", query_in_pools),
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
     path("leave/", leave),
