@@ -1,7 +1,7 @@
 """The check of modules ``events.py`` in packages that are not installed apps."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from django.core.checks import CheckMessage, Warning
 
 SKIPPED = frozenset({"node_modules", "tests"})
 """Folders that are not searched, nor are those with a ``manage.py`` of their own."""
+
+PACKAGE = Path(__file__).resolve().parent.parent
+"""The folder of this package, which may lie in a project. It is not searched either."""
 
 DEPTH = 3
 """Folders between the project and an ``events.py`` that is searched for."""
@@ -27,8 +30,15 @@ def check_modules(
         _not_imported(folder, path)
         for folder in _folders()
         for path in _modules(folder, DEPTH)
-        if str(path.resolve()) not in known and "django_socketio" in path.read_text(errors="ignore")
+        if str(path.resolve()) not in known and _uses_this_package(path)
     ]
+
+
+def _uses_this_package(module: Path) -> bool:
+    try:
+        return "django_socketio" in module.read_text(errors="ignore")
+    except OSError:
+        return False
 
 
 def _imported_modules() -> Iterator[str]:
@@ -77,15 +87,18 @@ def _modules(folder: Path, depth: int) -> Iterator[Path]:
             yield from _modules(inner, depth - 1)
 
 
-def _subfolders(folder: Path) -> Iterable[Path]:
+def _subfolders(folder: Path) -> list[Path]:
     try:
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if path.name.isidentifier()
-            and path.name not in SKIPPED
-            and path.is_dir()
-            and not (path / "manage.py").exists()
-        )
+        return sorted(path for path in folder.iterdir() if _is_searched(path))
     except OSError:
-        return ()
+        return []
+
+
+def _is_searched(path: Path) -> bool:
+    if not path.name.isidentifier() or path.name in SKIPPED:
+        return False
+    try:
+        is_site = (path / "manage.py").exists()
+        return path.is_dir() and not is_site and path.resolve() != PACKAGE
+    except OSError:  # it may not be read
+        return False

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -19,6 +20,7 @@ from django.urls import clear_url_caches, include, path, re_path
 from django.utils import translation
 from django.utils.translation import gettext_lazy
 
+import django_socketio
 from django_socketio import events, namespaces
 from django_socketio.checks import (
     check_deployment,
@@ -307,6 +309,36 @@ def test_handlers_in_packages_that_are_no_apps_are_reported(project):
         "orders",
     ]
     assert "Add 'orders' to INSTALLED_APPS" in warnings[2].hint
+
+
+def reported(project):
+    """Return the packages of a project that are reported."""
+    project({"mysite_of_checks.py": "urlpatterns = []"})
+    with override_settings(ROOT_URLCONF="mysite_of_checks", SETTINGS_MODULE=None):
+        return [re.search(r"of (\S+)\.events", one.msg)[1] for one in check_modules()]
+
+
+def test_modules_of_this_package_are_not_reported_where_it_lies_in_the_project(project, tmp_path):
+    project({"orders/events.py": HANDLERS})
+    (tmp_path / "django_socketio").symlink_to(Path(django_socketio.__file__).parent)
+    assert reported(project) == ["orders"]
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("iterdir", "b"), ("exists", "b/manage.py"), ("is_dir", "b"), ("read_text", "b/events.py")],
+)
+def test_what_may_not_be_read_hides_nothing_else(project, tmp_path, monkeypatch, method, name):
+    project({f"{folder}/events.py": HANDLERS for folder in ("a", "b", "b/c", "d")})
+    as_it_is = getattr(Path, method)
+
+    def refuse(path, *args, **kwargs):
+        if path == tmp_path / name:
+            raise PermissionError(name)
+        return as_it_is(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert {"a", "d"} <= set(reported(project))
 
 
 def test_modules_that_the_site_imports_itself_are_not_reported(project, monkeypatch):
