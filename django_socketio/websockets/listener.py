@@ -101,7 +101,7 @@ class WebSocketListener:
         """Close the connection, after what was sent before. A closed one stays as it is.
 
         Args:
-            code: 1000, 1001, 1003, 1007 to 1011, or one of the site's own from 3000 to 4999.
+            code: 1000 to 1003, 1007 to 1014, or one of the site's own from 3000 to 4999.
             reason: a text; the client gets up to 123 bytes of it.
 
         Raises:
@@ -280,8 +280,8 @@ def _check_code(code: int) -> None:
         Close(code, "").check()
     except FrameError:
         raise ValueError(
-            "a WebSocket is closed with 1000, 1001, 1003, 1007 to 1011, or a code from 3000 to "
-            f"4999, not {code!r}"
+            "a WebSocket is closed with 1000 to 1003, 1007 to 1014, or a code from 3000 to 4999, "
+            f"not {code!r}"
         ) from None
 
 

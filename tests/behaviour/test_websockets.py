@@ -2,6 +2,7 @@
 
 import gc
 import queue
+import re
 import socket
 import struct
 import threading
@@ -445,6 +446,19 @@ def test_the_view_ends_the_connection(shared, dial, caplog, how, code, reason):
     if how == "raises":
         wait_until(lambda: "ZeroDivisionError" in caplog.text)
         assert "<WebSocket /end/raises/> failed" in caplog.text
+
+
+@pytest.mark.parametrize("code", [-1, 0, *range(999, 1017), 2999, 3000, 4999, 5000])
+def test_a_connection_is_closed_with_the_codes_that_the_refusal_of_others_names(code):
+    listener = WebSocketListener()
+    with pytest.raises(ValueError) as refusal:
+        listener.close(999)
+    named = re.findall(r"(\d+) to (\d+)", str(refusal.value))
+    if any(int(first) <= code <= int(last) for first, last in named):
+        listener.close(code)
+    else:
+        with pytest.raises(ValueError, match=f", not {code}$"):
+            listener.close(code)
 
 
 def test_a_view_closes_with_a_code_and_a_reason(shared, dial):
