@@ -96,6 +96,10 @@ class WebSocket(WebSocketListener):
             self._host.give_turn()
             if not self._inbox and self.close_code is None:
                 self._wait(timeout)
+        except BaseException:
+            if self._inbox and self._waiters:
+                self._wake()  # the message may have woken this greenlet, which does not take it
+            raise
         finally:
             self._takers -= 1
             self._begin_turn()

@@ -191,6 +191,25 @@ def worker(request):
             pass
 
 
+@require_websocket
+def interrupted(request, error):
+    """Interrupt a greenlet that waits in the turn of the event loop in which a message wakes it."""
+    ws = request.websocket
+    waiting = [gevent.spawn(ws.wait) for _ in range(2)]
+    while len(ws._waiters) < 2:
+        gevent.sleep(0)
+    first = ws._waiters[0].greenlet
+    first.kill(ERRORS[error], block=False)
+    ws.on_message("one")
+    gevent.joinall(waiting, timeout=5)
+    told.put([one.value for one in waiting if one is not first])
+    for message in ws:
+        ws.send(message)
+
+
+ERRORS = {error.__name__: error for error in (gevent.GreenletExit, gevent.Timeout)}
+
+
 class Room(WebSocketView):
     subprotocols = ("v2", "v1")
 
@@ -239,6 +258,7 @@ urlpatterns = [
     path("counter/", counter),
     path("taker/", taker),
     path("worker/", worker),
+    path("interrupted/<str:error>/", interrupted),
     path("room/<str:name>/", Room.as_view()),
     path("twice/<str:name>/", accept_websocket(Room.as_view())),
     path("page/", Page.as_view()),
@@ -733,6 +753,13 @@ def test_several_greenlets_may_wait_and_polling_lets_others_have_their_turn(site
     busy.send("one")
     busy.send("two")
     assert sorted(eval(busy.recv())) == ["one", "two"]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_message_that_wakes_an_interrupted_greenlet_goes_to_another(shared, dial, error):
+    client = dial(shared, f"/interrupted/{error}/")
+    assert told.get(timeout=10) == ["one"]
+    assert ask(client, "two") == "two"
 
 
 # Limits
