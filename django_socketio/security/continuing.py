@@ -48,6 +48,7 @@ def continues(login: Continued, earlier: Continued) -> bool:
 def _log_in_again(login: Continued, data: sessions.Data) -> bool:
     user = sessions.user_of(data)
     if user is not None:
+        user.backend = data[BACKEND_SESSION_KEY]
         login.log_in(user)
     return user is not None
 

@@ -22,7 +22,7 @@ from django_socketio.sockets.leaving import CLAIM_TIMEOUT, LeavingLifecycle
 from django_socketio.sockets.life import ENDED
 from django_socketio.sockets.lifecycle import SocketLifecycle
 from django_socketio.sockets.moving import Moved
-from django_socketio.sockets.owner import SocketOwner
+from django_socketio.sockets.owner import LoginState, SocketOwner
 from django_socketio.sockets.recoverable import RecoverableSocket
 from django_socketio.sockets.replies import INTERNAL_ERROR, refusal_text
 from django_socketio.sockets.server import SocketServer
@@ -82,7 +82,7 @@ class RecoverableLifecycle(HandingLifecycle):
             return self._find_elsewhere(ticket)
         if giver.socket.namespace != self.socket.namespace:
             return False
-        if not self._client.login.continues(giver.login):
+        if not self._continues(giver.login):
             return False
         if self._away.find(ticket.digest) is not giver:
             return False  # another connection has claimed it meanwhile
@@ -90,6 +90,16 @@ class RecoverableLifecycle(HandingLifecycle):
             giver.socket.cut_off(Reason.CLIENT_LEFT)  # the client is back, as another
             return False
         return self._take(ticket, partial(self._take_from, giver))
+
+    def _continues(self, earlier: LoginState) -> bool:
+        """Return whether the client has the login of before; not where that cannot be read."""
+        try:
+            return self._client.login.continues(earlier)
+        except self._server.refusals:
+            return False
+        except failures() as error:
+            self._failed(error)
+            return False
 
     def _find_elsewhere(self, ticket: Ticket) -> bool:
         """Take the socket over from another process; return whether that is done."""

@@ -4,7 +4,9 @@ import json
 from contextlib import suppress
 
 import pytest
+from django.contrib.auth.models import User
 
+from django_socketio.events import on_connect, on_event
 from tests.kit.clients import Closed, WebSocketClient
 from tests.kit.waiting import wait_until
 from tests.security.conftest import Browser, logged_in, named, run
@@ -58,6 +60,41 @@ def test_a_user_of_a_token_comes_back_as_this_user(watchful, user):
     client.abandon()
     client, back = come(watchful, Browser(), pid=answer["pid"])  # on_connect does not run
     assert (back["sid"], client.ask("who")) == (answer["sid"], [user])
+
+
+class AllUsers:
+    """A backend that also accepts users who may not log in by ``ModelBackend``."""
+
+    def get_user(self, id):
+        return User(pk=id, password="x", is_active=False)
+
+
+def test_a_user_comes_back_by_the_backend_of_before(serve):
+    backends = ["django.contrib.auth.backends.ModelBackend", f"{__name__}.AllUsers"]
+    server = serve(django={"AUTHENTICATION_BACKENDS": backends})
+
+    @on_connect
+    def log_in(request, socket, context):
+        user = AllUsers().get_user(1)
+        user.backend = backends[1]
+        socket.login(user)
+
+    @on_event("who")
+    def who(request, socket, context):
+        return request.user.pk
+
+    client, answer = come(server, Browser())
+    client.abandon()
+    client, back = come(server, Browser(), pid=answer["pid"])
+    assert (back["sid"], client.ask("who")) == (answer["sid"], [1])
+
+
+def test_a_client_whose_user_cannot_be_read_gets_an_ordinary_connection(server, caplog):
+    on_connect(lambda request, socket, context: socket.login(User(pk=1, password="x")))
+    client, answer = come(server, Browser())
+    client.abandon()
+    assert come(server, Browser(), pid=answer["pid"])[1]["sid"] != answer["sid"]
+    wait_until(lambda: "no such table: auth_user" in caplog.text)
 
 
 # In another process
