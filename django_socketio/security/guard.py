@@ -4,7 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from django_socketio.security.login import Connection, Login
+from django_socketio.security.interfaces import Connection
+from django_socketio.security.login import Login
 from django_socketio.security.login_registry import LoginRegistry
 from django_socketio.security.throttling import Meter, Throttle
 

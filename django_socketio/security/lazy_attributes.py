@@ -49,6 +49,12 @@ def refer_weakly(request: Any) -> None:
         request.auser = partial(auser.func, proxy(request))
 
 
+def way_to_read(user: Any) -> Callable[[], Any] | None:
+    """Return what reads the lazy user of a middleware; None for Django's own."""
+    setup: Callable[[], Any] = user.__dict__["_setupfunc"]
+    return None if setup.__module__ == "django.contrib.auth.middleware" else setup
+
+
 def reading_again(user: Any) -> Callable[[], Any]:
     """Return a function that reads a user of a middleware from the database again."""
     from django.contrib.auth.models import AnonymousUser

@@ -15,13 +15,15 @@ from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.security import checking, continuing, sessions
+from django_socketio.security import checking, continuing, cookies, sessions
+from django_socketio.security.interfaces import Connection
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
     reading_again,
     refer_weakly,
     restore,
+    way_to_read,
 )
 
 logger = ClientLog(get_logger("django_socketio.security"))
@@ -32,17 +34,6 @@ NO_COOKIE = (
     "by socket.login(user); sessions in cookies (SESSION_ENGINE is %r) cannot be changed by "
     "handlers at all."
 )
-
-
-class Connection(Protocol):
-    """A client's session, or another connection that ends with its login."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the connection has ended."""
-
-    def close(self, reason: str) -> None:
-        """End the connection, for one of the reasons in ``Reason``."""
 
 
 class Registry(Protocol):
@@ -84,16 +75,19 @@ class Login:
         name: the name in the registry: the digest or, with ``own_data``, a random one if there is
             no session; None for a login that cannot end.
         is_verified: whether the user was found to be logged in, or no session names a user.
+        client: has the sockets that follow the user; None where there are none.
 
     """
 
     __slots__ = (
+        "_has_lost_user",
         "_has_user",
         "_is_released",
         "_read_user",
         "_registry",
         "_request",
         "_store",
+        "client",
         "cookie",
         "digest",
         "is_verified",
@@ -110,6 +104,8 @@ class Login:
         self._is_released = False
         self._registry = registry
         self.session = session
+        self.client: Any = None
+        self._has_lost_user = False
         self.over = False
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
@@ -149,18 +145,10 @@ class Login:
         return self._store(self.session_key)
 
     def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
-        """Return a function that reads the user of a middleware anew.
-
-        Returns None where the Django session names the user.
-        """
-        setup: Callable[[], Any] | None = None
-        if isinstance(user, SimpleLazyObject):
-            setup = user.__dict__.get("_setupfunc")
-        if setup is not None and setup.__module__ != "django.contrib.auth.middleware":
-            return setup
-        if setup is not None or (self.user_id and self._is_user(user)):
-            return None
-        return reading_again(user)
+        """Return what reads the user of a middleware; None where the session names the user."""
+        if type(user) is SimpleLazyObject:
+            return way_to_read(user)
+        return None if self.user_id and self._is_user(user) else reading_again(user)
 
     def _open_user(self) -> Any:
         request = self._touch()
@@ -173,14 +161,38 @@ class Login:
 
         if self.over and self.user_id:
             # on_disconnect and on_finish get the user who was logged in.
-            return _by_id(self.user_id) or AnonymousUser()
+            return sessions.user_by_id(self.user_id) or AnonymousUser()
+        if self._has_lost_user:
+            return AnonymousUser()
         before = checking.stated(self)
         user = sessions.user_of(self._data())
         if checking.stated(self) != before:  # another handler has logged in a user
             return self._user_of_django_session()
-        if self.user_id:
-            self.confirm(self._is_user(user))
+        if self.user_id and not self._finds(user):
+            user = None
         return user or AnonymousUser()
+
+    def _finds(self, user: Any) -> bool:
+        """Return whether the session logs in the user of this login; otherwise the login ends."""
+        is_user = self._is_user(user)
+        if is_user or self.is_verified:
+            self.confirm(is_user)
+        else:
+            self._be_anonymous()
+        return is_user
+
+    def _be_anonymous(self) -> None:
+        """Have nobody be logged in: the user was never found to be, so nothing has to end.
+
+        ``on_connect`` can then refuse the client. The end of the session still ends its sockets.
+        """
+        self._registry.discard(self)
+        self.user_id = self.digest = None
+        self._has_lost_user = True
+        self._registry.add(self)
+        if self.client is not None:
+            self.client.follow_user()
+        self.is_verified = True  # now that no socket is on the topics of the user any more
 
     def _data(self) -> sessions.Data:
         """Return the content of the session that logs the user in."""
@@ -208,6 +220,7 @@ class Login:
         self.own_data, self.user_id = data, sessions.user_id(data)
         self.name = self.name or secrets.token_hex(16)
         self.is_verified, self._has_user, self._read_user = True, True, None
+        self._has_lost_user = False
         self._registry.add(self)
         put_user(self._touch(), user, self._open_user)
 
@@ -260,7 +273,7 @@ class Login:
 
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""
-        if not self.is_verified and not self.over:
+        if not self.is_verified and not self.over and self.user_id:
             checking.check([self])
         return self.is_verified and not self.over
 
@@ -316,35 +329,14 @@ class Login:
         # Weakly: a greenlet that a handler has spawned may still use the request.
         self._request = ref(self._request)
         self._is_released = True
+        self.client = None  # which refers to this login
 
     # Requests
 
     def belongs_to(self, request: HttpRequest) -> bool:
-        """Return whether a later request has the session cookie of the handshake.
-
-        A cookie that holds the Django session itself changes with its content: there the users
-        are compared.
-        """
-        cookie = sessions.cookie_of(request)
-        if cookie == self.cookie or (self.session_key and cookie == self.session_key):
-            return True
-        if not cookie or not self.cookie or not sessions.are_in_cookies():
-            return False
-        return _user_in(cookie) == (
-            self.user_id if self.own_data is None else _user_in(self.cookie)
-        )
-
-
-def _user_in(cookie: str) -> str | None:
-    """Return the id of the user whom a session in a cookie logs in."""
-    return sessions.user_id(sessions.store_class()(cookie).load())
+        """Return whether a later request has the session cookie of the handshake."""
+        return cookies.belongs(self, sessions.cookie_of(request))
 
 
 def _has_succeeded(error: BaseException | None) -> bool:
     return error is None or isinstance(error, PermissionDenied)
-
-
-def _by_id(id: Any) -> Any:
-    from django.contrib.auth import get_user_model
-
-    return get_user_model()._default_manager.filter(pk=id).first()

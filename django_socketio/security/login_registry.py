@@ -18,7 +18,8 @@ from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
 from django_socketio.security import checking, signals
-from django_socketio.security.login import Connection, Login
+from django_socketio.security.interfaces import Connection
+from django_socketio.security.login import Login
 from django_socketio.security.memberships import Memberships
 from django_socketio.security.reviews import Reviews
 from django_socketio.security.signals import (

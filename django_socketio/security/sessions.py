@@ -79,6 +79,11 @@ def key_of(user: Any) -> str | None:
     return str(user._meta.pk.value_to_string(user))
 
 
+def user_by_id(id: str) -> Any:
+    """Return the user with a primary key, whether or not the user may log in."""
+    return get_user_model()._default_manager.filter(pk=id).first()
+
+
 def data_of(user: Any) -> Data:
     """Return the content of a session that logs this user in; no session is begun.
 

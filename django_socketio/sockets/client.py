@@ -68,6 +68,7 @@ class Client:
         """Runs the handlers of sockets beyond the first ones; made when there are that many."""
         self._closed = False
         self.login = login
+        login.client = self
         self._connect_timer: Timer | None = None
         self._wait_for_connect()
 
@@ -164,6 +165,10 @@ class Client:
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client."""
         self.login.log_in(user)
+        self.follow_user()
+
+    def follow_user(self) -> None:
+        """Have all sockets in the audiences of the user who is logged in now."""
         for lifecycle in [*self._lifecycles.values(), *self._displaced]:
             lifecycle.follow_user()
 

@@ -199,7 +199,7 @@ class SocketLifecycle(HandlerCalls):
 
     def _ask(self, gate: Gate) -> None:
         """Examine the login: the first message for its user, or for a group, has come."""
-        if self._client.login.is_verified:  # since the socket is open
+        if self._accepted and self._client.login.is_verified:  # since the socket is open
             self.socket.subscriptions.admit_audiences()
         else:
             self._mailbox.put(self._verify, gate)
@@ -245,7 +245,7 @@ class SocketLifecycle(HandlerCalls):
         """Have the socket on the topics of the groups that its user is in now."""
         subscriptions, login = self.socket.subscriptions, self._client.login
         subscriptions.follow_groups(groups, self._ask_of(login))
-        if login.is_verified:
+        if self._accepted and login.is_verified:
             subscriptions.admit_audiences()  # with messages that came while it was not to be read
 
     def review(self) -> None:

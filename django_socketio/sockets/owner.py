@@ -23,6 +23,9 @@ class LoginState(Protocol):
     user_id: str | None
     """The user's primary key as a text; None for an anonymous user."""
 
+    client: Any
+    """The client that is told to ``follow_user`` where the login loses its user."""
+
     def log_in(self, user: Any) -> None:
         """Have the client be this user."""
 

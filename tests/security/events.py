@@ -39,6 +39,12 @@ def take_token(request, socket, context):
     socket.login(user)
 
 
+@on_connect(namespace="/members")
+def members_only(request, socket, context):
+    if not request.user.is_authenticated:
+        raise PermissionDenied("log in")
+
+
 @on_event("log in")
 def log_in(request, socket, context, token):
     socket.login(user_of(token))

@@ -10,7 +10,7 @@ from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.security.signals import TOPIC
 from tests.kit.clients import PollingClient
 from tests.kit.programs import manage
-from tests.security.conftest import Browser, ends_soon, logged_in, run
+from tests.security.conftest import Browser, ends_soon, logged_in, named, run
 
 
 def test_logging_out_ends_the_sockets_in_every_process(site, transport, user):
@@ -64,6 +64,25 @@ def test_who_comes_back_after_logging_out_is_nobody(site, user):
     browser.get(site[0], "/log-out/")
     for client in (browser, stolen):
         assert client.open(site[1]).ask("who") == [""]
+
+
+@pytest.mark.parametrize("change", ["is_active=False", "password='other'"])
+def test_who_comes_back_as_a_user_who_may_not_log_in_is_anonymous(site, user, change):
+    here, there = site
+    browser = logged_in(here, user)
+    run(here, f"User.objects.filter(username='{user}').update({change})")
+    socket = browser.open(there)
+    socket.send("40/members,")
+    assert socket.receive() == '44/members,{"message":"log in"}'
+    raw = raw_of(browser, there, "/raw-members/")
+    assert raw.recv_data() == (8, (1008).to_bytes(2, "big") + b"log in")
+    raw.shutdown()
+    assert socket.ask("who") == [""]
+    run(here, f"emit('for the user', user={named(user)})")
+    run(here, f"emit('for the session', session='{browser.cookie}')")
+    assert socket.sync() == []
+    browser.get(here, f"/log-in/?user={user}-2")
+    assert ends_soon(socket)
 
 
 def test_logging_in_as_somebody_else_ends_the_sockets(site, user):

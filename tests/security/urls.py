@@ -4,6 +4,7 @@ import time
 
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_save
@@ -167,6 +168,12 @@ def raw(request):
     print(f"raw: {request.user}: {request.websocket.close_reason}", flush=True)  # noqa: T201
 
 
+@require_websocket
+def raw_members(request):
+    if not request.user.is_authenticated:
+        raise PermissionDenied("log in")
+
+
 class Raw(WebSocketListener):
     def on_message(self, message):
         self.send(message)
@@ -177,5 +184,6 @@ urlpatterns = [
     path("stream/", Stream.as_view()),
     *map(view, VIEWS),
     path("raw/", raw),
+    path("raw-members/", raw_members),
     path("raw-at-once/", lambda request: accept(request, Raw())),
 ]

@@ -1,0 +1,32 @@
+"""The session cookie of a handshake, which binds the requests of a session to its browser."""
+
+from typing import Protocol
+
+from django_socketio.security import sessions
+
+
+class Bound(Protocol):
+    """A ``Login``, as requests are compared with it."""
+
+    cookie: str
+    session_key: str | None
+    user_id: str | None
+    own_data: sessions.Data | None
+
+
+def belongs(login: Bound, cookie: str) -> bool:
+    """Return whether a later request has the session cookie of the handshake.
+
+    A cookie that holds the Django session itself changes with its content: there the users are
+    compared.
+    """
+    if cookie == login.cookie or (login.session_key and cookie == login.session_key):
+        return True
+    if not cookie or not login.cookie or not sessions.are_in_cookies():
+        return False
+    return _user_in(cookie) == (login.user_id if login.own_data is None else _user_in(login.cookie))
+
+
+def _user_in(cookie: str) -> str | None:
+    """Return the id of the user whom a session in a cookie logs in."""
+    return sessions.user_id(sessions.store_class()(cookie).load())
