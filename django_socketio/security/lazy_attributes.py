@@ -1,6 +1,6 @@
 """Attributes of requests that are read late, and anew for each event: ``user`` and ``session``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 from weakref import proxy
@@ -49,10 +49,46 @@ def refer_weakly(request: Any) -> None:
         request.auser = partial(auser.func, proxy(request))
 
 
-def way_to_read(user: Any) -> Callable[[], Any] | None:
-    """Return what reads the lazy user of a middleware; None for Django's own."""
+def way_to_read(user: Any, read: Callable[[], Any]) -> Callable[[], Any] | None:
+    """Return what reads the lazy user of a middleware anew; None for Django's own.
+
+    A middleware may take its user from Django's lazy one, as django-otp does. That one is read
+    anew as well, by ``read``.
+    """
+    if _is_of_django(user):
+        return None
     setup: Callable[[], Any] = user.__dict__["_setupfunc"]
-    return None if setup.__module__ == "django.contrib.auth.middleware" else setup
+    within = tuple(_lazy_within(setup))
+    for lazy in filter(_is_of_django, within):
+        lazy.__dict__["_setupfunc"] = read
+    return partial(_set_up, setup, within) if within else setup
+
+
+def _is_of_django(user: Any) -> bool:
+    return bool(user.__dict__["_setupfunc"].__module__ == "django.contrib.auth.middleware")
+
+
+def _set_up(setup: Callable[[], Any], within: Iterable[Any]) -> Any:
+    for lazy in within:
+        lazy._wrapped = empty
+    return setup()
+
+
+def _lazy_within(setup: Any) -> Iterator[Any]:
+    """Yield the lazy objects that a function has bound, and those that these have bound."""
+    for value in _bound_to(setup):
+        if type(value) is SimpleLazyObject:
+            yield value
+            yield from _lazy_within(value.__dict__["_setupfunc"])
+
+
+def _bound_to(setup: Any) -> Iterator[Any]:
+    """Yield the values that a closure, or a ``partial``, calls its function with."""
+    if isinstance(setup, partial):
+        yield from (*setup.args, *setup.keywords.values())
+    yield from getattr(setup, "__defaults__", None) or ()
+    for cell in getattr(setup, "__closure__", None) or ():
+        yield cell.cell_contents
 
 
 def reading_again(user: Any) -> Callable[[], Any]:

@@ -147,7 +147,7 @@ class Login:
     def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
         """Return what reads the user of a middleware; None where the session names the user."""
         if type(user) is SimpleLazyObject:
-            return way_to_read(user)
+            return way_to_read(user, self._user_of_django_session)
         return None if self.user_id and self._is_user(user) else reading_again(user)
 
     def _open_user(self) -> Any:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.functional import SimpleLazyObject
@@ -32,6 +33,52 @@ def tokens(get_response):
         return get_response(request)
 
     return middleware
+
+
+def devices(get_response):
+    """Put a lazy user in the place of Django's, as django-otp does."""
+
+    def middleware(request):
+        wrap = WRAPS.get(request.META.get("HTTP_X_DEVICE"))
+        if wrap is not None:
+            request.user = wrap(request, request.user)
+        return get_response(request)
+
+    return middleware
+
+
+def _with_device(request, user):
+    user.has_device = user.is_authenticated and "device" in request.session
+    return user
+
+
+def _by_closure(request, user):
+    return SimpleLazyObject(lambda: _with_device(request, user))
+
+
+def _by_default(request, user):
+    return SimpleLazyObject(lambda user=user: _with_device(request, user))
+
+
+def _by_partial(request, user):
+    return SimpleLazyObject(partial(_with_device, request, user))
+
+
+def _by_keyword(request, user):
+    return SimpleLazyObject(partial(_with_device, request, user=user))
+
+
+def _by_two(request, user):
+    return _by_partial(request, _by_closure(request, user))
+
+
+WRAPS = {
+    "closure": _by_closure,
+    "default": _by_default,
+    "partial": _by_partial,
+    "keyword": _by_keyword,
+    "two": _by_two,
+}
 
 
 def user_of(token):

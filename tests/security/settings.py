@@ -6,7 +6,8 @@ from tests.project.settings import *  # noqa: F403
 from tests.project.settings import INSTALLED_APPS, MIDDLEWARE, SOCKETIO_RELAY_URL
 
 INSTALLED_APPS = [*INSTALLED_APPS[:-1], "tests.security"]
-MIDDLEWARE = ["tests.security.middleware.slow", *MIDDLEWARE, "tests.security.middleware.tokens"]
+MIDDLEWARE = ["tests.security.middleware.slow", *MIDDLEWARE]
+MIDDLEWARE += ["tests.security.middleware.tokens", "tests.security.middleware.devices"]
 ROOT_URLCONF = "tests.security.urls"
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('TEST_SESSIONS', 'db')}"
 SESSION_FILE_PATH = os.path.dirname(os.environ["TEST_DATABASE"])

@@ -4,7 +4,8 @@ import pytest
 
 from tests.kit.clients import PollingClient
 from tests.kit.waiting import wait_until
-from tests.security.conftest import Browser, ends_soon, logged_in
+from tests.security.conftest import Browser, ends_soon, logged_in, named, run
+from tests.security.middleware import WRAPS
 
 
 @pytest.fixture
@@ -134,6 +135,20 @@ def test_users_of_a_middleware_of_the_sites_own_are_read_again(server, user, hea
     assert socket.ask("may") == [True]
     Browser().get(server, f"/delete/?user={user}")
     assert socket.ask("who") == [""]
+
+
+@pytest.mark.parametrize("way", WRAPS)
+def test_a_user_whom_a_middleware_takes_from_djangos_is_read_again(server, user, way):
+    browser = logged_in(server, user)
+    socket = PollingClient(server.port, {**browser.headers, "X-Device": way})
+    socket.connect()
+    Browser().get(server, f"/permit/?user={user}")
+    assert socket.ask("refused") == ["welcome"]
+    run(server, f"{named(user)}.user_permissions.clear()")
+    assert socket.ask("refused") == [{"error": "you may not"}]
+    run(server, f"User.objects.filter(username='{user}').update(is_active=False)")
+    socket.emit("who")
+    assert ends_soon(socket)
 
 
 def test_what_the_last_handler_puts_into_the_session_is_saved(server, user):
