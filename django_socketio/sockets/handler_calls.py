@@ -77,14 +77,15 @@ class HandlerCalls:
     def _report(self, error: BaseException) -> None:
         self._server.pipeline.failures.report(error, self.request, self.socket, self.context)
 
-    def _admits(self, may_have: Call, channel: str) -> bool:
+    def _admits(self, may_have: Call, channel: str, unknown: bool = False) -> bool:
+        """Return whether the client may have a channel; ``unknown`` where the call fails."""
         try:
             return self._run(may_have, channel) is not False
         except self._server.refusals:
             return False
         except failures() as error:
             self._failed(error)
-            return False
+            return unknown
 
     def _take_off(self, channel: str) -> None:
         """Take the socket off a channel that its client may not have any more."""

@@ -254,7 +254,8 @@ class SocketLifecycle(HandlerCalls):
 
     def _review(self) -> None:
         for channel in self.socket.subscriptions.names if self._accepted else ():
-            if not self._admits(self._server.pipeline.stays, channel):
+            # Where that fails, the next review asks again.
+            if not self._admits(self._server.pipeline.stays, channel, unknown=True):
                 self._take_off(channel)
 
     def _refuse(self, message: str) -> None:

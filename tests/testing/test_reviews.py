@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.test import TestCase
 
 from django_socketio import emit
@@ -71,6 +72,22 @@ class ReviewTests(TestCase):
         client.advance(INTERVAL)
         self.assertEqual(client.socket.channels, [])
         self.assertEqual(self.left, ["users"])
+
+    def test_a_function_that_fails_takes_no_channel_away(self):
+        failures = []
+
+        @may_subscribe
+        def permitted(request, channel):
+            if failures:
+                raise failures.pop()
+            return channel == "lobby"
+
+        client = self.connect("lobby", user=self.ann, raise_exceptions=False)
+        for failures[:] in [OperationalError("away")], [TimeoutError()]:
+            with self.assertLogs("django_socketio", "ERROR"):
+                client.advance(INTERVAL)
+            self.assertEqual(failures, [])
+            self.assertEqual(client.socket.channels, ["lobby"])
 
     def test_event_streams_are_not_asked_about_and_stop_no_review(self):
         members = {"ann"}
