@@ -10,7 +10,6 @@ class CheckedLogin(Protocol):
     """A login, as the check uses it."""
 
     session_key: str | None
-    name: str | None
     user_id: str | None
     own_data: sessions.Data | None
 
@@ -28,7 +27,8 @@ class Stated(NamedTuple):
 
 def stated(login: CheckedLogin) -> Stated:
     """Return what a login says now; a handler may change it while the database is read."""
-    key = login.session_key if login.own_data is None else login.name
+    # Tabs of one Django session may have users of their own by socket.login.
+    key = login.session_key if login.own_data is None else f"login {id(login)}"
     return Stated(str(key), login.user_id, login.own_data)
 
 

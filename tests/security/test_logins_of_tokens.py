@@ -7,10 +7,17 @@ from urllib.parse import quote
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.test import override_settings
 
-from django_socketio.security import sessions
+from django_socketio.security import checking, sessions
 from tests.kit.clients import PollingClient, WebSocketClient
 from tests.security.conftest import Browser, ends_soon, logged_in
+
+
+@pytest.fixture
+def settings_of_people():
+    with override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.People"]):
+        yield
 
 
 @pytest.fixture
@@ -121,6 +128,32 @@ def test_the_sockets_belong_to_the_audience_of_the_user(site, known, when):
     code = f"emit('pushed', user=User.objects.get(username='{known}')).received"
     assert Browser().get(site[1], f"/run/?code={quote(code)}") == "1"
     assert clients[0].receive() == '42["pushed"]'
+
+
+class People:
+    """A backend that finds each user, with the password of today."""
+
+    def get_user(self, id):
+        return User(pk=id, password="today")
+
+
+class Tab:
+    """A login of a token, beside the Django session that it shares with the other tabs."""
+
+    session_key = "a key"
+    name = "0" * 32
+
+    def __init__(self, id, password="today"):
+        self.user_id = str(id)
+        self.own_data = sessions.data_of(User(pk=id, password=password))
+        self.seen = []
+        self.confirm = self.seen.append
+
+
+def test_tabs_of_one_session_are_checked_each(settings_of_people):
+    tabs = [Tab(1), Tab(2), Tab(1, "yesterday"), Tab(1)]
+    checking.check(tabs)
+    assert [tab.seen for tab in tabs] == [[True], [True], [False], [True]]
 
 
 def test_what_is_no_saved_user_is_named():
