@@ -11,6 +11,7 @@ from gevent import get_hub
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.concurrency.executors import Executor
+from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import Timers
 from django_socketio.events import Event
@@ -207,6 +208,15 @@ class LoginRegistry:
         except (DatabaseError, OSError) as error:
             # The next round checks them.
             logger.warning("Logins could not be checked: %s", error)
+        except failures():
+            self._check_each(logins)
+
+    def _check_each(self, logins: list[Login]) -> None:
+        """Check logins one by one: one that cannot be checked must not hide the others."""
+        if len(logins) == 1:
+            return logger.exception("The login of %r could not be checked", logins[0].session)
+        for login in logins:
+            self._check([login])
 
 
 def _remove(table: dict[str, list[Login]], key: str, login: Login) -> None:

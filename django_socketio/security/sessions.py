@@ -95,9 +95,7 @@ def data_of(user: Any) -> Data:
     key = key_of(user)
     if key is None:
         raise TypeError(f"socket.login takes a saved {settings.AUTH_USER_MODEL}, not {user!r}")
-    path: str = getattr(user, "backend", "")
-    if path not in settings.AUTHENTICATION_BACKENDS:
-        path = settings.AUTHENTICATION_BACKENDS[0]
+    path = _backend_of(user, key)
     may_log_in = getattr(load_backend(path), "user_can_authenticate", None)
     if may_log_in is not None and not may_log_in(user):
         raise PermissionDenied
@@ -107,6 +105,22 @@ def data_of(user: Any) -> Data:
         BACKEND_SESSION_KEY: path,
         HASH_SESSION_KEY: user.get_session_auth_hash() if has_hash else "",
     }
+
+
+def _backend_of(user: Any, key: str) -> str:
+    """Return the path of the backend that has authenticated a user, or else may have done so.
+
+    Raises:
+        PermissionDenied: no backend finds the user.
+
+    """
+    own, paths = getattr(user, "backend", ""), settings.AUTHENTICATION_BACKENDS
+    if own in paths or len(paths) == 1:
+        return str(own if own in paths else paths[0])
+    for path in paths:
+        if _find_users(path, {key}).get(key) is not None:
+            return path
+    raise PermissionDenied
 
 
 def load(keys: Iterable[str]) -> dict[str, Data]:
@@ -163,6 +177,8 @@ def _find_users(path: str, ids: set[str]) -> dict[str, Any]:
     from django.contrib.auth.backends import ModelBackend
 
     backend: Any = load_backend(path)
+    if not hasattr(backend, "get_user"):
+        return {}  # a backend that only grants permissions
     to_python = get_user_model()._meta.pk.to_python
     if len(ids) == 1 or type(backend).get_user is not ModelBackend.get_user:
         return {id: backend.get_user(to_python(id)) for id in ids}

@@ -5,18 +5,22 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db.models.signals import post_save
 from django.test import override_settings
 
+from django_socketio.events import on_connect
 from django_socketio.security import checking, sessions
 from tests.kit.clients import PollingClient, WebSocketClient
+from tests.kit.waiting import wait_until
 from tests.security.conftest import Browser, ends_soon, logged_in
 
 
 @pytest.fixture
 def settings_of_people():
-    with override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.People"]):
+    with override_settings(AUTHENTICATION_BACKENDS=[path_of(People)]):
         yield
 
 
@@ -154,6 +158,58 @@ def test_tabs_of_one_session_are_checked_each(settings_of_people):
     tabs = [Tab(1), Tab(2), Tab(1, "yesterday"), Tab(1)]
     checking.check(tabs)
     assert [tab.seen for tab in tabs] == [[True], [True], [False], [True]]
+
+
+class Permissions:
+    """A backend that only grants permissions."""
+
+
+def path_of(backend):
+    return f"{__name__}.{backend.__name__}"
+
+
+@pytest.fixture
+def settings_of_permissions():
+    with override_settings(AUTHENTICATION_BACKENDS=[path_of(Permissions), path_of(People)]):
+        yield
+
+
+def test_a_user_without_a_backend_is_logged_in_by_the_first_that_finds_the_user(
+    settings_of_permissions,
+):
+    data = sessions.data_of(User(pk=1, password="today"))
+    assert data[BACKEND_SESSION_KEY] == path_of(People)
+    assert sessions.user_of(data).pk == 1
+
+
+def test_a_user_whom_no_backend_finds_is_refused(settings_of_permissions, monkeypatch):
+    monkeypatch.setattr(People, "get_user", lambda self, pk: None)
+    with pytest.raises(PermissionDenied):
+        sessions.data_of(User(pk=1))
+
+
+class Broken:
+    def get_user(self, id):
+        raise AttributeError("on purpose")
+
+
+def test_a_login_that_cannot_be_checked_hides_no_other_one(serve, monkeypatch, caplog):
+    server = serve(django={"AUTHENTICATION_BACKENDS": [path_of(Broken), path_of(People)]})
+
+    @on_connect
+    def log_in(request, socket, context):
+        user = User(pk=1, password="today")
+        user.backend = socket.auth["backend"]
+        socket.login(user)
+
+    broken, changed = WebSocketClient(server.port), WebSocketClient(server.port)
+    broken.connect(auth={"backend": path_of(Broken)})
+    changed.connect(auth={"backend": path_of(People)})
+    monkeypatch.setattr(People, "get_user", lambda self, pk: User(pk=pk, password="other"))
+    server.call(lambda: post_save.send(User, instance=User(pk=1), using="default"))
+    assert changed.is_closed()
+    assert broken.sync() == []
+    wait_until(lambda: "on purpose" in caplog.text)
 
 
 def test_what_is_no_saved_user_is_named():
