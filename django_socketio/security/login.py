@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from weakref import ref
 
 from django.contrib.sessions.backends.base import UpdateError
@@ -199,8 +199,11 @@ class Login:
         request = self._touch()
         if self.own_data is not None:
             return self.own_data
-        found: sessions.Data = self._open_django_session() if request is None else request.session
-        return found
+        found: Any = self._open_django_session() if request is None else request.session
+        if self.user_id and not found.modified and sessions.user_id(found) is None:
+            key = str(self.session_key)
+            found = sessions.load([key]).get(key, {})  # raises where a store hides an outage
+        return cast(sessions.Data, found)
 
     # A login without a Django session
 

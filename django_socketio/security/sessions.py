@@ -12,7 +12,7 @@ from django.contrib.auth import (
     get_user_model,
     load_backend,
 )
-from django.contrib.sessions.backends import db, signed_cookies
+from django.contrib.sessions.backends import cache, cached_db, db, signed_cookies
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
@@ -124,14 +124,42 @@ def _backend_of(user: Any, key: str) -> str:
 
 
 def load(keys: Iterable[str]) -> dict[str, Data]:
-    """Return the content of sessions by key, with one query if they are in the database."""
+    """Return the content of sessions by key, with one query of the database or of the cache.
+
+    Stores of other kinds are asked for each session.
+
+    Raises:
+        DatabaseError, OSError: the sessions cannot be read.
+
+    """
     keys, store = list(keys), store_class()
-    if store.load is not db.SessionStore.load:
-        return {key: store(key).load() for key in keys}
+    if store.load in (db.SessionStore.load, cached_db.SessionStore.load):
+        return _load_rows(store, keys)
+    if store.load is cache.SessionStore.load:
+        return _load_cached(store, keys)
+    return {key: store(key).load() for key in keys}
+
+
+def _load_rows(store: Any, keys: list[str]) -> dict[str, Data]:
     rows = store.get_model_class().objects.filter(
         session_key__in=keys, expire_date__gt=timezone.now()
     )
     return {row.session_key: row.get_decoded() for row in rows}
+
+
+def _load_cached(store: Any, keys: list[str]) -> dict[str, Data]:
+    """Return the content of sessions in a cache, whose own ``load`` hides that the cache is away.
+
+    Raises:
+        OSError: the cache cannot be read. What its library raises may be of any class.
+
+    """
+    names = {store(key).cache_key: key for key in keys}
+    try:
+        found = store()._cache.get_many(names)
+    except Exception as error:
+        raise OSError(f"the cache of the sessions cannot be read: {error}") from error
+    return {names[name]: data for name, data in found.items()}
 
 
 def users_of(sessions: Mapping[str, Data]) -> dict[str, str]:

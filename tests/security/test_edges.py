@@ -2,10 +2,16 @@
 
 import gc
 import weakref
+from unittest import mock
 
 import gevent.event
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends import cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.db.models.signals import post_save
 
 from django_socketio.events import on_connect, on_disconnect, on_event
+from django_socketio.security import sessions
 from tests.kit.clients import WebSocketClient
 from tests.kit.waiting import wait_until
 
@@ -40,6 +46,37 @@ def test_who_connects_as_the_session_ends_is_not_let_in(serve):
     assert second.is_closed()
     wait_until(lambda: len(server.socket_server.open_sockets) == 1)
     assert seen == [{}]
+
+
+class People:
+    """A backend without a database."""
+
+    def get_user(self, id):
+        return User(pk=id, password="x")
+
+
+def test_an_outage_of_the_cache_of_sessions_ends_no_login(serve, caplog, monkeypatch):
+    engine, backend = "django.contrib.sessions.backends.cache", f"{__name__}.People"
+    server = serve(django={"SESSION_ENGINE": engine, "AUTHENTICATION_BACKENDS": [backend]})
+
+    @on_event("who")
+    def who(request, socket, context):
+        return request.user.pk
+
+    session = cache.SessionStore()
+    session.update(sessions.data_of(User(pk=1, password="x")))
+    session.save()
+    client = WebSocketClient(server.port, cookie=f"sessionid={session.session_key}")
+    client.connect()
+    with monkeypatch.context() as outage:
+        outage.setattr(LocMemCache, "get", mock.Mock(side_effect=RuntimeError("away")))
+        server.call(lambda: post_save.send(User, instance=User(pk=1), using="default"))
+        wait_until(lambda: "Logins could not be checked" in caplog.text)
+        assert client.ask("who") == [{"error": "Internal error"}]
+    assert client.ask("who") == [1]
+    session.flush()
+    client.emit("who")
+    assert client.is_closed()
 
 
 def test_a_request_that_is_used_after_the_end_is_let_go(serve):
