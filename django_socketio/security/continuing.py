@@ -42,7 +42,8 @@ def continues(login: Continued, earlier: Continued) -> bool:
         return False
     if not login.verify():
         earlier.end()  # the same login
-    return not login.over
+        return False
+    return True
 
 
 def _log_in_again(login: Continued, data: sessions.Data) -> bool:

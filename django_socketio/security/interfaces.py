@@ -1,6 +1,7 @@
-"""The connections that logins end."""
+"""The connections that logins end, and the registry of logins, as logins use them."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 
 class Connection(Protocol):
@@ -12,3 +13,25 @@ class Connection(Protocol):
 
     def close(self, reason: str) -> None:
         """End the connection, for one of the reasons in ``Reason``."""
+
+
+class Registry(Protocol):
+    """The part of a ``LoginRegistry`` that its logins use."""
+
+    touched: dict[Any, Any]
+    """Requests whose user or session a handler has read, until they are settled."""
+
+    def add(self, login: Any) -> None:
+        """Have a login end with its Django session, and with its user."""
+
+    def doubt(self, user_key: str | None) -> None:
+        """Have logins of a user examined that begin soon."""
+
+    def discard(self, login: Any) -> None:
+        """Forget a login."""
+
+    def groups_of(self, user_key: str) -> Sequence[str]:
+        """Return the primary keys of a user's groups, as texts."""
+
+    def settle(self, request: Any, error: BaseException | None) -> None:
+        """Forget the user and the session that were read, if they were."""

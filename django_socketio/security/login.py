@@ -1,8 +1,8 @@
 """The login of one client: the lazy ``user`` and ``session`` of its request, and its end."""
 
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, cast
 from weakref import ref
 
 from django.contrib.sessions.backends.base import UpdateError
@@ -16,7 +16,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
 from django_socketio.security import checking, continuing, cookies, sessions
-from django_socketio.security.interfaces import Connection
+from django_socketio.security.interfaces import Connection, Registry
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
@@ -34,25 +34,6 @@ NO_COOKIE = (
     "by socket.login(user); sessions in cookies (SESSION_ENGINE is %r) cannot be changed by "
     "handlers at all."
 )
-
-
-class Registry(Protocol):
-    """The part of a ``LoginRegistry`` that its logins use."""
-
-    touched: dict[Any, "Login"]
-    """Requests whose user or session a handler has read, until they are settled."""
-
-    def add(self, login: "Login") -> None:
-        """Have a login end with its Django session, and with its user."""
-
-    def discard(self, login: "Login") -> None:
-        """Forget a login."""
-
-    def groups_of(self, user_key: str) -> Sequence[str]:
-        """Return the primary keys of a user's groups, as texts."""
-
-    def settle(self, request: Any, error: BaseException | None) -> None:
-        """Forget the user and the session that were read, if they were."""
 
 
 class Login:
@@ -75,6 +56,8 @@ class Login:
         name: the name in the registry: the digest or, with ``own_data``, a random one if there is
             no session; None for a login that cannot end.
         is_verified: whether the user was found to be logged in, or no session names a user.
+        is_doubted: whether the user has changed, or was found to be logged out, just before the
+            login began.
         client: has the sockets that follow the user; None where there are none.
 
     """
@@ -90,6 +73,7 @@ class Login:
         "client",
         "cookie",
         "digest",
+        "is_doubted",
         "is_verified",
         "name",
         "over",
@@ -105,7 +89,7 @@ class Login:
         self._registry = registry
         self.session = session
         self.client: Any = None
-        self._has_lost_user = False
+        self._has_lost_user = self.is_doubted = False
         self.over = False
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
@@ -186,6 +170,8 @@ class Login:
 
         ``on_connect`` can then refuse the client. The end of the session still ends its sockets.
         """
+        if self._is_released:
+            return
         self._registry.discard(self)
         self.user_id = self.digest = None
         self._has_lost_user = True
@@ -276,17 +262,24 @@ class Login:
 
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""
-        if not self.is_verified and not self.over and self.user_id:
+        user = self.user_id
+        if not self.is_verified and not self.over and user:
             checking.check([self])
-        return self.is_verified and not self.over
+        return self.is_verified and not self.over and self.user_id == user
 
     def _is_user(self, user: Any) -> bool:
         return sessions.key_of(user) == self.user_id
 
     def confirm(self, is_logged_in: bool) -> None:
-        """Note whether the user is still logged in; otherwise end the client's sockets."""
+        """Note whether the user is still logged in; otherwise end the client's sockets.
+
+        The client comes back then. If its new login does not hold either, nobody is logged in.
+        """
+        if not is_logged_in and self.is_doubted and not self.is_verified:
+            return self._be_anonymous()
         self.is_verified = is_logged_in
         if not is_logged_in:
+            self._registry.doubt(self.user_id)
             self.end()
 
     # After a handler

@@ -22,6 +22,7 @@ from django_socketio.security import checking, signals
 from django_socketio.security.interfaces import Connection
 from django_socketio.security.login import Login
 from django_socketio.security.memberships import Memberships
+from django_socketio.security.recent import Recent
 from django_socketio.security.reviews import Reviews
 from django_socketio.security.signals import (
     GROUPS_CHANGED,
@@ -47,8 +48,8 @@ DIGEST = re.compile("[0-9a-f]{32}")
 """A session as processes name it to each other; see ``sessions.digest``."""
 
 RACE = 5.0
-"""Seconds for which the end of a session also ends a login that begins after it: its handshake may
-have read the session before."""
+"""Seconds for which the end of a session, or a change of a user, also concerns a login that begins
+after it: its handshake may have read the session or the user before."""
 
 
 class LoginRegistry:
@@ -69,7 +70,8 @@ class LoginRegistry:
         self._pause = interval / SLOTS
         self._by_name: list[dict[str, list[Login]]] = [{} for _ in range(SLOTS)]
         self._by_user: dict[str, list[Login]] = {}
-        self._ended: dict[str, float] = {}
+        self._ended = Recent(RACE, timers.clock)
+        self._doubted = Recent(RACE, timers.clock)
         self._turn = 0
         self._mailbox = Mailbox(executor)
         self._memberships = Memberships()
@@ -132,8 +134,16 @@ class LoginRegistry:
         self._slot(login.name).setdefault(login.name, []).append(login)
         if login.user_id is not None:
             self._by_user.setdefault(login.user_id, []).append(login)
-        if self._ended.get(login.name, 0) > self._timers.clock():
+        if login.name in self._ended:
             get_hub().loop.run_callback(login.end)
+        elif login.user_id is not None and login.user_id in self._doubted:
+            login.is_doubted = True
+            self._check_soon([login])
+
+    def doubt(self, user_key: str | None) -> None:
+        """Have logins of a user examined that begin soon: the user has changed."""
+        if user_key is not None:
+            self._doubted.add(user_key)
 
     def discard(self, login: Login) -> None:
         """Forget a login."""
@@ -161,6 +171,7 @@ class LoginRegistry:
         if envelope.name == SESSION_ENDED and DIGEST.fullmatch(subject):
             self._end_session(subject)
         elif envelope.name == USER_CHANGED:
+            self.doubt(subject)
             self._check_soon(self._by_user.get(subject, ()))
             self._mailbox.put(self._reviews.of_user, subject)
         elif envelope.name == GROUPS_CHANGED:
@@ -176,9 +187,7 @@ class LoginRegistry:
         return 1
 
     def _end_session(self, digest: str) -> None:
-        now = self._timers.clock()
-        self._ended = {one: until for one, until in self._ended.items() if until > now}
-        self._ended[digest] = now + RACE
+        self._ended.add(digest)
         _end(self._slot(digest).get(digest, ()))
 
     # The check against the database

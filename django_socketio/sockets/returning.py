@@ -194,8 +194,8 @@ class RecoverableLifecycle(HandingLifecycle):
         Returns whether ``on_return`` has run; not where it is unknown what the client has missed.
         """
         try:
-            self._own.subscriptions.admit_audiences()
             self._follow_user()
+            self._own.subscriptions.admit_audiences()
             self._refused = frozenset(self._take_off_refused())
             if not self._own.can_resume(ticket.offset):
                 return False

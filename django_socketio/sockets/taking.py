@@ -65,13 +65,15 @@ class Taking:
     def ask(self) -> Moved | None:
         """Return the socket as its owner offers it; None if no process does."""
         digest, offset = self._ticket.digest.hex(), self._ticket.offset
-        args = digest, offset, self._login.identity()
+        identity = self._login.identity()
+        args = digest, offset, identity
         answer = self._claims.ask(
             self._topic, commands.CLAIM, self._id, *args, timeout=SEARCH_TIMEOUT
         )
         if answer:
             self._moved = self._read(answer)
-        if self._moved is not None and not self._login.verify():
+        is_same = self._login.verify() and self._login.identity() == identity
+        if self._moved is not None and not is_same:
             self._end()
             return None
         return self._moved

@@ -105,6 +105,8 @@ class EventStream:
         self.is_over = False
         # A visitor without a login has none that could end.
         self._login: Any = None if plan.has_lost_login else server.guard.begin(self, request)
+        if self._login is not None:
+            self._login.client = self
         age = plan.max_age * random.uniform(SHORTEST, 1)  # noqa: S311  no secret
         self._until = server.timers.clock() + age if age else math.inf
         first = server.timers.clock() + server.limits.ping_interval
@@ -265,6 +267,10 @@ class EventStream:
     def cut_off(self, reason: str) -> None:
         """End the stream, as the site has asked for (``disconnect``)."""
         self.close(reason)
+
+    def follow_user(self) -> None:
+        """End the stream, whose login has lost its user: the view decides again."""
+        self.close(Reason.SESSION_ENDED)
 
     def unsubscribe(self, channel: str) -> bool:
         """End the stream if it has the channel: the view decides again."""

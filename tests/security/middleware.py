@@ -39,6 +39,8 @@ def devices(get_response):
     """Put a lazy user in the place of Django's, as django-otp does."""
 
     def middleware(request):
+        if "HTTP_X_READ" in request.META:
+            request.has_user = request.user.is_authenticated
         wrap = WRAPS.get(request.META.get("HTTP_X_DEVICE"))
         if wrap is not None:
             request.user = wrap(request, request.user)

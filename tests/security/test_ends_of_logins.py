@@ -164,19 +164,52 @@ def test_logging_out_in_a_handler_ends_the_socket(site, user):
     assert browser.open(site[0]).ask("who") == [""]
 
 
-def test_a_handshake_that_a_logout_overtakes_does_not_outlive_it(site, user):
+@pytest.fixture
+def overtaken(site, user):
+    """Open a client while somebody visits a page."""
+
+    def open_slowly(browser, path, **headers):
+        opened = []
+        headers = {**browser.headers, "X-Slow": user, **headers}
+        thread = threading.Thread(
+            target=lambda: opened.append(PollingClient(site[0].port, headers))
+        )
+        thread.start()
+        site[0].wait_for(f"slow: {user}")
+        Browser(browser.cookie).get(site[1], path)
+        thread.join()
+        return opened[0]
+
+    return open_slowly
+
+
+def test_a_handshake_that_a_logout_overtakes_does_not_outlive_it(site, user, overtaken):
+    assert ends_soon(overtaken(logged_in(site[0], user), "/log-out/"))
+
+
+@pytest.mark.parametrize("action", ["deactivate", "delete"])
+def test_a_handshake_that_the_end_of_its_user_overtakes_ends(site, user, overtaken, action):
     browser = logged_in(site[0], user)
-    opened = []
+    assert ends_soon(overtaken(browser, f"/{action}/?user={user}", **{"X-Read": "user"}))
 
-    def open_slowly():
-        opened.append(PollingClient(site[0].port, {**browser.headers, "X-Slow": user}))
 
-    thread = threading.Thread(target=open_slowly)
-    thread.start()
-    site[0].wait_for(f"slow: {user}")
-    Browser(browser.cookie).get(site[1], "/log-out/")
-    thread.join()
-    assert ends_soon(opened[0])
+def test_a_handshake_that_never_knew_its_user_is_anonymous(site, user, overtaken):
+    client = overtaken(logged_in(site[0], user), f"/deactivate/?user={user}")
+    client.connect()
+    run(site[1], f"emit('for the user', user={named(user)})")
+    assert client.sync() == []
+    assert client.ask("who") == [""]
+
+
+def test_who_comes_back_after_a_check_is_anonymous(watchful, user):
+    browser = logged_in(watchful, user)
+    socket = browser.open(watchful)
+    run(watchful, f"User.objects.filter(username='{user}').update(is_active=False)")
+    assert ends_soon(socket)
+    socket = browser.open(watchful)
+    run(watchful, f"emit('for the user', user={named(user)})")
+    assert socket.sync() == []
+    assert socket.ask("who") == [""]
 
 
 def test_redis_sees_no_keys_of_sessions_and_nothing_of_a_login_that_ends_none(site, redis, user):
