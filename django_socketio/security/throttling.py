@@ -55,15 +55,20 @@ class Bucket:
         """Take tokens and return 0, or take none and return the seconds until there are enough.
 
         A full bucket gives any amount, so that one message is always allowed, however long it is.
+        Nothing is given at any time: frames without content do not exceed a limit of bytes.
         """
         now = self._clock()
         begin = max(self._full_at, now)
         full_at = begin + amount / self._rate
         excess = full_at - now - self._burst
-        if begin > now and excess > 1e-9:
+        if amount and begin > now and excess > 1e-9:
             return excess
         self._full_at = full_at
         return 0.0
+
+    def charge(self, amount: float) -> None:
+        """Take tokens, also those that are not there yet."""
+        self._full_at = max(self._full_at, self._clock()) + amount / self._rate
 
 
 class Buckets:
@@ -118,6 +123,10 @@ class Meter:
         """
         if self.bucket.take(size if self.counts_bytes else messages):
             raise RateExceeded(self.problem)
+
+    def charge(self, messages: int, size: int) -> None:
+        """Count messages that are admitted in any case."""
+        self.bucket.charge(size if self.counts_bytes else messages)
 
 
 class Throttle:
@@ -209,11 +218,17 @@ class ThrottledClient:
     def received(self, data: str | bytes) -> None:
         """Count a message, then hand it to the client.
 
+        An attachment has been admitted with the text of its packet, which comes before it.
+
         Raises:
             RateExceeded: a limit is exceeded; the session is closed.
 
         """
-        self.extra_received(1, size_of(data))
+        if isinstance(data, bytes):
+            for meter in self._meters:
+                meter.charge(1, len(data))
+        else:
+            self.extra_received(1, size_of(data))
         self._client.received(data)
 
     def extra_received(self, count: int, size: int) -> None:

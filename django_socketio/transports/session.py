@@ -130,12 +130,13 @@ class Session:
         """
         if self.protocol.is_over:
             return
+        is_asked_for = self.protocol.is_asked_for(packet)
         message = self.protocol.receive(packet, self._engine.clock())
         if message is not None and self.delegate is not None:
             self.delegate.received(message)
         elif self.protocol.is_over:
             self._end(None, say_so=False)
-        elif self.delegate is not None:
+        elif self.delegate is not None and not is_asked_for:
             self.delegate.extra_received(1, engineio.size_of(packet.data))
 
     def extra_received(self, frames: int, size: int) -> None:

@@ -52,6 +52,8 @@ class WebSocketListener:
     _path = ""
     _is_paused = False
     _is_heard = False
+    _pongs_due = 0
+    """Pings that the client has to answer: as many frames do not count against the rates."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path}>"
@@ -94,6 +96,7 @@ class WebSocketListener:
         if running:
             forbid("websocket.ping")
         if self._transport is not None:
+            self._pongs_due += 1
             self._transport.ping()
         return self._transport is not None
 
@@ -156,8 +159,10 @@ class WebSocketListener:
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames of the client without a message: pongs, for example."""
         self._is_heard = True
+        asked_for = min(frames, self._pongs_due)
+        self._pongs_due -= asked_for
         if self._meters:
-            self._is_within_rates(frames, size)
+            self._is_within_rates(frames - asked_for, size)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """End: the client has closed the connection, or it broke."""

@@ -787,6 +787,15 @@ def test_the_rates_of_clients_are_those_of_sockets(site, dial, target, unit, rat
     assert 1008 in told.get(timeout=5)
 
 
+def test_the_pongs_that_the_server_asks_for_are_not_counted(site, dial):
+    client = dial(site(CLIENT_MESSAGE_RATE=0.002, RATE_BURST=1000), "/act/")
+    client.send("[ws.ping() for _ in range(3)]")
+    assert client.recv() == "[True, True, True]"  # after the pings, which recv answers
+    assert ask(client, "1 + 1") == "2"
+    client.pong("")  # without a ping
+    assert end_of(client)[0] == 1008
+
+
 def test_pages_of_other_origins_are_refused(shared, dial):
     answer = get(shared.port, "/both/", headers={**UPGRADE, "Origin": "http://evil.example"})
     assert answer[0] == 403

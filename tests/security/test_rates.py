@@ -56,6 +56,21 @@ def test_a_full_bucket_gives_one_message_of_any_size():
     assert bucket.take(1) == pytest.approx(99.1)
 
 
+def test_nothing_costs_nothing_also_while_a_message_is_made_up_for():
+    bucket = Bucket(rate=10, burst=1, clock=Clock())
+    assert bucket.take(1000) == bucket.take(0) == 0.0
+    assert bucket.take(1) == pytest.approx(99.1)
+
+
+def test_what_has_to_be_admitted_is_charged():
+    clock = Clock()
+    bucket = Bucket(rate=10, burst=1, clock=clock)
+    bucket.charge(1000)
+    assert bucket.take(1) == pytest.approx(99.1)
+    clock.now += 100
+    assert bucket.take(10) == 0.0
+
+
 def test_only_so_many_addresses_are_remembered():
     buckets = Buckets(rate=1, burst=1, clock=Clock(), size=100)
     assert buckets.of("192.0.2.1").take() == 0.0
@@ -237,6 +252,34 @@ def test_a_long_message_in_fragments_is_one_message(serve):
     sent = [client_frame(0x01, b'420["message","'), *(client_frame(0x00, part) for part in parts)]
     client.ws.sock.sendall(b"".join([*sent, client_frame(0x80, b'"]')]))
     assert client.receive() == "430[700000]"
+
+
+ATTACHED = '451-0["message",{"_placeholder":true,"num":0}]'
+
+
+@pytest.mark.parametrize("unit", ["CLIENT", "ADDRESS"])
+def test_a_message_with_an_attachment_may_have_any_size(serve, connect, ended, unit):
+    on_message(lambda request, socket, context, message: len(message))
+    client = connect(serve(**{f"{unit}_BYTE_RATE": 1000, "RATE_BURST": 1}))
+    client.send(ATTACHED)
+    client.send(b"x" * 100_000)
+    assert client.receive() == "430[100000]"
+    flood(client, "the next one")
+    wait_until(lambda: ended[1:] == ["rate exceeded"])
+    assert f"SOCKETIO_{unit}_BYTE_RATE" in str(ended[0])
+
+
+def test_the_pongs_that_the_server_asks_for_are_not_counted(serve, ended):
+    settings = at_once("CLIENT_MESSAGE_RATE", 2)
+    client = WebSocketClient(serve(**settings, PING_INTERVAL=0.1, PING_TIMEOUT=10).port)
+    client.connect()
+    client.send('42["message","the last one"]')
+    for _ in range(3):
+        assert client.ws.recv() == "2"
+        client.send("3")
+    assert ended == []
+    client.send("6")
+    wait_until(lambda: ended[1:] == ["rate exceeded"])
 
 
 # Connections

@@ -57,6 +57,10 @@ class SessionProtocol:
         """Whether the session has ended."""
         return self.reason is not None
 
+    def is_asked_for(self, packet: Packet) -> bool:
+        """Return whether a packet is the pong that the server waits for, and nothing else."""
+        return packet.type is PacketType.PONG and self._awaiting_pong and not packet.data
+
     def receive(self, packet: Packet, now: float) -> str | bytes | None:
         """Take a packet of the client; return its content if it is a message.
 
