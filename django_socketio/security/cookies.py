@@ -9,6 +9,7 @@ class Bound(Protocol):
     """A ``Login``, as requests are compared with it."""
 
     cookie: str
+    is_cookie_dead: bool
     session_key: str | None
     user_id: str | None
     own_data: sessions.Data | None
@@ -22,6 +23,8 @@ def belongs(login: Bound, cookie: str) -> bool:
     """
     if cookie == login.cookie or (login.session_key and cookie == login.session_key):
         return True
+    if login.is_cookie_dead and not cookie:
+        return True  # Django deletes such a cookie with the answer to the handshake
     if not cookie or not login.cookie or not sessions.are_in_cookies():
         return False
     return _user_in(cookie) == (login.user_id if login.own_data is None else _user_in(login.cookie))

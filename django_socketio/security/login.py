@@ -56,6 +56,8 @@ class Login:
         name: the name in the registry: the digest or, with ``own_data``, a random one if there is
             no session; None for a login that cannot end.
         is_verified: whether the user was found to be logged in, or no session names a user.
+        cookie: the session cookie of the handshake; empty without one.
+        is_cookie_dead: whether no session has the key in the cookie.
         is_doubted: whether the user has changed, or was found to be logged out, just before the
             login began.
         client: has the sockets that follow the user; None where there are none.
@@ -73,6 +75,7 @@ class Login:
         "client",
         "cookie",
         "digest",
+        "is_cookie_dead",
         "is_doubted",
         "is_verified",
         "name",
@@ -94,6 +97,7 @@ class Login:
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
         self.session_key: str | None = None if store is None else store.session_key or None
+        self.is_cookie_dead = bool(self.cookie and store is not None and not self.session_key)
         self.user_id = None if store is None else sessions.user_id(store)
         self.digest = sessions.digest(self.session_key) if self.session_key else None
         self.name = self.digest

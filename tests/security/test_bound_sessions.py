@@ -55,6 +55,21 @@ def test_a_session_without_a_cookie_takes_none(site, user):
     assert client.ask("who") == [""]
 
 
+def test_a_handshake_that_deletes_a_dead_cookie_is_followed_by_requests_without_it(site, user):
+    browser = logged_in(site[0], user)
+    dead = Browser(browser.cookie).headers
+    browser.get(site[0], "/log-out/")
+    client = PollingClient(site[1].port, dead)
+    client.headers = {}
+    client.connect()
+    assert client.ask("who") == [""]
+    client.headers = dead  # a client that keeps no cookies sends its own again
+    assert client.ask("who") == [""]
+    assert refusals(client, logged_in(site[0], user).headers) == [403, 403, 403]
+    client.headers = {}
+    assert client.upgrade().ask("who") == [""]
+
+
 def test_other_cookies_may_come_and_go(site, user):
     browser = logged_in(site[0], user)
     client = PollingClient(site[0].port, browser.headers)
