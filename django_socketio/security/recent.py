@@ -1,5 +1,7 @@
 """Names that are remembered for a short time."""
 
+from collections import OrderedDict
+
 from django_socketio.concurrency.timers import Clock
 
 
@@ -15,7 +17,7 @@ class Recent:
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._until: dict[str, float] = {}
+        self._until: OrderedDict[str, float] = OrderedDict()
 
     def __contains__(self, name: str) -> bool:
         """Return whether a name is remembered."""
@@ -24,5 +26,7 @@ class Recent:
     def add(self, name: str) -> None:
         """Remember a name from now on."""
         now = self._clock()
-        self._until = {one: until for one, until in self._until.items() if until > now}
         self._until[name] = now + self._seconds
+        self._until.move_to_end(name)
+        while next(iter(self._until.values())) <= now:
+            self._until.popitem(last=False)
