@@ -92,6 +92,13 @@ def test_streams_of_a_user_who_is_deactivated_end(site, people, user):
     assert streams[2].event().type == "push"
 
 
+def test_a_stream_ends_whose_session_has_just_lost_its_user(site, people, user):
+    """The user of the stream is that of a middleware, not the one of the Django session."""
+    people[2].get(site[1], f"/deactivate/?user={user}")
+    headers = {**people[0].headers, "X-Token": f"{user}-2"}
+    assert StreamClient(site[1].port, "/stream/", **headers).rest() == []
+
+
 def test_a_user_who_was_deactivated_silently_gets_nothing_once_that_is_checked(watchful, user):
     browser = logged_in(watchful, user)
     stream = StreamClient(watchful.port, "/stream/", **browser.headers).begin()
