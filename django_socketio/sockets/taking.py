@@ -16,7 +16,7 @@ from django_socketio.relay.envelope import StreamPosition, new_id
 from django_socketio.relay.topics import Topic, socket_topic
 from django_socketio.sockets.away import SEARCH_TIMEOUT, TAKE_TIMEOUT, Ticket
 from django_socketio.sockets.moving import Moved, unpack, unpack_events
-from django_socketio.sockets.owner import LoginState
+from django_socketio.sockets.owner import Identity, LoginState
 from django_socketio.sockets.recoverable import RecoverableSocket
 from django_socketio.sockets.server import SocketServer
 
@@ -72,11 +72,14 @@ class Taking:
         )
         if answer:
             self._moved = self._read(answer)
-        is_same = self._login.verify() and self._login.identity() == identity
-        if self._moved is not None and not is_same:
+        if self._moved is not None and not self._has_still(identity):
             self._end()
             return None
         return self._moved
+
+    def _has_still(self, identity: Identity) -> bool:
+        """Return whether the client has the login that the owner knows of."""
+        return self._login.verify() and self._login.identity() == identity
 
     def _end(self) -> None:
         """Have the owner end the socket: the login, which is the same one, has ended."""
