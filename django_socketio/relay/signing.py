@@ -15,6 +15,10 @@ SKEW = 60.0
 """Seconds by which the clocks of hosts may differ."""
 
 
+class SignatureExpired(ProtocolError):
+    """A message of this site is too old, or of a clock that is ahead, to be told from a copy."""
+
+
 class Signing:
     """Signs messages, and checks signatures: HMAC with SHA-256.
 
@@ -60,14 +64,15 @@ class Signing:
             late: those for which it says that it may be published after it was signed.
 
         Raises:
-            ProtocolError: it was.
+            SignatureExpired: it was, or by a clock that is too far ahead.
 
         """
         retentions = self._retentions
         times = (retentions.of(topic).seconds for topic in topics)
         longest = max([retentions.default.seconds, retentions.away, kept, *times]) + late
         if not -SKEW <= age <= longest + SKEW:
-            raise ProtocolError(f"a signature of {age:.0f} seconds ago (SOCKETIO_RELAY_SIGNING)")
+            text = f"a signature of {age:.0f} seconds ago (SOCKETIO_RELAY_SIGNING)"
+            raise SignatureExpired(text)
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Messages signed by SECRET_KEY: what others write into Redis is not believed."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.test import override_settings
@@ -12,6 +13,7 @@ from django_socketio.relay.redis.relay import RedisRelay
 from django_socketio.relay.signing import SKEW, Signing, derived_key
 from django_socketio.server import relays
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import break_connection, deaf
 from tests.relay.conftest import A, B, Inbox, each_server, message
 
 KEYS = (b"new", b"old")
@@ -101,6 +103,21 @@ def test_a_message_that_is_kept_for_long_can_be_read_for_as_long(
     found = relay.history(A)
     assert [one.envelope.args for one in found.deliveries] == [("half an hour",)]
     assert not found.is_complete
+
+
+@pytest.mark.parametrize("comes_back", [break_connection, lambda relay: None], ids=["", "a hole"])
+def test_a_kept_message_whose_signature_is_too_old_is_a_loss(site, monkeypatch, comes_back):
+    relay, inbox, _ = site
+    relay.publish(message("before"))
+    inbox.wait_for("before")
+    with deaf(relay, 1), monkeypatch.context() as patched:
+        slow = SimpleNamespace(time=lambda: time.time() - 10 * SKEW)
+        patched.setattr("django_socketio.relay.signing.time", slow)
+        relay.publish(message("old"))
+    comes_back(relay)
+    relay.publish(message("after"))
+    inbox.wait_for("after")
+    assert (inbox.messages, inbox.lost) == (["before", "after"], [A])
 
 
 @each_server

@@ -20,6 +20,7 @@ from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscription import Beginning, Subscription
+from django_socketio.relay.signing import SignatureExpired
 from django_socketio.relay.topics import Retentions, Topic
 
 logger = get_logger("django_socketio.relay")
@@ -240,6 +241,8 @@ class Sequencer:
         try:
             self._deliver(topic, subscription, position, message)
         except ProtocolError as error:
+            if isinstance(error, SignatureExpired):  # this site had published it
+                self.tell_lost(topic)
             self._ignored.note(topic, message, error)
             self._move(topic, subscription, position, None)
 
