@@ -9,7 +9,16 @@ from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.breaking import cut_off
 from tests.relay.cluster import RedisCluster, topic_of
-from tests.relay.conftest import A, B, Inbox, each_server, message, publisher_works, relays_at
+from tests.relay.conftest import (
+    KINDS,
+    A,
+    B,
+    Inbox,
+    each_server,
+    message,
+    publisher_works,
+    relays_at,
+)
 
 C = channel_topic("/", "c")
 
@@ -197,6 +206,26 @@ def test_a_process_that_comes_while_a_message_is_published_gets_it(new_redis, mo
     monkeypatch.setattr(publisher._publisher, "publish", and_another_comes)
     assert publisher.publish(message("for one")) == 1
     (inbox,) = inboxes
+    inbox.wait_for("for one")
+
+
+@pytest.mark.parametrize("server", [KINDS[1], KINDS[-1]], indirect=True)
+@pytest.mark.parametrize("name", ["publish", "publish_step"])
+def test_a_subscription_of_the_own_process_that_comes_while_a_message_is_published_gets_it(
+    new_relay, monkeypatch, name
+):
+    relay, inbox = new_relay()
+    publish = getattr(relay._publisher, name)
+
+    def and_a_socket_comes(*args):
+        monkeypatch.undo()
+        received = publish(*args)
+        relay.subscribe(A, inbox.deliver)
+        return received
+
+    monkeypatch.setattr(relay._publisher, name, and_a_socket_comes)
+    one = message("for one")
+    assert (relay.publish(one) if name == "publish" else relay.publish_all([one])[0]) == 1
     inbox.wait_for("for one")
 
 

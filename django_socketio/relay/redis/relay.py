@@ -79,7 +79,9 @@ class RedisRelay(Relay):
         keys = options.signing_keys
         retentions = options.retentions
         self._signing = Signing(keys, retentions) if keys else None
-        self._sender = Sender(self._publisher, self._listeners, self._hears, default, self._signing)
+        self._sender = Sender(
+            self._publisher, self._listeners, self._missed, default, self._signing
+        )
         self._rosters = self._new_rosters(parts.asker, default)
         self._past = PastReader(self._log, self._decoder(self._log), retentions)
         decoder = self._heard_decoder = self._decoder(self._heard_log)
@@ -118,8 +120,8 @@ class RedisRelay(Relay):
         """Hand envelopes on in their order, many in a round trip."""
         return self._sender.send_all(envelopes)
 
-    def _hears(self, topics: Iterable[Topic]) -> bool:
-        return not any(self._subscriber.misses(self._keyspace.channel(one)) for one in topics)
+    def _missed(self, topics: Iterable[Topic]) -> set[Topic]:
+        return {one for one in topics if self._subscriber.misses(self._keyspace.channel(one))}
 
     def listen(self) -> None:
         """Begin to receive from Redis; keeps trying where Redis is away."""

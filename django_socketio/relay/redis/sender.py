@@ -24,7 +24,8 @@ class Sender:
     """Sends envelopes through Redis.
 
     Args:
-        hears: returns whether this process receives what it subscribed to of some topics.
+        missed: returns those of some topics that this process subscribed to, if their messages
+            should have come and are known not to.
         default: turns values into ones that JSON knows.
         signing: signs messages; None: nothing is signed.
 
@@ -34,13 +35,13 @@ class Sender:
         self,
         publisher: MessagePublisher,
         listeners: Listeners,
-        hears: Callable[[Iterable[Topic]], bool],
+        missed: Callable[[Iterable[Topic]], set[Topic]],
         default: Default | None,
         signing: Signing | None,
     ) -> None:
         self._publisher = publisher
         self._listeners = listeners
-        self._hears = hears
+        self._missed = missed
         self._default = default
         self._signing = signing
 
@@ -112,8 +113,7 @@ class Sender:
         }
         is_settled = False
         with suppress(RelayError, Unsettled):
-            self._check_own(topics)
-            is_settled = self._listeners.is_settled([*topics], token)
+            is_settled = not self._missed(topics) and self._listeners.is_settled([*topics], token)
         for index, receipt in unheard.items():
             try:
                 if is_settled:
@@ -135,17 +135,21 @@ class Sender:
     def _settle(self, message: Outgoing, token: str | None, receipt: Receipt) -> Receipt:
         """Make certain that nobody listens to the topics that did not take a message.
 
-        It has left no trace there, and can be published again. Returns the receipt for all topics.
+        It has left no trace there, and can be published again: so it is where a subscription of
+        this process may have been confirmed since. Returns the receipt for all topics.
 
         Raises:
             RelayError: a process may have sockets that did not get it.
 
         """
+        missed: set[Topic] = set()
         try:
             for _ in range(ATTEMPTS):
                 topics = receipt.untaken or message.topics
-                self._check_own(topics)
-                if self._listeners.is_settled(topics, token):
+                before, missed = missed, self._missed(topics)
+                if before & missed:
+                    raise Unsettled("this process does not hear it")
+                if not missed and self._listeners.is_settled(topics, token):
                     return self._noted(message, receipt)
                 token = self._listeners.token
                 receipt = self._hand_on_again(message, topics, receipt)
@@ -166,11 +170,6 @@ class Sender:
                 raise
             return receipt  # others have it: see whether anybody needs it here, and try again
         return found if message.once else receipt.joined(found)
-
-    def _check_own(self, topics: Iterable[Topic]) -> None:
-        # No process received what sockets here should have: the subscribing connection is broken.
-        if not self._hears(topics):
-            raise Unsettled("this process does not hear it")
 
 
 def _others(receipt: Receipt) -> str:
