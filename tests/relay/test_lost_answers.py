@@ -1,9 +1,10 @@
 """The fate of a message whose answer was lost, as logs that change meanwhile tell it."""
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError, TimeoutError
 
 from django_socketio.relay.redis.lost_answers import LATELY, Break, Fate, LogSearch
+from django_socketio.relay.topics import channel_topic
 from tests.relay.conftest import A, B
 
 
@@ -17,7 +18,7 @@ class Logs:
         answers = self._answers[topic]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer is None:
-            raise RedisError("away")
+            raise ResponseError("refused")
         return answer
 
 
@@ -49,3 +50,33 @@ def test_what_was_found_counts_although_the_log_cannot_be_read_again(later, foun
 
 def test_what_no_log_has_was_not_taken():
     assert fate(a=[[]], b=[[b"other"]]) == Fate()
+
+
+class HangingLogs:
+    """Logs of a Redis that hangs: each reading takes half of the timeout, on a clock of its own."""
+
+    def __init__(self, timeout):
+        self.now, self._timeout, self.read = 100.0, timeout, 0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def newest(self, topic, count):
+        self.read += 1
+        self.now += self._timeout / 2
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_redis_that_hangs_holds_no_publisher_for_longer_than_the_timeout(monkeypatch, is_late):
+    logs = HangingLogs(timeout=2.0)
+    monkeypatch.setattr("django_socketio.relay.redis.lost_answers.time", logs)
+    search, at = LogSearch(logs, timeout=2.0), Break(is_late)
+    topics = [channel_topic("/", f"{number}") for number in range(30)]
+    for first in (0, 10, 20):  # the messages of several publishers on one connection
+        assert search.find(topics[first:], b"sent", at) == Fate()
+    assert logs.now <= at.since + 2.0
+    assert logs.read == (1 if is_late else 2)

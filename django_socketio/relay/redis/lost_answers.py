@@ -1,11 +1,14 @@
 """The fate of messages whose answers were lost with a connection, read from their logs."""
 
+import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import NamedTuple
 
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from django_socketio.relay.redis.log import RedisLog
 from django_socketio.relay.topics import Topic
@@ -27,6 +30,8 @@ class Break:
         since: when it was noticed (``time.monotonic``).
         found: what was read since then of each topic's log, by topic and look; None of a log that
             could not be read.
+        failed: the last look at which Redis could not be reached, and need not be asked again;
+            ``math.inf`` once the time of all looks is over.
 
     """
 
@@ -35,6 +40,7 @@ class Break:
         self.since = time.monotonic()
         self.reading = threading.Lock()
         self.found: dict[tuple[Topic, int], Collection[bytes] | None] = {}
+        self.failed: float = -1
 
 
 class Unanswered(RedisError):
@@ -91,7 +97,7 @@ class LogSearch:
         Redis would refuse it.
         """
         found: list[Topic] = []
-        for look, when in enumerate(self._looks(at)):
+        for look, when in self._looks(at):
             time.sleep(max(0.0, when - time.monotonic()))
             logs = {one: self._newest(one, at, look) for one in topics if one not in found}
             found += [topic for topic, log in logs.items() if log and kept in log]
@@ -105,7 +111,10 @@ class LogSearch:
         It comes to all topics in one step: a log that is read after it was found in another one
         has it, or never gets it.
         """
-        logs = {topic: self._read(topic) for topic in others}
+        logs: dict[Topic, Collection[bytes] | None] = dict.fromkeys(others)
+        with suppress(RedisError):
+            for topic in others:
+                logs[topic] = self._read(topic)
         taken = [topic for topic, log in logs.items() if log and kept in log]
         lacking = [
             topic
@@ -114,7 +123,17 @@ class LogSearch:
         ]
         return Fate((*found, *taken), tuple(lacking))
 
-    def _looks(self, at: Break) -> Iterator[float]:
+    def _looks(self, at: Break) -> Iterator[tuple[int, float]]:
+        """Return the looks that are to be taken, as numbers and times.
+
+        A look is left out if the next one is due already: it would find no more.
+        """
+        for look, (when, following) in enumerate(pairwise([*self._times(at), math.inf])):
+            if time.monotonic() < following:
+                yield look, when
+
+    def _times(self, at: Break) -> Iterator[float]:
+        """Return when to look: the last time is when Redis refuses what it has not run by then."""
         since, pause, passed = at.since, FIRST_PAUSE, 0.0
         if at.is_late:
             yield since
@@ -128,12 +147,22 @@ class LogSearch:
     def _newest(self, topic: Topic, at: Break, look: int) -> Collection[bytes] | None:
         """Return the newest messages of a topic, which one caller reads for all, if they can be."""
         with at.reading:
-            if (topic, look) not in at.found:
-                at.found[topic, look] = self._read(topic)
-            return at.found[topic, look]
+            if (topic, look) not in at.found and look > at.failed:
+                try:
+                    at.found[topic, look] = self._read(topic)
+                except RedisError:
+                    is_over = time.monotonic() >= at.since + self._timeout
+                    at.failed = math.inf if is_over else look
+            return at.found.get((topic, look))
 
     def _read(self, topic: Topic) -> Collection[bytes] | None:
+        """Return the newest messages of a topic; None if Redis refuses to read its log.
+
+        Raises:
+            RedisError: Redis cannot be reached.
+
+        """
         try:
             return {*self._log.newest(topic, LATELY)}
-        except RedisError:
+        except ResponseError:
             return None
