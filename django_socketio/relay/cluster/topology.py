@@ -19,6 +19,9 @@ SETTLING = 1.0
 """Seconds in which the subscribers of a slot follow it to another node."""
 
 
+NOT_IN_TIME = "no node was asked in time"
+"""The text of an error."""
+
 TRIES = 200_000
 """To find a name in the slots of a node: far more than there are slots."""
 
@@ -59,6 +62,8 @@ class Topology:
         self._clients: dict[tuple[Node, bool], redis.Redis] = {}
         self._refreshing = threading.Lock()
         self._version = 0
+        self._failure: RedisError | None = None
+        """Why the cluster could not be asked the last time; None if it answered."""
 
     def owner(self, slot: int) -> Node | None:
         """Return the primary node that serves a slot; None where none is known."""
@@ -97,8 +102,10 @@ class Topology:
             self._clients[key] = connect(self._url.of_node(*node), self._timeout, CLUSTER)
         return self._clients[key]
 
-    def refresh(self, first: Node | None = None, until: float = float("inf")) -> None:
+    def refresh(self, first: Node | None, until: float) -> None:
         """Ask the cluster which node serves which slot; the first answer is believed.
+
+        Callers who come while the cluster is asked share what is found, or the failure.
 
         Args:
             first: a node that knows best: one that said that a slot has moved.
@@ -108,15 +115,29 @@ class Topology:
             RedisError: no node answers.
 
         """
-        version = self._version
-        with self._refreshing:
-            if self._version == version:  # or else it was just done, in another thread
-                self._believe(self._ask(first, until))
+        version, failure = self._version, self._failure
+        if not self._refreshing.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise ClusterDownError(NOT_IN_TIME)
+        try:
+            if self._failure is not failure and self._failure is not None:
+                raise ClusterDownError(str(self._failure))
+            if self._version == version:
+                self._try(first, until)
+        finally:
+            self._refreshing.release()
+
+    def _try(self, first: Node | None, until: float) -> None:
+        try:
+            self._believe(self._ask(first, until))
+        except RedisError as error:
+            self._failure = error
+            raise
+        self._failure = None
 
     def _ask(self, first: Node | None, until: float) -> list[Any]:
         others = [*{*self._seeds, *self._known} - {first}]
         jitter.shuffle(others)
-        error: RedisError = ClusterDownError("no node was asked in time")
+        error: RedisError = ClusterDownError(NOT_IN_TIME)
         for node in [first, *others] if first is not None else others:
             try:
                 return self._slots(node)

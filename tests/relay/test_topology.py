@@ -1,0 +1,80 @@
+"""Asking a cluster for its nodes, for many callers at a time."""
+
+import threading
+import time
+
+import pytest
+from redis.exceptions import RedisError, TimeoutError
+
+from django_socketio.relay.cluster.topology import Topology
+from django_socketio.relay.redis.url import RelayURL
+from tests.kit.waiting import wait_until
+
+CALLERS = 10
+
+
+class CountingLock:
+    """A lock that knows how many have asked for it."""
+
+    def __init__(self):
+        self.asked, self._lock = 0, threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self, timeout):
+        self.asked += 1
+        return self._lock.acquire(timeout=timeout)
+
+
+class Hanging(Topology):
+    """Of a cluster whose only node hangs until a test lets it fail."""
+
+    def __init__(self):
+        super().__init__(RelayURL.parse("redis+cluster://127.0.0.1:1"), 1.0)
+        self._refreshing = CountingLock()
+        self.asked, self.gate, self.failures = 0, threading.Event(), []
+
+    def _slots(self, node):
+        self.asked += 1
+        assert self.gate.wait(20)
+        raise TimeoutError("it hangs")
+
+    def try_to_refresh(self, seconds=20.0):
+        try:
+            self.refresh(None, time.monotonic() + seconds)
+        except RedisError as error:
+            self.failures.append(str(error))
+
+
+@pytest.fixture
+def hanging():
+    topology = Hanging()
+    yield topology
+    topology.gate.set()
+
+
+def start(hanging, count):
+    """Have so many callers ask; the first one asks the cluster."""
+    callers = [threading.Thread(target=hanging.try_to_refresh) for _ in range(count)]
+    for caller in callers:
+        caller.start()
+    wait_until(lambda: hanging._refreshing.asked == count and hanging.asked == 1)
+    return callers
+
+
+def test_callers_who_wait_share_a_failure(hanging):
+    callers = start(hanging, CALLERS)
+    hanging.gate.set()
+    for caller in callers:
+        caller.join()
+    assert (hanging.asked, hanging.failures) == (1, ["it hangs"] * CALLERS)
+    hanging.try_to_refresh()
+    assert hanging.asked == 2
+
+
+def test_a_caller_does_not_wait_for_another_beyond_its_own_time(hanging):
+    (caller,) = start(hanging, 1)
+    hanging.try_to_refresh(0.01)
+    assert hanging.failures == ["no node was asked in time"]
+    hanging.gate.set()
+    caller.join()
+    assert hanging.failures[1:] == ["it hangs"]
