@@ -254,3 +254,30 @@ def test_a_process_that_one_node_has_cut_off(tmp_path, notice):
         assert near.publish(message("after", here)) == 1
         inbox.wait_for("after")
         assert (inbox.messages, inbox.lost) == (["before", "after"], [])
+
+
+@pytest.mark.needs("shards")
+def test_a_process_that_was_coming_back_to_one_node_while_others_were_settled(
+    cluster, new_cluster, monkeypatch
+):
+    (other, inbox), (near, _) = new_cluster(), new_cluster(listen=False)
+    first, second, _ = cluster.nodes
+    here, there = (topic_of(cluster, near, node) for node in (first, second))
+    assert [near.publish(message("nobody", topic)) for topic in (here, there)] == [0, 0]
+    coming = near._keyspace.channel(here) + ":health"  # in the same slot
+    near._listeners.join(coming, listeners.NO_LEASE)
+    assert near.publish(message("nobody", there)) == 0
+    publish, connection = near._publisher.publish, first.client.connection_pool.make_connection()
+
+    def and_it_comes(*args):
+        monkeypatch.undo()
+        received = publish(*args)
+        connection.send_command("SSUBSCRIBE", coming)
+        channels = "PUBSUB SHARDCHANNELS"
+        wait_until(lambda: coming.encode() in first.client.execute_command(channels))
+        other.subscribe(here, inbox.deliver)
+        return received
+
+    monkeypatch.setattr(near._publisher, "publish", and_it_comes)
+    assert near.publish(message("for one", here)) == 1
+    connection.disconnect()

@@ -39,12 +39,14 @@ class ClusterListeners(Listeners):
             slot_of(key), lambda access: access.publisher.ask("HDEL", key, *channels)
         )
 
-    def _away(self, channels: list[str], topics: Sequence[Topic]) -> list[str]:
-        nodes = {self._owner(self._keyspace.channel(topic)) for topic in topics}
+    def _places(self, topics: Sequence[Topic]) -> set[Node | None]:
+        return {self._owner(self._keyspace.channel(topic)) for topic in topics}
+
+    def _away(self, channels: list[str], places: set[Node | None]) -> list[str]:
         at_node = defaultdict(list)
         for channel in channels:
             at_node[self._owner(channel)].append(channel)
-        return [one for node in nodes & at_node.keys() for one in self._silent(at_node[node])]
+        return [one for node in places & at_node.keys() for one in self._silent(at_node[node])]
 
     def _owner(self, channel: str) -> Node | None:
         return self._router.owner(slot_of(channel))

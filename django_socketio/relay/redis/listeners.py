@@ -1,7 +1,7 @@
 """The processes that listen, as Redis knows them: whether "nobody" is the truth."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import urandom
 from time import monotonic
@@ -107,6 +107,10 @@ TRIES = 3
 """How often a script is run on connections that break."""
 
 
+Tokens = Mapping[Any, str]
+"""Tokens by the places at which they were seen."""
+
+
 class Lease(NamedTuple):
     """The time for which a connection is expected to listen.
 
@@ -138,8 +142,8 @@ class Listeners(ABC):
     """Whether the Redis with the leases has all channels: LOOK's argument."""
 
     def __init__(self) -> None:
-        self.token: str | None = None
-        """The token of the last time at which all connections listened."""
+        self.tokens: Tokens = {}
+        """The token of the last time at which all connections of a place listened."""
         self.was_heard = False
         """Whether a message of this process was received, so that processes should listen."""
         self._vanished_at: float | None = None
@@ -152,8 +156,12 @@ class Listeners(ABC):
     def leave(self, *channels: str) -> None:
         """Expect connections no more; raises RedisError if Redis cannot be told."""
 
-    def _away(self, channels: list[str], topics: Sequence[Topic]) -> list[str]:
-        """Return those of the connections which LOOK found that do not listen."""
+    def _places(self, topics: Sequence[Topic]) -> set[Any]:
+        """Return where messages of topics are published: the nodes of a cluster."""
+        return {""}
+
+    def _away(self, channels: list[str], places: set[Any]) -> list[str]:
+        """Return those of the connections to places which LOOK found that do not listen."""
         return channels
 
     def join(self, channel: str, last: Lease, is_new: bool = True) -> tuple[Lease, bool]:
@@ -176,28 +184,30 @@ class Listeners(ABC):
         end, data, is_forgotten = self._evaluate(JOIN, *args)
         return Lease(end.decode(), data.decode()), bool(is_forgotten)
 
-    def is_settled(self, topics: Sequence[Topic], token: str | None) -> bool:
-        """Return whether all connections have been listening since all listened with a token.
+    def is_settled(self, topics: Sequence[Topic], tokens: Tokens) -> bool:
+        """Return whether all connections have been listening since all listened with these tokens.
 
         Raises:
             Unsettled: some do not listen, or it is not known which should.
 
         """
+        places = self._places(topics)
         try:
-            now, settled, channels = self._evaluate(LOOK, str(YOUNG), self.reads_here)
-            away = self._away([channel.decode() for channel in channels], topics)
+            found, settled, channels = self._evaluate(LOOK, str(YOUNG), self.reads_here)
+            away = self._away([channel.decode() for channel in channels], places)
         except RedisError as error:
             raise Unsettled(f"it did not say which processes listen: {error}") from error
         if away:
             raise Unsettled("processes that may have sockets for it do not hear the relay now")
-        if not settled or self._has_vanished(now.decode()):
+        now = found.decode()
+        if not settled or self._has_vanished(now):
             raise Unsettled("Redis is new or was emptied, and processes may be on their way back")
-        self.token = now.decode()
-        return self.token == token
+        self.tokens = {**self.tokens, **dict.fromkeys(places, now)}
+        return all(tokens.get(place) == now for place in places)
 
     def _has_vanished(self, token: str) -> bool:
         """Return whether Redis has forgotten all connections so lately that they may come back."""
-        if token or not (self.token or self.was_heard):
+        if token or not (any(self.tokens.values()) or self.was_heard):
             self._vanished_at = None
             return False
         if self._vanished_at is None:

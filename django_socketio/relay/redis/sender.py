@@ -9,7 +9,7 @@ from django_socketio.relay import wire
 from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.envelope import Envelope
 from django_socketio.relay.receipt import NOBODY, Receipt
-from django_socketio.relay.redis.listeners import Listeners, Unsettled
+from django_socketio.relay.redis.listeners import Listeners, Tokens, Unsettled
 from django_socketio.relay.redis.packing import Outgoing
 from django_socketio.relay.redis.publisher import MessagePublisher
 from django_socketio.relay.signing import Signing
@@ -48,11 +48,11 @@ class Sender:
     def send(self, envelope: Envelope) -> Receipt:
         """Hand the envelope on; return how many processes received it, for each topic."""
         message = self._outgoing(envelope)
-        token = self._listeners.token
+        tokens = self._listeners.tokens
         receipt = self._hand_on(message, message.topics)
         if _is_settled(receipt):
             return receipt
-        return self._settle(message, token, receipt)
+        return self._settle(message, tokens, receipt)
 
     def send_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
         """Hand envelopes on in their order, many in a round trip; return for each what it got.
@@ -69,7 +69,7 @@ class Sender:
         return results
 
     def _send_step(self, step: Sequence[Outgoing]) -> list[Receipt | RelayError]:
-        token = self._listeners.token
+        tokens = self._listeners.tokens
         results = [*self._publisher.publish_step(step)]
         if any(isinstance(one, Receipt) and one for one in results):
             self._listeners.was_heard = True
@@ -78,7 +78,7 @@ class Sender:
             i: one for i, one in receipts if isinstance(one, Receipt) and not _is_settled(one)
         }
         if unheard:
-            self._settle_all(step, results, unheard, token)
+            self._settle_all(step, results, unheard, tokens)
         return results
 
     def _outgoing(self, envelope: Envelope) -> Outgoing:
@@ -103,7 +103,7 @@ class Sender:
         step: Sequence[Outgoing],
         results: list[Receipt | RelayError],
         unheard: dict[int, Receipt],
-        token: str | None,
+        tokens: Tokens,
     ) -> None:
         """Make certain that nobody listens to messages of a batch, by one question for all."""
         topics = {
@@ -113,13 +113,13 @@ class Sender:
         }
         is_settled = False
         with suppress(RelayError, Unsettled):
-            is_settled = not self._missed(topics) and self._listeners.is_settled([*topics], token)
+            is_settled = not self._missed(topics) and self._listeners.is_settled([*topics], tokens)
         for index, receipt in unheard.items():
             try:
                 if is_settled:
                     results[index] = self._noted(step[index], receipt)
                 else:
-                    results[index] = self._settle(step[index], token, receipt)
+                    results[index] = self._settle(step[index], tokens, receipt)
             except RelayError as error:
                 results[index] = error
 
@@ -132,7 +132,7 @@ class Sender:
                 raise RelayError(f"{error}{_others(receipt)}") from error
         return receipt if receipt.is_accepted else NOBODY
 
-    def _settle(self, message: Outgoing, token: str | None, receipt: Receipt) -> Receipt:
+    def _settle(self, message: Outgoing, tokens: Tokens, receipt: Receipt) -> Receipt:
         """Make certain that nobody listens to the topics that did not take a message.
 
         It has left no trace there, and can be published again: so it is where a subscription of
@@ -149,9 +149,9 @@ class Sender:
                 before, missed = missed, self._missed(topics)
                 if before & missed:
                     raise Unsettled("this process does not hear it")
-                if not missed and self._listeners.is_settled(topics, token):
+                if not missed and self._listeners.is_settled(topics, tokens):
                     return self._noted(message, receipt)
-                token = self._listeners.token
+                tokens = self._listeners.tokens
                 receipt = self._hand_on_again(message, topics, receipt)
                 if _is_settled(receipt):
                     return receipt
