@@ -1,8 +1,10 @@
 """The topics on which this process holds people, as the relay knows them."""
 
+import random
 from collections.abc import Callable, Iterable
-from itertools import islice, takewhile
+from itertools import takewhile
 
+from django_socketio.channels.attempts import Attempts
 from django_socketio.relay.roster import Rosters
 from django_socketio.relay.topics import Topic
 
@@ -40,12 +42,16 @@ class NotedTopics:
         self._rosters.note_left(process, topics)
 
     def prolong(self, process: str) -> None:
-        """Have the relay keep the rosters that have not changed for long: the oldest ones."""
+        """Have the relay keep rosters that have not changed for long; others fail next time."""
         due = self._clock() - PROLONG_INTERVAL
-        old = takewhile(lambda topic: self._times[topic] <= due, self._times)
-        topics = [*islice(old, PROLONGED_AT_ONCE)]
-        self._rosters.prolong(process, topics)
-        self._kept(topics)
+        old = [*takewhile(lambda topic: self._times[topic] <= due, self._times)]
+        attempts = Attempts()
+        for topic in random.sample(old, min(PROLONGED_AT_ONCE, len(old))):
+            if attempts.may_ask(topic):
+                with attempts.about(topic):
+                    self._rosters.prolong(process, (topic,))
+                    self._kept((topic,))
+        attempts.end()
 
     def _kept(self, topics: Iterable[Topic]) -> None:
         now = self._clock()

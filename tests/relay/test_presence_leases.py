@@ -1,10 +1,12 @@
 """Presence that takes long to tell, or that the relay fails to take in the middle."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.channels.noted_topics import PROLONG_INTERVAL, NotedTopics
 from django_socketio.channels.other_processes import PATIENCE
 from django_socketio.relay.memory_rosters import MemoryRosters
 from django_socketio.relay.topics import presence_topic
@@ -276,3 +278,28 @@ def test_a_part_of_the_relay_that_fails_does_not_hold_up_a_process_with_a_new_na
     assert all(
         site.rosters.people_of(process.keeper.process, topic) == ["ann"] for topic in TOPICS[1:]
     )
+
+
+class DividedRosters(MemoryRosters):
+    """Rosters of which a part cannot be reached."""
+
+    def __init__(self, away):
+        super().__init__(lambda envelope: None, lambda topic: None)
+        self.away, self.prolonged = away, set()
+
+    def prolong(self, process, topics):
+        for topic in topics:
+            if topic in self.away:
+                raise RelayError("the node is away")
+            self.prolonged.add(topic)
+
+
+def test_rosters_are_prolonged_while_a_node_with_others_is_away(site):
+    rosters = DividedRosters(away={*TOPICS[:20]})
+    noted = NotedTopics(rosters, lambda: site.now)
+    noted.note("p", {*TOPICS})
+    site.now += PROLONG_INTERVAL
+    for _ in range(1000):
+        with suppress(RelayError):
+            noted.prolong("p")
+    assert rosters.prolonged == {*TOPICS[20:]}

@@ -51,12 +51,16 @@ class ClusterLog:
     def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
         """Ask the same question about several topics, in one round trip to each node."""
         found: dict[Topic, Past | None] = {}
-        slots = [slot_of(self._keyspace.channel(topic)) for topic in topics]
-        for slot, numbers in self._router.by_node(slots):
-            group = [topics[number] for number in numbers]
-            pasts = self._router.read(slot, _pasts_at_node(group, question))
+        for group in self.by_server(topics):
+            pasts = self._read(group[0], _pasts_at_node(group, question))
             found.update(zip(group, pasts, strict=True))
         return [found[topic] or self.look(topic, question) for topic in topics]
+
+    def by_server(self, topics: Sequence[Topic]) -> list[Sequence[Topic]]:
+        """Return topics in groups, each of which one node serves, as far as that is known."""
+        slots = [slot_of(self._keyspace.channel(topic)) for topic in topics]
+        groups = self._router.by_node(slots)
+        return [[topics[number] for number in numbers] for _, numbers in groups]
 
     def _look(self, topic: Topic, question: Question, same: bytes) -> Past | OtherData:
         return self._read(topic, lambda log, asking: log.look_once(topic, question, same, asking))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from redis.exceptions import RedisError
 
@@ -31,11 +31,17 @@ class Leases:
 
     Args:
         take: takes leases of topics, for some seconds; raises RedisError.
+        by_server: returns topics in groups, each of which one server has.
 
     """
 
-    def __init__(self, take: Callable[[Sequence[Topic], float], object]) -> None:
+    def __init__(
+        self,
+        take: Callable[[Sequence[Topic], float], object],
+        by_server: Callable[[Sequence[Topic]], Iterable[Sequence[Topic]]],
+    ) -> None:
         self._take = take
+        self._by_server = by_server
         self._topics: dict[Topic, float] = {}
         self._unproven: dict[Topic, StreamPosition] = {}
         """Positions of this process in epochs that may have ended: their topics had no lease."""
@@ -82,7 +88,7 @@ class Leases:
         """Renew leases before their time, soon and elsewhere."""
         due = [topic for topic in topics if topic in self._topics]
         for topic in due:
-            self._topics[topic] = 0.0
+            self._topics[topic] = time.monotonic()
         if due:
             self._wanted.set()
 
@@ -98,24 +104,29 @@ class Leases:
             self._wanted.clear()
 
     def _renew_due(self) -> bool:
-        """Renew what is due; return False if Redis is away."""
+        """Renew what is due; return False if any of it could not be renewed."""
         now = time.monotonic()
         due = [topic for topic, at in [*self._topics.items()] if at <= now]
-        for first in range(0, len(due), AT_ONCE):
-            if first:
-                time.sleep(PAUSE)
-            if self._stopped:
-                break
-            try:
-                self._renew([one for one in due[first : first + AT_ONCE] if one in self._topics])
-            except RedisError as error:
-                if self._failures.is_due():
-                    logger.info("Leases of topics could not be renewed: %s", error)
-                return False
-        return True
+        return all([self._renew_some(some) for some in self._batches(due)])
 
-    def _renew(self, topics: Sequence[Topic]) -> None:
-        self._take(topics, LEASE)
-        for topic in topics:
-            if topic in self._topics:
+    def _batches(self, topics: Sequence[Topic]) -> Iterator[Sequence[Topic]]:
+        """Yield topics, with pauses; a server that is away keeps no others from being renewed."""
+        for group in self._by_server(topics):
+            for first in range(0, len(group), AT_ONCE):
+                if self._stopped:
+                    return
+                yield group[first : first + AT_ONCE]
+                time.sleep(PAUSE)
+
+    def _renew_some(self, topics: Sequence[Topic]) -> bool:
+        due = {topic: self._topics[topic] for topic in topics if topic in self._topics}
+        try:
+            self._take([*due], LEASE)
+        except RedisError as error:
+            if self._failures.is_due():
+                logger.info("Leases of topics could not be renewed: %s", error)
+            return False
+        for topic, at in due.items():
+            if self._topics.get(topic) == at:  # else it is to be renewed once more
                 self._topics[topic] = time.monotonic() + RENEWAL
+        return True

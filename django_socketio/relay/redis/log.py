@@ -52,6 +52,9 @@ class MessageLog(Protocol):
     def look_at_all(self, topics: Sequence[Topic], question: Question) -> list[Past]:
         """Ask the same question about several topics."""
 
+    def by_server(self, topics: Sequence[Topic]) -> list[Sequence[Topic]]:
+        """Return topics in groups, each of which one server has, without asking any."""
+
     def shared(self, key: str) -> bytes | None:
         """Return a message that several topics share; None if it is not kept."""
 
@@ -175,6 +178,10 @@ class RedisLog:
         pasts = self.look_at_all_here(topics, question)
         found = zip(topics, pasts, strict=True)
         return [past or self.look(topic, question) for topic, past in found]
+
+    def by_server(self, topics: Sequence[Topic]) -> list[Sequence[Topic]]:
+        """Return topics in groups, each of which one server has: in a single one."""
+        return [topics]
 
     def look_at_all_here(self, topics: Sequence[Topic], question: Question) -> list[Past | None]:
         """Return what ``look_at_all`` returns, with None for each topic to be asked about alone.

@@ -87,7 +87,7 @@ class RedisRelay(Relay):
         decoder = self._heard_decoder = self._decoder(self._heard_log)
         self._schedule = schedule
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
-        self._leases = Leases(self._lease_all)
+        self._leases = Leases(self._lease_all, self._log.by_server)
         self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
 
     def _decoder(self, log: MessageLog) -> MessageDecoder:
