@@ -154,7 +154,7 @@ class MemoryRelay(Relay):
         """Have ``deliver`` called with the messages of a topic."""
         self._subscriptions[topic] = deliver
         if recoverable and self._retentions.away and topic.policy.has_past:
-            return self._all_logs.keep(topic, float("inf"))
+            return self._all_logs.lease(topic)
         return None
 
     def tell_copies(self, copied: Copied) -> None:

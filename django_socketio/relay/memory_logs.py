@@ -63,7 +63,7 @@ class MemoryLogs:
         now = self._clock()
         log = self._find(delivery.topic, now)
         if not self._is_kept(log, retention, is_heard, now):
-            if log is not None and log.lease:
+            if log is not None and log.ends_unheard:
                 self._miss(log, now)
             return delivery
         log = log or self._begin(delivery.topic, retention)
@@ -76,7 +76,7 @@ class MemoryLogs:
             return retention.messages > 0
         if log is None:
             return is_heard and not self._lazily
-        return is_heard or log.lease > now
+        return is_heard or log.ends_unheard > now
 
     def _miss(self, log: "_Log", now: float) -> None:
         """Have a message missing that was not kept, for subscribers that come back too late."""
@@ -86,13 +86,25 @@ class MemoryLogs:
 
     def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
         """Have a topic's messages kept for some seconds; return its position."""
+        log = self._kept_log(topic)
+        if log is None:
+            return None
+        log.kept_until = max(log.kept_until, self._clock() + seconds)
+        return log.position
+
+    def lease(self, topic: Topic) -> StreamPosition | None:
+        """Have a topic's messages kept while it has a subscriber; return its position."""
+        log = self._kept_log(topic)
+        if log is None:
+            return None
+        log.lease = float("inf")
+        return log.position
+
+    def _kept_log(self, topic: Topic) -> "_Log | None":
         retention = self._retention(topic)
         if not retention.messages:
             return None
-        now = self._clock()
-        log = self._find(topic, now) or self._begin(topic, retention)
-        log.lease = max(log.lease, now + seconds)
-        return log.position
+        return self._find(topic, self._clock()) or self._begin(topic, retention)
 
     def leave(self, topic: Topic) -> None:
         """Let the lease of a topic end that has no subscriber any more."""
@@ -167,7 +179,7 @@ class _Entry(NamedTuple):
 class _Log:
     """The messages of a topic in one epoch, the newest of them kept."""
 
-    __slots__ = ("_entries", "_until", "epoch", "lease", "position", "topic")
+    __slots__ = ("_entries", "_until", "epoch", "kept_until", "lease", "position", "topic")
 
     def __init__(self, topic: Topic, size: int) -> None:
         self._entries: deque[_Entry] = deque(maxlen=size)
@@ -176,12 +188,19 @@ class _Log:
         self.epoch = secrets.token_hex(6)
         self.position = StreamPosition(self.epoch, 0)
         self.lease = 0.0
+        """The time up to which subscribers may come back; 0: it never was, or it is over."""
+        self.kept_until = 0.0
+        """The time up to which messages are kept for those who have asked for it; 0: nobody has."""
+
+    @property
+    def ends_unheard(self) -> float:
         """The time up to which messages are kept that no subscriber gets; 0: it never was."""
+        return max(self.lease, self.kept_until)
 
     @property
     def ends(self) -> float:
         """The time at which nothing keeps the log any longer."""
-        return max(self._until, self.lease)
+        return max(self._until, self.ends_unheard)
 
     def append(self, delivery: Delivery, retention: Retention, now: float, away: float) -> Delivery:
         """Add a message; return it with its position."""
@@ -195,9 +214,9 @@ class _Log:
         return placed
 
     def skip(self) -> None:
-        """Give a number to a message that is not kept, and end the lease."""
+        """Give a number to a message that is not kept, which nothing is from now on."""
         self.position = StreamPosition(self.epoch, self.position.offset + 1)
-        self.lease = 0.0
+        self.lease = self.kept_until = 0.0
 
     def begin(self, after: StreamPosition | None) -> int:
         """Return the offset after which a reader wants messages."""

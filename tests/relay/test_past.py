@@ -118,6 +118,21 @@ def test_a_topic_is_kept_for_a_page_that_has_not_subscribed_yet(relay_away):
     assert (contents(read), read.is_complete) == (["between"], True)
 
 
+def test_a_topic_is_kept_for_the_seconds_that_were_asked_for(new_relay):
+    """They outlast the time for which subscribers may be away, and the one of the log."""
+    relay, inbox = new_relay(retentions=Retentions(Retention(seconds=0.2), away=0.3))
+    position = relay.keep(A, 20)
+    relay.subscribe(A, inbox.deliver, recoverable=True)
+    leave(relay, A)
+    relay.publish(message("first"))
+    brief = relay.keep(B, 0.3)
+    wait_until(lambda: not Receipt.of(relay.publish(message("unheard", B))).is_kept)
+    assert not relay.read(B, brief).is_complete
+    assert relay.publish(message("second")).is_kept
+    read = relay.read(A, position)
+    assert (contents(read), read.is_complete) == (["first", "second"], True)
+
+
 @pytest.mark.parametrize("retentions", [Retentions(NO_LOG, away=30.0), Retentions()])
 def test_where_nothing_is_kept_a_recoverable_subscriber_is_like_others(new_relay, retentions):
     relay, inbox = new_relay(retentions=retentions)
@@ -172,7 +187,7 @@ def test_the_logs_of_a_process_go_when_nothing_needs_them():
     logs = MemoryLogs(Retentions(away=30.0), lazily=True, clock=lambda: now[0])
     for number in range(100):
         topic = channel_topic("/", f"{number}")
-        logs.keep(topic, float("inf"))
+        logs.lease(topic)
         now[0] += 100
         logs.append(Delivery(message(1, topic), topic), is_heard=True)
         logs.leave(topic)

@@ -17,7 +17,9 @@ class Question(NamedTuple):
         after: the position of the last message that is not wanted; None to begin with the first.
         limit: how many messages are wanted at most; None for all.
         newest: whether a limit leaves out the oldest messages, rather than the newest.
-        lease: the seconds for which messages are to be kept that no process hears.
+        lease: the seconds for which messages are to be kept that no process hears, until no process
+            has heard any for too long.
+        keep: the seconds for which messages are to be kept in any case.
 
     """
 
@@ -25,12 +27,14 @@ class Question(NamedTuple):
     limit: int | None = None
     newest: bool = False
     lease: float = 0.0
+    keep: float = 0.0
 
     def args(self, new_epoch: str, same: bytes) -> tuple[Any, ...]:
         """Return the arguments of the script PAST."""
         epoch, offset = ("", 0) if self.after is None else self.after
-        limit, lease = -1 if self.limit is None else self.limit, round(self.lease * 1000)
-        return epoch, offset + 1, limit, int(self.newest), lease, new_epoch, same
+        limit, times = -1 if self.limit is None else self.limit, (self.lease, self.keep)
+        lease, keep = (round(seconds * 1000) for seconds in times)
+        return epoch, offset + 1, limit, int(self.newest), lease, keep, new_epoch, same
 
 
 class PastEntry(NamedTuple):

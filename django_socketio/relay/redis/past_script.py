@@ -3,12 +3,14 @@
 from django_socketio.relay.redis.script import DATA
 
 # PAST returns a part of a topic's log and from which offset on the log is complete, all as they are
-# at one moment. It can give the topic a lease, which has messages kept that no process hears.
+# at one moment. It can give the topic a lease, which has messages kept that no process hears, and
+# have all messages kept for some time.
 #
 # KEYS: its position and its log. ARGV: an epoch and the first offset that is wanted of it (of
 # another epoch, the whole log is); how many entries, -1 for all; 1 for the newest of them rather
-# than the oldest; the milliseconds of the lease, 0 for none; an epoch, should the lease begin one;
-# the identity that is known to have lost nothing (see below).
+# than the oldest; the milliseconds of the lease, 0 for none; those for which all messages are to be
+# kept, 0 for none; an epoch, should either begin one; the identity that is known to have lost
+# nothing (see below).
 #
 # Redis may lose what it has accepted, and give the same offsets to other messages: if it restarts
 # from its disk, or a replica takes over. So the position notes the identity of the data, as INFO
@@ -25,16 +27,16 @@ from django_socketio.relay.redis.script import DATA
 PAST = (
     """
 local call, position, log = redis.call, KEYS[1], KEYS[2]
-local epoch, first, count, newest, lease, new_epoch, same = unpack(ARGV)
+local epoch, first, count, newest, lease, keep, new_epoch, same = unpack(ARGV)
 
 local now = call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local at = call('HMGET', position, 'epoch', 'number', 'mark', 'data', 'lease')
+local at = call('HMGET', position, 'epoch', 'number', 'mark', 'data', 'lease', 'keep')
 if not at[1] then
-  if lease == '0' then
+  if lease == '0' and keep == '0' then
     return {now}
   end
-  at = {new_epoch, 0, false, false, false}
+  at = {new_epoch, 0, false, false, false, false}
   call('HSET', position, 'epoch', new_epoch, 'number', 0, 'bytes', 0)
   call('DEL', log)
 end
@@ -60,9 +62,13 @@ if lease ~= '0' then
   local until_then = math.max(tonumber(at[5] or 0), now + lease)
   call('HSET', position, 'lease', until_then, 'kept', 1)
   call('HDEL', position, 'away')
-  if call('PTTL', position) < tonumber(lease) then
-    call('PEXPIRE', position, lease)
-  end
+end
+if keep ~= '0' then
+  call('HSET', position, 'keep', math.max(tonumber(at[6] or 0), now + keep), 'kept', 1)
+end
+local lives = math.max(lease, keep)
+if lives > 0 and call('PTTL', position) < lives then
+  call('PEXPIRE', position, lives)
 end
 
 local entries = {}

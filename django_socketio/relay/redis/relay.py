@@ -188,9 +188,6 @@ class RedisRelay(Relay):
         can_come_back = topic.policy.has_past and retentions.away > 0
         return can_come_back and retentions.of(topic).messages > 0
 
-    def _lease(self, topic: Topic, seconds: float = LEASE) -> StreamPosition | None:
-        return self._log.look(topic, Question(limit=0, lease=seconds)).position
-
     def _lease_all(self, topics: Sequence[Topic], seconds: float) -> None:
         self._log.look_at_all(topics, Question(limit=0, lease=seconds))
 
@@ -199,7 +196,7 @@ class RedisRelay(Relay):
         if not self._can_keep(topic):
             return self.position(topic)
         with asking("for a position"):
-            return self._lease(topic, seconds)
+            return self._log.look(topic, Question(limit=0, keep=seconds)).position
 
     def tell_copies(self, copied: Copied) -> None:
         """Have ``copied`` called for each message that has come by another topic before."""
@@ -241,7 +238,8 @@ class RedisRelay(Relay):
         found = self._past.read(topic, after, limit)
         if found.position is None and self._leases.has(topic):
             # Redis was emptied: without a lease, the reader would have no position to come back to.
-            self.keep(topic, LEASE)
+            with asking("for a position"):
+                self._lease_all((topic,), LEASE)
             return self._past.read(topic, after, limit)
         return found
 

@@ -31,6 +31,7 @@ end
 # listener begins the time for which messages are kept from then on (the field "away"). The first
 # message after that time is not kept, and must not be missed unnoticed: it ends the epoch, or takes
 # a number if the log has messages that are kept for longer.
+# The field "keep" is a time up to which each message is kept, heard or not (PAST).
 # The field "kept" says that there is any of these fields: most topics have none.
 # The field "until" is a time up to which the log must not expire: of a message that was to be kept.
 #
@@ -86,17 +87,19 @@ for i = 1, topics do
   if log_size ~= '0' and (is_taken or unheard ~= '0') then
     at = call('HMGET', position, 'epoch', 'number', 'bytes', 'kept')
     if at[4] or unheard == '-1' then
-      at[4], at[5], at[6] = unpack(call('HMGET', position, 'lease', 'until', 'away'))
+      at[4], at[5], at[6], at[7] =
+        unpack(call('HMGET', position, 'lease', 'until', 'away', 'keep'))
       milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
     end
     if not is_taken then
       is_taken = unheard == '-1'
-      if at[4] and not is_taken then
-        away = at[6] or milliseconds + unheard
-        is_taken = tonumber(at[4]) > milliseconds and tonumber(away) > milliseconds
+      if (at[4] or at[7]) and not is_taken then
+        away = at[4] and (at[6] or milliseconds + unheard)
+        is_taken = at[7] and tonumber(at[7]) > milliseconds
+          or away and tonumber(at[4]) > milliseconds and tonumber(away) > milliseconds
         if not is_taken and at[5] and tonumber(at[5]) > milliseconds then
           call('HINCRBY', position, 'number', 1)
-          call('HDEL', position, 'lease', 'away')
+          call('HDEL', position, 'lease', 'away', 'keep')
         elseif not is_taken then
           call('DEL', position, log)
         end
@@ -162,6 +165,10 @@ for i = 1, topics do
         end
         stays = math.max(stays, unheard)
         lives = math.max(stays, at[4] - milliseconds)
+      end
+      if at[7] then
+        stays = math.max(stays, at[7] - milliseconds)
+        lives = math.max(stays, lives)
       end
       if shared then
         references = references + 1
