@@ -243,6 +243,10 @@ def _answers(rosters):
         return False
 
 
+def _kind_of(key):
+    return key.rpartition(b"}")[2]
+
+
 def test_whatever_is_in_redis_ends_some_time_after_the_whole_site(redis_server, new_redis):
     site = Site()
     relay = new_redis(listen=False)[0]
@@ -258,7 +262,8 @@ def test_whatever_is_in_redis_ends_some_time_after_the_whole_site(redis_server, 
     assert len(lives) > 12
     assert all(0 < life <= ROSTER_LIFE for life in lives.values()), lives
 
-    needed = [key for key in lives if not key.endswith((b":log", b":position"))]
+    brief = (b":log", b":position", b":order")
+    needed = [key for key in lives if not _kind_of(key).startswith(brief)]
     for key in needed:
         redis.expire(key, 1000)
     site.now += 13 * 3600
@@ -286,6 +291,8 @@ def test_nothing_is_left_in_redis_and_idle_people_cost_nothing(redis_server, new
     for one in (process, other):
         one.keeper.stop()
         one.is_running = False
-    left = {key.rpartition(b"}")[2] for key in keys_of_topics(redis_server)}
-    assert left <= {b":position", b":log", b""}  # of the changes, for an hour; the name of the data
+    left = {_kind_of(key) for key in keys_of_topics(redis_server)}
+    orders = {one for one in left if one.startswith(b":order:")}  # for five minutes
+    # The others are those of the changes, for an hour, and the name of the data.
+    assert left - orders <= {b":position", b":log", b""}
     assert redis_server.client.hkeys("socketio:{processes}") == [b"data"]

@@ -2,9 +2,11 @@
 
 import pytest
 
+from django_socketio import RelayError
 from django_socketio.relay.envelope import EnvelopeKind
 from django_socketio.relay.roster import LEAVING, Entry, Hold, Presence
 from django_socketio.relay.topics import presence_topic
+from tests.relay.conftest import relays_at
 
 ROOM, OTHER = presence_topic("/", "room-1"), presence_topic("/", "room-2")
 ONLINE, AWAY, GONE = Presence.ONLINE, Presence.AWAY, Presence.GONE
@@ -137,3 +139,48 @@ def test_the_details_of_the_first_process_stay_for_as_long_as_the_person(pair):
     told = [one.args for one in inbox.envelopes]
     assert told[0] == ("ann", "online", '"p1"')
     assert {details for _, _, details in told[1:]} == {""}
+
+
+@pytest.fixture
+def by_tap(tcp_redis):
+    """Rosters whose Redis is reached by a tap, and the tap."""
+    with relays_at(f"redis://127.0.0.1:{tcp_redis.tap.port}") as new:
+        rosters = new(listen=False)[0].rosters
+        rosters.renew("p1", is_new=True)
+        rosters.hold("p1", [hold("somebody")])  # this brings the script
+        yield rosters, tcp_redis.tap
+
+
+def test_a_change_is_told_although_its_answer_was_lost(by_tap):
+    rosters, tap = by_tap
+    tap.answers_to_lose = 1
+    assert steps(rosters.hold("p1", [hold("ann")])) == [("ann", GONE, ONLINE)]
+    assert tap.answers_to_lose == 0
+
+
+def test_a_change_is_told_by_a_later_order_if_all_answers_were_lost(by_tap):
+    rosters, tap = by_tap
+    joined, left = ("ann", GONE, ONLINE), ("ann", ONLINE, GONE)
+    lose_all(tap, lambda: rosters.hold("p1", [hold("ann")]))
+    lose_all(tap, lambda: rosters.hold("p1", [hold("bob")]))
+    changes = steps(rosters.hold("p1", [hold("ann", GONE), hold("bob")]))
+    assert changes == [joined, left, ("bob", GONE, ONLINE)]
+    assert rosters.hold("p1", [hold("bob")]) == []
+
+
+def test_the_end_of_a_process_is_told_although_all_answers_were_lost(by_tap):
+    rosters, tap = by_tap
+    gone = [hold("somebody", GONE)]
+    lose_all(tap, lambda: rosters.hold("p1", gone))
+    rosters.renew("p2", is_new=True)
+    assert rosters.people_of("p1", ROOM) == ["somebody"]
+    assert steps(rosters.hold("p1", gone)) == [("somebody", ONLINE, GONE)]
+    assert rosters.people_of("p1", ROOM) == []
+
+
+def lose_all(tap, ask):
+    """Lose the answers to a question, each time that it is asked."""
+    tap.answers_to_lose = 100
+    with pytest.raises(RelayError):
+        ask()
+    tap.answers_to_lose = 0

@@ -6,13 +6,16 @@ from django_socketio.relay.redis.script import PUBLISH
 #
 # KEYS: the people (a hash: by id, "online" or "away", a space, and the details); for each person
 # how many processes hold it (a hash), and how many of those have it online (a hash); the people of
-# this process (a hash: by id, "online" or "away"); the topic's position and its log, as of PUBLISH.
+# this process (a hash: by id, "online" or "away"); the topic's position and its log, as of PUBLISH;
+# the last order of this process that has changed anything (a hash: its id, and the answers).
 # ARGV: an epoch should a new one begin, the command that publishes, the topic's channel, the four
-# arguments of its retention, the seconds for which the roster is kept; then for each person its id,
-# its new presence in this process, the details, the message that tells that the person has joined
-# or left, and the one that tells of another change.
+# arguments of its retention, the seconds for which the roster is kept, the id of the order, the
+# seconds for which the order is known; then for each person its id, its new presence in this
+# process, the details, the message that tells that the person has joined or left, and the one that
+# tells of another change.
 #
-# Noting the same twice changes nothing, so the script can be run again if its answer was lost.
+# If the answer was lost, the script is run again with the same id, and gives the same answer:
+# somebody has to tell the handlers of a change, and to another order nothing changes any more.
 # The message of a change is published as PUBLISH does, with a position.
 #
 # The answer has the presence before and after for each person, one after the other.
@@ -25,9 +28,17 @@ local function publish(KEYS, ARGV)
 end
 
 local call = redis.call
-local people, holders, online, own, position, log = unpack(KEYS)
+local people, holders, online, own, position, log, last = unpack(KEYS)
 local new_epoch, command, channel = unpack(ARGV, 1, 3)
-local answers = {}
+local order, answers, has_changed = ARGV[9], {}, false
+
+local known = call('HMGET', last, 'order', 'answers')
+if known[1] == order then
+  for presence in string.gmatch(known[2], '%a+') do
+    answers[#answers + 1] = presence
+  end
+  return answers
+end
 
 local function count(key, person, step)
   if step ~= 0 and call('HINCRBY', key, person, step) < 1 then
@@ -35,7 +46,7 @@ local function count(key, person, step)
   end
 end
 
-for i = 9, #ARGV, 5 do
+for i = 11, #ARGV, 5 do
   local person, presence, details, message, other = unpack(ARGV, i, i + 4)
   local entry = call('HGET', people, person)
   local before = entry and string.match(entry, '^%a+') or 'gone'
@@ -50,6 +61,7 @@ for i = 9, #ARGV, 5 do
   local after = call('HEXISTS', holders, person) == 0 and 'gone'
     or call('HEXISTS', online, person) == 1 and 'online' or 'away'
   if after ~= before then
+    has_changed = true
     if after == 'gone' then
       call('HDEL', people, person)
     else
@@ -66,6 +78,10 @@ for i = 9, #ARGV, 5 do
 end
 for i = 1, 4 do
   call('EXPIRE', KEYS[i], ARGV[8])
+end
+if has_changed then
+  call('HSET', last, 'order', order, 'answers', table.concat(answers, ' '))
+  call('EXPIRE', last, ARGV[10])
 end
 return answers
 """

@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError
 
 from django_socketio.relay.envelope import Envelope, StreamPosition
 from django_socketio.relay.redis.keys import Keyspace
+from django_socketio.relay.redis.orders import ORDERS_LIFE, Order, Orders
 from django_socketio.relay.redis.packing import MessagePacker, new_epoch
 from django_socketio.relay.redis.publisher import RedisPublisher
 from django_socketio.relay.redis.refusals import asking
@@ -101,24 +102,26 @@ class RedisRosters(Rosters):
         self._packer = packer
         self._command = command
         self._encode = encode
+        self._orders = Orders(self._hold)
 
     def hold(self, process: str, holds: Sequence[Hold]) -> list[Change]:
         """Note people for a process; return the changes."""
         changes: list[Change] = []
         with _asking():
             for some in in_steps(holds):
-                changes += self._hold(process, some[0].topic, some)
+                changes += self._orders.give(process, some[0].topic, some)
         return changes
 
-    def _hold(self, process: str, topic: Topic, holds: Sequence[Hold]) -> Iterator[Change]:
+    def _hold(self, process: str, topic: Topic, order: Order) -> Iterator[Change]:
         channel, position, log = self._keyspace.names(topic)
-        keys = [*self._keys(process, topic), position, log]
+        last = f"{self._keyspace.tag(topic)}}}:order:{process}"
+        keys = [*self._keys(process, topic), position, log, last]
         args = [new_epoch(), self._command, channel.encode(), *self._packer.retention(topic)]
-        args.append(b"%d" % ROSTER_LIFE)
-        for hold in holds:
+        args += [b"%d" % ROSTER_LIFE, order.id.encode(), b"%d" % ORDERS_LIFE]
+        for hold in order.holds:
             args += self._args(hold)
         answers = self._asker.evaluate(HOLD, keys, args)
-        for hold, before, after in zip(holds, answers[::2], answers[1::2], strict=True):
+        for hold, before, after in zip(order.holds, answers[::2], answers[1::2], strict=True):
             if before != after:
                 change = Change(*hold, before=Presence(before.decode()))
                 yield change._replace(presence=Presence(after.decode()))
@@ -168,6 +171,7 @@ class RedisRosters(Rosters):
         texts = [one.decode() for one in found]
         leases = dict(zip(texts[::2], texts[1::2], strict=True))
         leases.pop("data", None)
+        self._orders.keep_those_of(leases)
         return Renewal(bool(is_held), data.decode(), leases)
 
     def leave(self, process: str) -> None:
@@ -208,10 +212,14 @@ class RedisRosters(Rosters):
         return [topic for topic in topics if topic is not None]
 
     def people_of(self, process: str, topic: Topic) -> list[str]:
-        """Return the people that a process holds on a topic."""
+        """Return the people that a process holds on a topic, or may not hold any more.
+
+        An order about these is to be given again.
+        """
         key = self._own(process, topic)
         with _asking():
-            return [person.decode() for person in self._asker.ask(key, "HKEYS", key)]
+            found = [person.decode() for person in self._asker.ask(key, "HKEYS", key)]
+        return [*{*found, *self._orders.people(process, topic)}]
 
     def has_people_of(self, process: str, topic: Topic) -> bool:
         """Return whether a process holds anybody on a topic."""
