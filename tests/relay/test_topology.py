@@ -1,5 +1,7 @@
 """Asking a cluster for its nodes, for many callers at a time."""
 
+import os
+import socket
 import threading
 import time
 
@@ -9,6 +11,8 @@ from redis.exceptions import RedisError, TimeoutError
 from django_socketio.relay.cluster.topology import Topology
 from django_socketio.relay.redis.url import RelayURL
 from tests.kit.waiting import wait_until
+from tests.relay.cluster import topic_of
+from tests.relay.conftest import message
 
 CALLERS = 10
 
@@ -78,3 +82,39 @@ def test_a_caller_does_not_wait_for_another_beyond_its_own_time(hanging):
     hanging.gate.set()
     caller.join()
     assert hanging.failures[1:] == ["it hangs"]
+
+
+def connections(relay, node):
+    """Return the addresses from which a relay has connections to a node."""
+    found = []
+    for descriptor in relay.descriptors():
+        with socket.socket(fileno=os.dup(descriptor)) as end:
+            if end.getpeername()[1] == node.port:
+                found.append("{}:{}".format(*end.getsockname()))
+    return found
+
+
+@pytest.mark.needs("shards")
+def test_the_connections_to_a_node_that_has_left_are_closed(cluster, new_cluster, monkeypatch):
+    relay, _ = new_cluster(listen=False)
+    stays, _, leaves = cluster.nodes  # the first two are in the URL
+    topics = [topic_of(cluster, relay, node) for node in (stays, leaves)]
+    assert [relay.publish(message("before", topic)) for topic in topics] == [0, 0]
+    assert relay.read(topics[1]).is_complete
+    topology, closed = relay._subscriber._topology, connections(relay, leaves)
+    assert len(closed) == 2
+
+    def slots_without_it(node):
+        ranges = Topology._slots(topology, node)
+        return [one for one in ranges if one[2][0].port != leaves.port]
+
+    def open_now():
+        return {client["addr"] for client in leaves.client.client_list()}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(topology, "_slots", slots_without_it)
+        topology.refresh(None, time.monotonic() + 20)
+        assert connections(relay, leaves) == []
+        wait_until(lambda: open_now().isdisjoint(closed))
+    topology.refresh(None, time.monotonic() + 20)
+    assert [relay.publish(message("after", topic)) for topic in topics] == [0, 0]

@@ -61,6 +61,7 @@ class Router:
         self._new_access = new_access
         self._timeout = timeout
         self._accesses: dict[Node, NodeAccess] = {}
+        topology.left.append(self._drop)
 
     def deadline(self) -> float:
         """Return until when (``time.monotonic``) something that begins now is tried again."""
@@ -148,9 +149,14 @@ class Router:
     def _access(self, node: Node | None) -> NodeAccess:
         if node is None:
             raise Unreachable("no node serves its slot")
-        if node not in self._accesses:
-            self._accesses[node] = self._new_access(node)
-        return self._accesses[node]
+        access = self._accesses.get(node)
+        if access is None:
+            access = self._accesses[node] = self._new_access(node)
+        return access
+
+    def _drop(self, node: Node) -> None:
+        if (access := self._accesses.pop(node, None)) is not None:
+            access.publisher.close()
 
     def _look_again(self, node: Node | None, error: RedisError, until: float) -> RedisError:
         """Ask the cluster for the owners of slots, if that may help; return the error to raise."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from binascii import crc_hqx
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import redis
@@ -64,6 +65,8 @@ class Topology:
         self._version = 0
         self._failure: RedisError | None = None
         """Why the cluster could not be asked the last time; None if it answered."""
+        self.left: list[Callable[[Node], object]] = []
+        """Are called with each node that has left the cluster, before its clients are closed."""
 
     def owner(self, slot: int) -> Node | None:
         """Return the primary node that serves a slot; None where none is known."""
@@ -98,9 +101,11 @@ class Topology:
 
         """
         key = node, hears
-        if key not in self._clients:
-            self._clients[key] = connect(self._url.of_node(*node), self._timeout, CLUSTER)
-        return self._clients[key]
+        client = self._clients.get(key)
+        if client is None:
+            client = connect(self._url.of_node(*node), self._timeout, CLUSTER)
+            self._clients[key] = client
+        return client
 
     def refresh(self, first: Node | None, until: float) -> None:
         """Ask the cluster which node serves which slot; the first answer is believed.
@@ -162,6 +167,15 @@ class Topology:
         self._known = {node for _, _, nodes in ranges for node in nodes}
         self._owners = owners
         self._version += 1
+        for node in {node for node, _ in [*self._clients]} - self._known - {*self._seeds}:
+            self._drop(node)
+
+    def _drop(self, node: Node) -> None:
+        for left in self.left:
+            left(node)
+        for hears in (False, True):
+            if (client := self._clients.pop((node, hears), None)) is not None:
+                close(client)
 
     def _note_moves(self, owners: list[Node | None]) -> None:
         now = time.monotonic()
