@@ -6,6 +6,8 @@ from unittest.mock import ANY
 import pytest
 
 from django_socketio import RelayError
+from django_socketio.relay.cluster.router import Unreachable
+from django_socketio.relay.cluster.topology import slot_of
 from django_socketio.relay.repeats import REMEMBERED
 from tests.kit.clients import WebSocketClient
 from tests.kit.waiting import wait_until
@@ -201,3 +203,27 @@ def test_a_retry_in_a_cluster_reaches_no_socket_that_has_the_message_from_anothe
     moved.wait_for("last")
     assert [envelope.topics for envelope in moved.envelopes] == [(slots.here,)] * 2
     assert (moved.messages, slots.near_inbox.messages) == (["first", "last"], ["first"])
+
+
+@pytest.mark.needs("shards")
+def test_an_error_says_that_other_slots_had_taken_a_message_with_a_key(
+    cluster, new_cluster, monkeypatch
+):
+    (relay, inbox), nodes = new_cluster(), cluster.nodes
+    topics = sorted(topic_of(cluster, relay, node) for node in nodes[:2])
+    relay.subscribe_all(topics, inbox.deliver)
+    send, last = relay._publisher._send, slot_of(relay._keyspace.channel(topics[1]))
+
+    def send_but_to_the_last(slot, *args):
+        if slot == last:
+            raise Unreachable("it is away")
+        return send(slot, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(relay._publisher, "_send", send_but_to_the_last)
+        with pytest.raises(
+            RelayError, match=f"for {topics[1]}, after 1 of 2 slots had: it is away"
+        ):
+            relay.publish(once("once", *topics))
+    inbox.wait_for("once")
+    assert relay.publish(once("once", *topics)) == 2

@@ -1,6 +1,6 @@
 """Publishing through a Redis Cluster: each topic through the node that serves its slot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from redis.exceptions import RedisError
@@ -17,6 +17,9 @@ from django_socketio.relay.redis.lost_answers import Unanswered
 from django_socketio.relay.redis.packing import Outgoing, batches, runs
 from django_socketio.relay.redis.refusals import accepted, refusing, told
 from django_socketio.relay.topics import Topic
+
+Slots = dict[int, list[Topic]]
+"""Topics by their slots."""
 
 
 class ClusterPublisher:
@@ -51,14 +54,9 @@ class ClusterPublisher:
         """
         until = self._router.deadline()
         slots = self._by_slot(topics)
-        receipts: list[Receipt] = []
-        for done, (slot, group) in enumerate(slots.items()):
-            try:
-                receipts.append(self._hand_on(slot, group, message, id, keep, until))
-            except RedisError as error:
-                part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
-                raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
-        return _together(slots.values(), receipts)
+        return _slot_by_slot(
+            slots, lambda slot, group: self._hand_on(slot, group, message, id, keep, until)
+        )
 
     def publish_once(self, message: Outgoing) -> Receipt:
         """Hand a message with an idempotency key on, unless one with the same key was before.
@@ -66,23 +64,27 @@ class ClusterPublisher:
         Each slot knows what it has published: if one fails, the others do not repeat it.
 
         Raises:
-            RelayError: the cluster did not take it in time, or refused it.
+            RelayError: as ``publish``.
 
         """
+        slots = self._by_slot(message.topics)
+        if len(slots) == 1:
+            return self._publish_parts(message, slots)
         with refusing():
-            if len(self._by_slot(message.topics)) == 1:
-                return self._publish_parts(message)
             first = self._firsts.first(message)
-            receipt = self._publish_parts(first)
+        receipt = self._publish_parts(first, slots)
         if receipt.is_accepted and not receipt.untaken:
             self._firsts.forget(message)
         return receipt if first.id == message.id else receipt.repeated()
 
-    def _publish_parts(self, message: Outgoing) -> Receipt:
+    def _publish_parts(self, message: Outgoing, slots: Slots) -> Receipt:
         until = self._router.deadline()
-        parts = self._parts(message)
-        receipts = [accepted(self._send(slot, (part,), until)[0]) for slot, part in parts]
-        return _together([part.topics for _, part in parts], receipts)
+
+        def hand_on(slot: int, topics: Sequence[Topic]) -> Receipt:
+            part = message._replace(topics=tuple(topics))
+            return accepted(self._send(slot, (part,), until)[0])
+
+        return _slot_by_slot(slots, hand_on)
 
     def note_unheard(self, message: Outgoing, topics: Sequence[Topic]) -> None:
         """Note under the idempotency key of a message that nobody listens to some of its topics.
@@ -150,8 +152,8 @@ class ClusterPublisher:
         except NotFollowed:
             return [NOBODY] * len(batch)
 
-    def _by_slot(self, topics: Sequence[Topic]) -> dict[int, list[Topic]]:
-        slots: dict[int, list[Topic]] = {}
+    def _by_slot(self, topics: Sequence[Topic]) -> Slots:
+        slots: Slots = {}
         for topic in topics:
             slots.setdefault(slot_of(self._keyspace.channel(topic)), []).append(topic)
         return slots
@@ -183,6 +185,23 @@ class ClusterPublisher:
     def close(self) -> None:
         """Close the connections."""
         self._router.close()
+
+
+def _slot_by_slot(slots: Slots, hand_on: Callable[[int, list[Topic]], Receipt]) -> Receipt:
+    """Hand a message on in one slot after the other; return one receipt for all.
+
+    Raises:
+        RelayError: a slot did not take it. Its text says so where other slots had taken it already.
+
+    """
+    receipts: list[Receipt] = []
+    for done, (slot, group) in enumerate(slots.items()):
+        try:
+            receipts.append(hand_on(slot, group))
+        except RedisError as error:
+            part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
+            raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
+    return _together(slots.values(), receipts)
 
 
 def _together(groups: Iterable[Sequence[Topic]], receipts: Sequence[Receipt]) -> Receipt:
