@@ -79,16 +79,16 @@ def test_a_message_that_comes_while_a_position_is_asked_for_comes_once(new_relay
     relay.subscribe(A, inbox.deliver)
     other.publish(message("first"))
     inbox.wait_for("first")
-    ask = relay._log.position
+    ask = relay._log.look_at_all
 
-    def position(topic):
-        found = ask(topic)
+    def look_at_all(*args):
+        found = ask(*args)
         other.publish(message("meanwhile"))
         inbox.wait_for("meanwhile")
         return found
 
     with catching_up(relay), left_while_redis_is_asked(relay, A):
-        monkeypatch.setattr(relay._log, "position", position)
+        monkeypatch.setattr(relay._log, "look_at_all", look_at_all)
         relay.subscribe(A, inbox.deliver)
     other.publish(message("later"))
     inbox.wait_for("later")
@@ -303,13 +303,13 @@ def test_a_topic_whose_end_overtakes_its_beginning_is_not_subscribed_to(
 
 
 @pytest.mark.parametrize("server", [KINDS[1], KINDS[-1]], indirect=True)
-@pytest.mark.parametrize("question", ["position", "look_at_all"])
+@pytest.mark.parametrize("recoverable", [False, True])
 def test_a_topic_that_is_left_while_its_position_is_asked_for_is_not_subscribed_to(
-    server, new_relay, monkeypatch, question
+    server, new_relay, monkeypatch, recoverable
 ):
     (relay, inbox), (other, _) = (new_relay(retentions=Retentions(away=60.0)) for _ in range(2))
-    left = before(monkeypatch, relay._log, question, lambda: relay.unsubscribe(USER))
-    relay.subscribe_all([USER, A], inbox.deliver, recoverable=question == "look_at_all")
+    left = before(monkeypatch, relay._log, "look_at_all", lambda: relay.unsubscribe(USER))
+    relay.subscribe_all([USER, A], inbox.deliver, recoverable)
     assert left
     wait_until(lambda: subscriptions(server, relay, USER) == 0)
     assert [other.publish(message("later", topic)) for topic in (USER, A)] == [0, 1]

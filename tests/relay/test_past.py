@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from redis.exceptions import ConnectionError
 
 from django_socketio.exceptions import RelayError
 from django_socketio.relay.envelope import Delivery, LogRange, StreamPosition
@@ -23,6 +24,7 @@ from django_socketio.relay.topics import (
 )
 from tests.kit.redis_server import DEFAULT
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import break_connection
 from tests.relay.conftest import A, B, each_server, let_expire, message
 
 AWAY = Retentions(away=30.0)
@@ -469,6 +471,39 @@ def test_a_lease_and_what_it_keeps_leave_nothing_behind(redis_server, new_redis)
     relay.keep(A, 20)
     assert relay.publish(message("x" * 2000, A, B)).is_kept
     let_expire(redis_server, redis_server.client.keys(), 20)
+
+
+def test_positions_of_many_topics_take_one_round_trip(redis_server, new_redis):
+    relay, inbox = new_redis()
+    relay.position(B)  # this brings the script
+    topics = [channel_topic("/", f"{number}") for number in range(50)]
+    before = redis_server.client.info("stats")["total_reads_processed"]
+    relay.subscribe_all(topics, inbox.deliver)
+    reads = redis_server.client.info("stats")["total_reads_processed"] - before
+    assert reads < 10  # positions, subscriptions, and a health check
+
+
+@pytest.mark.parametrize("server", [f"redis {DEFAULT}", f"cluster {DEFAULT}"], indirect=True)
+@pytest.mark.parametrize("recoverable", [False, True])
+def test_a_server_that_cannot_be_asked_is_asked_once_for_many_topics(
+    new_relay, monkeypatch, recoverable
+):
+    relay, inbox = new_relay(retentions=AWAY)
+    topics, asked = [channel_topic("/", f"{number}") for number in range(50)], []
+
+    def fail(*args):
+        asked.append(args)
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patched:
+        for name in ("position", "look", "look_at_all"):
+            patched.setattr(relay._log, name, fail)
+        patched.setattr(relay._leases, "renew", lambda topics: None)
+        relay.subscribe_all(topics, inbox.deliver, recoverable)
+    assert len(asked) == len(relay._log.by_server(topics))
+    break_connection(relay)
+    assert relay.publish(message("heard", topics[-1])) == 1
+    inbox.wait_for("heard")
 
 
 def test_leases_of_many_topics_take_one_round_trip(redis_server, new_redis):

@@ -181,7 +181,7 @@ class RedisLog:
 
     def by_server(self, topics: Sequence[Topic]) -> list[Sequence[Topic]]:
         """Return topics in groups, each of which one server has: in a single one."""
-        return [topics]
+        return [topics] if topics else []
 
     def look_at_all_here(self, topics: Sequence[Topic], question: Question) -> list[Past | None]:
         """Return what ``look_at_all`` returns, with None for each topic to be asked about alone.

@@ -7,7 +7,9 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from django_socketio.concurrency.interrupted import run_to_end
+from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import RelayError
+from django_socketio.logs import get_logger
 from django_socketio.protocol.json import Default
 from django_socketio.relay import wire
 from django_socketio.relay.base import Copied, Reached, Relay, RelayState, Rewound
@@ -22,12 +24,13 @@ from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.catching_up import CatchUp
 from django_socketio.relay.redis.decoder import MessageDecoder
 from django_socketio.relay.redis.holes import close_holes
+from django_socketio.relay.redis.ignored import QUIET
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.leases import LEASE, Leases
 from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.packing import MessagePacker
 from django_socketio.relay.redis.parts import Options, PartsBuilder
-from django_socketio.relay.redis.past import Question
+from django_socketio.relay.redis.past import Past, Question
 from django_socketio.relay.redis.past_reader import PastReader
 from django_socketio.relay.redis.reached import reached
 from django_socketio.relay.redis.refusals import asking
@@ -39,6 +42,8 @@ from django_socketio.relay.redis.subscription import Beginning, Subscription
 from django_socketio.relay.redis.url import RelayURL
 from django_socketio.relay.signing import Signing
 from django_socketio.relay.topics import Topic
+
+logger = get_logger("django_socketio.relay")
 
 
 def _ignore_loss(topic: Topic) -> None:
@@ -88,6 +93,7 @@ class RedisRelay(Relay):
         self._schedule = schedule
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease_all, self._log.by_server)
+        self._unlocated = Every(QUIET)
         self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
 
     def _decoder(self, log: MessageLog) -> MessageDecoder:
@@ -147,7 +153,9 @@ class RedisRelay(Relay):
         since = self._heard_decoder.count
         begin = self._take_leases(topics) if recoverable else {}
         beginnings = {topic: Beginning(since, begin.get(topic)) for topic in topics}
-        new = [one for one, at in beginnings.items() if self._begin(one, deliver, at, is_known)]
+        new = [one for one, at in beginnings.items() if self._begin(one, deliver, at)]
+        asked = [one for one in new if one.policy.asks_position and one not in begin]
+        self._sequencer.locate(new, lambda: self._positions(asked, is_known))
         for topic in topics:
             self._sequencer.wait_until_located(topic, self._options.timeout)
         try:
@@ -159,26 +167,39 @@ class RedisRelay(Relay):
         close_holes([topic for topic in new if begin.get(topic)], self._sequencer, self._heard_log)
         return {topic: begin.get(topic) for topic in topics}
 
-    def _begin(self, topic: Topic, deliver: Deliver, beginning: Beginning, is_known: bool) -> bool:
+    def _begin(self, topic: Topic, deliver: Deliver, beginning: Beginning) -> bool:
         """Have a topic delivered, unless it was left meanwhile; return whether it is new here."""
         with self._changing:
             is_wanted = self._keyspace.channel(topic) in self._topics
-            is_new = is_wanted and self._sequencer.add(topic, deliver, beginning)
-        if is_new:
-            asks = beginning.at is None and topic.policy.asks_position
-            self._sequencer.locate(topic, self._log.position if asks else None, is_known)
-        return is_new
+            return is_wanted and self._sequencer.add(topic, deliver, beginning)
+
+    def _positions(
+        self, topics: Sequence[Topic], is_known: bool
+    ) -> dict[Topic, StreamPosition | None]:
+        """Return where topics are, as far as Redis can be asked; see ``subscribe_all``."""
+        asked = [topic for topic in topics if topic.policy.has_past or is_known]
+        pasts = self._look_at_all(asked, Question(limit=0))
+        if len(pasts) < len(asked) and self._unlocated.is_due():  # clients choose how many
+            text = "The positions of %s and further topics will be known once Redis is back"
+            logger.info(text, next(topic for topic in asked if topic not in pasts))
+        new = [topic for topic in topics if not (topic.policy.has_past or is_known)]
+        return dict.fromkeys(new) | {topic: past.position for topic, past in pasts.items()}
+
+    def _look_at_all(self, topics: Sequence[Topic], question: Question) -> dict[Topic, Past]:
+        """Ask each server about its topics; leave out those of a server that cannot be asked."""
+        found: dict[Topic, Past] = {}
+        for group in self._log.by_server(topics):
+            with suppress(RedisError):
+                found.update(zip(group, self._log.look_at_all(group, question), strict=True))
+        return found
 
     def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
         """Return where recoverable topics begin; take leases that are new, in one round trip."""
         begin = {one: self._sequencer.position(one) for one in topics if self._can_keep(one)}
         wanted = [one for one, at in begin.items() if self._leases.begin(one, at)]
-        try:
-            pasts = self._log.look_at_all(wanted, Question(limit=0, lease=LEASE))
-        except RedisError:
-            self._leases.renew(wanted)
-            return begin
-        found = {one: past.position for one, past in zip(wanted, pasts, strict=True)}
+        pasts = self._look_at_all(wanted, Question(limit=0, lease=LEASE))
+        self._leases.renew([topic for topic in wanted if topic not in pasts])
+        found = {topic: past.position for topic, past in pasts.items()}
         for topic, now in found.items():
             self._leases.begun(topic, begin[topic], now)
         return begin | found

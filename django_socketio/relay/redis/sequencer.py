@@ -1,20 +1,16 @@
 """The order of what comes from Redis: nothing twice, holes filled from the log, losses told."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from redis.exceptions import RedisError
-
-from django_socketio.concurrency.log_limits import Every
 from django_socketio.exceptions import ProtocolError
-from django_socketio.logs import get_logger
 from django_socketio.relay import wire
 from django_socketio.relay.base import Copied, Rewound
 from django_socketio.relay.envelope import Deliver, Delivery, Envelope, StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.entry import GONE
-from django_socketio.relay.redis.ignored import QUIET, Ignored
+from django_socketio.relay.redis.ignored import Ignored
 from django_socketio.relay.redis.log import MessageLog, lacks_messages
 from django_socketio.relay.redis.losses import Losses
 from django_socketio.relay.redis.order import Call, TopicOrder
@@ -23,13 +19,11 @@ from django_socketio.relay.redis.subscription import Beginning, Subscription
 from django_socketio.relay.signing import SignatureExpired
 from django_socketio.relay.topics import Retentions, Topic
 
-logger = get_logger("django_socketio.relay")
-
 Schedule = Callable[..., object]
 """Has a function called with arguments in the event loop, in the order of the calls."""
 
-Locate = Callable[[Topic], StreamPosition | None]
-"""Returns the position of a topic; raises RedisError."""
+Locate = Callable[[], Mapping[Topic, StreamPosition | None]]
+"""Returns the positions of topics, as far as they can be found out."""
 
 LossHandler = Callable[[Topic], None]
 """Is called with a topic of which messages were lost."""
@@ -71,7 +65,7 @@ class Sequencer:
         self._subscriptions: dict[Topic, Subscription] = {}
         self.order = TopicOrder(schedule, self._subscriptions.__contains__)
         self._noting = threading.Lock()
-        self._ignored, self._unlocated = Ignored(), Every(QUIET)
+        self._ignored = Ignored()
 
     def add(self, topic: Topic, deliver: Deliver, begin: Beginning) -> bool:
         """Subscribe to a topic; return False if this process was subscribed to it already.
@@ -113,27 +107,22 @@ class Sequencer:
         subscription = self._subscriptions.get(topic)
         return None if subscription is None else subscription.cursor.position
 
-    def locate(self, topic: Topic, ask: Locate | None, is_known: bool = False) -> None:
-        """Learn a new topic's position, before Redis is told: what comes between is a hole.
+    def locate(self, topics: Iterable[Topic], ask: Locate) -> None:
+        """Learn the positions of new topics, before Redis is told: what comes between is a hole.
 
         Args:
-            ask: returns the position; None: the first message tells it.
-            is_known: see ``Relay.subscribe_all``.
+            ask: returns positions. Where one is missing, the first message tells it.
 
         """
-        subscription = self._subscriptions[topic]
-        if ask is None:
-            return subscription.tried.set()
+        subscriptions = {topic: self._subscriptions.get(topic) for topic in topics}
         try:
-            found = ask(topic) if topic.policy.has_past or is_known else None
-            with subscription.taking:
-                subscription.locate(found)
-        except RedisError:
-            if self._unlocated.is_due():  # clients choose how many topics there are
-                text = "The positions of %s and further topics will be known once Redis is back"
-                logger.info(text, topic)
+            for topic, position in ask().items():
+                if (subscription := subscriptions[topic]) is not None:
+                    with subscription.taking:
+                        subscription.locate(position)
         finally:
-            subscription.tried.set()
+            for subscription in filter(None, subscriptions.values()):
+                subscription.tried.set()
 
     def wait_until_located(self, topic: Topic, timeout: float) -> None:
         """Wait for a ``locate`` that is under way for another subscriber of the topic."""
