@@ -13,6 +13,8 @@ from django.utils.module_loading import import_string
 
 from django_socketio import conf
 from django_socketio.channels.current import current
+from django_socketio.concurrency.native import ThreadLocal
+from django_socketio.concurrency.patched import is_patched
 from django_socketio.exceptions import NoRelay
 from django_socketio.publishing.deferring import failures
 from django_socketio.publishing.values import encode_default
@@ -69,13 +71,13 @@ def for_publisher() -> Relay:
         return tracing.traced(_outbox(retentions.from_settings()))
     if conf.raw("RELAY_URL") is None:
         raise NoRelay(NO_RELAY)
-    key = (os.getpid(), _options())
-    relay = _publishers.get(key)
+    key, publishers = (os.getpid(), _options()), _publishers()
+    relay = publishers.get(key)
     if relay is None:
         # Of threads that come here at the same time, each gets a relay; one stays.
         relay = tracing.traced(_redis().RedisRelay(_options(), encode_default))
-        _publishers.clear()
-        _publishers[key] = relay
+        publishers.clear()
+        publishers[key] = relay
     return relay
 
 
@@ -118,8 +120,8 @@ _outbox = lru_cache(1)(_new_outbox)
 
 def forget() -> list[Relay]:
     """Forget the relays by which the parent of a forked process has published; return them."""
-    relays = list(_publishers.values())
-    _publishers.clear()
+    relays = list(_publishers().values())
+    _publishers().clear()
     return relays
 
 
@@ -150,7 +152,22 @@ def has_redis() -> bool:
     return find_spec("redis") is not None
 
 
-_publishers: dict[Any, Relay] = {}
+_of_process: dict[Any, Relay] = {}
+_of_thread = ThreadLocal()
+
+
+def _publishers() -> dict[Any, Relay]:
+    """Return the relays by which this process publishes; in a patched one, this native thread.
+
+    The locks and sockets of gevent belong to the event loop of one native thread.
+    """
+    if not is_patched("threading"):
+        return _of_process
+    try:
+        found: dict[Any, Relay] = _of_thread.relays
+    except AttributeError:
+        found = _of_thread.relays = {}
+    return found
 
 
 @lru_cache(1)

@@ -114,6 +114,28 @@ def test_threads_of_a_wsgi_server_push(site, clients):
     assert sorted(seen[0], key=int) == [str(n) for n in range(40)]
 
 
+NATIVE = """
+from gevent import monkey; monkey.patch_all()
+import django; django.setup()
+import gevent
+from gevent.threadpool import ThreadPool
+from django_socketio import broadcast_channel
+
+def push(number):
+    return [broadcast_channel(20 * number + n, "a") for n in range(20)]
+
+spawns = [ThreadPool(4).spawn, gevent.spawn]
+jobs = [spawns[number % 2](push, number) for number in range(8)]  # more than there are connections
+assert [job.get() for job in jobs] == [[2] * 20] * 8
+"""
+
+
+def test_native_threads_and_greenlets_of_a_patched_process_push(site, clients):
+    python(site, "-c", NATIVE)
+    for client in clients:
+        assert sorted(client.event()[1] for _ in range(160)) == [*range(160)]
+
+
 def test_an_operator_sends(site, clients):
     done = python(site, MANAGE, "socketio_send", "a", '{"text": "hi"}')
     assert "received by 2 server processes" in done.stdout

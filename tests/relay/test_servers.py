@@ -209,6 +209,5 @@ def settings_with_relay(redis_server):
 
     with override_settings(SOCKETIO_RELAY_URL=redis_server.url):
         yield
-    for relay in relays._publishers.values():
+    for relay in relays.forget():
         relay.close()
-    relays._publishers.clear()
