@@ -42,6 +42,8 @@ def test_a_worker_that_accepts_nothing_is_not_taken_for_one_that_has_ended(
     handoff, owner, monkeypatch, caplog
 ):
     monkeypatch.setattr(router, "TIMEOUT", 0.05)
+    made, make = [], hijack.Socket
+    monkeypatch.setattr(hijack, "Socket", lambda *args: made.append(make(*args)) or made[-1])
     owner.listen(0)
     with socket.socket(socket.AF_UNIX) as other:
         other.connect(owner.getsockname())  # the backlog is full
@@ -49,3 +51,4 @@ def test_a_worker_that_accepts_nothing_is_not_taken_for_one_that_has_ended(
             handoff.hand_off(REQUEST)
     assert caught.value.status == 503
     assert "it accepts no connection" in caplog.text
+    assert [one.fileno() for one in made] == [-1]

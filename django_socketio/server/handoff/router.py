@@ -166,16 +166,13 @@ class Handoff:
         return True
 
     def _connect(self, worker_id: str) -> Any:
-        path = self._path(worker_id)
         connection = hijack.Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
-        while code := connection.connect_ex(str(path)):
-            if code != errno.EAGAIN:  # that is a full backlog
-                connection.close()
-                if code == errno.ECONNREFUSED:
-                    path.unlink(missing_ok=True)  # the worker was killed
-                raise OSError(code, os.strerror(code))
-            gevent.sleep(0.01)
+        try:
+            _wait_until_connected(connection, self._path(worker_id))
+        except BaseException:
+            connection.close()
+            raise
         return gevent_socket(fileno=connection.detach())
 
     # From another worker
@@ -189,6 +186,15 @@ class Handoff:
             return logger.warning("A connection that was handed off cannot be used: %s", error)
         self._serve(offer)
         offer.outlast()
+
+
+def _wait_until_connected(connection: Any, path: Path) -> None:
+    while code := connection.connect_ex(str(path)):
+        if code != errno.EAGAIN:  # that is a full backlog
+            if code == errno.ECONNREFUSED:
+                path.unlink(missing_ok=True)  # the worker was killed
+            raise OSError(code, os.strerror(code))
+        gevent.sleep(0.01)
 
 
 # Between the two
