@@ -205,7 +205,7 @@ def test_a_relay_that_fails_is_told_to_the_client_and_to_on_error(site, monkeypa
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (["typing"], 'must be a dict such as {"^room-": ["typing", "cursor"]}'),
+        (["typing"], 'must be a dict such as {"^room-": ["typing"], '),
         ({"(": ["typing"]}, "'(' is no regular expression"),
         ({"^room-": "typing"}, "'^room-' needs a list of names of events, not 'typing'"),
         ({"^room-": {"sender": True}}, "'^room-' needs a list of names of events, not None"),

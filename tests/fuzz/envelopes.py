@@ -125,7 +125,7 @@ def sequencer(
     )
     sequencer.log = log
     sequencer.add(TOPIC, deliver, Beginning(decoder.count))
-    sequencer.locate(TOPIC, log.position)
+    sequencer.locate((TOPIC,), lambda: {TOPIC: log.at})
     return sequencer
 
 
