@@ -30,7 +30,7 @@ demo: $(VENV)/run.installed
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
 test: $(VENV)/test.installed
 	$(MAKE) --jobs=2 lint $(VENV)/tests.compiled
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder \
 		-m "not alone" --ignore tests/system/test_compiled.py tests; \
 		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
 
