@@ -1,6 +1,7 @@
 """Publishing after a commit, where no exception can reach the caller any more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
@@ -53,6 +54,16 @@ def publish_each_later(messages: Sequence[Message], on_commit: bool | str) -> No
 
     """
     _publish_later(messages, [object() for _ in messages], on_commit)
+
+
+@contextmanager
+def published_later(on_commit: str) -> Iterator[list[Message]]:
+    """Publish the messages that a block collects, also those that it has before an error."""
+    messages: list[Message] = []
+    try:
+        yield messages
+    finally:
+        publish_each_later(messages, on_commit)
 
 
 def publish_all_later(messages: Sequence[Message], on_commit: bool | str) -> None:
@@ -117,9 +128,11 @@ class _Later:
         try:
             _publish(messages)
         except Exception as error:  # of this message, as far as is known: the others try again
+            self.emitted.is_lost = True
             return _note_failure(self.envelope, error)
         for one in messages:
             one._is_sent = True
+            one.emitted.is_lost = not one.emitted
 
     def _rest(self) -> list["_Later"]:
         """Return the messages that Django is about to call without another function between."""

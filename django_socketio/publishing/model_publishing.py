@@ -81,25 +81,36 @@ def publish_changes(queryset: QuerySet[Row]) -> Iterator[QuerySet[Row]]:
 def publish_created(objects: Iterable[Model]) -> None:
     """Publish objects that were created past signals, by ``bulk_create``.
 
+    An error in a template, or in the function of a channel, ends it: objects before are published.
+
     Raises:
         ValueError: an object has no primary key, or its model is not published.
 
     """
     messages: dict[str, list[Message]] = {}
-    for one in objects:
-        _check_published(type(one))
-        if one.pk is None:
-            raise ValueError(
-                f"publish_created(): {one!r:.100} has no primary key, because the database does "
-                "not tell those of bulk_create"
-            )
-        using = one._state.db or router.db_for_write(type(one))
-        snapshots.take(one)
-        for publication in publications(type(one)):
-            created = publication.created(one, publication.channels(one))
-            messages.setdefault(using, []).extend(created)
-    for using, found in messages.items():
-        publish_each_later(found, using)
+    try:
+        for one in objects:
+            _check_created(one)
+            using = one._state.db or router.db_for_write(type(one))
+            messages.setdefault(using, []).extend(_created(one))
+    finally:
+        for using, found in messages.items():
+            publish_each_later(found, using)
+
+
+def _check_created(row: Model) -> None:
+    _check_published(type(row))
+    if row.pk is None:
+        raise ValueError(
+            f"publish_created(): {row!r:.100} has no primary key, because the database does "
+            "not tell those of bulk_create"
+        )
+
+
+def _created(row: Model) -> Iterator[Message]:
+    snapshots.take(row)
+    for publication in publications(type(row)):
+        yield from publication.created(row, publication.channels(row))
 
 
 def _differences(before: Model, after: Model | None) -> Iterator[Message]:

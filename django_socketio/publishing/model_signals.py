@@ -15,7 +15,7 @@ from django.db.models.signals import (
 )
 
 from django_socketio.publishing import snapshots
-from django_socketio.publishing.deferring import publish_each_later
+from django_socketio.publishing.deferring import publish_each_later, published_later
 from django_socketio.publishing.publications import Channels, Publication
 from django_socketio.publishing.sending import Message
 
@@ -143,28 +143,33 @@ def _saved(
     snapshot = snapshots.of(instance)
     snapshot.settle()
     values = snapshots.after_save(instance, using, options.get("update_fields"))
-    changed, before = snapshot.changes(values), snapshot.known()
+    changed, before = snapshot.changes(values), snapshot.states()
     snapshot.save(values, is_new=created)  # a new row is created again, if this is rolled back
     snapshot.is_raw = raw
     told = [one for one in publications(sender) if one.raw or not raw]
     row = snapshots.with_values(instance, values) if told else instance
-    messages: list[Message] = []
-    for publication in told:
-        if created:
-            messages += publication.created(row, publication.channels(row))
-        else:
-            messages += _moved(publication, row, before, changed)
-    publish_each_later(messages, using)
+    with published_later(using) as messages:
+        for publication in told:
+            if created:
+                messages.extend(publication.created(row, publication.channels(row)))
+            else:
+                messages.extend(_moved(publication, row, before, changed))
     snapshot.told([emitted for _, emitted in messages])
 
 
 def _moved(
-    publication: Publication, row: Model, before: Iterable[snapshots.Values], changed: list[str]
+    publication: Publication, row: Model, before: Iterable[snapshots.State], changed: list[str]
 ) -> Iterator[Message]:
     names = [one.name for one in row._meta.concrete_fields if one.attname in changed]
-    rows = [snapshots.with_values(row, values) for values in before if values]
-    known = [publication.channels(one) for one in rows if changed]
+    known = [_channels(publication, row, one) for one in before if changed and one.is_known]
     return publication.moved(row, known, names)
+
+
+def _channels(publication: Publication, row: Model, state: snapshots.State) -> Channels:
+    """Return the channels of a row in an earlier state."""
+    if state is snapshots.NO_ROW:
+        return frozenset()
+    return publication.channels(snapshots.with_values(row, state.values))
 
 
 def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -184,7 +189,8 @@ def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> Non
         snapshots.complete(instance, using)
     snapshot = snapshots.of(instance)
     snapshot.settle()
-    rows = [snapshots.with_values(instance, values) for values in snapshot.known()]
+    states = [one for one in snapshot.states() if one is not snapshots.NO_ROW]
+    rows = [snapshots.with_values(instance, one.values) for one in states]
     publish_each_later([one for each in found for one in each.deleted(rows)], using)
 
 
@@ -230,10 +236,9 @@ def _m2m_changed(
         rows = owner._base_manager.using(using).filter(**_owners(name, instance, reverse, pk_set))
         noted[sender, what] = _channels_of(rows, told) if told else []
     else:
-        messages: list[Message] = []
-        for row, publication, channels in noted.pop((sender, what), ()):
-            messages += publication.moved(row, [channels], [name])
-        publish_each_later(messages, using)
+        with published_later(using) as messages:
+            for row, publication, channels in noted.pop((sender, what), ()):
+                messages.extend(publication.moved(row, [channels], [name]))
 
 
 def _through(field: Any) -> Any:

@@ -13,10 +13,11 @@ class Emitted:
 
     """
 
-    __slots__ = ("_receipt", "unit")
+    __slots__ = ("_receipt", "is_lost", "unit")
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
+        self.is_lost = False  # once the relay has failed after a commit
         self._receipt: Receipt | None = None
 
     def accept(self, received: int) -> None:

@@ -17,6 +17,28 @@ Values = Mapping[str, Any]
 Results = Sequence[Emitted] | None
 """The results of the messages about a save; None before there are any."""
 
+
+class State(NamedTuple):
+    """What a row was after a save, or when it was loaded.
+
+    Attributes:
+        values: the values of the row; none if it was not loaded.
+        results: those of the messages about the save.
+
+    """
+
+    values: Values
+    results: Results
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known on which channels the row was."""
+        return self is NO_ROW or bool(self.values)
+
+
+NO_ROW = State({}, ())
+"""The state before a row was inserted: pages do not know it on any channel."""
+
 MAX_STATES = 10
 """States of a row of which it may not be known which one pages know."""
 
@@ -39,13 +61,14 @@ class Snapshot:
 
     """
 
-    __slots__ = ("_earlier", "_results", "is_raw", "owner", "saved")
+    __slots__ = ("_earlier", "_inserted", "_results", "is_raw", "owner", "saved")
 
     def __init__(self, saved: Values, owner: int | None = None) -> None:
         self.saved = saved
         self.owner = owner
         self._results: Results = ()
-        self._earlier: tuple[tuple[Values, Results], ...] = ()
+        self._inserted: Results = ()  # those of the messages about the insert
+        self._earlier: tuple[State, ...] = ()
         self.is_raw = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -56,6 +79,7 @@ class Snapshot:
         """Return a snapshot of the same values, for a copy of the object."""
         found = Snapshot(self.saved, owner)
         found._earlier, found._results = self._earlier, self._results
+        found._inserted = self._inserted
         found.is_raw = self.is_raw
         return found
 
@@ -65,10 +89,13 @@ class Snapshot:
 
     def save(self, values: Values, is_new: bool) -> None:
         """Note the values that a row has after its object was saved; ``told`` has to follow."""
-        states = () if is_new else (*self._earlier, (self.saved, self._results))
+        last = State(self.saved, self._results)
+        states = (NO_ROW,) if is_new else (*self._earlier, last)
         # Of many saves in one transaction, the newest are kept, and what was there before them.
         self._earlier = states if len(states) < MAX_STATES else states[:1] + states[2:]
         self.saved, self._results = values, None
+        if is_new:
+            self._inserted = None
 
     def told(self, results: Sequence[Emitted]) -> None:
         """Note the results of the messages about the last save.
@@ -76,7 +103,9 @@ class Snapshot:
         Without a message, pages know as much of this save as of the one before.
         """
         self._results = results
-        if not results and self._earlier:
+        if self._earlier[-1] is NO_ROW:
+            self._inserted = results
+        if not results:
             *earlier, (_, self._results) = self._earlier
             self._earlier = tuple(earlier)
 
@@ -85,7 +114,7 @@ class Snapshot:
         if self._is_accepted(self._results):
             self._earlier, self._results = (), ()
         for index in reversed(range(len(self._earlier))):
-            if self._is_accepted(self._earlier[index][1]):
+            if self._is_accepted(self._earlier[index].results):
                 self._earlier = self._earlier[index:]
                 return
 
@@ -93,23 +122,35 @@ class Snapshot:
     def _is_accepted(results: Results) -> bool:
         return results is not None and all(results)
 
-    def known(self) -> list[Values]:
-        """Return the values that pages may know: the newest first."""
-        return [self.saved, *(values for values, _ in reversed(self._earlier))]
+    def states(self) -> list[State]:
+        """Return the states that pages may know: the newest first."""
+        earlier = [one for one in reversed(self._earlier) if one is not NO_ROW or self._is_untold]
+        return [State(self.saved, self._results), *earlier]
+
+    @property
+    def _is_untold(self) -> bool:
+        """Whether pages were not told of the insert.
+
+        A message that waits for the commit is not lost: a rollback undoes the row as well.
+        """
+        return self._inserted is None or any(one.is_lost for one in self._inserted)
 
     def changes(self, values: Values) -> list[str]:
         """Return the names of those values that pages may not know."""
-        known = self.known()
+        known = self.states()
         return [
             name
             for name, value in values.items()
-            if any(one.get(name, _UNKNOWN) != value for one in known)
+            if any(one.values.get(name, _UNKNOWN) != value for one in known)
         ]
 
     def load(self, values: Values) -> None:
         """Note values that were read from the row."""
         new = {name: value for name, value in values.items() if name not in self.saved}
-        self._earlier = tuple(({**new, **one}, results) for one, results in self._earlier)
+        self._earlier = tuple(
+            one if one is NO_ROW else one._replace(values={**new, **one.values})
+            for one in self._earlier
+        )
         self.saved = {**self.saved, **values}
 
 

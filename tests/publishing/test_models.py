@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import F
+from django.template import TemplateDoesNotExist
 from django.test.utils import CaptureQueriesContext, isolate_apps, override_settings
 
 from django_socketio import Publication, publish_changes, publish_created, publish_model
@@ -363,6 +364,34 @@ class TestTransactions:
         for expected in (["paid"], [], []):
             self.order.save()
             assert [one[-1]["fields"]["state"] for one in told()] == expected
+
+    @pytest.mark.parametrize("state", ["new", "paid"])
+    @pytest.mark.parametrize("how", ["rollback", "error", "relay"])
+    def test_an_object_that_pages_were_not_told_of_is_created_with_the_next_save(self, how, state):
+        self.order = Order(secret="x")
+        self.lose(how, "new")
+        self.lose("rollback", state)
+        for expected in (["created"], [], []):
+            self.save(state)
+            assert [event for event, *_ in events()] == expected
+
+    def test_an_object_that_pages_do_not_know_is_deleted_where_it_is(self, publish):
+        publish(channel=lambda order: order.state, fields=["state"])
+        self.order = Order()
+        self.lose("error", "paid")
+        self.order.state = "not saved"
+        self.order.delete()
+        assert events() == [("deleted", "orders"), ("deleted", "paid")]
+
+    def test_an_error_in_one_publication_leaves_out_no_message_before_it(self, publish):
+        publish(template="publishing/none.html")
+        for _ in range(2):
+            with pytest.raises(TemplateDoesNotExist):
+                Order().save()
+            assert events() == [("created", "orders")]
+            with pytest.raises(TemplateDoesNotExist):
+                self.save("paid")
+            assert events() == [("changed", "orders")]
 
     def test_a_deferred_field_that_is_read_to_be_published(self, publish):
         publish(channel="both", fields=["state", "total"])
@@ -856,6 +885,13 @@ class TestBulk:
         assert [one[-1]["fields"]["state"] for one in told()] == ["a", "b"]
         with pytest.raises(ValueError, match="has no primary key"):
             publish_created([Order()])
+
+    def test_an_error_leaves_out_no_object_before_it(self, publish):
+        publish(channel=lambda order: {"a": "a", "b": "b"}[order.state], fields=["state"])
+        orders = Order.objects.bulk_create([Order(state=state) for state in "abcb"])
+        with pytest.raises(KeyError):
+            publish_created(orders)
+        assert events() == [("created", "a"), ("created", "b")]
 
     @pytest.mark.parametrize("is_told", [True, False])
     def test_an_object_of_bulk_create_is_saved_later(self, publish, is_told):
