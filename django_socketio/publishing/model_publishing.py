@@ -15,6 +15,9 @@ from django_socketio.publishing.model_signals import connect, publications
 from django_socketio.publishing.publications import Channel, Publication
 from django_socketio.publishing.sending import Message
 
+PART = 500
+"""Messages of ``publish_created`` that are in memory at once where they wait for no commit."""
+
 Row = TypeVar("Row", bound=Model)
 
 
@@ -92,7 +95,10 @@ def publish_created(objects: Iterable[Model]) -> None:
         for one in objects:
             _check_created(one)
             using = one._state.db or router.db_for_write(type(one))
-            messages.setdefault(using, []).extend(_created(one))
+            part = messages.setdefault(using, [])
+            part.extend(_created(one))
+            if len(part) >= PART:
+                publish_each_later(messages.pop(using), using)
     finally:
         for using, found in messages.items():
             publish_each_later(found, using)

@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps, override_sett
 
 from django_socketio import Publication, publish_changes, publish_created, publish_model
 from django_socketio.exceptions import ChannelError, EventError
-from django_socketio.publishing import model_signals, publications, sending
+from django_socketio.publishing import model_publishing, model_signals, publications, sending
 from django_socketio.testing import SocketClient, outbox
 from tests.publishing.models import MODELS, Customer, OpenOrder, Order, RushOrder, Tag
 
@@ -885,6 +885,15 @@ class TestBulk:
         assert [one[-1]["fields"]["state"] for one in told()] == ["a", "b"]
         with pytest.raises(ValueError, match="has no primary key"):
             publish_created([Order()])
+
+    def test_many_objects_without_a_transaction_are_published_in_parts(self, publish, monkeypatch):
+        publish()
+        steps = []
+        monkeypatch.setattr(
+            model_publishing, "publish_each_later", lambda some, _: steps.append(len(some))
+        )
+        publish_created(Order(pk=number) for number in range(1, 1002))
+        assert steps == [500, 500, 1]
 
     def test_an_error_leaves_out_no_object_before_it(self, publish):
         publish(channel=lambda order: {"a": "a", "b": "b"}[order.state], fields=["state"])
