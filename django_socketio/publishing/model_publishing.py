@@ -114,9 +114,13 @@ def _check_created(row: Model) -> None:
 
 
 def _created(row: Model) -> Iterator[Message]:
-    snapshots.take(row)
+    snapshot, results = snapshots.take(row), []
+    snapshot.save(snapshot.saved, is_new=True)
     for publication in publications(type(row)):
-        yield from publication.created(row, publication.channels(row))
+        for envelope, emitted in publication.created(row, publication.channels(row)):
+            results.append(emitted)
+            yield envelope, emitted
+    snapshot.told(results)
 
 
 def _differences(before: Model, after: Model | None) -> Iterator[Message]:

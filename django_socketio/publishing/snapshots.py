@@ -184,9 +184,10 @@ def _is_plain(field: Any) -> bool:
     return is_known and not isinstance(field, FileField | JSONField)
 
 
-def take(instance: Model) -> None:
+def take(instance: Model) -> Snapshot:
     """Note the values of an object that was made or loaded."""
-    instance.__dict__[_NAME] = Snapshot(current(instance), id(instance))
+    found = instance.__dict__[_NAME] = Snapshot(current(instance), id(instance))
+    return found
 
 
 def of(instance: Model) -> Snapshot:

@@ -340,23 +340,24 @@ class TestTransactions:
         assert Order.objects.get().state == "paid"
         assert "'changed' for channel,/,orders was not sent after the commit" in caplog.text
 
-    def lose(self, how, state):
+    def lose(self, how, state, save=None):
         """Save an object so that pages are not told of it."""
+        save = save or self.save
         if how == "rollback":
             with transaction.atomic():
-                self.save(state)
+                save(state)
                 transaction.set_rollback(True)
         elif how == "error":
             failing = mock.patch.object(publications.Publication, "channels", side_effect=OSError)
             with failing, pytest.raises(OSError):
-                self.save(state)
+                save(state)
         else:
             with override_settings(
                 SOCKETIO_RELAY_URL="redis://127.0.0.1:1",
                 SOCKETIO_RELAY_TIMEOUT=0.2,
                 SOCKETIO_RELAY_IN_TESTS=True,
             ):
-                self.save(state)
+                save(state)
 
     @pytest.mark.parametrize("how", ["rollback", "error", "relay"])
     def test_a_change_that_pages_were_not_told_of_is_told_once_with_the_next(self, how):
@@ -373,6 +374,14 @@ class TestTransactions:
         self.lose("rollback", state)
         for expected in (["created"], [], []):
             self.save(state)
+            assert [event for event, *_ in events()] == expected
+
+    @pytest.mark.parametrize("how", ["error", "relay"])
+    def test_an_object_of_bulk_create_is_created_with_the_next_save_that_is_told(self, how):
+        (order,) = Order.objects.bulk_create([Order()])
+        self.lose(how, None, save=lambda _: publish_created([order]))
+        for expected in (["created"], []):
+            order.save()
             assert [event for event, *_ in events()] == expected
 
     def test_an_object_that_pages_do_not_know_is_deleted_where_it_is(self, publish):
