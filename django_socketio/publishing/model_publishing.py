@@ -133,7 +133,8 @@ def _differences(before: Model, after: Model | None) -> Iterator[Message]:
         now = snapshots.current(after).items()
         changed = [names[name] for name, value in now if values.get(name, value) != value]
         if changed:
-            yield from publication.moved(after, [publication.channels(before)], changed)
+            channels = publication.channels(before)
+            yield from publication.moved(after, publication.channels(after), [channels], changed)
 
 
 def _using(queryset: Any) -> str:

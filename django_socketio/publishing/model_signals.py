@@ -150,26 +150,34 @@ def _saved(
     row = snapshots.with_values(instance, values) if told else instance
     with published_later(using) as messages:
         for publication in told:
+            now = snapshot.channels[publication] = publication.channels(row)
             if created:
-                messages.extend(publication.created(row, publication.channels(row)))
+                messages.extend(publication.created(row, now))
             else:
-                messages.extend(_moved(publication, row, before, changed))
+                messages.extend(_moved(publication, row, now, before, changed))
     snapshot.told([emitted for _, emitted in messages])
 
 
 def _moved(
-    publication: Publication, row: Model, before: Iterable[snapshots.State], changed: list[str]
+    publication: Publication,
+    row: Model,
+    now: Channels,
+    before: Iterable[snapshots.State],
+    changed: list[str],
 ) -> Iterator[Message]:
     names = [one.name for one in row._meta.concrete_fields if one.attname in changed]
     known = [_channels(publication, row, one) for one in before if changed and one.is_known]
-    return publication.moved(row, known, names)
+    return publication.moved(row, now, known, names)
 
 
 def _channels(publication: Publication, row: Model, state: snapshots.State) -> Channels:
-    """Return the channels of a row in an earlier state."""
+    """Return the channels of a row in an earlier state: the site's function may cost a query."""
     if state is snapshots.NO_ROW:
         return frozenset()
-    return publication.channels(snapshots.with_values(row, state.values))
+    if publication not in state.channels:
+        earlier = snapshots.with_values(row, state.values)
+        state.channels[publication] = publication.channels(earlier)
+    return state.channels[publication]
 
 
 def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -236,9 +244,12 @@ def _m2m_changed(
         rows = owner._base_manager.using(using).filter(**_owners(name, instance, reverse, pk_set))
         noted[sender, what] = _channels_of(rows, told) if told else []
     else:
-        with published_later(using) as messages:
-            for row, publication, channels in noted.pop((sender, what), ()):
-                messages.extend(publication.moved(row, [channels], [name]))
+        if not reverse:
+            snapshots.of(instance).forget_channels()
+        messages: list[Message] = []
+        for row, publication, channels in noted.pop((sender, what), ()):
+            messages += publication.moved(row, publication.channels(row), [channels], [name])
+        publish_each_later(messages, using)
 
 
 def _through(field: Any) -> Any:

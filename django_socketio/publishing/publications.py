@@ -103,16 +103,16 @@ class Publication:
         return self.depends_on_objects or self.tells([changed])
 
     def moved(
-        self, instance: Model, before: Sequence[Channels], changed: Sequence[str]
+        self, instance: Model, now: Channels, before: Sequence[Channels], changed: Sequence[str]
     ) -> Iterator[Message]:
         """Yield messages to the channels of an object: it has changed, has come, or has gone.
 
         Args:
+            now: the channels of the object.
             before: the channels that the object was on; several, if it is not known on which.
             changed: the names of the fields that have changed.
 
         """
-        now = self.channels(instance)
         known = now.intersection(*before)
         yield from self._deleted(instance, frozenset().union(*before) - now)
         if self.tells(changed):

@@ -24,11 +24,13 @@ class State(NamedTuple):
     Attributes:
         values: the values of the row; none if it was not loaded.
         results: those of the messages about the save.
+        channels: those that each publication was on, as far as they were asked for.
 
     """
 
     values: Values
     results: Results
+    channels: dict[Any, frozenset[str]]
 
     @property
     def is_known(self) -> bool:
@@ -36,7 +38,7 @@ class State(NamedTuple):
         return self is NO_ROW or bool(self.values)
 
 
-NO_ROW = State({}, ())
+NO_ROW = State({}, (), {})
 """The state before a row was inserted: pages do not know it on any channel."""
 
 MAX_STATES = 10
@@ -55,17 +57,19 @@ class Snapshot:
 
     Attributes:
         saved: what was loaded or saved last.
+        channels: those of each publication, after the last save.
         is_raw: whether a fixture was loaded into the object.
         owner: the id of the object; None before it is known. A copy of the object gets a reference
             to the same snapshot. Two objects have different ids while both exist.
 
     """
 
-    __slots__ = ("_earlier", "_inserted", "_results", "is_raw", "owner", "saved")
+    __slots__ = ("_earlier", "_inserted", "_results", "channels", "is_raw", "owner", "saved")
 
     def __init__(self, saved: Values, owner: int | None = None) -> None:
         self.saved = saved
         self.owner = owner
+        self.channels: dict[Any, frozenset[str]] = {}
         self._results: Results = ()
         self._inserted: Results = ()  # those of the messages about the insert
         self._earlier: tuple[State, ...] = ()
@@ -85,15 +89,22 @@ class Snapshot:
 
     def forget(self) -> None:
         """Forget all values."""
-        self.saved, self._results, self._earlier = {}, (), ()
+        self.saved, self._results, self._earlier, self.channels = {}, (), (), {}
+
+    def forget_channels(self) -> None:
+        """Forget the channels of all states: what they depend on has changed."""
+        self.channels = {}
+        self._earlier = tuple(
+            one if one is NO_ROW else one._replace(channels={}) for one in self._earlier
+        )
 
     def save(self, values: Values, is_new: bool) -> None:
         """Note the values that a row has after its object was saved; ``told`` has to follow."""
-        last = State(self.saved, self._results)
+        last = self._last
         states = (NO_ROW,) if is_new else (*self._earlier, last)
         # Of many saves in one transaction, the newest are kept, and what was there before them.
         self._earlier = states if len(states) < MAX_STATES else states[:1] + states[2:]
-        self.saved, self._results = values, None
+        self.saved, self._results, self.channels = values, None, {}
         if is_new:
             self._inserted = None
 
@@ -106,13 +117,13 @@ class Snapshot:
         if self._earlier[-1] is NO_ROW:
             self._inserted = results
         if not results:
-            *earlier, (_, self._results) = self._earlier
-            self._earlier = tuple(earlier)
+            self._results = self._earlier[-1].results
+            self._earlier = self._earlier[:-1]
 
     def settle(self) -> None:
         """Forget the saves before the last one of which pages know by now."""
         if self._is_accepted(self._results):
-            self._earlier, self._results = (), ()
+            self._earlier, self._results, self.channels = (), (), {}
         for index in reversed(range(len(self._earlier))):
             if self._is_accepted(self._earlier[index].results):
                 self._earlier = self._earlier[index:]
@@ -125,7 +136,11 @@ class Snapshot:
     def states(self) -> list[State]:
         """Return the states that pages may know: the newest first."""
         earlier = [one for one in reversed(self._earlier) if one is not NO_ROW or self._is_untold]
-        return [State(self.saved, self._results), *earlier]
+        return [self._last, *earlier]
+
+    @property
+    def _last(self) -> State:
+        return State(self.saved, self._results, self.channels)
 
     @property
     def _is_untold(self) -> bool:
@@ -152,6 +167,7 @@ class Snapshot:
             for one in self._earlier
         )
         self.saved = {**self.saved, **values}
+        self.forget_channels()
 
 
 class Columns(NamedTuple):
