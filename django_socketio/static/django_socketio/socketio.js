@@ -604,23 +604,28 @@
       const name = channelOf(asked);
       if (!this.#wanted.has(name)) this.#wanted.set(name, { state: "idle", callbacks: [], renewal: new Timer() });
       const channel = this.#wanted.get(name);
+      const { last } = options ?? {};
       const isNew = asked !== name && asked !== channel.given && channel.state !== "accepted";
       if (isNew) channel.token = channel.given = asked; // otherwise, it has a newer one
       channel.group = group;
       if (channel.state === "accepted" && options) this.#read(name, options, callback ?? (() => {}));
-      else if (channel.state === "asked" && !channel.asksForPast && (options || isNew))
-        this.#await(channel, name, options, this.#orRead(channel, name, options, callback));
+      else if (channel.state === "asked" && (options ? callback || last === undefined : isNew))
+        this.#await(channel, name, options, this.#orRead(channel, name, options, isNew && asked, callback));
       else this.#await(channel, name, options, callback);
       return name;
     }
 
     // Returns the callback for a past, or a token, that came after the running request. It reads the past then, unless
-    // the request that is answered in the end is a later one, which has asked for it, or the page has left the channel.
-    #orRead(channel, name, options, callback = (error) => error && warn(`subscribe ${name}`, error)) {
-      const wasAsked = () => channel.asksForPast || (!options && channel.asked === channel.given);
-      const isDone = () => wasAsked() || this.#wanted.get(name) !== channel;
-      return (error, ...past) =>
-        (error || isDone() ? callback(error, ...past) : this.#read(name, options, callback));
+    // the request that is answered in the end has asked for it, or goes on from a position, or the page has left.
+    #orRead(channel, name, options, token, callback) {
+      const tell = callback ?? ((error) => error && warn(`subscribe ${name}`, error));
+      const take = callback ?? ((error, past = { recovered: !error }) => {
+        tell(error);
+        if (this.#wanted.get(name) === channel) this.replay(name, past);
+      });
+      const wasAsked = (request) => request.resumes || (options ? request.options === options : request.token === token);
+      const isDone = () => wasAsked(channel.request) || this.#wanted.get(name) !== channel;
+      return (error, ...past) => (error || isDone() ? tell(error, ...past) : this.#read(name, options, take, token));
     }
 
     #await(channel, name, options, callback) {
@@ -660,9 +665,8 @@
       if (channel.state !== "idle") return;
       const since = this.#since(name, channel);
       const asked = since === undefined ? this.#togetherWith(channel) : [[name, channel]];
-      const options = since === undefined ? channel.options : { since };
-      const asksForPast = Boolean(options);
-      asked.forEach(([, one]) => Object.assign(one, { state: "asked", asked: one.given, asksForPast }));
+      const [resumes, options] = [since !== undefined, since === undefined ? channel.options : { since }];
+      asked.forEach(([, one]) => Object.assign(one, { state: "asked", request: { token: one.given, options, resumes } }));
       this.#request(asked, options, (...answer) => this.#answered(...answer));
     }
 
@@ -683,7 +687,7 @@
 
     #answered(name, channel, lost, answer, past) {
       if (lost || this.#wanted.get(name) !== channel) return;
-      if (answer !== true && channel.given !== channel.asked) return this.#askAgain(channel, name);
+      if (answer !== true && channel.given !== channel.request.token) return this.#askAgain(channel, name);
       if (answer === true) channel.state = "accepted";
       else this.#drop(name);
       this.positions.answered(CHANNEL + name);
@@ -697,14 +701,15 @@
     // By the token that the page has given meanwhile.
     #askAgain(channel, name) { channel.state = "idle"; this.#subscribe(channel, name); }
 
-    #read(name, options, callback) {
+    // By the token whose past is asked for; otherwise, by the newest one.
+    #read(name, options, callback, token) {
       this.#request([[name, this.#wanted.get(name)]], options, (_name, _channel, lost, answer, past) =>
-        conclude(`subscribe ${name}`, [callback], lost ? { error: lost.message } : answer, past));
+        conclude(`subscribe ${name}`, [callback], lost ? { error: lost.message } : answer, past?.messages && past), token);
     }
 
     // The answer for several channels is a list of answers, or an error for all of them.
-    #request(channels, options, callback) {
-      const asked = channels.map(([name, { token }]) => token ?? name);
+    #request(channels, options, callback, given) {
+      const asked = channels.map(([name, { token }]) => given || (token ?? name));
       const ofOne = (answer, index) => (asked.length > 1 && Array.isArray(answer) ? answer[index] : answer);
       const settle = (lost, answer, past) => channels.forEach(([name, channel], index) => {
         const told = ofOne(past, index);

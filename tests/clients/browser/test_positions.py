@@ -407,13 +407,52 @@ def test_a_past_that_is_asked_for_while_the_channel_is_asked_for_is_read(server,
     code = """
       await online();
       socket.subscribe("history-3", noted("plain"));
-      socket.subscribe(arg[0], ...arg.slice(1), noted("past")).subscribe(...arg);
+      socket.subscribe(arg[0], ...arg.slice(1), noted("past"));
       await until(() => count("past"));
       await new Promise((done) => socket.subscribe("history-3", {last: 0}, done));
       return seen.slice(1)"""
     plain, (name, error, past) = js(page, code, given)
     assert (plain, name, error) == (["plain", None], "past", None)
     assert past["messages"][-2:] == [["message", 1], ["message", 2]]
+
+
+@pytest.mark.parametrize("options", ["position", "token"])
+def test_a_past_without_a_callback_is_for_the_listeners(server, visit, options):
+    page, given = visit(server), server.call(OPTIONS[options])
+    publish(server, 1, 2, channel="history-3")
+    code = """
+      await online();
+      socket.subscribe("history-3").subscribe(...arg);
+      await until(() => count("message") === 2);
+      return seen.slice(1)"""
+    assert js(page, code, given) == [["message", 1], ["message", 2]]
+
+
+def test_a_past_without_a_callback_that_is_not_kept_is_missed(server, visit):
+    page = visit(server)
+    token = server.call(lambda: sign_channel("room", user=7))
+    code = """
+      await online();
+      console.warn = () => {};
+      socket.io.on("missed", noted("missed"));
+      socket.subscribe("room").subscribe("room", {since: "none.1"});
+      await until(() => count("missed") === 1);
+      socket.unsubscribe("room").subscribe("room").subscribe(arg); // for a user
+      await until(() => count("missed") === 2);
+      return socket.channels"""
+    assert js(page, code, token) == ["room"]
+
+
+def test_each_past_that_is_asked_for_at_once_is_read(server, visit):
+    page = visit(server)
+    publish(server, 1, 2, 3, channel="history-5")
+    code = """
+      await online();
+      for (const last of [1, 3]) socket.subscribe("history-5", {last}, noted("past"));
+      socket.subscribe("history-5", {last: 2});
+      await until(() => count("past") === 2);
+      return seen.slice(1).map(([name, ...args]) => [name, args[1]?.messages.length])"""
+    assert js(page, code) == [["message", None], ["past", 1], ["past", 3]]
 
 
 def test_no_past_is_read_of_a_channel_that_the_page_has_left_meanwhile(page):

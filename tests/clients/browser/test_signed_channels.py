@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from django_socketio import emit
+from django_socketio import emit, sign_channel
 from django_socketio.security import channel_tokens
 from django_socketio.security.channel_tokens import TokenError
 from tests.clients.browser.pages import js, sent_frames
@@ -69,6 +69,21 @@ def test_a_token_that_comes_after_the_name_is_asked_for_as_well(server, visit):
       await until(() => count("token"));
       return [seen.slice(1, 3), seen[3].slice(0, 2)]"""
     assert js(page, code) == [[["message", 1], ["name", None, ANY]], ["token", None]]
+
+
+def test_a_second_token_brings_its_own_past(server, visit):
+    page = visit(server, "/signed/?room=1")
+    publish(server, 1)
+    token = server.call(lambda: sign_channel("room-1", anyone=True))
+    publish(server, 2)
+    code = """
+      await online();
+      socket.subscribe(document.body.dataset.room).subscribe(arg, noted("past"));
+      await until(() => count("past"));
+      return seen.slice(1)"""
+    *got, (_, error, past) = js(page, code, token)
+    assert got == [["message", 1], ["message", 2]]
+    assert (error, past["messages"]) == (None, [["message", 2]])
 
 
 @pytest.mark.own_window
