@@ -646,9 +646,9 @@
       this.#drop(name);
       this.presences.left(name);
       this.positions.leave(CHANNEL + name, done);
-      if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
       if (this.#online) this.ask("unsubscribe", name, done);
       else queueMicrotask(() => done(null, true));
+      if (pending.length) conclude(name, pending, { error: "unsubscribed before the server answered" });
     }
 
     // The server has taken the page off a topic: the next subscribe asks again.

@@ -455,6 +455,18 @@ def test_each_past_that_is_asked_for_at_once_is_read(server, visit):
     assert js(page, code) == [["message", None], ["past", 1], ["past", 3]]
 
 
+def test_a_channel_is_left_before_it_is_asked_for_again(server, visit):
+    page = visit(server)
+    code = """
+      await online();
+      socket.subscribe("room", () => socket.subscribe("room", noted("again"))).unsubscribe("room");
+      await until(() => count("again"));
+      await new Promise((done) => socket.subscribe("other", done));"""
+    js(page, code)
+    publish(server, 1, channel="room")
+    js(page, "await until(() => count('message'))")
+
+
 def test_no_past_is_read_of_a_channel_that_the_page_has_left_meanwhile(page):
     code = """
       await online();
