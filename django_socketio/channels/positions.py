@@ -28,6 +28,9 @@ _SOCKET = TopicKind.SOCKET
 NOWHERE = StreamPosition("", 0)
 """A position in no epoch: nothing can be read after it."""
 
+MAX_POSITIONS = 10_000
+"""Positions that a client may bring in any case: as many as it took from a server with more."""
+
 MAX_TEXT = 200
 """Characters of a position."""
 
@@ -173,7 +176,7 @@ def take_kept(auth: dict[str, Any], limit: int) -> tuple[dict[str, Any], Kept | 
     """Return the data of a CONNECT without the client's positions, and these.
 
     Args:
-        limit: how many positions a client may bring.
+        limit: how many positions a client is told to bring.
 
     Raises:
         PositionError: they are in no form that a client may send.
@@ -191,6 +194,7 @@ def take_kept(auth: dict[str, Any], limit: int) -> tuple[dict[str, Any], Kept | 
 def _kept(value: Any, limit: int) -> Kept:
     if not isinstance(value, dict):
         raise PositionError(f"{KEY} must be true or an object, not {value!r:.100}")
+    limit = max(limit, MAX_POSITIONS)
     at, begun = value.get("at", {}), value.get("begun", {})
     ids, pages = value.get("was", []), value.get("before", [])
     for name, positions in (("at", at), ("begun", begun)):

@@ -112,7 +112,7 @@ def test_what_a_client_asks_is_no_data_of_its_auth(server, open_client):
 @pytest.mark.parametrize(
     "wrong",
     [1, "yes", [], {"at": []}, {"was": "id"}, {"was": [1]}, {"was": ["x" * 201]},
-     {"at": {str(n): "" for n in range(10_000)}}, {"was": ["x"] * 101},
+     {"at": {str(n): "" for n in range(10_001)}}, {"was": ["x"] * 101},
      {"begun": ["everyone"]}, {"before": "id"}, {"before": [[["everyone"], ["id"]]] * 11},
      {"before": [["everyone"]]},
      {"before": [[["everyone"], ["x"] * 101]]}, {"before": [[[["everyone"]], ["id"]]]}],
@@ -122,6 +122,16 @@ def test_positions_in_no_form_of_ours_refuse_the_connect(server, wrong):
     client = WebSocketClient(server.port)
     client.send("40" + json.dumps({"_positions": wrong}))
     assert client.receive().startswith('44{"message":"_positions')
+
+
+def test_a_client_may_bring_the_positions_of_a_server_that_took_more(server, open_client, at_two):
+    on_connect(lambda request, socket, context: socket.subscribe("hall"))
+    many = {f"channel,hall-{number}": "forged.1" for number in range(9_999)}
+    page = [[*many], ["id"]]
+    client, answer = open_client({"at": {"channel,hall": at_two, **many}, "before": [page]})
+    assert (len(many) > answer["limit"], answer["missed"]) == (True, [])
+    assert client.event()[0] == "_positions"
+    assert place(client, "b")
 
 
 def test_data_that_looks_like_a_place_is_data(server, open_client):
