@@ -14,8 +14,15 @@ import django_socketio
 from django_socketio import conf, events, testing
 from django_socketio.events import interfaces
 
-FOREIGN = {"rest_framework", "django_tenants", "opentelemetry", "sentry_sdk", "django.tasks"}
-"""Packages that are not installed, or not with each Django."""
+FOREIGN = {
+    "rest_framework",
+    "django_tenants",
+    "opentelemetry",
+    "sentry_sdk",
+    "django.tasks",
+    "mysite",
+}
+"""Packages that are not installed, or not with each Django, and that of a page's site."""
 
 SITE = {"Order", "User", "DjangoIntegration", "sentry_sdk", "solver", "orders", "order", "report"}
 """Names of a site, or of a module that a page has imported before."""
