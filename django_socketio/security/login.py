@@ -51,6 +51,7 @@ class Login:
         over: whether the login has ended, before its client.
         user_id: the user's primary key as a text; None for an anonymous user.
         digest: names the Django session to other processes; None without a session.
+        is_accepted: whether a socket of the client is accepted, or its view has begun to wait.
         own_data: the content of a session that would log in the user of ``socket.login``; None
             where the Django session, or a middleware, tells the user.
         name: the name in the registry: the digest or, with ``own_data``, a random one if there is
@@ -75,6 +76,7 @@ class Login:
         "client",
         "cookie",
         "digest",
+        "is_accepted",
         "is_cookie_dead",
         "is_doubted",
         "is_verified",
@@ -93,7 +95,7 @@ class Login:
         self.session = session
         self.client: Any = None
         self._has_lost_user = self.is_doubted = False
-        self.over = False
+        self.over = self.is_accepted = False
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
         self.session_key: str | None = None if store is None else store.session_key or None
@@ -161,19 +163,19 @@ class Login:
         return user or AnonymousUser()
 
     def _finds(self, user: Any) -> bool:
-        """Return whether the session logs in the user of this login; otherwise the login ends."""
+        """Return whether the session logs in the user of this login; otherwise the login ends.
+
+        Before the client is accepted, nobody is logged in instead: ``on_connect`` decides.
+        """
         is_user = self._is_user(user)
-        if is_user or self.is_verified:
+        if is_user or self.is_verified or self.is_accepted:
             self.confirm(is_user)
         else:
             self._be_anonymous()
         return is_user
 
     def _be_anonymous(self) -> None:
-        """Have nobody be logged in: the user was never found to be, so nothing has to end.
-
-        ``on_connect`` can then refuse the client. The end of the session still ends its sockets.
-        """
+        """Have nobody be logged in. The end of the session still ends the client's sockets."""
         if self._is_released:
             return
         self._registry.discard(self)
@@ -290,6 +292,7 @@ class Login:
 
     def leave(self, error: BaseException | None) -> None:
         """Settle the request, if its user or session was read: a view waits, or has returned."""
+        self.is_accepted = True
         if self._registry.touched:
             self._registry.settle(self._request, error)
 

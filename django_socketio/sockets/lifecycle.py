@@ -171,6 +171,7 @@ class SocketLifecycle(HandlerCalls):
             return  # the login is over, or the client has left or connected again meanwhile
         try:
             self._run(self._server.pipeline.connect)
+            self._client.login.is_accepted = True
             if self.is_answer_awaited:
                 self._open()
             self._accepted = True

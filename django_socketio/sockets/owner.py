@@ -20,6 +20,9 @@ class LoginState(Protocol):
     is_verified: bool
     """Whether the user of the login is known to be logged in."""
 
+    is_accepted: bool
+    """Whether a socket of the client has been accepted."""
+
     user_id: str | None
     """The user's primary key as a text; None for an anonymous user."""
 

@@ -47,6 +47,8 @@ class WebSocketListener:
     _server: SocketServer | None = None
     _request: Any = None
     _login: Any = None
+    _is_accepted = True
+    """Whether the view that accepts it has returned when it opens."""
     _meters: Sequence[Any] = ()
     _heartbeat: Heartbeat | None = None
     _path = ""
@@ -143,6 +145,7 @@ class WebSocketListener:
         server, request, self._request = self._bound(), self._request, None
         self._transport = websocket
         self._login = server.guard.begin(_Ends(self), request)
+        self._login.is_accepted = self._is_accepted
         self._meters = server.guard.meters(request)
         limits = server.limits
         times = limits.ping_interval, limits.ping_timeout

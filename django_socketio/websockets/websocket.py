@@ -52,6 +52,8 @@ class WebSocket(WebSocketListener):
 
     """
 
+    _is_accepted = False
+
     def __init__(self, view: Callable[[], Any], request: Any) -> None:
         self._view: Callable[[], Any] | None = view
         self._view_request = request

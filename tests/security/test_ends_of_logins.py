@@ -8,7 +8,7 @@ import websocket
 from django_socketio.relay import wire
 from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.security.signals import TOPIC
-from tests.kit.clients import PollingClient
+from tests.kit.clients import PollingClient, WebSocketClient
 from tests.kit.programs import manage
 from tests.security.conftest import Browser, ends_soon, logged_in, named, run
 
@@ -58,6 +58,14 @@ def test_raw_websockets_end_with_their_login(site, user):
     there.wait_for(f"raw: {user}: session ended")
 
 
+def test_a_raw_websocket_whose_view_finds_the_user_gone_later_ends(site, user):
+    raw = raw_of(logged_in(site[0], user), site[0], "/raw/")
+    run(site[0], f"User.objects.filter(username='{user}').update(is_active=False)")
+    raw.send("who")
+    assert raw.recv_data() == (8, (1008).to_bytes(2, "big") + b"session ended")
+    raw.shutdown()
+
+
 def test_who_comes_back_after_logging_out_is_nobody(site, user):
     browser = logged_in(site[0], user)
     stolen = Browser(browser.cookie)
@@ -71,9 +79,10 @@ def test_who_comes_back_as_a_user_who_may_not_log_in_is_anonymous(site, user, ch
     here, there = site
     browser = logged_in(here, user)
     run(here, f"User.objects.filter(username='{user}').update({change})")
-    socket = browser.open(there)
+    socket = WebSocketClient(there.port, cookie=browser.headers["Cookie"])
     socket.send("40/members,")
     assert socket.receive() == '44/members,{"message":"log in"}'
+    socket.connect()
     raw = raw_of(browser, there, "/raw-members/")
     assert raw.recv_data() == (8, (1008).to_bytes(2, "big") + b"log in")
     raw.shutdown()

@@ -164,7 +164,8 @@ VIEWS += [deactivate_in_vain, deactivate_slowly, delete, rename, permit, noted, 
 def raw(request):
     """Answer each message with the user; tell how the connection has ended."""
     for _ in request.websocket:
-        request.websocket.send(f"{request.user} {request.user.first_name}")
+        user = request.user
+        request.websocket.send(f"{user} {getattr(user, 'first_name', '')}")
     print(f"raw: {request.user}: {request.websocket.close_reason}", flush=True)  # noqa: T201
 
 

@@ -1,0 +1,88 @@
+"""The user of a Django session may not log in any more, and no signal has told that."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends import cache
+
+from django_socketio import subscribe
+from django_socketio.events import on_connect, on_event
+from django_socketio.security import sessions
+from tests.kit.clients import WebSocketClient
+
+
+class People:
+    """A backend without a database, whose users may stop to be accepted."""
+
+    active = True
+
+    def get_user(self, id):
+        return User(pk=id, password="x") if People.active else None
+
+
+@pytest.fixture
+def server(serve, monkeypatch):
+    monkeypatch.setattr(People, "active", True)
+    engine, backend = "django.contrib.sessions.backends.cache", f"{__name__}.People"
+    return serve(django={"SESSION_ENGINE": engine, "AUTHENTICATION_BACKENDS": [backend]})
+
+
+@pytest.fixture
+def session():
+    """Return the Django session of a user."""
+    session = cache.SessionStore()
+    session.update({**sessions.data_of(User(pk=1, password="x")), "team": "team-7"})
+    session.save()
+    return session
+
+
+def come(server, session):
+    return WebSocketClient(server.port, cookie=f"sessionid={session.session_key}")
+
+
+def by_a_handler(server, session):
+    on_connect(lambda request, socket, context: socket.subscribe(request.session["team"]))
+    client = come(server, session)
+    client.connect()
+    return client
+
+
+def by_a_view(server, session):
+    client = come(server, session)
+    client.connect()
+    assert server.call(lambda: subscribe("team-7", session=session.session_key)).received == 1
+    return client
+
+
+@pytest.mark.parametrize("opened", [by_a_handler, by_a_view])
+def test_an_open_socket_that_loses_its_user_ends_and_comes_back_as_nobody(server, session, opened):
+    on_event("who")(lambda request, socket, context: [request.user.pk, *socket.channels])
+    client = opened(server, session)
+    People.active = False
+    client.emit("who")
+    assert client.is_closed()
+    client = come(server, session)
+    client.connect()
+    assert client.ask("who")[0][0] is None
+
+
+def test_a_user_whom_on_connect_does_not_find_is_anonymous(server, session):
+    asked = []
+    on_connect(lambda request, socket, context: asked.append(request.user.pk))
+    People.active = False
+    client = come(server, session)
+    client.connect()
+    assert client.sync() == []
+    assert asked == [None]
+
+
+@pytest.mark.parametrize("then_reads", [False, True])
+def test_a_handler_that_flushes_a_session_in_a_cache_ends_the_socket(server, session, then_reads):
+    @on_event("flush")
+    def flush(request, socket, context):
+        request.session.flush()
+        return then_reads and request.user.pk
+
+    client = come(server, session)
+    client.connect()
+    client.emit("flush")
+    assert client.is_closed()
