@@ -24,6 +24,9 @@ class Continued(Protocol):
     def user_key(self) -> str | None:
         """Return the primary key of the user."""
 
+    def identity(self) -> list[str | None]:
+        """Return both."""
+
     def log_in(self, user: Any) -> None:
         """Have the client be this user."""
 
@@ -36,14 +39,15 @@ class Continued(Protocol):
 
 def continues(login: Continued, earlier: Continued) -> bool:
     """Return whether the client of an earlier login of this process goes on with another one."""
-    if login.over or not allows(earlier, [login.key, login.user_key()]):
+    identity = login.identity()
+    if login.over or not allows(earlier, identity):
         return False
     if earlier.own_data is not None and not _log_in_again(login, earlier.own_data):
         return False
-    if not login.verify():
+    is_valid, now = login.verify(), login.identity()
+    if login.over or (identity[1] and not now[1]):
         earlier.end()  # the same login
-        return False
-    return True
+    return is_valid and allows(earlier, now)
 
 
 def _log_in_again(login: Continued, data: sessions.Data) -> bool:

@@ -271,7 +271,8 @@ class Login:
         user = self.user_id
         if not self.is_verified and not self.over and user:
             checking.check([self])
-        return self.is_verified and not self.over and self.user_id == user
+        has_lost_user = user is not None and self.user_id is None
+        return self.is_verified and not self.over and not has_lost_user
 
     def _is_user(self, user: Any) -> bool:
         return sessions.key_of(user) == self.user_id

@@ -72,14 +72,21 @@ class Taking:
         )
         if answer:
             self._moved = self._read(answer)
-        if self._moved is not None and not self._has_still(identity):
-            self._end()
+        if self._moved is not None and not self._has_still(identity, self._moved):
             return None
         return self._moved
 
-    def _has_still(self, identity: Identity) -> bool:
-        """Return whether the client has the login that the owner knows of."""
-        return self._login.verify() and self._login.identity() == identity
+    def _has_still(self, identity: Identity, moved: Moved) -> bool:
+        """Return whether the client has the login that the owner knows of, if that has not ended.
+
+        Another socket of the client may have logged in a user meanwhile, which ends nothing.
+        """
+        is_valid, now = self._login.verify(), self._login.identity()
+        if self._login.over or (identity[1] and not now[1]):
+            self._end()
+            return False
+        # A user of socket.login is logged in again, whoever the client was.
+        return is_valid and (now[:1] == identity[:1] if moved.proof else now == identity)
 
     def _end(self) -> None:
         """Have the owner end the socket: the login, which is the same one, has ended."""

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth.models import User
 
-from django_socketio.events import on_connect, on_event
+from django_socketio.events import on_connect, on_disconnect, on_event
+from django_socketio.security.login import Login
 from tests.kit.clients import Closed, WebSocketClient
 from tests.kit.waiting import wait_until
 from tests.security.conftest import Browser, logged_in, named, run
@@ -95,6 +96,33 @@ def test_a_client_whose_user_cannot_be_read_gets_an_ordinary_connection(server, 
     client.abandon()
     assert come(server, Browser(), pid=answer["pid"])[1]["sid"] != answer["sid"]
     wait_until(lambda: "no such table: auth_user" in caplog.text)
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+@pytest.mark.parametrize("had_user", [True, False])
+def test_a_login_in_another_namespace_meanwhile_ends_no_socket(
+    serve, redis, monkeypatch, place, had_user
+):
+    django = {"AUTHENTICATION_BACKENDS": [f"{__name__}.AllUsers"]}
+    servers = {name: serve(django, RELAY_URL=redis.url) for name in ("here", "there")}
+    ended, verify = [], Login.verify
+    on_disconnect(lambda request, socket, context: ended.append(socket.disconnect_reason))
+    if had_user:
+        on_connect(lambda request, socket, context: socket.login(AllUsers().get_user(1)))
+
+    def verify_late(login):
+        login.log_in(AllUsers().get_user(2))
+        return verify(login)
+
+    client, answer = come(servers["here"], Browser())
+    client.abandon()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Login, "verify", verify_late)
+        client, back = come(servers[place], Browser(), pid=answer["pid"])
+    assert (back["sid"] == answer["sid"]) is had_user
+    if not had_user:
+        assert come(servers["here"], Browser(), pid=answer["pid"])[1]["sid"] == answer["sid"]
+    assert ended == []
 
 
 # In another process
