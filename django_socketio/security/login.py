@@ -225,7 +225,8 @@ class Login:
 
     def identity(self) -> list[str | None]:
         """Return what tells another process which login this is."""
-        return [self.key, self.user_key()]
+        user = self.user_key()  # first: the login may lose its user, and with it its session
+        return [self.key, user]
 
     def allows(self, identity: list[str | None]) -> bool:
         """Return whether a client with this login may have the sockets of this one."""
@@ -241,12 +242,15 @@ class Login:
 
     def audiences(self, namespace: str) -> tuple[Topic, ...]:
         """Return the topics of the user, the Django session and the groups, in a namespace."""
-        found = [] if self.key is None else [Topic(TopicKind.SESSION, namespace, self.key)]
-        if (user := self.user_key()) is not None:
+        before = self.user_id
+        key, user = self.identity()
+        found = [] if key is None else [Topic(TopicKind.SESSION, namespace, key)]
+        if user is not None:
             found.append(Topic(TopicKind.USER, namespace, user))
             groups = self._registry.groups_of(user)
             found += [Topic(TopicKind.GROUP, namespace, group) for group in groups]
-        return tuple(found)
+        # A check, or another socket of the client, may have changed the login meanwhile.
+        return tuple(found) if self.user_id == before else self.audiences(namespace)
 
     @property
     def key(self) -> str | None:

@@ -190,8 +190,9 @@ class SocketLifecycle(HandlerCalls):
 
     def _open(self) -> None:
         login = self._client.login
-        user = login.user_id
-        self.socket.open(login.audiences(self.socket.namespace), self._ask_of(login))
+        # Whether the login is to be examined is read first: the topics may be those of a user.
+        user, ask = login.user_id, self._ask_of(login)
+        self.socket.open(login.audiences(self.socket.namespace), ask)
         if login.user_id != user:  # by a handler of another namespace, meanwhile
             self._follow_user()
 
@@ -239,8 +240,8 @@ class SocketLifecycle(HandlerCalls):
 
     def _follow_user(self) -> None:
         login = self._client.login
-        topics = login.audiences(self.socket.namespace)
-        self.socket.subscriptions.follow(topics, self._ask_of(login))
+        ask = self._ask_of(login)  # first, as in _open
+        self.socket.subscriptions.follow(login.audiences(self.socket.namespace), ask)
 
     def follow_groups(self, groups: Iterable[Topic]) -> None:
         """Have the socket on the topics of the groups that its user is in now."""

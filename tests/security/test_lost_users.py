@@ -1,12 +1,13 @@
 """The user of a Django session may not log in any more, and no signal has told that."""
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends import cache
 
-from django_socketio import subscribe
+from django_socketio import emit, subscribe
 from django_socketio.events import on_connect, on_event
-from django_socketio.security import sessions
+from django_socketio.security import checking, sessions
 from tests.kit.clients import WebSocketClient
 
 
@@ -22,8 +23,12 @@ class People:
 @pytest.fixture
 def server(serve, monkeypatch):
     monkeypatch.setattr(People, "active", True)
-    engine, backend = "django.contrib.sessions.backends.cache", f"{__name__}.People"
-    return serve(django={"SESSION_ENGINE": engine, "AUTHENTICATION_BACKENDS": [backend]})
+    django = {
+        "SESSION_ENGINE": "django.contrib.sessions.backends.cache",
+        "AUTHENTICATION_BACKENDS": [f"{__name__}.People"],
+        "MIDDLEWARE": [*settings.MIDDLEWARE, "tests.security.middleware.devices"],
+    }
+    return serve(django, HISTORY={"session=": {"size": 10, "seconds": 60, "replay": 10}})
 
 
 @pytest.fixture
@@ -35,8 +40,8 @@ def session():
     return session
 
 
-def come(server, session):
-    return WebSocketClient(server.port, cookie=f"sessionid={session.session_key}")
+def come(server, session, **options):
+    return WebSocketClient(server.port, cookie=f"sessionid={session.session_key}", **options)
 
 
 def by_a_handler(server, session):
@@ -86,3 +91,16 @@ def test_a_handler_that_flushes_a_session_in_a_cache_ends_the_socket(server, ses
     client.connect()
     client.emit("flush")
     assert client.is_closed()
+
+
+def test_a_socket_that_opens_without_its_user_gets_nothing_of_the_session(
+    server, session, monkeypatch
+):
+    """A middleware takes the user from Django's, so that the user is read for the audiences."""
+    server.call(lambda: emit("past", session=session.session_key))
+    monkeypatch.setattr(checking, "check", lambda logins: None)  # the check comes later
+    server.call(server.logins.doubt, "1")
+    People.active = False
+    client = come(server, session, header=["X-Device: closure"])
+    client.connect()
+    assert client.sync() == []
