@@ -20,8 +20,12 @@ def restore(request: Any, name: str, read: Callable[[], Any]) -> None:
 
 def is_lazy(value: Any, read: Callable[[], Any]) -> bool:
     """Return whether a value is the lazy object that this function reads."""
-    # isinstance() would read the object: a lazy object shows the class of its value.
-    return type(value) is SimpleLazyObject and value.__dict__["_setupfunc"] == read
+    return _is_any_lazy(value) and value.__dict__["_setupfunc"] == read
+
+
+def _is_any_lazy(value: Any) -> bool:
+    # isinstance() may read the object: a lazy object shows the class of its value.
+    return issubclass(type(value), SimpleLazyObject)
 
 
 def put_user(request: Any, user: Any, read: Callable[[], Any]) -> None:
@@ -49,12 +53,16 @@ def refer_weakly(request: Any) -> None:
         request.auser = partial(auser.func, proxy(request))
 
 
-def way_to_read(user: Any, read: Callable[[], Any]) -> Callable[[], Any] | None:
-    """Return what reads the lazy user of a middleware anew; None for Django's own.
+def way_to_read(
+    user: Any, read: Callable[[], Any], is_in_session: Callable[[Any], bool]
+) -> Callable[[], Any] | None:
+    """Return what reads the user of a middleware anew; None where the session names the user.
 
     A middleware may take its user from Django's lazy one, as django-otp does. That one is read
     anew as well, by ``read``.
     """
+    if not _is_any_lazy(user):
+        return None if is_in_session(user) else _reading_again(user)
     if _is_of_django(user):
         return None
     setup: Callable[[], Any] = user.__dict__["_setupfunc"]
@@ -77,7 +85,7 @@ def _set_up(setup: Callable[[], Any], within: Iterable[Any]) -> Any:
 def _lazy_within(setup: Any) -> Iterator[Any]:
     """Yield the lazy objects that a function has bound, and those that these have bound."""
     for value in _bound_to(setup):
-        if type(value) is SimpleLazyObject:
+        if _is_any_lazy(value):
             yield value
             yield from _lazy_within(value.__dict__["_setupfunc"])
 
@@ -91,12 +99,12 @@ def _bound_to(setup: Any) -> Iterator[Any]:
         yield cell.cell_contents
 
 
-def reading_again(user: Any) -> Callable[[], Any]:
+def _reading_again(user: Any) -> Callable[[], Any]:
     """Return a function that reads a user of a middleware from the database again."""
     from django.contrib.auth.models import AnonymousUser
     from django.db.models import Model
 
     if not isinstance(user, Model) or user.pk is None:
         return lambda: user
-    manager, pk = type(user)._default_manager, user.pk
+    manager, pk = user.__class__._default_manager, user.pk
     return lambda: manager.filter(pk=pk).first() or AnonymousUser()

@@ -1,7 +1,6 @@
 """The login of one client: the lazy ``user`` and ``session`` of its request, and its end."""
 
 import secrets
-from collections.abc import Callable
 from typing import Any, cast
 from weakref import ref
 
@@ -9,7 +8,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SessionInCookie
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject, empty
+from django.utils.functional import empty
 
 from django_socketio.concurrency.client_log import ClientLog
 from django_socketio.logs import get_logger
@@ -20,7 +19,6 @@ from django_socketio.security.interfaces import Connection, Registry
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
-    reading_again,
     refer_weakly,
     restore,
     way_to_read,
@@ -109,7 +107,11 @@ class Login:
         self.is_verified = self.user_id is None or self._is_user(
             request.__dict__.get("_cached_user")
         )
-        self._read_user = self._way_to_read(request.user) if self._has_user else None
+        self._read_user = (
+            way_to_read(request.user, self._user_of_django_session, self._is_user)
+            if self._has_user
+            else None
+        )
         self._restore(request)
 
     # The lazy user and session
@@ -133,12 +135,6 @@ class Login:
     def _open_django_session(self) -> Any:
         self._touch()
         return self._store(self.session_key)
-
-    def _way_to_read(self, user: Any) -> Callable[[], Any] | None:
-        """Return what reads the user of a middleware; None where the session names the user."""
-        if type(user) is SimpleLazyObject:
-            return way_to_read(user, self._user_of_django_session)
-        return None if self.user_id and self._is_user(user) else reading_again(user)
 
     def _open_user(self) -> Any:
         request = self._touch()
@@ -279,7 +275,7 @@ class Login:
         return self.is_verified and not self.over and not has_lost_user
 
     def _is_user(self, user: Any) -> bool:
-        return sessions.key_of(user) == self.user_id
+        return self.user_id is not None and sessions.key_of(user) == self.user_id
 
     def confirm(self, is_logged_in: bool) -> None:
         """Note whether the user is still logged in; otherwise end the client's sockets.

@@ -124,7 +124,7 @@ def test_what_waits_when_its_client_leaves_is_handled_while_the_login_lasts(serv
     assert f"{user} acts\n" in server.output
 
 
-@pytest.mark.parametrize("header", ["X-Token", "X-Lazy-Token"])
+@pytest.mark.parametrize("header", ["X-Token", "X-Lazy-Token", "X-Lazier-Token"])
 def test_users_of_a_middleware_of_the_sites_own_are_read_again(server, user, header):
     logged_in(server, user)
     socket = PollingClient(server.port, {header: user})
