@@ -172,7 +172,7 @@ class Login:
 
     def _be_anonymous(self) -> None:
         """Have nobody be logged in. The end of the session still ends the client's sockets."""
-        if self._is_released:
+        if self._is_released or self.over:
             return
         self._registry.discard(self)
         self.user_id = self.digest = None
@@ -282,6 +282,8 @@ class Login:
 
         The client comes back then. If its new login does not hold either, nobody is logged in.
         """
+        if self.over:
+            return None
         if not is_logged_in and self.is_doubted and not self.is_verified:
             return self._be_anonymous()
         self.is_verified = is_logged_in

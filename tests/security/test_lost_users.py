@@ -1,12 +1,14 @@
 """The user of a Django session may not log in any more, and no signal has told that."""
 
+import queue
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends import cache
 
 from django_socketio import emit, subscribe
-from django_socketio.events import on_connect, on_event
+from django_socketio.events import on_connect, on_disconnect, on_event
 from django_socketio.security import checking, sessions
 from tests.kit.clients import WebSocketClient
 
@@ -15,8 +17,10 @@ class People:
     """A backend without a database, whose users may stop to be accepted."""
 
     active = True
+    meanwhile = staticmethod(lambda: None)
 
     def get_user(self, id):
+        People.meanwhile()
         return User(pk=id, password="x") if People.active else None
 
 
@@ -91,6 +95,33 @@ def test_a_handler_that_flushes_a_session_in_a_cache_ends_the_socket(server, ses
     client.connect()
     client.emit("flush")
     assert client.is_closed()
+
+
+@pytest.fixture
+def doubted(server, session, monkeypatch):
+    """Return a client that has come back, and whose login the check has not examined yet."""
+    monkeypatch.setattr(checking, "check", lambda logins: None)
+    server.call(server.logins.doubt, "1")
+
+    def open_one():
+        client = come(server, session)
+        client.connect()
+        People.active = False
+        return client, server.socket_server.engine.sessions[client.sid].delegate.login
+
+    return open_one
+
+
+def test_a_login_that_ends_while_its_user_is_read_keeps_its_user(server, doubted, monkeypatch):
+    users = queue.Queue()
+    monkeypatch.setattr(sessions, "user_by_id", lambda key: User(pk=key))
+    on_disconnect(lambda request, socket, context: users.put(request.user.pk))
+    on_event("who")(lambda request, socket, context: request.user.pk)
+    client, login = doubted()
+    monkeypatch.setattr(People, "meanwhile", login.end)
+    client.emit("who")
+    assert client.is_closed()
+    assert users.get(timeout=5) == "1"
 
 
 def test_a_socket_that_opens_without_its_user_gets_nothing_of_the_session(
