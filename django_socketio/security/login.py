@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.functional import empty
 
 from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
@@ -92,8 +93,7 @@ class Login:
         self._registry = registry
         self.session = session
         self.client: Any = None
-        self._has_lost_user = self.is_doubted = False
-        self.over = self.is_accepted = False
+        self._has_lost_user = self.over = self.is_accepted = self.is_doubted = False
         store: Any = getattr(request, "session", None)
         self.cookie = sessions.cookie_of(request)
         self.session_key: str | None = None if store is None else store.session_key or None
@@ -107,11 +107,9 @@ class Login:
         self.is_verified = self.user_id is None or self._is_user(
             request.__dict__.get("_cached_user")
         )
-        self._read_user = (
-            way_to_read(request.user, self._user_of_django_session, self._is_user)
-            if self._has_user
-            else None
-        )
+        self._read_user: Any = None
+        if self._has_user:
+            self._read_user = way_to_read(request.user, self._user_of_django_session, self._is_user)
         self._restore(request)
 
     # The lazy user and session
@@ -178,8 +176,12 @@ class Login:
         self.user_id = self.digest = None
         self._has_lost_user = True
         self._registry.add(self)
-        if self.client is not None:
-            self.client.follow_user()
+        try:
+            if self.client is not None:
+                self.client.follow_user()
+        except failures():
+            logger.exception("The sockets of %r did not leave their user", self.session)
+            return self.end()
         self.is_verified = True  # now that no socket is on the topics of the user any more
 
     def _data(self) -> sessions.Data:

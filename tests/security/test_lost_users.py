@@ -1,16 +1,20 @@
 """The user of a Django session may not log in any more, and no signal has told that."""
 
 import queue
+from unittest import mock
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends import cache
+from django.db import DatabaseError
 
 from django_socketio import emit, subscribe
 from django_socketio.events import on_connect, on_disconnect, on_event
 from django_socketio.security import checking, sessions
+from django_socketio.security.login import Login
 from tests.kit.clients import WebSocketClient
+from tests.kit.waiting import wait_until
 
 
 class People:
@@ -122,6 +126,15 @@ def test_a_login_that_ends_while_its_user_is_read_keeps_its_user(server, doubted
     client.emit("who")
     assert client.is_closed()
     assert users.get(timeout=5) == "1"
+
+
+def test_a_login_that_cannot_leave_the_topics_of_its_user_ends(doubted, monkeypatch, caplog):
+    on_event("who")(lambda request, socket, context: request.user.pk)
+    client, _ = doubted()
+    monkeypatch.setattr(Login, "audiences", mock.Mock(side_effect=DatabaseError("away")))
+    client.emit("who")
+    assert client.is_closed()
+    wait_until(lambda: "did not leave their user" in caplog.text)
 
 
 def test_a_socket_that_opens_without_its_user_gets_nothing_of_the_session(
