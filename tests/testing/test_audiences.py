@@ -8,6 +8,9 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.backends import cached_db
+from django.contrib.sessions.models import Session
+from django.core.cache import cache, caches
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpResponse
@@ -110,6 +113,18 @@ class UsersOfMiddleware(TestCase):
             assert client.connected
         self.log_out(self.bob)
         assert not client.connected
+
+    @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.cached_db")
+    def test_a_session_in_cache_and_database_is_there_while_either_has_it(self):
+        clients = [SocketClient(user).connect() for user in (self.ann, self.bob)]
+        keys = [client.http.session.session_key for client in clients]
+        Session.objects.filter(pk=keys[0])._raw_delete("default")  # which no signal tells
+        cache.delete(f"{cached_db.KEY_PREFIX}{keys[1]}")
+        clients[0].advance(2 * conf.get("LOGIN_CHECK_INTERVAL"))
+        assert [client.connected for client in clients] == [True, True]
+        with mock.patch.object(type(caches["default"]), "get_many", side_effect=RuntimeError):
+            clients[0].advance(2 * conf.get("LOGIN_CHECK_INTERVAL"))
+        assert [client.connected for client in clients] == [False, True]
 
     def test_a_login_without_a_session_ends_no_session(self):
         """A view that hands out tokens sends the signal; the browser has a cookie as well."""
