@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from gevent import monkey
 
-from django_socketio.server.sending import SLOWEST, Sending
+from django_socketio.server.sending import Sending
 from django_socketio.server.stream import Stream
+from django_socketio.transports.limits import SLOWEST
 
 LONGEST_PAUSE = 5.0
 """Seconds between two looks at clients that take too long."""

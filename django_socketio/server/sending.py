@@ -6,10 +6,7 @@ import termios
 from typing import Any
 
 from django_socketio.server.compat.gevent import waits_to_write
-
-SLOWEST = 1_000.0
-"""The slowest rate, in bytes a second in the long run, at which a client may send a body or read an
-answer."""
+from django_socketio.transports.limits import SLOWEST
 
 PIECE = 1_048_576
 """The most bytes that one call hands to the socket."""

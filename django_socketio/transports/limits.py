@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+SLOWEST = 1_000.0
+"""The slowest rate, in bytes a second in the long run, at which a client may send a body or a long
+message, or read an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -129,9 +129,9 @@ class PollingTransport:
     def flush(self) -> None:
         """Do nothing: packets wait for the next GET, or have woken the one that waits."""
 
-    def is_sending(self) -> bool:
+    def is_sending(self, now: float) -> bool:
         """Return whether a POST is being read that may hold a pong, unless that takes too long."""
-        return self._posting and clock() - self._posting_since < LONGEST_POST
+        return self._posting and now - self._posting_since < LONGEST_POST
 
     @property
     def polled(self) -> bool:

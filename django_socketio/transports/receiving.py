@@ -11,6 +11,7 @@ from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.transports.interfaces import TransportListener
+from django_socketio.transports.limits import SLOWEST
 from django_socketio.transports.peer_closed import has_hung_up, has_sent
 
 logger = ClientLog(get_logger("django_socketio.transports"))
@@ -35,6 +36,7 @@ class WebSocketReader:
 
     __slots__ = (
         "_dead",
+        "_grew_at",
         "_is_queued",
         "_left",
         "_paused",
@@ -50,6 +52,8 @@ class WebSocketReader:
         self._protocol = protocol
         self._turns = turns
         self._dead = self._paused = False
+        self._grew_at: float | None = None
+        """The time of the last ``is_sending``, if a part of a message had come then."""
         self._is_queued = False
         """Whether ``_go_on`` is about to be called."""
         self._left: tuple[list[str | bytes], bytes, bool] | None = None
@@ -85,13 +89,23 @@ class WebSocketReader:
         """Whether data that was read from the socket has not been delivered."""
         return self._left is not None or bool(self._protocol.rest)
 
-    def is_sending(self) -> bool:
-        """Return whether data has not been delivered, or has come in part since the last call.
+    def is_sending(self, now: float) -> bool:
+        """Return whether data has not been delivered, or a long message is on its way.
 
         A client that sends a long message can send no pong before its end.
         """
-        has_grown = self._protocol.take_growth()
-        return not self._dead and (has_grown or self._has_more or has_sent(self._socket))
+        is_growing = self._is_growing(now)
+        return not self._dead and (is_growing or self._has_more or has_sent(self._socket))
+
+    def _is_growing(self, now: float) -> bool:
+        """Return whether a part of a message has come since the last call, and not too slowly.
+
+        The first part may have come just now: it counts, however small it is.
+        """
+        since: float | None = self._grew_at
+        growth = self._protocol.take_growth()
+        self._grew_at = now if growth else None
+        return growth > 0 and (since is None or growth >= SLOWEST * (now - since))
 
     @property
     def is_abandoned(self) -> bool:

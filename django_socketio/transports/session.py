@@ -184,7 +184,7 @@ class Session:
         transport = self.transport
         if self._pauses and isinstance(transport, WebSocketTransport) and transport.is_abandoned:
             return self.close(Reason.TRANSPORT_CLOSE)  # its close frame would not be read
-        if self.protocol.tick(now, not transport.is_sending() and not self._pauses) is not None:
+        if self.protocol.tick(now, not transport.is_sending(now) and not self._pauses) is not None:
             self.send(PING)
             transport.flush()  # the time for the pong runs: handlers must not delay the ping
         elif self.protocol.reason == Reason.PING_TIMEOUT:

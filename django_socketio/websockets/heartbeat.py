@@ -12,7 +12,7 @@ class Pinged(Protocol):
     def ping(self) -> object:
         """Send a ping."""
 
-    def take_heard(self) -> bool:
+    def take_heard(self, now: float) -> bool:
         """Return whether the client has sent anything since the last call, or may have."""
 
     def fall_silent(self) -> None:
@@ -48,7 +48,7 @@ class Heartbeat:
     def _beat(self, now: float) -> float | None:
         if now == math.inf:  # the server has stopped
             return None
-        is_heard = self._pinged.take_heard()
+        is_heard = self._pinged.take_heard(now)
         if self._pinged_at is None:
             return self._ping(now)
         if not is_heard:

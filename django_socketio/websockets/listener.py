@@ -223,12 +223,13 @@ class WebSocketListener:
 
     # For the heartbeat
 
-    def take_heard(self) -> bool:
+    def take_heard(self, now: float) -> bool:
         """Return whether the client has sent anything since the last call, or may have."""
         transport, is_heard, self._is_heard = self._transport, self._is_heard, False
+        is_sending = transport.is_sending(now)
         if self._is_paused:
             return is_heard or not transport.is_abandoned
-        return transport.is_sending() or is_heard
+        return is_sending or is_heard
 
     def fall_silent(self) -> None:
         """End: the client has not answered a ping in time."""

@@ -826,19 +826,24 @@ def beating(server, target):
     return session.transport, lambda: server.call(lambda: session.wake(session.protocol.deadline))
 
 
+@pytest.mark.parametrize("end", [b"", b"4"])
 @pytest.mark.parametrize("target", ["/both/", "/socket.io/?EIO=4&transport=websocket"])
-def test_a_client_is_there_while_more_of_a_long_message_comes(site, raw, target):
+def test_a_client_is_there_while_a_long_message_comes_and_not_too_slowly(site, raw, target, end):
     server = site(PING_INTERVAL=20, PING_TIMEOUT=20)
     client = raw(server, target)
     transport, beat = beating(server, target)
-    text = client_frame(FIN | TEXT, b"4" * 9_000)
-    beat()
-    for piece in (text[:1], text[1:9], text[9:20], text[20:2_000]):
+    text = client_frame(FIN | TEXT, b"4" * 99_000)
+
+    def send_and_beat(piece):
         client.send(piece)
-        wait_until(lambda: transport._protocol._has_grown)
+        wait_until(lambda: transport._protocol._received == len(piece))
         beat()
-    assert not transport.is_closed
+
     beat()
+    for piece in (text[:1], text[1:25_000], text[25_000:50_000]):
+        send_and_beat(piece)
+    assert not transport.is_closed
+    send_and_beat(end)
     while (frame := client.frame())[0] != FIN | CLOSE:
         assert frame[0] == FIN | PING or frame[1] == b"2" or frame[1].startswith(b"0{")
     assert frame[1][2:] == b"ping timeout"

@@ -74,7 +74,7 @@ class Transport:
     def flush(self):
         pass
 
-    def is_sending(self):
+    def is_sending(self, now):
         return False
 
     def close(self, code, problem):

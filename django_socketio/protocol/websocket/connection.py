@@ -85,6 +85,7 @@ class WebSocketProtocol:
         "_is_over",
         "_max_message_size",
         "_message",
+        "_received",
         "_room",
         "close_received",
         "error",
@@ -104,6 +105,8 @@ class WebSocketProtocol:
         self._has_closed = self._is_over = self._ends_tcp = False
         self._has_grown = False
         """Whether bytes have come that complete no message and no control frame."""
+        self._received = 0
+        """All bytes that have come since ``take_growth``."""
         self.error: ProtocolError | None = None
         """The client's mistake, once it made one."""
         self.close_received: Close | None = None
@@ -122,6 +125,7 @@ class WebSocketProtocol:
         bytes, or none, go on from there.
         """
         messages: list[str | bytes] = []
+        self._received += len(data)
         if left := self.rest or self._cut_off:
             data, self.rest, self._cut_off = left + data if data else left, b"", b""
         if self._is_over:
@@ -329,10 +333,11 @@ class WebSocketProtocol:
         self.extra_frames = self.extra_bytes = 0
         return extra
 
-    def take_growth(self) -> bool:
-        """Return whether more of an incomplete message or frame has come since the last call."""
-        has_grown, self._has_grown = self._has_grown, False
-        return has_grown
+    def take_growth(self) -> int:
+        """Return how many bytes have come since the last call; 0 if each message was complete."""
+        growth = self._received if self._has_grown else 0
+        self._has_grown, self._received = False, 0
+        return growth
 
     def data_to_send(self) -> tuple[bytes, bool]:
         """Return the bytes to send (pongs, close frames), and whether to close TCP after them."""
