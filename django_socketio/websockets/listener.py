@@ -24,6 +24,9 @@ logger = ClientLog(get_logger("django_socketio.websockets"))
 INTERNAL_ERROR = "Internal error"
 """The reason that clients receive where a view or a method has failed."""
 
+MAX_PONGS_DUE = 10
+"""The most pongs that are waited for: a client need not answer each ping (RFC 6455, 5.5.3)."""
+
 
 class WebSocketListener:
     """A raw WebSocket. Subclass it, and hand an instance to ``accept`` in a view.
@@ -98,7 +101,7 @@ class WebSocketListener:
         if running:
             forbid("websocket.ping")
         if self._transport is not None:
-            self._pongs_due += 1
+            self._pongs_due = min(self._pongs_due + 1, MAX_PONGS_DUE)
             self._transport.ping()
         return self._transport is not None
 

@@ -796,6 +796,15 @@ def test_the_pongs_that_the_server_asks_for_are_not_counted(site, dial):
     assert end_of(client)[0] == 1008
 
 
+def test_pings_that_were_never_answered_do_not_let_a_flood_of_pongs_in(site, raw):
+    client = raw(site(CLIENT_MESSAGE_RATE=0.1, RATE_BURST=1000), "/act/")
+    client.send(client_frame(FIN | TEXT, b"len([ws.ping() for _ in range(200)])"))
+    while client.frame() != (FIN | TEXT, b"200"):
+        pass
+    client.send(sent(PONG, b"") * 200)
+    assert client.frame()[1][:2] == (1008).to_bytes(2)
+
+
 def test_pages_of_other_origins_are_refused(shared, dial):
     answer = get(shared.port, "/both/", headers={**UPGRADE, "Origin": "http://evil.example"})
     assert answer[0] == 403
