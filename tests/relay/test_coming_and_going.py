@@ -79,16 +79,16 @@ def test_a_message_that_comes_while_a_position_is_asked_for_comes_once(new_relay
     relay.subscribe(A, inbox.deliver)
     other.publish(message("first"))
     inbox.wait_for("first")
-    ask = relay._log.look_at_all
+    ask = relay._log.missed
 
-    def look_at_all(*args):
+    def missed(*args):
         found = ask(*args)
         other.publish(message("meanwhile"))
         inbox.wait_for("meanwhile")
         return found
 
     with catching_up(relay), left_while_redis_is_asked(relay, A):
-        monkeypatch.setattr(relay._log, "look_at_all", look_at_all)
+        monkeypatch.setattr(relay._log, "missed", missed)
         relay.subscribe(A, inbox.deliver)
     other.publish(message("later"))
     inbox.wait_for("later")
@@ -308,7 +308,8 @@ def test_a_topic_that_is_left_while_its_position_is_asked_for_is_not_subscribed_
     server, new_relay, monkeypatch, recoverable
 ):
     (relay, inbox), (other, _) = (new_relay(retentions=Retentions(away=60.0)) for _ in range(2))
-    left = before(monkeypatch, relay._log, "look_at_all", lambda: relay.unsubscribe(USER))
+    question = "look_at_all" if recoverable else "missed"
+    left = before(monkeypatch, relay._log, question, lambda: relay.unsubscribe(USER))
     relay.subscribe_all([USER, A], inbox.deliver, recoverable)
     assert left
     wait_until(lambda: subscriptions(server, relay, USER) == 0)

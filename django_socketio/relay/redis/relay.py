@@ -28,9 +28,10 @@ from django_socketio.relay.redis.ignored import QUIET
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.leases import LEASE, Leases
 from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.missed import Place
 from django_socketio.relay.redis.packing import MessagePacker
 from django_socketio.relay.redis.parts import Options, PartsBuilder
-from django_socketio.relay.redis.past import Past, Question
+from django_socketio.relay.redis.past import Question
 from django_socketio.relay.redis.past_reader import PastReader
 from django_socketio.relay.redis.reached import reached
 from django_socketio.relay.redis.refusals import asking
@@ -178,28 +179,35 @@ class RedisRelay(Relay):
     ) -> dict[Topic, StreamPosition | None]:
         """Return where topics are, as far as Redis can be asked; see ``subscribe_all``."""
         asked = [topic for topic in topics if topic.policy.has_past or is_known]
-        pasts = self._look_at_all(asked, Question(limit=0))
-        if len(pasts) < len(asked) and self._unlocated.is_due():  # clients choose how many
+        found = self._ask_all(asked, self._read_positions)
+        if len(found) < len(asked) and self._unlocated.is_due():  # clients choose how many
             text = "The positions of %s and further topics will be known once Redis is back"
-            logger.info(text, next(topic for topic in asked if topic not in pasts))
+            logger.info(text, next(topic for topic in asked if topic not in found))
         new = [topic for topic in topics if not (topic.policy.has_past or is_known)]
-        return dict.fromkeys(new) | {topic: past.position for topic, past in pasts.items()}
+        return dict.fromkeys(new) | found
 
-    def _look_at_all(self, topics: Sequence[Topic], question: Question) -> dict[Topic, Past]:
+    def _read_positions(self, topics: Sequence[Topic]) -> list[StreamPosition | None]:
+        places = [Place(topic, None, None, False) for topic in topics]
+        return [missed.position for missed in self._log.missed(places)]
+
+    def _ask_all(
+        self,
+        topics: Sequence[Topic],
+        ask: Callable[[Sequence[Topic]], Iterable[StreamPosition | None]],
+    ) -> dict[Topic, StreamPosition | None]:
         """Ask each server about its topics; leave out those of a server that cannot be asked."""
-        found: dict[Topic, Past] = {}
+        found: dict[Topic, StreamPosition | None] = {}
         for group in self._log.by_server(topics):
             with suppress(RedisError):
-                found.update(zip(group, self._log.look_at_all(group, question), strict=True))
+                found.update(zip(group, ask(group), strict=True))
         return found
 
     def _take_leases(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
         """Return where recoverable topics begin; take leases that are new, in one round trip."""
         begin = {one: self._sequencer.position(one) for one in topics if self._can_keep(one)}
         wanted = [one for one, at in begin.items() if self._leases.begin(one, at)]
-        pasts = self._look_at_all(wanted, Question(limit=0, lease=LEASE))
-        self._leases.renew([topic for topic in wanted if topic not in pasts])
-        found = {topic: past.position for topic, past in pasts.items()}
+        found = self._ask_all(wanted, self._lease_all)
+        self._leases.renew([topic for topic in wanted if topic not in found])
         for topic, now in found.items():
             self._leases.begun(topic, begin[topic], now)
         return begin | found
@@ -209,8 +217,11 @@ class RedisRelay(Relay):
         can_come_back = topic.policy.has_past and retentions.away > 0
         return can_come_back and retentions.of(topic).messages > 0
 
-    def _lease_all(self, topics: Sequence[Topic], seconds: float) -> None:
-        self._log.look_at_all(topics, Question(limit=0, lease=seconds))
+    def _lease_all(
+        self, topics: Sequence[Topic], seconds: float = LEASE
+    ) -> list[StreamPosition | None]:
+        question = Question(limit=0, lease=seconds)
+        return [past.position for past in self._log.look_at_all(topics, question)]
 
     def keep(self, topic: Topic, seconds: float) -> StreamPosition | None:
         """Have a topic's messages kept for some seconds; return its position."""
@@ -260,7 +271,7 @@ class RedisRelay(Relay):
         if found.position is None and self._leases.has(topic):
             # Redis was emptied: without a lease, the reader would have no position to come back to.
             with asking("for a position"):
-                self._lease_all((topic,), LEASE)
+                self._lease_all((topic,))
             return self._past.read(topic, after, limit)
         return found
 
