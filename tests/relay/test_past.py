@@ -560,6 +560,16 @@ def test_a_plain_topic_costs_the_commands_of_before(redis_server, new_redis):
         assert sorted(called) == sorted(expected + beside)
 
 
+@pytest.mark.parametrize("key", [None, "once"])
+def test_the_identity_of_the_data_is_asked_for_once_a_message(redis_server, new_redis, key):
+    relay, inbox = new_redis()
+    topics = [channel_topic("/", f"{number}") for number in range(100)]
+    relay.subscribe_all(topics, inbox.deliver)
+    redis_server.client.config_resetstat()
+    assert relay.publish(message("first", *topics, once=key)) == 100
+    assert calls(redis_server.client.info("commandstats"), "info") < 10  # and a health check
+
+
 def calls(stats, name):
     return stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
 

@@ -1,6 +1,6 @@
 """The step that publishes many messages at once, or messages with an idempotency key."""
 
-from django_socketio.relay.redis.script import PUBLISH
+from django_socketio.relay.redis.script import PUBLISH_FUNCTION
 
 # PUBLISH_MANY does what PUBLISH does, for one message after the other.
 #
@@ -30,13 +30,8 @@ from django_socketio.relay.redis.script import PUBLISH
 # the first and the last offset. A text that begins with "E" is the error with which Redis refused a
 # message, and all that would have come after it.
 PUBLISH_MANY = (
-    """
-local function publish(KEYS, ARGV)
-"""
-    + PUBLISH
+    PUBLISH_FUNCTION
     + """
-end
-
 local call = redis.call
 local new_epoch, deadline, command, milliseconds = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 

@@ -42,6 +42,7 @@ if not at[1] then
 end
 
 local number, mark = tonumber(at[2]), tonumber(at[3] or 0)
+local data
 """
     + DATA
     + """

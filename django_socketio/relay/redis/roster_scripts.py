@@ -1,6 +1,6 @@
 """The steps of rosters that Redis does at once."""
 
-from django_socketio.relay.redis.script import PUBLISH
+from django_socketio.relay.redis.script import PUBLISH_FUNCTION
 
 # HOLD notes people of one topic for one process, and tells of the changes.
 #
@@ -20,13 +20,8 @@ from django_socketio.relay.redis.script import PUBLISH
 #
 # The answer has the presence before and after for each person, one after the other.
 HOLD = (
-    """
-local function publish(KEYS, ARGV)
-"""
-    + PUBLISH
+    PUBLISH_FUNCTION
     + """
-end
-
 local call = redis.call
 local people, holders, online, own, position, log, last = unpack(KEYS)
 local new_epoch, command, channel = unpack(ARGV, 1, 3)

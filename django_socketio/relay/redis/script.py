@@ -1,9 +1,10 @@
 """The steps that Redis does at once: publishing a message, and reading a log."""
 
-# DATA learns the identity of the data: what INFO tells of the run of Redis and of its replication.
-# It changes when Redis may have lost what it had accepted. It is empty where INFO is not allowed.
+# DATA sets the variable "data", which the script declares, to the identity of the data: what INFO
+# tells of the run of Redis and of its replication.
+# It changes when Redis may have lost what it had accepted, and is empty where INFO is not allowed.
 DATA = """
-local data = ''
+data = ''
 local run, history = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
 if type(run) == 'string' and type(history) == 'string' then
   local id, line = string.match(run, 'run_id:(%x+)'), string.match(history, 'master_replid:(%x+)')
@@ -58,7 +59,7 @@ end
 # offset, "- 0" without a log), and the numbers of the topics that did not take it, with commas.
 #
 # Lua would write 1e+14 for 10^14. Functions of its own would take a twentieth more of Redis's time.
-PUBLISH = (
+_STEPS = (
     """
 local message, new_epoch, deadline, command = unpack(ARGV, 1, 4)
 local count = command == 'SPUBLISH' and 'SHARDNUMSUB' or 'NUMSUB'
@@ -117,9 +118,11 @@ for i = 1, topics do
         epoch, number, bytes = new_epoch, 1, size
         call('HSET', position, 'epoch', epoch)
         call('DEL', log)
+        if not data then
 """
     + DATA
     + """
+        end
         if data ~= '' then
           call('HSET', position, 'data', data)
         end
@@ -209,6 +212,12 @@ end
 return place and received .. ' ' .. place .. table.concat(untaken, ',') or 0
 """
 )
+
+# A script learns the identity of the data once, however many epochs begin in it.
+PUBLISH = "\nlocal data\n" + _STEPS
+
+# PUBLISH_FUNCTION has these steps as a function for other scripts.
+PUBLISH_FUNCTION = "\nlocal data\nlocal function publish(KEYS, ARGV)\n" + _STEPS + "\nend\n"
 
 # READ returns a topic's position and a part of its log as they are at one moment.
 #
