@@ -445,6 +445,30 @@ def test_offsets_that_went_on_higher_in_a_silence_are_no_loss(redis_server, new_
     assert (inbox.messages, inbox.lost) == (["before", "after"], [A])
 
 
+@pytest.mark.parametrize("messages", [0, 1])
+def test_offsets_that_go_on_higher_twice_are_no_loss(redis_server, new_redis, messages):
+    publisher, _ = new_redis(retentions=AWAY)
+    publisher.keep(A, 30)
+    (relay, inbox), (late, late_inbox) = new_redis(), new_redis()
+    relay.subscribe(A, inbox.deliver)
+    for number in range(messages):
+        publisher.publish(message(number))
+    go_on_higher(redis_server, publisher)
+    late.subscribe(A, late_inbox.deliver)
+    go_on_higher(redis_server, publisher)
+    publisher.publish(message("after"))
+    for one in (inbox, late_inbox):
+        one.wait_for("after")
+        assert one.lost == []
+
+
+def go_on_higher(redis_server, relay):
+    """Have a topic's offsets go on higher, as after a restart of Redis."""
+    last = relay.position(A)
+    redis_server.client.hset(relay._keyspace.keys(A)[0], "data", "other")
+    assert relay.position(A).offset > last.offset + 1_000_000
+
+
 def subscribed_again(relay, redis_server):
     """Break the connections by which relays receive, and wait until this one is back."""
     before = relay.status()["reconnects"]

@@ -308,7 +308,7 @@ def lacks_messages(log: MessageLog, topic: Topic, found: int, after: int, until:
     if found >= until - after:
         return False
     before, mark = log.unused(topic)
-    unused = mark - before if after <= before and mark <= until else 0
+    unused = max(mark - max(before, after), 0) if mark <= until else 0
     return found < until - after - unused
 
 

@@ -17,9 +17,10 @@ from django_socketio.relay.redis.script import DATA
 # tells it. If that is another one, the offsets go on at Redis's time in microseconds, or a billion
 # higher, and the log is complete from there on (the field "mark"): no position from before is taken
 # for one of the new messages, even if Redis goes back to the same data twice. No message has an
-# offset between the last one of before (the field "before") and the mark. In a cluster, a slot also
-# comes from another node, and nothing is lost. So PAST first answers with the identity that it has
-# noted. The process finds out whether a node has it still, and comes again, with it or "gone".
+# offset between the last one of before (the field "before") and the mark. If no message has come
+# since the last mark, the field stays as it is. In a cluster, a slot also comes from another node,
+# and nothing is lost. So PAST first answers with the identity that it has noted. The process finds
+# out whether a node has it still, and comes again, with it or "gone".
 #
 # The answer: Redis's time in milliseconds; then the noted identity and the present one, if they
 # are to be compared; or the epoch, the offset and the mark of the topic, 1 if Redis has told its
@@ -51,7 +52,7 @@ if data ~= '' and at[4] ~= data then
     return {now, at[4], data}
   end
   if at[4] and at[4] ~= same then
-    call('HSET', position, 'before', at[2])
+    call(at[3] == at[2] and 'HSETNX' or 'HSET', position, 'before', at[2])
     number = math.max(number + 1000000000, now * 1000)
     mark = number
   end
