@@ -324,7 +324,8 @@ class PresenceKeeper:
 
     def _remove_the_dead(self, renewal: Renewal) -> None:
         """Remove the people of processes whose leases have not changed for too long."""
-        for process in self._others.dead(renewal.leases, self.process, self._timers.clock()):
+        dead = self._others.dead(renewal.leases, self.process, self._timers.clock())
+        for process in (*dead, *renewal.ended):
             logger.info("Removing the people of a process that has ended: %s", process)
             attempts = Attempts()
             gone = remove_people(self._rosters, process, (), attempts, self._keep_lease)

@@ -99,12 +99,15 @@ class Renewal(NamedTuple):
         data: names the data of the relay. Another name shows that all was forgotten.
         leases: of all processes, by the name of each. A lease that does not change any more is
             that of a process that has died.
+        ended: processes without a lease whose people are to be removed once more: this process had
+            begun to, and was not told of the changes.
 
     """
 
     is_held: bool
     data: str
     leases: Mapping[str, str]
+    ended: Sequence[str] = ()
 
     def number_of(self, process: str) -> int:
         """Return the number of a process's lease; 0 if it has none, or has stopped."""

@@ -6,6 +6,7 @@ from django_socketio import RelayError
 from django_socketio.relay.envelope import EnvelopeKind
 from django_socketio.relay.roster import LEAVING, Entry, Hold, Presence
 from django_socketio.relay.topics import presence_topic
+from tests.kit.presence import Site
 from tests.relay.conftest import relays_at
 
 ROOM, OTHER = presence_topic("/", "room-1"), presence_topic("/", "room-2")
@@ -151,6 +152,13 @@ def by_tap(tcp_redis):
         yield rosters, tcp_redis.tap
 
 
+@pytest.fixture
+def other_rosters(tcp_redis):
+    """Rosters of another process, which reaches Redis itself."""
+    with relays_at(tcp_redis.url) as new:
+        yield new(listen=False)[0].rosters
+
+
 def test_a_change_is_told_although_its_answer_was_lost(by_tap):
     rosters, tap = by_tap
     tap.answers_to_lose = 1
@@ -176,6 +184,39 @@ def test_the_end_of_a_process_is_told_although_all_answers_were_lost(by_tap):
     assert rosters.people_of("p1", ROOM) == ["somebody"]
     assert steps(rosters.hold("p1", gone)) == [("somebody", ONLINE, GONE)]
     assert rosters.people_of("p1", ROOM) == []
+
+
+def test_the_order_of_another_process_takes_no_answer_away(by_tap, other_rosters):
+    rosters, tap = by_tap
+    gone = [hold("somebody", GONE)]
+    lose_all(tap, lambda: rosters.hold("p1", gone))
+    assert steps(other_rosters.hold("p1", [hold("ann")])) == [("ann", GONE, ONLINE)]
+    assert steps(rosters.hold("p1", gone)) == [("somebody", ONLINE, GONE)]
+
+
+def test_a_leave_is_told_although_another_process_has_forgotten_the_dead_one(
+    by_tap, other_rosters, monkeypatch
+):
+    (rosters, tap), site = by_tap, Site()
+    dead, watcher = site.start(other_rosters), site.start(rosters)
+    dead.open("ann")
+    dead.is_running, removing = False, rosters.hold
+
+    def remove(*args):
+        tap.answers_to_lose = 100
+        return removing(*args)
+
+    monkeypatch.setattr(rosters, "hold", remove)
+    while not tap.answers_to_lose:
+        site.advance(1)
+    tap.answers_to_lose = 0
+    monkeypatch.setattr(rosters, "hold", removing)
+    for process in {*rosters.renew("p2", is_new=True).leases} - {watcher.keeper.process, "p2"}:
+        other_rosters.forget(process)
+    assert site.told == [("join", "ann")]
+    site.advance(6)
+    assert site.told == [("join", "ann"), ("leave", "ann")]
+    assert rosters.renew("p2", is_new=False).ended == []
 
 
 def lose_all(tap, ask):

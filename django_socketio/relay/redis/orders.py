@@ -1,6 +1,6 @@
 """Orders to rosters: one whose answer was lost is given again, under the same id."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from django_socketio.relay.envelope import new_id
@@ -8,7 +8,7 @@ from django_socketio.relay.roster import Change, Hold
 from django_socketio.relay.topics import Topic
 
 ORDERS_LIFE = 300
-"""Seconds for which the answer to the last order of a process on a topic is known."""
+"""Seconds for which the answer to the last order about a process on a topic is known."""
 
 
 class Order(NamedTuple):
@@ -53,12 +53,16 @@ class Orders:
                 raise
         return changes
 
+    @property
+    def processes(self) -> set[str]:
+        """The processes with an order whose answer is missing."""
+        return {process for process, _ in self._unanswered}
+
+    def topics(self, process: str) -> list[Topic]:
+        """Return the topics of a process with an order whose answer is missing."""
+        return [topic for one, topic in self._unanswered if one == process]
+
     def people(self, process: str, topic: Topic) -> set[str]:
         """Return the people of an order whose answer is missing."""
         last = self._unanswered.get((process, topic))
         return set() if last is None else {hold.person for hold in last.order.holds}
-
-    def keep_those_of(self, processes: Container[str]) -> None:
-        """Forget the orders of all other processes, which have ended."""
-        for key in [key for key in self._unanswered if key[0] not in processes]:
-            del self._unanswered[key]

@@ -7,7 +7,8 @@ from django_socketio.relay.redis.script import PUBLISH_FUNCTION
 # KEYS: the people (a hash: by id, "online" or "away", a space, and the details); for each person
 # how many processes hold it (a hash), and how many of those have it online (a hash); the people of
 # this process (a hash: by id, "online" or "away"); the topic's position and its log, as of PUBLISH;
-# the last order of this process that has changed anything (a hash: its id, and the answers).
+# the last order of the same giver about this process that has changed anything (a hash: its id, and
+# the answers).
 # ARGV: an epoch should a new one begin, the command that publishes, the topic's channel, the four
 # arguments of its retention, the seconds for which the roster is kept, the id of the order, the
 # seconds for which the order is known; then for each person its id, its new presence in this

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError
 
-from django_socketio.relay.envelope import Envelope, StreamPosition
+from django_socketio.relay.envelope import Envelope, StreamPosition, new_id
 from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.orders import ORDERS_LIFE, Order, Orders
 from django_socketio.relay.redis.packing import MessagePacker, new_epoch
@@ -103,6 +103,7 @@ class RedisRosters(Rosters):
         self._command = command
         self._encode = encode
         self._orders = Orders(self._hold)
+        self._giver = new_id()
 
     def hold(self, process: str, holds: Sequence[Hold]) -> list[Change]:
         """Note people for a process; return the changes."""
@@ -114,7 +115,7 @@ class RedisRosters(Rosters):
 
     def _hold(self, process: str, topic: Topic, order: Order) -> Iterator[Change]:
         channel, position, log = self._keyspace.names(topic)
-        last = f"{self._keyspace.tag(topic)}}}:order:{process}"
+        last = f"{self._keyspace.tag(topic)}}}:order:{self._giver}:{process}"
         keys = [*self._keys(process, topic), position, log, last]
         args = [new_epoch(), self._command, channel.encode(), *self._packer.retention(topic)]
         args += [b"%d" % ROSTER_LIFE, order.id.encode(), b"%d" % ORDERS_LIFE]
@@ -171,8 +172,8 @@ class RedisRosters(Rosters):
         texts = [one.decode() for one in found]
         leases = dict(zip(texts[::2], texts[1::2], strict=True))
         leases.pop("data", None)
-        self._orders.keep_those_of(leases)
-        return Renewal(bool(is_held), data.decode(), leases)
+        ended = [*self._orders.processes - leases.keys()]
+        return Renewal(bool(is_held), data.decode(), leases, ended)
 
     def leave(self, process: str) -> None:
         """Note that a process stops: its people are removed a little later."""
@@ -204,12 +205,15 @@ class RedisRosters(Rosters):
                 self._asker.ask(key, "SREM", key, *names)
 
     def topics_of(self, process: str) -> list[Topic]:
-        """Return the topics on which a process holds people, or has held them."""
+        """Return the topics on which a process holds people, or has held them.
+
+        Orders about these are to be given again.
+        """
         key = self._keyspace.topics_of(process)
         with _asking():
             found = self._asker.ask(key, "SMEMBERS", key)
         topics = (topic_of_key(name.decode()) for name in found)
-        return [topic for topic in topics if topic is not None]
+        return [*{*filter(None, topics), *self._orders.topics(process)}]
 
     def people_of(self, process: str, topic: Topic) -> list[str]:
         """Return the people that a process holds on a topic, or may not hold any more.
