@@ -23,7 +23,7 @@ class Logs:
 
 
 def fate(**answers):
-    return LogSearch(Logs(**answers), timeout=0.1).find((A, B), b"sent", Break())
+    return LogSearch(Logs(**answers), timeout=0.1).find((A, B), {b"sent"}, Break())
 
 
 def test_a_log_that_is_read_before_the_message_comes_does_not_lack_it():
@@ -77,6 +77,6 @@ def test_a_redis_that_hangs_holds_no_publisher_for_longer_than_the_timeout(monke
     search, at = LogSearch(logs, timeout=2.0), Break(is_late)
     topics = [channel_topic("/", f"{number}") for number in range(30)]
     for first in (0, 10, 20):  # the messages of several publishers on one connection
-        assert search.find(topics[first:], b"sent", at) == Fate()
+        assert search.find(topics[first:], {b"sent"}, at) == Fate()
     assert logs.now <= at.since + 2.0
     assert logs.read == (1 if is_late else 2)

@@ -5,7 +5,7 @@ import pytest
 from django_socketio.relay import wire
 from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.redis.packing import Outgoing
-from django_socketio.relay.topics import channel_topic
+from django_socketio.relay.topics import Retention, Retentions, channel_topic
 from tests.kit.waiting import wait_until
 from tests.relay.conftest import A, B, Deafened, each_server, keys_of_topics, message
 
@@ -185,3 +185,28 @@ def test_shared_messages_leave_nothing_behind(redis_server, new_redis):
     wait_until(lambda: keys_of_topics(redis_server) == [])
     relay.publish(message("nobody" * 500, channel_topic("/", "c"), channel_topic("/", "d")))
     assert keys_of_topics(redis_server) == []
+
+
+@pytest.mark.parametrize("longer", ["page", "message"])
+def test_a_log_that_is_kept_for_longer_keeps_no_shared_messages(redis_server, new_redis, longer):
+    """A log lets go of messages by their number, and shared ones would outlive that."""
+    brief = Retentions(Retention(seconds=1), away=1)
+    relay, inbox = new_redis(retentions=brief)
+    for topic in (A, B):
+        relay.subscribe(topic, inbox.deliver)
+    if longer == "page":
+        relay.keep(A, 600)
+    else:
+        relay.publish(message("kept", keep=600))
+    sent = [message(f"{number}" * 700, *topics) for number, topics in enumerate([(A, B), (B, A)])]
+    for envelope in sent:
+        assert relay.publish(envelope) == 2
+        assert taken(relay, envelope) == 2
+    texts = [envelope.args[0] for envelope in sent]
+    inbox.wait_for(texts[-1])
+    assert inbox.messages[-2:] == texts
+    wait_until(lambda: not [key for key in keys_of_topics(redis_server) if b"}:message:" in key])
+    wait_until(lambda: relay.position(B) is None)
+    read = relay.read(A)
+    assert [one.envelope.args[0] for one in read.deliveries][-2:] == texts
+    assert read.is_complete

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Break:
         self.is_late = is_late
         self.since = time.monotonic()
         self.reading = threading.Lock()
-        self.found: dict[tuple[Topic, int], Collection[bytes] | None] = {}
+        self.found: dict[tuple[Topic, int], Set[bytes] | None] = {}
         self.failed: float = -1
 
 
@@ -90,36 +90,40 @@ class LogSearch:
         self._log = log
         self._timeout = timeout
 
-    def find(self, topics: Sequence[Topic], kept: bytes, at: Break) -> Fate:
-        """Return the topics whose logs have a message, as it is kept there, and those that lack it.
+    def find(self, topics: Sequence[Topic], kept: Set[bytes], at: Break) -> Fate:
+        """Return the topics whose logs have a message, and those that lack it.
 
         A message may still be on its way when its connection breaks: no topic is returned only once
         Redis would refuse it.
+
+        Args:
+            kept: the message, and the reference to it, of which each log has one.
+
         """
         found: list[Topic] = []
         for look, when in self._looks(at):
             time.sleep(max(0.0, when - time.monotonic()))
             logs = {one: self._newest(one, at, look) for one in topics if one not in found}
-            found += [topic for topic, log in logs.items() if log and kept in log]
+            found += [topic for topic, log in logs.items() if log and kept & log]
             if found and None not in logs.values():
                 break
         return self._settled(found, [one for one in topics if found and one not in found], kept)
 
-    def _settled(self, found: list[Topic], others: list[Topic], kept: bytes) -> Fate:
+    def _settled(self, found: list[Topic], others: list[Topic], kept: Set[bytes]) -> Fate:
         """Return what is certain of the topics in which a message was not found yet.
 
         It comes to all topics in one step: a log that is read after it was found in another one
         has it, or never gets it.
         """
-        logs: dict[Topic, Collection[bytes] | None] = dict.fromkeys(others)
+        logs: dict[Topic, Set[bytes] | None] = dict.fromkeys(others)
         with suppress(RedisError):
             for topic in others:
                 logs[topic] = self._read(topic)
-        taken = [topic for topic, log in logs.items() if log and kept in log]
+        taken = [topic for topic, log in logs.items() if log and kept & log]
         lacking = [
             topic
             for topic, log in logs.items()
-            if log is not None and kept not in log and len(log) < LATELY  # else it may be older
+            if log is not None and not kept & log and len(log) < LATELY  # else it may be older
         ]
         return Fate((*found, *taken), tuple(lacking))
 
@@ -144,7 +148,7 @@ class LogSearch:
             pause *= 2
         yield since + self._timeout
 
-    def _newest(self, topic: Topic, at: Break, look: int) -> Collection[bytes] | None:
+    def _newest(self, topic: Topic, at: Break, look: int) -> Set[bytes] | None:
         """Return the newest messages of a topic, which one caller reads for all, if they can be."""
         with at.reading:
             if (topic, look) not in at.found and look > at.failed:
@@ -155,7 +159,7 @@ class LogSearch:
                     at.failed = math.inf if is_over else look
             return at.found.get((topic, look))
 
-    def _read(self, topic: Topic) -> Collection[bytes] | None:
+    def _read(self, topic: Topic) -> Set[bytes] | None:
         """Return the newest messages of a topic; None if Redis refuses to read its log.
 
         Raises:

@@ -308,7 +308,7 @@ class RedisPublisher:
         """Look for a message in the logs of its topics: a log has only what had subscribers."""
         logged = [topic for topic in message.topics if self._retentions.of(topic).messages]
         shared = self._packer.shared(message.topics, message.message, message.id)
-        kept = message.message if shared is None else REFERENCE + shared.encode()
+        kept = {message.message, *([] if shared is None else [REFERENCE + shared.encode()])}
         return self._search.find(logged, kept, at) if logged else Fate()
 
     def descriptors(self) -> list[int]:

@@ -47,7 +47,8 @@ end
 # A log's entry has the field "m", the message; or, for a shared message, "r", the key that keeps
 # it, and "s", its size. Newer processes may add fields after these. The first channel gets a shared
 # message whole, the others get "@" and the key. The key counts the logs that refer to it, goes with
-# the last of them, and expires as they do.
+# the last of them, and expires as they do. A log that is to stay for longer than its retention says
+# has the message itself: MAXLEN drops entries uncounted, so the key would outlive them.
 #
 # The position (whose field "number" is the offset) notes the bytes of its log. MAXLEN drops entries
 # uncounted, so the note may be too high, never too low. Past the bound, the script reads the log,
@@ -149,16 +150,12 @@ for i = 1, topics do
       end
       local digits = number < 1e14 and number or string.format('%.0f', number)
       call('HSET', position, 'number', digits, 'bytes', bytes)
-      local expires, lives, stays = false, ttl, ttl
+      local expires, lives, stays, is_shared = false, ttl, ttl, shared
       if unheard == '-1' then
         expires = milliseconds + ttl
         if not at[5] or tonumber(at[5]) < expires then
           call('HSET', position, 'until', expires, 'kept', 1)
         end
-      end
-      if at[5] then
-        stays = math.max(stays, at[5] - milliseconds)
-        lives = stays
       end
       if at[4] then
         if listeners > 0 and at[6] then
@@ -169,11 +166,14 @@ for i = 1, topics do
         stays = math.max(stays, unheard)
         lives = math.max(stays, at[4] - milliseconds)
       end
-      if at[7] then
-        stays = math.max(stays, at[7] - milliseconds)
+      if at[5] or at[7] then
+        local longer = math.max(at[5] or 0, at[7] or 0) - milliseconds
+        if longer > tonumber(stays) then
+          stays, is_shared = longer, false
+        end
         lives = math.max(stays, lives)
       end
-      if shared then
+      if is_shared then
         references = references + 1
         if references == 1 then
           call('HSET', shared, 'm', message)
@@ -183,12 +183,12 @@ for i = 1, topics do
           call('PEXPIRE', shared, stays)
         end
       end
-      if expires and shared then
+      if expires and is_shared then
         local reference = {'r', shared, 's', size, 'u', expires}
         call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', unpack(reference))
       elseif expires then
         call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'm', message, 'u', expires)
-      elseif shared then
+      elseif is_shared then
         call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'r', shared, 's', size)
       else
         call('XADD', log, 'MAXLEN', '~', log_size, digits .. '-0', 'm', message)
