@@ -462,11 +462,28 @@ def test_offsets_that_go_on_higher_twice_are_no_loss(redis_server, new_redis, me
         assert one.lost == []
 
 
-def go_on_higher(redis_server, relay):
+def test_a_process_catches_up_with_many_topics_that_went_on_higher_at_once(redis_server, new_redis):
+    (publisher, _), (relay, inbox) = new_redis(), new_redis()
+    topics = [channel_topic("/", f"{number}") for number in range(50)]
+    relay.subscribe_all(topics, inbox.deliver)
+    publisher.publish(message("before", *topics))
+    for topic in topics:
+        go_on_higher(redis_server, publisher, topic)
+    redis_server.client.config_resetstat()
+    subscribed_again(relay, redis_server)
+    for topic in topics:
+        publisher.publish(message("after", topic))
+    inbox.wait(lambda: inbox.messages.count("after") == 50)
+    assert inbox.lost == []
+    asked = calls(redis_server.client.info("commandstats"), "hmget")
+    assert asked < 2 * 50 + 20  # by the scripts that catch up and publish
+
+
+def go_on_higher(redis_server, relay, topic=A):
     """Have a topic's offsets go on higher, as after a restart of Redis."""
-    last = relay.position(A)
-    redis_server.client.hset(relay._keyspace.keys(A)[0], "data", "other")
-    assert relay.position(A).offset > last.offset + 1_000_000
+    last = relay.position(topic)
+    redis_server.client.hset(relay._keyspace.keys(topic)[0], "data", "other")
+    assert relay.position(topic).offset > last.offset + 1_000_000
 
 
 def subscribed_again(relay, redis_server):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from django_socketio.concurrency.giving_way import give_way
 from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.redis.cursor import NO_LOG, Verdict
-from django_socketio.relay.redis.log import MessageLog, lacks_messages
-from django_socketio.relay.redis.missed import Missed, Place
+from django_socketio.relay.redis.log import MessageLog
+from django_socketio.relay.redis.missed import Missed, Place, lacks_messages
 from django_socketio.relay.redis.sequencer import Sequencer
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscription import Held, Subscription
@@ -280,7 +280,7 @@ class CatchUp:
         until = now.offset if missed.is_whole else max(kept, default=begin)
         messages = subscription.held_in(now.epoch) | kept
         offsets = sorted(offset for offset in messages if begin < offset <= until)
-        if lacks_messages(self._log, topic, len(offsets), begin, until):
+        if lacks_messages(len(offsets), begin, until, missed.unused):
             self._sequencer.tell_lost(topic)
         for offset in offsets:
             position = StreamPosition(now.epoch, offset)

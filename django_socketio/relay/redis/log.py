@@ -274,7 +274,7 @@ class RedisLog:
 
 
 def missed_of_one(log: MessageLog, place: Place) -> Missed:
-    """Return what a topic has after a place, in two steps.
+    """Return what a topic has after a place, in several steps.
 
     Raises:
         RedisError: Redis cannot be asked.
@@ -286,30 +286,13 @@ def missed_of_one(log: MessageLog, place: Place) -> Missed:
     is_same = None
     if position is not None and after is not None and position.epoch == after.epoch:
         is_same = next((_has_id(entry, id) for at, entry in kept if at == after.offset), None)
-    return Missed(position, is_same, entries)
+    return Missed(position, is_same, entries, unused=log.unused(topic))
 
 
 def _whole_past(answer: Any) -> Past | None:
     """Return the past that Redis has answered with; None for an error or other data."""
     past = None if isinstance(answer, RedisError) else read_past(answer)
     return past if isinstance(past, Past) else None
-
-
-def lacks_messages(log: MessageLog, topic: Topic, found: int, after: int, until: int) -> bool:
-    """Return whether a log has fewer messages after an offset than its topic has had.
-
-    Args:
-        found: how many it has, up to the offset ``until``.
-
-    Raises:
-        RedisError: Redis had to be asked, and cannot be.
-
-    """
-    if found >= until - after:
-        return False
-    before, mark = log.unused(topic)
-    unused = max(mark - max(before, after), 0) if mark <= until else 0
-    return found < until - after - unused
 
 
 def _has_id(entry: bytes, id: str | None) -> bool:

@@ -36,6 +36,7 @@ class Missed(NamedTuple):
             if that is not known.
         entries: of the topic's log, after the place.
         is_whole: whether the entries reach the position.
+        unused: two offsets: no message has one after the first and up to the second.
 
     """
 
@@ -43,6 +44,7 @@ class Missed(NamedTuple):
     is_same: bool | None = None
     entries: Sequence[Entry] = ()
     is_whole: bool = True
+    unused: tuple[int, int] = (0, 0)
 
 
 _NOTHING = Missed()
@@ -53,9 +55,22 @@ def read_missed(text: bytes | None, entries: Sequence[Entry]) -> Missed | None:
     """Return what the script tells of a topic; None if the topic cannot be read by it."""
     if text is None:
         return _NOTHING
-    flags, _, place = text.partition(b" ")
-    offset, _, epoch = place.partition(b" ")
-    if not epoch:
+    flags, *place = text.split(b" ", 4)
+    if not place:
         return None
-    position = StreamPosition(epoch.decode(), int(offset))
-    return Missed(position, _IS_SAME.get(flags[:1]), entries, flags[1:] == b"+")
+    offset, before, mark, epoch = place
+    position, unused = StreamPosition(epoch.decode(), int(offset)), (int(before), int(mark))
+    return Missed(position, _IS_SAME.get(flags[:1]), entries, flags[1:] == b"+", unused)
+
+
+def lacks_messages(found: int, after: int, until: int, unused: tuple[int, int]) -> bool:
+    """Return whether a log has fewer messages after an offset than its topic has had.
+
+    Args:
+        found: how many it has, up to the offset ``until``.
+        unused: see ``Missed``.
+
+    """
+    before, mark = unused
+    skipped = max(mark - max(before, after), 0) if mark <= until else 0
+    return found < until - after - skipped

@@ -7,12 +7,13 @@
 # id of the message there; each may be empty. Without an offset no messages are wanted.
 #
 # The first part of the answer has an element for each topic: nil for an idle topic, "E" if the
-# topic cannot be read here, or three texts with spaces between them: two flags with the offset of
-# the topic's position, and its epoch. The first flag compares the message at the place with the id:
-# "=" the same, "!" another one, "?" not known. The second one is "+" if all wanted messages of the
-# topic are in the answer, and "-" if there are more. The second part has a list for each topic with
-# messages: the topic's number, then an offset and a message in turn. A shared message is whole at
-# its first place and a reference at all others; "@" alone stands for one that has gone.
+# topic cannot be read here, or five texts with spaces between them: two flags, the offset of the
+# topic's position, its fields "before" and "mark" (see PAST), and its epoch. The first flag
+# compares the message at the place with the id: "=" the same, "!" another one, "?" not known. The
+# second one is "+" if all wanted messages of the topic are in the answer, and "-" if there are
+# more. The second part has a list for each topic with messages: the topic's number, then an offset
+# and a message in turn. A shared message is whole at its first place and a reference at all others;
+# "@" alone stands for one that has gone.
 #
 # The keys are not declared: a script with declared keys may only use those of one slot of a
 # cluster. The script only reads, and what another node serves is reported as "E".
@@ -32,7 +33,7 @@ end
 
 local function look(number, tag, epoch, place, id)
   local log = tag .. '}:log'
-  local at = call('HMGET', tag .. '}:position', 'epoch', 'number')
+  local at = call('HMGET', tag .. '}:position', 'epoch', 'number', 'before', 'mark')
   if not (at[1] and at[2]) then
     return false
   end
@@ -63,7 +64,8 @@ local function look(number, tag, epoch, place, id)
       parts[#parts + 1] = part
     end
   end
-  return same .. whole .. ' ' .. at[2] .. ' ' .. at[1]
+  local unused = at[3] and at[4] and at[3] .. ' ' .. at[4] or '0 0'
+  return table.concat({same .. whole, at[2], unused, at[1]}, ' ')
 end
 
 for number, item in ipairs(cjson.decode(ARGV[1])) do

@@ -11,8 +11,9 @@ from django_socketio.relay.redis.cursor import NO_LOG, Cursor, Verdict
 from django_socketio.relay.redis.decoder import MessageDecoder, MessageGone
 from django_socketio.relay.redis.entry import GONE
 from django_socketio.relay.redis.ignored import Ignored
-from django_socketio.relay.redis.log import MessageLog, lacks_messages
+from django_socketio.relay.redis.log import MessageLog
 from django_socketio.relay.redis.losses import Losses
+from django_socketio.relay.redis.missed import lacks_messages
 from django_socketio.relay.redis.order import Call, TopicOrder
 from django_socketio.relay.redis.silence import Silence
 from django_socketio.relay.redis.subscription import Beginning, Subscription
@@ -208,7 +209,9 @@ class Sequencer:
             return
         entries = self._log.entries(topic, position.offset)
         missing = [(offset, message) for offset, message in entries if offset < until]
-        if lacks_messages(self._log, topic, len(missing), position.offset, until - 1):
+        found, after, last = len(missing), position.offset, until - 1
+        is_short = found < last - after  # only then is Redis asked once more
+        if is_short and lacks_messages(found, after, last, self._log.unused(topic)):
             self.tell_lost(topic)
         for offset, message in missing:
             at = StreamPosition(position.epoch, offset)
