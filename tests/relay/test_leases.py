@@ -45,6 +45,27 @@ def test_a_server_that_is_away_keeps_no_other_leases_from_being_renewed(new_leas
     wait_until(lambda: taken == {*HERE})
 
 
+@pytest.mark.parametrize(("failing", "left"), [(AWAY, len(AWAY)), (AWAY[:1], leases.AT_ONCE)])
+def test_a_failure_ends_the_renewal_of_a_servers_leases_until_the_next_one(
+    new_leases, monkeypatch, failing, left
+):
+    failures, taken = [], set()
+
+    def take(topics, seconds):
+        if not {*topics}.isdisjoint(failing):
+            failures.append(topics)
+            raise ConnectionError("away")
+        taken.update(topics)
+
+    monkeypatch.setattr(leases, "PAUSE", 0)
+    made = new_leases(take)
+    made._topics = dict.fromkeys(AWAY, 0.0)
+    for renewals in range(100):
+        assert not made._renew_due()
+        assert len(failures) == renewals + 1
+    assert len({*AWAY} - taken) <= left  # the others are not behind the one that fails each time
+
+
 def test_a_lease_that_is_to_be_renewed_while_it_is_taken_is_taken_once_more(new_leases):
     taken = []
 

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from redis.exceptions import RedisError
 
 from django_socketio.concurrency.log_limits import LOGGED_EVERY, Every
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import StreamPosition
+from django_socketio.relay.redis.jitter import jitter
 from django_socketio.relay.topics import Topic
 
 logger = get_logger("django_socketio.relay")
@@ -107,16 +108,16 @@ class Leases:
         """Renew what is due; return False if any of it could not be renewed."""
         now = time.monotonic()
         due = [topic for topic, at in [*self._topics.items()] if at <= now]
-        return all([self._renew_some(some) for some in self._batches(due)])
+        jitter.shuffle(due)  # a topic that fails keeps other ones waiting each time
+        return all([self._renew_group(group) for group in self._by_server(due)])
 
-    def _batches(self, topics: Sequence[Topic]) -> Iterator[Sequence[Topic]]:
-        """Yield topics, with pauses; a server that is away keeps no others from being renewed."""
-        for group in self._by_server(topics):
-            for first in range(0, len(group), AT_ONCE):
-                if self._stopped:
-                    return
-                yield group[first : first + AT_ONCE]
-                time.sleep(PAUSE)
+    def _renew_group(self, topics: Sequence[Topic]) -> bool:
+        """Renew leases of one server, with pauses, up to the first failure."""
+        for first in range(0, len(topics), AT_ONCE):
+            if self._stopped or not self._renew_some(topics[first : first + AT_ONCE]):
+                return False
+            time.sleep(PAUSE)
+        return True
 
     def _renew_some(self, topics: Sequence[Topic]) -> bool:
         due = {topic: self._topics[topic] for topic in topics if topic in self._topics}
