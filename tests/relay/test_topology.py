@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from redis.exceptions import RedisError, TimeoutError
+from redis.exceptions import AuthenticationError, ClusterDownError, RedisError, TimeoutError
 
 from django_socketio.relay.cluster.topology import Topology
 from django_socketio.relay.redis.url import RelayURL
@@ -30,23 +30,24 @@ class CountingLock:
 
 
 class Hanging(Topology):
-    """Of a cluster whose only node hangs until a test lets it fail."""
+    """Of a cluster whose nodes hang until a test lets them fail."""
 
-    def __init__(self):
-        super().__init__(RelayURL.parse("redis+cluster://127.0.0.1:1"), 1.0)
+    def __init__(self, nodes="127.0.0.1:1"):
+        super().__init__(RelayURL.parse(f"redis+cluster://{nodes}"), 1.0)
         self._refreshing = CountingLock()
         self.asked, self.gate, self.failures = 0, threading.Event(), []
+        self.error = TimeoutError("it hangs")
 
     def _slots(self, node):
         self.asked += 1
         assert self.gate.wait(20)
-        raise TimeoutError("it hangs")
+        raise self.error
 
     def try_to_refresh(self, seconds=20.0):
         try:
             self.refresh(None, time.monotonic() + seconds)
         except RedisError as error:
-            self.failures.append(str(error))
+            self.failures.append((type(error), str(error)))
 
 
 @pytest.fixture
@@ -65,23 +66,39 @@ def start(hanging, count):
     return callers
 
 
-def test_callers_who_wait_share_a_failure(hanging):
+@pytest.mark.parametrize("kind", [TimeoutError, AuthenticationError, ClusterDownError])
+def test_callers_who_wait_share_a_failure(hanging, kind):
+    hanging.error = kind("it fails")
     callers = start(hanging, CALLERS)
     hanging.gate.set()
     for caller in callers:
         caller.join()
-    assert (hanging.asked, hanging.failures) == (1, ["it hangs"] * CALLERS)
+    assert (hanging.asked, hanging.failures) == (1, [(kind, "it fails")] * CALLERS)
     hanging.try_to_refresh()
     assert hanging.asked == 2
+
+
+def test_callers_with_more_time_ask_the_nodes_that_were_not_asked():
+    hanging = Hanging("127.0.0.1:1,127.0.0.1:2")
+    brief = threading.Thread(target=hanging.try_to_refresh, args=(0,))
+    brief.start()
+    wait_until(lambda: hanging.asked == 1)
+    patient = threading.Thread(target=hanging.try_to_refresh)
+    patient.start()
+    wait_until(lambda: hanging._refreshing.asked == 2)
+    hanging.gate.set()
+    for caller in (brief, patient):
+        caller.join()
+    assert hanging.asked == 1 + 2
 
 
 def test_a_caller_does_not_wait_for_another_beyond_its_own_time(hanging):
     (caller,) = start(hanging, 1)
     hanging.try_to_refresh(0.01)
-    assert hanging.failures == ["no node was asked in time"]
+    assert hanging.failures == [(ClusterDownError, "no node was asked in time")]
     hanging.gate.set()
     caller.join()
-    assert hanging.failures[1:] == ["it hangs"]
+    assert hanging.failures[1:] == [(TimeoutError, "it hangs")]
 
 
 def connections(relay, node):

@@ -4,6 +4,7 @@ import threading
 import time
 from binascii import crc_hqx
 from collections.abc import Callable
+from copy import copy
 from typing import Any, NamedTuple
 
 import redis
@@ -64,7 +65,7 @@ class Topology:
         self._refreshing = threading.Lock()
         self._version = 0
         self._failure: RedisError | None = None
-        """Why the cluster could not be asked the last time; None if it answered."""
+        """Why no node answered when all were asked the last time; None if one has since."""
         self.left: list[Callable[[Node], object]] = []
         """Are called with each node that has left the cluster, before its clients are closed."""
 
@@ -110,7 +111,7 @@ class Topology:
     def refresh(self, first: Node | None, until: float) -> None:
         """Ask the cluster which node serves which slot; the first answer is believed.
 
-        Callers who come while the cluster is asked share what is found, or the failure.
+        Callers who come while the cluster is asked share what is found, or that all nodes fail.
 
         Args:
             first: a node that knows best: one that said that a slot has moved.
@@ -125,32 +126,26 @@ class Topology:
             raise ClusterDownError(NOT_IN_TIME)
         try:
             if self._failure is not failure and self._failure is not None:
-                raise ClusterDownError(str(self._failure))
+                raise copy(self._failure)
             if self._version == version:
-                self._try(first, until)
+                self._believe(self._ask(first, until))
         finally:
             self._refreshing.release()
-
-    def _try(self, first: Node | None, until: float) -> None:
-        try:
-            self._believe(self._ask(first, until))
-        except RedisError as error:
-            self._failure = error
-            raise
-        self._failure = None
 
     def _ask(self, first: Node | None, until: float) -> list[Any]:
         others = [*{*self._seeds, *self._known} - {first}]
         jitter.shuffle(others)
-        error: RedisError = ClusterDownError(NOT_IN_TIME)
-        for node in [first, *others] if first is not None else others:
+        nodes = [first, *others] if first is not None else others
+        for node in nodes:
             try:
                 return self._slots(node)
-            except RedisError as failure:
-                error = failure
-            if time.monotonic() > until:
-                break
-        raise error
+            except RedisError as error:
+                if node == nodes[-1]:
+                    self._failure = error
+                elif time.monotonic() <= until:
+                    continue  # else callers with more time ask the others
+                raise
+        raise ClusterDownError(NOT_IN_TIME)
 
     def _slots(self, node: Node) -> list[Any]:
         ranges: Any = self.client(node).execute_command("CLUSTER SLOTS")
@@ -167,6 +162,7 @@ class Topology:
         self._known = {node for _, _, nodes in ranges for node in nodes}
         self._owners = owners
         self._version += 1
+        self._failure = None
         for node in {node for node, _ in [*self._clients]} - self._known - {*self._seeds}:
             self._drop(node)
 
