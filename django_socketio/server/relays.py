@@ -161,7 +161,7 @@ def _publishers() -> dict[Any, Relay]:
 
     The locks and sockets of gevent belong to the event loop of one native thread.
     """
-    if not is_patched("threading"):
+    if not (is_patched("threading") or is_patched("socket")):
         return _of_process
     try:
         found: dict[Any, Relay] = _of_thread.relays

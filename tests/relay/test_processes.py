@@ -115,7 +115,8 @@ def test_threads_of_a_wsgi_server_push(site, clients):
 
 
 NATIVE = """
-from gevent import monkey; monkey.patch_all()
+import sys
+from gevent import monkey; monkey.patch_all(thread=sys.argv[1] == "threads")
 import django; django.setup()
 import gevent
 from gevent.threadpool import ThreadPool
@@ -124,14 +125,16 @@ from django_socketio import broadcast_channel
 def push(number):
     return [broadcast_channel(20 * number + n, "a") for n in range(20)]
 
-spawns = [ThreadPool(4).spawn, gevent.spawn]
+pool = ThreadPool(4)
+spawns = [pool.spawn, gevent.spawn if sys.argv[1] == "threads" else pool.spawn]
 jobs = [spawns[number % 2](push, number) for number in range(8)]  # more than there are connections
 assert [job.get() for job in jobs] == [[2] * 20] * 8
 """
 
 
-def test_native_threads_and_greenlets_of_a_patched_process_push(site, clients):
-    python(site, "-c", NATIVE)
+@pytest.mark.parametrize("patched", ["threads", "sockets"])
+def test_native_threads_and_greenlets_of_a_patched_process_push(site, clients, patched):
+    python(site, "-c", NATIVE, patched)
     for client in clients:
         assert sorted(client.event()[1] for _ in range(160)) == [*range(160)]
 
