@@ -1,5 +1,7 @@
 """ "Nobody" is said of a message only where it is true; else its publisher gets a RelayError."""
 
+from itertools import count
+
 import pytest
 import redis
 
@@ -227,6 +229,32 @@ def test_a_subscription_of_the_own_process_that_comes_while_a_message_is_publish
     one = message("for one")
     assert (relay.publish(one) if name == "publish" else relay.publish_all([one])[0]) == 1
     inbox.wait_for("for one")
+
+
+@pytest.mark.parametrize("failures", [1, 10])
+def test_a_process_that_comes_while_a_second_publishing_fails_is_not_forgotten(
+    new_redis, monkeypatch, failures
+):
+    publisher, _ = new_redis()
+    publisher.subscribe(B, Inbox().deliver)
+    publish, calls = publisher._publisher.publish, count(1)
+
+    def and_another_comes(*args):
+        call = next(calls)
+        if 1 < call <= 1 + failures:
+            raise RelayError("Redis has no memory left")
+        receipt = publish(*args)
+        if call == 1:
+            other, inbox = new_redis()
+            other.subscribe(A, inbox.deliver)
+        return receipt
+
+    monkeypatch.setattr(publisher._publisher, "publish", and_another_comes)
+    if failures == 1:
+        assert publisher.publish(message("for both", B, A)) == 2
+    else:
+        with pytest.raises(RelayError, match="processes that hear the relay got it"):
+            publisher.publish(message("for both", B, A))
 
 
 @pytest.mark.needs("shards")

@@ -151,8 +151,13 @@ class Sender:
                     raise Unsettled("this process does not hear it")
                 if not missed and self._listeners.is_settled(topics, tokens):
                     return self._noted(message, receipt)
-                tokens = self._listeners.tokens
-                receipt = self._hand_on_again(message, topics, receipt)
+                since = self._listeners.tokens
+                try:
+                    receipt, tokens = self._hand_on_again(message, topics, receipt), since
+                except RelayError:
+                    if not receipt.is_accepted:
+                        raise
+                    # Others have it: see whether anybody needs it here, and try again.
                 if _is_settled(receipt):
                     return receipt
         except Unsettled as error:
@@ -163,12 +168,7 @@ class Sender:
         self, message: Outgoing, topics: Sequence[Topic], receipt: Receipt
     ) -> Receipt:
         """Hand a message on where it was not taken; return the receipt for all topics."""
-        try:
-            found = self._hand_on(message, topics)
-        except RelayError:
-            if not receipt.is_accepted:
-                raise
-            return receipt  # others have it: see whether anybody needs it here, and try again
+        found = self._hand_on(message, topics)
         return found if message.once else receipt.joined(found)
 
 
