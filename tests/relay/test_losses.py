@@ -160,9 +160,10 @@ def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server,
 
 def test_a_loss_on_a_channel_that_was_idle_is_told(redis_server, subscribers, monkeypatch):
     (relay, journal), (other, other_journal) = subscribers
-    mine, *_ = redis_server.client.client_list(_type="pubsub")
+    before = other.status()["reconnects"]
     monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
-    redis_server.client.client_kill_filter(_id=mine["id"])
+    redis_server.client.client_kill_filter(_type="pubsub")
+    wait_until(lambda: other.status()["reconnects"] > before and other.status()["alive"])
     assert other.publish(message("accepted", CHANNELS[0])) == 1
     other_journal.wait_for("accepted")
     redis_server.stop()
