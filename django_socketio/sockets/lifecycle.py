@@ -190,10 +190,10 @@ class SocketLifecycle(HandlerCalls):
 
     def _open(self) -> None:
         login = self._client.login
-        # Whether the login is to be examined is read first: the topics may be those of a user.
-        user, ask = login.user_id, self._ask_of(login)
+        user, ask = login.user_id, self._ask_of(login)  # first: the topics may be those of a user
         self.socket.open(login.audiences(self.socket.namespace), ask)
-        if login.user_id != user:  # by a handler of another namespace, meanwhile
+        while login.user_id != user:  # by a handler of another namespace, meanwhile
+            user = login.user_id
             self._follow_user()
 
     def _ask_of(self, login: LoginState) -> Ask | None:
