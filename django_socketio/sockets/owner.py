@@ -72,6 +72,9 @@ class SocketOwner(Protocol):
     def log_in(self, user: Any) -> None:
         """Have this user be logged in for all sockets of the client."""
 
+    def follow_user(self) -> None:
+        """Have all sockets in the audiences of the user who is logged in now."""
+
     def displace(self, lifecycle: Any) -> None:
         """Dispatch no more packets to this lifecycle, but end it with the login."""
 

@@ -194,7 +194,7 @@ class RecoverableLifecycle(HandingLifecycle):
         Returns whether ``on_return`` has run; not where it is unknown what the client has missed.
         """
         try:
-            self._follow_user()
+            self._client.follow_user()  # who may be back for the sockets of other namespaces, too
             self._own.subscriptions.admit_audiences()
             self._refused = frozenset(self._take_off_refused())
             if not self._own.can_resume(ticket.offset):

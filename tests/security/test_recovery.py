@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth.models import User
 
+from django_socketio import emit
 from django_socketio.events import on_connect, on_disconnect, on_event
 from django_socketio.security.login import Login
 from tests.kit.clients import Closed, WebSocketClient
@@ -123,6 +124,23 @@ def test_a_login_in_another_namespace_meanwhile_ends_no_socket(
     if not had_user:
         assert come(servers["here"], Browser(), pid=answer["pid"])[1]["sid"] == answer["sid"]
     assert ended == []
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_a_user_who_is_back_has_all_sockets_of_the_client(serve, redis, place):
+    django = {"AUTHENTICATION_BACKENDS": [f"{__name__}.AllUsers"]}
+    servers = {name: serve(django, RELAY_URL=redis.url) for name in ("here", "there")}
+
+    on_connect(lambda request, socket, context: socket.login(AllUsers().get_user(1)))
+    on_connect(namespace="/b")(lambda request, socket, context: None)
+    client, answer = come(servers["here"], Browser())
+    client.abandon()
+    client = WebSocketClient(servers[place].port, query="&recovery=1")
+    client.connect("/b")
+    back = json.loads(client.connect(auth={"pid": answer["pid"]})[2:])
+    assert back["sid"] == answer["sid"]
+    emit("news", user=1, namespace="/b")
+    assert client.receive().startswith('42/b,["news"')
 
 
 # In another process
