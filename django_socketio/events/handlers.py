@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
-from django_socketio.exceptions import WrongArguments
+from django_socketio.exceptions import EventError, WrongArguments
 from django_socketio.logs import name_of
 
 if TYPE_CHECKING:  # these import gevent
@@ -81,6 +81,7 @@ class Registration:
     """Calls the function; an asynchronous one in an event loop, while this greenlet waits."""
 
     def __post_init__(self) -> None:
+        _refuse_generator(self.function)
         object.__setattr__(self, "run", as_synchronous(self.function))
 
     def call(self, *args: Any) -> Any:
@@ -135,6 +136,14 @@ class Handlers:
     def clear(self) -> None:
         """Remove all handlers."""
         self.registrations = ()
+
+
+def _refuse_generator(function: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise EventError(
+            f"{name_of(function)} is a generator: its call would run nothing. A handler returns "
+            "its answer; it contains no yield"
+        )
 
 
 def as_synchronous(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,9 +7,11 @@ import pytest
 from django_socketio.events import (
     EventError,
     has_namespace,
+    may_subscribe,
     on_connect,
     on_event,
     on_finish,
+    on_join,
     on_message,
     on_subscribe,
 )
@@ -50,6 +52,24 @@ def test_what_is_no_function_is_told():
         on_connect(5)
     with pytest.raises(EventError, match=r"@on_connect decorates a function, not '/admin'$"):
         on_connect("/admin")
+
+
+def generator(request, socket, context, *args):
+    yield "an answer"
+
+
+async def asynchronous_generator(request, socket, context, *args):
+    yield "an answer"
+
+
+@pytest.mark.parametrize("function", [generator, asynchronous_generator])
+@pytest.mark.parametrize(
+    "decorate",
+    [on_message, on_event("e"), on_connect, on_subscribe(channel="^a"), may_subscribe, on_join],
+)
+def test_a_generator_is_refused_because_its_call_would_run_nothing(decorate, function):
+    with pytest.raises(EventError, match=r"generator is a generator: its call would run nothing"):
+        decorate(function)
 
 
 @pytest.mark.parametrize("name", ["subscribe", "_presence", "connect", "newListener", "", handler])
