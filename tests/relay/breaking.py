@@ -37,6 +37,20 @@ def break_connection(relay):
     wait_until(lambda: relay.status()["reconnects"] >= count and relay.status()["alive"])
 
 
+@contextmanager
+def coming_back(relay):
+    """Wait, after a block that breaks a relay's connections, until the relay is back."""
+    before = relay.status()["reconnects"]
+    yield
+    wait_until(lambda: relay.status()["reconnects"] > before and relay.status()["alive"])
+
+
+def break_connections(redis_server, relay):
+    """Break the connections of all relays; wait until this one is back."""
+    with coming_back(relay):
+        redis_server.kill_connections()
+
+
 def cut_off(server, near):
     """Break the connections that listen; those that go by the tap's dead link do not notice.
 

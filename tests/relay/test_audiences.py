@@ -4,6 +4,7 @@ import pytest
 
 from django_socketio.relay.topics import Topic, TopicKind
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import break_connections
 from tests.relay.conftest import message
 
 USER = Topic(TopicKind.USER, "/", "7")
@@ -20,12 +21,6 @@ def early_and_late(new_redis):
     late, late_inbox = new_redis()
     late.subscribe_all([USER, Topic(TopicKind.SESSION, "/", "a")], late_inbox.deliver)
     return early, late, late_inbox
-
-
-def break_connections(redis_server, relay):
-    before = relay.status()["reconnects"]
-    redis_server.kill_connections()
-    wait_until(lambda: relay.status()["reconnects"] > before and relay.status()["alive"])
 
 
 def test_a_late_subscriber_gets_what_comes_from_then_on(early_and_late):

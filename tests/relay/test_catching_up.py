@@ -14,7 +14,14 @@ from django_socketio.relay.redis import catching_up, subscriber
 from django_socketio.relay.topics import channel_topic, socket_topic
 from tests.kit.clients import join
 from tests.kit.waiting import wait_until
-from tests.relay.breaking import break_connection, commands, deaf, step_after, subscribe_to_all
+from tests.relay.breaking import (
+    break_connection,
+    coming_back,
+    commands,
+    deaf,
+    step_after,
+    subscribe_to_all,
+)
 from tests.relay.conftest import A, Inbox, message
 
 MANY = 3_000
@@ -307,10 +314,9 @@ def test_nothing_is_held_up_by_many_topics(redis_server, many, monkeypatch):
 def test_a_loss_on_many_channels_is_one_line_with_examples(redis_server, many, caplog):
     relay, inbox = many
     caplog.set_level(logging.ERROR)
-    count = relay.status()["reconnects"]
-    redis_server.stop()
-    redis_server.start()
-    wait_until(lambda: relay.status()["reconnects"] > count and relay.status()["alive"])
+    with coming_back(relay):
+        redis_server.stop()
+        redis_server.start()
     assert sorted(inbox.lost) == sorted(TOPICS)
     lines = [record.message for record in caplog.records if "were lost" in record.message]
     assert len(lines) == 1

@@ -8,6 +8,7 @@ import redis
 from django_socketio import RelayError
 from django_socketio.relay.topics import channel_topic
 from tests.kit.waiting import wait_until
+from tests.relay.breaking import break_connections
 from tests.relay.conftest import Inbox, message
 
 CHANNELS = [channel_topic("/", name) for name in "abcd"]
@@ -160,10 +161,8 @@ def test_nothing_is_told_of_an_idle_channel_whose_connection_broke(redis_server,
 
 def test_a_loss_on_a_channel_that_was_idle_is_told(redis_server, subscribers, monkeypatch):
     (relay, journal), (other, other_journal) = subscribers
-    before = other.status()["reconnects"]
     monkeypatch.setattr(relay._subscriber, "_connect", not_yet)
-    redis_server.client.client_kill_filter(_type="pubsub")
-    wait_until(lambda: other.status()["reconnects"] > before and other.status()["alive"])
+    break_connections(redis_server, other)
     assert other.publish(message("accepted", CHANNELS[0])) == 1
     other_journal.wait_for("accepted")
     redis_server.stop()

@@ -24,7 +24,7 @@ from django_socketio.relay.topics import (
 )
 from tests.kit.redis_server import DEFAULT
 from tests.kit.waiting import wait_until
-from tests.relay.breaking import break_connection
+from tests.relay.breaking import break_connection, break_connections
 from tests.relay.conftest import A, B, each_server, let_expire, message
 
 AWAY = Retentions(away=30.0)
@@ -405,6 +405,16 @@ def test_a_redis_that_goes_back_in_time_proves_nothing_from_before(redis_server,
     assert next_one.position.offset == now.offset + 1
 
 
+def restart_and_go_on_higher(redis_server, publisher, relay, inbox):
+    """Restart Redis from its disk; its offsets go on higher once processes were told of that."""
+    redis_server.client.save()
+    redis_server.stop()
+    redis_server.start()
+    inbox.wait(lambda: inbox.lost)
+    wait_until(lambda: relay.status()["alive"] and publisher.status()["alive"])
+    assert publisher.position(A).offset > 1_000_000
+
+
 @pytest.mark.parametrize("read_before", [True, False])
 def test_offsets_that_go_on_higher_are_no_loss(redis_server, new_redis, read_before):
     """Processes have been told already that the Redis that restarts may have lost messages."""
@@ -414,15 +424,10 @@ def test_offsets_that_go_on_higher_are_no_loss(redis_server, new_redis, read_bef
     publisher.publish(message("before"))
     if read_before:
         publisher.position(A)
-    redis_server.client.save()
-    redis_server.stop()
-    redis_server.start()
-    inbox.wait(lambda: inbox.lost)
-    wait_until(lambda: relay.status()["alive"] and publisher.status()["alive"])
-    assert publisher.position(A).offset > 1_000_000
+    restart_and_go_on_higher(redis_server, publisher, relay, inbox)
     publisher.publish(message("after"))
     inbox.wait_for("after")
-    subscribed_again(relay, redis_server)
+    break_connections(redis_server, relay)
     publisher.publish(message("last"))
     inbox.wait_for("last")
     assert (inbox.messages, inbox.lost) == (["before", "after", "last"], [A])
@@ -433,13 +438,8 @@ def test_offsets_that_went_on_higher_in_a_silence_are_no_loss(redis_server, new_
     relay, inbox = new_redis()
     relay.subscribe(A, inbox.deliver)
     publisher.publish(message("before"))
-    redis_server.client.save()
-    redis_server.stop()
-    redis_server.start()
-    inbox.wait(lambda: inbox.lost)
-    wait_until(lambda: relay.status()["alive"] and publisher.status()["alive"])
-    assert publisher.position(A).offset > 1_000_000
-    subscribed_again(relay, redis_server)
+    restart_and_go_on_higher(redis_server, publisher, relay, inbox)
+    break_connections(redis_server, relay)
     publisher.publish(message("after"))
     inbox.wait_for("after")
     assert (inbox.messages, inbox.lost) == (["before", "after"], [A])
@@ -470,7 +470,7 @@ def test_a_process_catches_up_with_many_topics_that_went_on_higher_at_once(redis
     for topic in topics:
         go_on_higher(redis_server, publisher, topic)
     redis_server.client.config_resetstat()
-    subscribed_again(relay, redis_server)
+    break_connections(redis_server, relay)
     for topic in topics:
         publisher.publish(message("after", topic))
     inbox.wait(lambda: inbox.messages.count("after") == 50)
@@ -484,13 +484,6 @@ def go_on_higher(redis_server, relay, topic=A):
     last = relay.position(topic)
     redis_server.client.hset(relay._keyspace.keys(topic)[0], "data", "other")
     assert relay.position(topic).offset > last.offset + 1_000_000
-
-
-def subscribed_again(relay, redis_server):
-    """Break the connections by which relays receive, and wait until this one is back."""
-    before = relay.status()["reconnects"]
-    redis_server.kill_connections()
-    wait_until(lambda: relay.status()["reconnects"] > before and relay.status()["alive"])
 
 
 def test_a_redis_that_may_not_be_asked_proves_nothing(redis_server, new_redis):
