@@ -183,8 +183,7 @@ class RedisRelay(Relay):
         if len(found) < len(asked) and self._unlocated.is_due():  # clients choose how many
             text = "The positions of %s and further topics will be known once Redis is back"
             logger.info(text, next(topic for topic in asked if topic not in found))
-        new = [topic for topic in topics if not (topic.policy.has_past or is_known)]
-        return dict.fromkeys(new) | found
+        return dict.fromkeys({*topics} - {*asked}) | found  # the others have no position yet
 
     def _read_positions(self, topics: Sequence[Topic]) -> list[StreamPosition | None]:
         places = [Place(topic, None, None, False) for topic in topics]
