@@ -9,6 +9,7 @@ import time
 from collections import Counter
 
 from django_socketio import RelayError
+from django_socketio.relay.redis.clock import RedisClock
 from tests.kit.clients import WebSocketClient
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
@@ -187,6 +188,26 @@ def test_a_clock_that_was_moved_is_read_again(redis_server, new_redis):
     relay.subscribe(A, inbox.deliver)
     assert relay.publish(message("before")) == 1
     relay._publisher._trips.clock._ahead -= 3600
+    assert relay.publish(message("after")) == 1
+    inbox.wait_for("after")
+    assert inbox.messages == ["before", "after"]
+
+
+def test_a_process_that_stalls_before_it_sends_tries_once_more(
+    redis_server, new_redis, monkeypatch
+):
+    relay, inbox = new_redis(timeout=4)
+    relay.subscribe(A, inbox.deliver)
+    assert relay.publish(message("before")) == 1
+    deadline, stalls = RedisClock.deadline, [2]  # all the time that Redis has
+
+    def stalling(clock):
+        text = deadline(clock)
+        if stalls:
+            time.sleep(stalls.pop())
+        return text
+
+    monkeypatch.setattr(RedisClock, "deadline", stalling)
     assert relay.publish(message("after")) == 1
     inbox.wait_for("after")
     assert inbox.messages == ["before", "after"]

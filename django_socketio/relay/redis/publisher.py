@@ -45,7 +45,7 @@ TRIES = 5
 """How often the script is run if Redis has refused it without need."""
 
 LATE = 0.9
-"""The part of its time that Redis must have had before it may call a message late."""
+"""The part of its time after which a message that Redis calls late is sent once more only."""
 
 
 class MessagePublisher(Protocol):
@@ -289,18 +289,20 @@ class RedisPublisher:
         return self._insist(lambda: self._trips.ask(*parts))
 
     def _insist(self, run: Callable[[], Any]) -> Any:
-        """Run a script; again, if Redis did not have it, or if the clocks have changed."""
-        asked = time.monotonic()
+        """Run a script; again, if Redis did not have it, or began it too late."""
+        was_late = False
         for _ in range(TRIES):
+            begun = time.monotonic()
             try:
                 return run()
             except NoScriptError:
                 for script in (SCRIPT_LOAD, LOAD_MANY):
                     self._trips.ask(script)
             except ResponseError as error:
-                late = time.monotonic() - asked > LATE * self._timeout
-                if late or not str(error).startswith("TOOLATE"):
+                if was_late or not str(error).startswith("TOOLATE"):
                     raise
+                # At once: the clocks have changed. Later: a machine that stalled may go on now.
+                was_late = time.monotonic() - begun > LATE * self._timeout
                 self._trips.clock.forget()
         return run()
 
