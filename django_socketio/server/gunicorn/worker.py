@@ -16,6 +16,7 @@ from gevent.socket import socket as gevent_socket
 from gunicorn.workers import base
 
 from django_socketio.concurrency import client_log
+from django_socketio.concurrency.patching import patch_all
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.workers import Workers
 from django_socketio.logs import escape
@@ -80,7 +81,7 @@ class Worker(base.Worker):
         if getattr(config, "preload_app", False) and not cls._patched_for_preload:
             cls._patched_for_preload = True
             # The rest would get in the arbiter's way; workers patch it.
-            monkey.patch_all(os=False, signal=False, subprocess=False, queue=False)
+            patch_all(os=False, signal=False, subprocess=False, queue=False)
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -140,7 +141,7 @@ class Worker(base.Worker):
         with warnings.catch_warnings():
             # Where the arbiter preloads, a part is patched already.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
-            monkey.patch_all()
+            patch_all()
         self.sockets = [
             gevent_socket(one.FAMILY, SOCK_STREAM, fileno=one.sock.detach()) for one in self.sockets
         ]

@@ -33,14 +33,14 @@ def interrupt(number: int, frame: object) -> None:
 
 def run() -> None:
     """Patch, then become the program."""
-    from gevent import monkey
-
-    monkey.patch_all()
     program, as_module = sys.argv[1], sys.argv[1] == "-m"
     sys.argv[:] = sys.argv[2:] if as_module else sys.argv[1:]
     # What Python itself puts first: the program's folder, or the current one for -m.
     sys.path[0] = os.getcwd() if as_module else os.path.dirname(os.path.abspath(program))
-    from django_socketio.server import garbage  # which may be beside the program
+    from django_socketio.concurrency.patching import patch_all  # which may be beside the program
+
+    patch_all()
+    from django_socketio.server import garbage
 
     # The latter notes the time now, before any code of the site is loaded.
     from django_socketio.server.reloader import failures
