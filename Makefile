@@ -28,11 +28,15 @@ demo: $(VENV)/run.installed
 	$(MANAGE) runserver_socketio 127.0.0.1:9000
 
 ALONE = $(shell grep -rl "mark[.]alone" tests --include="test_*.py")
+TOGETHER = --dist loadfile --no-loadscope-reorder -m "not alone" --ignore tests/system/test_compiled.py tests
+
+# Tests that fail (status 1) run once more, one by one: a busy machine may stall for seconds.
 test: $(VENV)/test.installed
 	$(MAKE) --jobs=2 lint $(VENV)/tests.compiled
-	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder \
-		-m "not alone" --ignore tests/system/test_compiled.py tests; \
-		status=$$?; $(BIN)/python -m pytest -m alone $(ALONE) && exit $$status
+	once_more() { [ $$1 = 1 ] && shift && echo "Once more, what has failed:" && \
+		$(BIN)/python -m pytest --last-failed "$$@"; }; \
+	$(BIN)/python -m pytest --numprocesses 6 $(TOGETHER) || once_more $$? $(TOGETHER); status=$$?; \
+	$(BIN)/python -m pytest -m alone $(ALONE) || once_more $$? -m alone $(ALONE) && exit $$status
 
 # The bytecode of changed tests: pytest's processes would start together, and each would compile them.
 $(VENV)/tests.compiled: $(VENV)/test.installed $(shell find tests django_socketio -name "*.py")
