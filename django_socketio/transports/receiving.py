@@ -20,6 +20,9 @@ READ = 1
 CHUNK = 65_536
 """Bytes read at once."""
 
+FRAME = 64
+"""Bytes that a frame without a listener counts for, besides its own."""
+
 
 class WebSocketReader:
     """The receiving side of one WebSocket connection.
@@ -36,6 +39,7 @@ class WebSocketReader:
 
     __slots__ = (
         "_dead",
+        "_discarded",
         "_grew_at",
         "_is_queued",
         "_left",
@@ -52,6 +56,8 @@ class WebSocketReader:
         self._protocol = protocol
         self._turns = turns
         self._dead = self._paused = False
+        self._discarded = 0
+        """Bytes that have come for no listener."""
         self._grew_at: float | None = None
         """The time of the last ``is_sending``, if a part of a message had come then."""
         self._is_queued = False
@@ -153,12 +159,15 @@ class WebSocketReader:
             extra = self._protocol.take_extra()
             if self.listener is not None:
                 self.listener.extra_received(*extra)
+            else:
+                self._discard(*extra)
         self._deliver(messages, answer, eof)
 
     def _deliver(self, messages: Iterator[str | bytes], answer: bytes, eof: bool) -> None:
         for message in messages:
             if self.listener is None:
-                break
+                self._discard(1, len(message))
+                continue
             self.listener.data_received(message)
             if self._paused:
                 left = list(messages)
@@ -167,6 +176,16 @@ class WebSocketReader:
                     return
         if eof:
             self._reply(answer, eof)
+
+    def _discard(self, frames: int, size: int) -> None:
+        """Count frames for which there is no listener; no rate limits them.
+
+        A message may have been on its way when the server closed the connection. A client that goes
+        on sending is reset.
+        """
+        self._discarded += frames * FRAME + size
+        if self._discarded > self._protocol.max_message_size + CHUNK:
+            self._abort(Reason.TRANSPORT_CLOSE)
 
     def _go_on_later(self) -> None:
         """Read nothing from the socket until all data that was read has been delivered."""

@@ -13,6 +13,7 @@ from django_socketio.transports.event_stream import EventStreamTransport
 from django_socketio.transports.limits import Limits
 from django_socketio.transports.websocket import WebSocketTransport
 from django_socketio.transports.write_batch import WriteBatch
+from tests.kit.frames import BINARY, PING, TEXT, closing, compressed, sent
 
 CONTENT = b"x" * 3_000_000
 """Bytes of which the kernel takes a part only."""
@@ -43,10 +44,14 @@ class Pair:
             return b""
 
 
-def websocket(pair):
-    protocol = WebSocketProtocol(1000)
+def accepted(pair, **options):
+    protocol = WebSocketProtocol(1000, **options)
     sending = WriteBatch(), Turns(), pair.timers, 1000, Limits().send_timeout
-    transport = WebSocketTransport(pair.ours, b"", protocol, *sending)
+    return WebSocketTransport(pair.ours, b"", protocol, *sending)
+
+
+def websocket(pair):
+    transport = accepted(pair)
     transport.start(None)
     transport.send(EncodedPacket([CONTENT]))
     return transport, frame(CONTENT) + close_frame(1000, "")
@@ -106,3 +111,40 @@ def test_a_client_that_does_not_answer_a_close_frame_is_given_up(pair):
     assert pair.read(1_000_000) == content[-4:]
     pair.wait(1.5)
     assert pair.read(1) is None
+
+
+FLOODS = {
+    "empty messages": sent(TEXT),
+    "messages": sent(BINARY, b"x" * 900),
+    "fragments": sent(TEXT, b"x", fin=False) + sent(0, b"x"),
+    "messages that are long when they are inflated": compressed(TEXT, b"x" * 1000),
+    "pings": sent(PING, b"x"),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_client_that_goes_on_sending_is_reset(pair, flood, is_read):
+    transport = accepted(pair, compression=True)
+    transport.start(None)
+    if not is_read:
+        transport.send(EncodedPacket([CONTENT]))
+    transport.close(1000)
+    transport.flush()
+    with pytest.raises(BrokenPipeError):
+        for _ in range(10_000):
+            pair.client.send(flood)
+            transport._read()
+
+
+def test_a_message_on_its_way_resets_no_closed_connection(pair):
+    transport = accepted(pair)
+    transport.start(None)
+    transport.close(1000)
+    transport.flush()
+    pair.client.send(sent(TEXT, b"x" * 1000) + sent(PING) * 10 + closing(1000))
+    transport._read()
+    transport.flush()
+    assert pair.read(1000).startswith(close_frame(1000, ""))
+    assert pair.read(1) is None
+    pair.client.send(b"not refused")

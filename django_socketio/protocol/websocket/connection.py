@@ -83,7 +83,6 @@ class WebSocketProtocol:
         "_has_closed",
         "_has_grown",
         "_is_over",
-        "_max_message_size",
         "_message",
         "_received",
         "_room",
@@ -91,11 +90,12 @@ class WebSocketProtocol:
         "error",
         "extra_bytes",
         "extra_frames",
+        "max_message_size",
         "rest",
     )
 
     def __init__(self, max_message_size: int, compression: bool = False) -> None:
-        self._max_message_size = self._room = max_message_size
+        self.max_message_size = self._room = max_message_size
         self._between_messages = _BETWEEN_COMPRESSED if compression else _BETWEEN_MESSAGES
         self._expected = self._between_messages
         self._message: Message | None = None
@@ -207,7 +207,7 @@ class WebSocketProtocol:
 
     def _check_size(self, first: int, length: int) -> None:
         if not first & CONTROL and length > self._max_length(first):
-            raise too_big(self._max_message_size)
+            raise too_big(self.max_message_size)
 
     def _mistake(self, first: int, length: int) -> ProtocolError:
         """Return the error of a frame that may not come; its length is negative without a mask."""
@@ -231,7 +231,7 @@ class WebSocketProtocol:
     def _max_length(self, first: int) -> int:
         """Return how many bytes a frame of a message may have."""
         # Its first frame says whether a message is compressed (RFC 7692, section 6).
-        return max_deflated_size(self._max_message_size) if first & COMPRESSED else self._room
+        return max_deflated_size(self.max_message_size) if first & COMPRESSED else self._room
 
     def _take(
         self, first: int, length: int, mask: bytes, payload: bytes, messages: list[str | bytes]
@@ -256,13 +256,13 @@ class WebSocketProtocol:
 
     def _whole_message(self, first: int, payload: bytes) -> str | bytes:
         if first & COMPRESSED:
-            payload = Inflater(self._max_message_size).inflate(payload, True)
+            payload = Inflater(self.max_message_size).inflate(payload, True)
         return payload.decode() if first & OPCODE_BITS == TEXT else payload
 
     def _begun(self, first: int) -> Message:
         """Return the message that a frame begins, or goes on with."""
         if self._message is None:
-            self._message = Message(first, self._max_message_size)
+            self._message = Message(first, self.max_message_size)
             self._expected = _WITHIN_MESSAGE
             self._room = self._max_length(first)
         return self._message
@@ -273,7 +273,7 @@ class WebSocketProtocol:
         if completed is not None:
             messages.append(completed)
             self._message, self._expected = None, self._between_messages
-            self._room = self._max_message_size
+            self._room = self.max_message_size
             return 1 + len(completed) // _PART
         self._has_grown = True
         if not message.missing and message.frame_size < SMALL:
