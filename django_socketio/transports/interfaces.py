@@ -23,3 +23,10 @@ class WebSocketListener(TransportListener, Protocol):
 
     def opened(self, websocket: Any) -> None:
         """Tell that the WebSocket is open; ``websocket`` sends and closes."""
+
+
+class PendingUpgrade(Protocol):
+    """A WebSocket that asks to replace the long-polling of a session."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the upgrade, and close the WebSocket."""

@@ -18,7 +18,7 @@ from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet, PacketType
 from django_socketio.transports.encoded import EncodedPacket, one, payload_parts
 from django_socketio.transports.http import EngineRequest
-from django_socketio.transports.interfaces import TransportListener
+from django_socketio.transports.interfaces import PendingUpgrade, TransportListener
 
 MAX_PACKETS_OUT = 16
 """Highest number of packets in one answer: some clients drop the connection at more."""
@@ -60,6 +60,7 @@ class PollingTransport:
         "closed",
         "listener",
         "probed",
+        "upgrade",
     )
 
     name = "polling"
@@ -74,6 +75,8 @@ class PollingTransport:
         self._refuses = False
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then do not wait."""
+        self.upgrade: PendingUpgrade | None = None
+        """The only WebSocket that may replace this transport."""
         self.closed = False
         self.listener: TransportListener | None = None
 

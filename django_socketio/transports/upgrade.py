@@ -35,7 +35,8 @@ def turn_away(websocket: WebSocketTransport) -> None:
 class Upgrade:
     """Listens to the new WebSocket until it carries the session, or the upgrade fails.
 
-    Until then, the session stays on long-polling.
+    Until then, the session stays on long-polling. A session has one upgrade: the newest, or the one
+    that has sent a probe.
 
     Args:
         timeout: seconds that the upgrade may take.
@@ -57,6 +58,9 @@ class Upgrade:
         self._timers = timers
         self._timeout = timeout
         self._timer = timers.after(timeout, self._timed_out)
+        if polling.upgrade is not None:
+            polling.upgrade.close(CloseCode.NORMAL_CLOSURE, TAKEN)
+        polling.upgrade = self
 
     def data_received(self, data: str | bytes) -> None:
         """Take probes, then an upgrade packet; any other packet ends the upgrade.
@@ -68,8 +72,8 @@ class Upgrade:
             expected = f"{PROBE_PACKET!r} or {UPGRADE_PACKET!r}"
             problem = f"an upgrade begins with {expected}, not {data[:20]!r}"
             self._give_up(problem, CloseCode.POLICY_VIOLATION)
-        elif not self._may_take_over():
-            self._give_up(OVER if self._session.protocol.is_over else TAKEN)
+        elif self._polling.closed:
+            self._give_up(OVER)
         elif data == PROBE_PACKET:
             self._probe()
         else:
@@ -84,9 +88,6 @@ class Upgrade:
         self._polling.probed = self._probed = True
         self._websocket.send(PROBE_ANSWER)
         self._polling.release()
-
-    def _may_take_over(self) -> bool:
-        return not self._polling.closed and (self._probed or not self._polling.probed)
 
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames without a message as frames of the session."""
@@ -105,14 +106,18 @@ class Upgrade:
     def _give_up(self, problem: str, code: int = CloseCode.NORMAL_CLOSURE) -> None:
         """Close the WebSocket; the client and the log are told the reason."""
         logger.warning("%r stays on its transport: %s", self._session, problem)
-        self._websocket.close(code, problem)
+        self.close(code, problem)
+
+    def close(self, code: int, reason: str) -> None:
+        """End the upgrade, and close the WebSocket."""
+        self._websocket.close(code, reason)
         self._stop_probing()
 
     def _end(self) -> None:
         self._over = True
+        self._polling.upgrade = None
         self._timers.cancel(self._timer)
 
     def _stop_probing(self) -> None:
         self._end()
-        if self._probed:
-            self._polling.probed = False
+        self._polling.probed = False

@@ -12,6 +12,8 @@ from tests.kit.live import wait_until_polled
 
 JAVA_MIME_LINE = 76
 
+TAKEN = "another WebSocket carries the session, or is about to"
+
 
 @pytest.fixture
 def sizes():
@@ -94,13 +96,21 @@ def test_a_websocket_that_upgrades_from_nothing_is_taken(server):
 
 def test_only_one_of_two_websockets_upgrades(server, polling):
     probing = WebSocketClient(server.port, polling.sid)
-    hasty = WebSocketClient(server.port, polling.sid)
     probing.send("2probe")
     assert probing.receive() == "3probe"
-    hasty.send("5")
-    assert hasty.is_closed()
+    hasty = WebSocketClient(server.port, polling.sid)
+    assert closed_with(hasty) == (1000, TAKEN)
     probing.send("5")
     assert probing.receive().startswith('40{"sid"')
+
+
+def test_the_last_of_several_websockets_upgrades(server, polling):
+    first, second, last = [WebSocketClient(server.port, polling.sid) for _ in range(3)]
+    assert closed_with(first) == closed_with(second) == (1000, TAKEN)
+    last.send("2probe")
+    assert last.receive() == "3probe"
+    last.send("5")
+    assert last.receive().startswith('40{"sid"')
 
 
 def test_an_upgrade_of_a_session_that_has_ended_says_so(server):
