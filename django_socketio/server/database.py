@@ -33,6 +33,13 @@ logger = get_logger("django_socketio.server")
 IDLE_TIME = 10.0
 """Seconds without a query after which the connections of an idle worker are closed."""
 
+GRACE = 1.0
+"""Seconds for which an HTTP connection that waits for its next request keeps those of its last
+view: behind a proxy, the next request comes at once."""
+
+MAX_KEPT = 10
+"""Number of HTTP connections that may keep theirs at the same time."""
+
 IN_TRANSACTION = (1, 2, 3)
 """The values of PostgreSQL's ``transaction_status`` while a command or a transaction is open."""
 
@@ -44,6 +51,9 @@ _last_used: dict[Any, float] = {}
 
 _MARK = "django_socketio_has_connection"
 """The attribute of greenlets that serve HTTP and have opened a connection."""
+
+_keeping: set[greenlet] = set()
+"""The greenlets that serve HTTP and keep their connections for ``GRACE``."""
 
 _opened_for_asyncio: set[str] = set()
 """The aliases of the connections that asgiref's thread has opened: see ``_is_asgirefs``."""
@@ -119,9 +129,14 @@ def _clean_up(handler: Callable[..., Any] | None) -> None:
 
 
 def _discard_unless_open(worker: greenlet) -> None:
-    opened = connections.all(initialized_only=True)
-    if not any(connection.connection is not None for connection in opened):
+    if not _are_open():
         _holders.discard(worker)
+
+
+def _are_open() -> bool:
+    """Return whether this greenlet has an open connection."""
+    opened = connections.all(initialized_only=True)
+    return any(connection.connection is not None for connection in opened)
 
 
 def _clean(connection: BaseDatabaseWrapper, handler: Callable[..., Any] | None) -> None:
@@ -282,6 +297,27 @@ def give_back() -> None:
         _close_all()
 
 
+def give_back_if_idle(comes_within: Callable[[float], bool]) -> None:
+    """Close the connections of a greenlet that serves HTTP, unless its next request comes soon.
+
+    Args:
+        comes_within: waits for the request for a number of seconds; false if it has not come.
+
+    """
+    if getattr(getcurrent(), _MARK, False) and not (_are_open() and _comes_soon(comes_within)):
+        give_back()
+
+
+def _comes_soon(comes_within: Callable[[float], bool]) -> bool:
+    if len(_keeping) >= MAX_KEPT:
+        return False
+    _keeping.add(getcurrent())
+    try:
+        return comes_within(GRACE)
+    finally:
+        _keeping.discard(getcurrent())
+
+
 def _close_all() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close()
@@ -298,6 +334,7 @@ def forget() -> Sequence[BaseDatabaseWrapper]:
     To close a connection would close it for the parent as well, which shares it with the child.
     """
     _holders.clear()
+    _keeping.clear()
     inherited = connections.all(initialized_only=True)
     for connection in inherited:
         del connections[connection.alias]

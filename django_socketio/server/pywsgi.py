@@ -72,6 +72,7 @@ class RequestHandler(FramedAnswers):
         self._waits_since = clock()
         self.deadlines.reads_head = True
         self.rfile.begin()
+        self.server.give_back_if_idle(self.rfile.comes_within)
         line: str = super().read_requestline()
         self._waits_since = None
         self.time_start = time()
@@ -229,6 +230,10 @@ class HTTPServer(WSGIServer):
 
     def __init__(self, *args: Any, http_workers: Workers, **options: Any) -> None:
         super().__init__(*args, **options)
+        # Not before gevent has patched: Django would share connections between greenlets.
+        from django_socketio.server.database import give_back_if_idle
+
+        self.give_back_if_idle = give_back_if_idle
         self._http_workers = http_workers
         self.connections: dict[RequestHandler, greenlet] = {}
         self.turns = turns_of_hub()

@@ -1,5 +1,7 @@
 """Connections as files, from which pywsgi reads requests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
 from typing import Any
 
@@ -62,6 +64,16 @@ class _Incoming(RawIOBase):
         elif clock() >= self._until:
             self._turns.wait()
 
+    @contextmanager
+    def waiting_at_most(self, seconds: float) -> Iterator[None]:
+        """Have each wait in the block that takes longer raise TimeoutError."""
+        kept = self._socket.gettimeout()
+        self._socket.settimeout(seconds)
+        try:
+            yield
+        finally:
+            self._socket.settimeout(kept)
+
     def _receive_into(self, buffer: Any) -> int:
         self.give_turn()
         self.waits_since = since = clock()
@@ -99,6 +111,15 @@ class Stream(BufferedReader):
     def begin(self) -> None:
         """Note the time at which the next bytes come, which may be there already."""
         self._incoming.began = clock() if self.read_ahead() else None
+
+    def comes_within(self, seconds: float) -> bool:
+        """Wait for the next bytes, or the end, for a number of seconds; False if none has come."""
+        try:
+            with self._incoming.waiting_at_most(seconds):
+                self.peek()
+        except TimeoutError:
+            return False
+        return True
 
     def count(self) -> None:
         """Count anew how long bytes are waited for, and how many come."""

@@ -14,6 +14,8 @@ from tests.kit.blocking import block_until_told
 
 if "TEST_IDLE_TIME" in os.environ:
     database.IDLE_TIME = float(os.environ["TEST_IDLE_TIME"])
+if "TEST_GRACE" in os.environ:
+    database.GRACE = float(os.environ["TEST_GRACE"])
 
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handlers'"

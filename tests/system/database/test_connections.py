@@ -4,6 +4,7 @@ import json
 import os
 import selectors
 import socket
+from http.client import HTTPConnection
 from urllib.parse import quote
 
 import pytest
@@ -172,6 +173,40 @@ def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
         wait_until(lambda: postgresql.connections() == 0)
         assert get(server.port, "/answer/") == (200, "1")
         wait_until(lambda: postgresql.connections() == 0)
+
+
+@pytest.fixture
+def pages():
+    """Get a page twice on each of 15 HTTP connections, which stay open."""
+    opened = [HTTPConnection("127.0.0.1", timeout=10) for _ in range(15)]
+
+    def get_all(server, path):
+        for one in opened:
+            one.port = server.port
+        return [(body_of(one, path), body_of(one, path)) for one in opened]
+
+    yield get_all
+    for one in opened:
+        one.close()
+
+
+def body_of(connection, path):
+    connection.request("GET", path)
+    return connection.getresponse().read()
+
+
+def test_http_connections_that_wait_hold_no_connection(common, postgresql, pages):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=0.2)
+    assert set(pages(server, "/answer/")) == {(b"1", b"1")}
+    wait_until(lambda: postgresql.connections() == 0)
+    assert set(pages(server, "/answer/")) == {(b"1", b"1")}
+
+
+def test_a_few_busy_http_connections_keep_theirs(site, postgresql, pages):
+    server = site(CONN_MAX_AGE=None, GRACE=600)
+    backends = pages(server, "/backend/")
+    assert [first == second for first, second in backends] == [True] * 10 + [False] * 5
+    wait_until(lambda: postgresql.connections() == 10)
 
 
 def test_a_poll_that_waits_holds_no_connection(common, postgresql):

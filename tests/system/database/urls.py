@@ -77,6 +77,7 @@ urlpatterns = [
     path("query-in-pools/", query_in_pools),
     path("", include("django_socketio.urls")),
     path("answer/", lambda request: HttpResponse(str(query("SELECT 1")))),
+    path("backend/", lambda request: HttpResponse(str(query("SELECT pg_backend_pid()")))),
     path("leave/", leave),
     path("much-later/", much_later),
     path("query-and-count/", query_and_count),
