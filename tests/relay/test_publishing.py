@@ -10,6 +10,7 @@ from collections import Counter
 
 from django_socketio import RelayError
 from django_socketio.relay.redis.clock import RedisClock
+from django_socketio.relay.topics import channel_topic
 from tests.kit.clients import WebSocketClient
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
@@ -162,6 +163,19 @@ def test_messages_that_wait_together_are_one_call_with_an_answer_each(redis_serv
     assert [told[number].position.offset for number in by_position] == [*range(2, 62)]
     calls = redis_server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert calls < 20, calls
+
+
+def test_callers_that_are_told_together_that_a_script_is_missing_load_it_together(
+    redis_server, new_redis
+):
+    relay, _ = new_redis(timeout=20)
+    relay.publish(message("first"))
+    redis_server.client.script_flush()
+    own_topic = lambda number: channel_topic("/", str(number))  # noqa: E731
+    told = publish_together(redis_server, relay, range(60), own_topic)
+    assert {*told.values()} == {0}
+    loads = redis_server.client.info("commandstats")["cmdstat_script|load"]["calls"]
+    assert loads < 60, loads  # 120 if each of them loads two scripts
 
 
 def test_what_redis_refuses_a_topic_does_not_concern_others_of_the_same_trip(

@@ -1,7 +1,7 @@
-"""Messages on one topic that wait for the same round trip, and are published by one call.
+"""Commands that wait for the same round trip and are made by one call.
 
-Their publishers do not know of each other: each gets the answer about its own message, and what
-Redis refuses one of them does not concern the others.
+Messages on one topic are published together. Their publishers do not know of each other: each gets
+the answer about its own message, and what Redis refuses one of them does not concern the others.
 """
 
 from collections.abc import Hashable, Sequence
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from django_socketio.relay.redis.answers import NotRun, expanded, is_error
 from django_socketio.relay.redis.line import Command
-from django_socketio.relay.redis.packing import MessagePacker, Outgoing
+from django_socketio.relay.redis.packing import MessagePacker, Outgoing, load
 
 OVERHEAD = 500
 """About how many bytes a command has beside its message."""
@@ -55,3 +55,18 @@ class Publication(Command):
             command.settle(one)
         for command in call[len(done) :]:
             command.settle(None, NotRun("the call ended before this message"))
+
+
+class Loading(Command):
+    """A script on its way to Redis, which has forgotten it: all callers at once are told so.
+
+    Args:
+        script: the text of the script.
+
+    """
+
+    __slots__ = ("merges",)
+
+    def __init__(self, script: str) -> None:
+        super().__init__(load(script))
+        self.merges: Hashable = script

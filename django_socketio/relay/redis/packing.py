@@ -190,5 +190,4 @@ def load(script: str) -> bytes:
 
 
 RECORDS_STAY = b"%d" % round(REMEMBERED * 1000)
-PUBLISH_SHA, SCRIPT_LOAD = sha_of(PUBLISH), load(PUBLISH)
-PUBLISH_MANY_SHA, LOAD_MANY = sha_of(PUBLISH_MANY), load(PUBLISH_MANY)
+PUBLISH_SHA, PUBLISH_MANY_SHA = sha_of(PUBLISH), sha_of(PUBLISH_MANY)

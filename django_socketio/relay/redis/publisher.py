@@ -11,7 +11,7 @@ from django_socketio.exceptions import RelayError
 from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.answers import NotRun, read_receipt, read_receipts
-from django_socketio.relay.redis.batch_script import NOTE
+from django_socketio.relay.redis.batch_script import NOTE, PUBLISH_MANY
 from django_socketio.relay.redis.client import close, descriptors
 from django_socketio.relay.redis.entry import REFERENCE
 from django_socketio.relay.redis.keys import Keyspace
@@ -25,20 +25,18 @@ from django_socketio.relay.redis.lost_answers import (
     LogSearch,
     Unanswered,
 )
-from django_socketio.relay.redis.merging import Publication
+from django_socketio.relay.redis.merging import Loading, Publication
 from django_socketio.relay.redis.packing import (
-    LOAD_MANY,
     RECORDS_STAY,
-    SCRIPT_LOAD,
     MessagePacker,
     Outgoing,
     batches,
-    load,
     packed,
     sha_of,
 )
 from django_socketio.relay.redis.refusals import accepted, refusing, told
 from django_socketio.relay.redis.round_trips import RoundTrips
+from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retentions, Topic
 
 TRIES = 5
@@ -282,7 +280,7 @@ class RedisPublisher:
         try:
             return self._trips.ask(command)
         except NoScriptError:
-            self._trips.ask(load(script))
+            self._trips.carry(Loading(script))
         return self._trips.ask(command)
 
     def _run(self, parts: tuple[bytes, bytes]) -> Any:
@@ -296,8 +294,8 @@ class RedisPublisher:
             try:
                 return run()
             except NoScriptError:
-                for script in (SCRIPT_LOAD, LOAD_MANY):
-                    self._trips.ask(script)
+                for script in (PUBLISH, PUBLISH_MANY):
+                    self._trips.carry(Loading(script))
             except ResponseError as error:
                 if was_late or not str(error).startswith("TOOLATE"):
                     raise

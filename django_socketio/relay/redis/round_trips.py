@@ -27,8 +27,11 @@ from django_socketio.relay.redis.line import Command, Line, NotSent
 LINES = 4
 """Connections on which round trips are made at the same time, unless the pool allows fewer."""
 
-MOST_COMMANDS, MOST_BYTES = 100, 1_000_000
-"""How much may share a round trip; a single command may be longer."""
+MOST_COMMANDS, MOST_BYTES = 100, 100_000
+"""How much may share a round trip; a single command may be longer.
+
+The kernel takes so much at once: what waits to be sent may come too late.
+"""
 
 
 class RoundTrips:
