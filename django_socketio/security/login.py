@@ -4,9 +4,7 @@ import secrets
 from typing import Any, cast
 from weakref import ref
 
-from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SessionInCookie
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.functional import empty
 
@@ -15,7 +13,7 @@ from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.relay.topics import Topic, TopicKind
-from django_socketio.security import checking, continuing, cookies, sessions
+from django_socketio.security import checking, continuing, cookies, saving, sessions
 from django_socketio.security.interfaces import Connection, Registry
 from django_socketio.security.lazy_attributes import (
     is_lazy,
@@ -26,13 +24,6 @@ from django_socketio.security.lazy_attributes import (
 )
 
 logger = ClientLog(get_logger("django_socketio.security"))
-
-NO_COOKIE = (
-    "A handler changed the session of %r in a way that its browser cannot be told: there is no "
-    "response to carry the cookie. Log in, log out and begin sessions in views, or log in "
-    "by socket.login(user); sessions in cookies (SESSION_ENGINE is %r) cannot be changed by "
-    "handlers at all."
-)
 
 
 class Login:
@@ -310,19 +301,8 @@ class Login:
         if is_lazy(used, self._open_django_session):
             used = None if used._wrapped is empty else used._wrapped
         self._restore(request)
-        if used is not None and used.modified and not self.over and _has_succeeded(error):
-            self._save(used)
-
-    def _save(self, django_session: Any) -> None:
-        if django_session.is_empty() or (sessions.are_in_cookies() and not django_session.keys()):
-            return self.end() if self.user_id else None
-        try:
-            django_session.save()
-        except UpdateError:
-            return self.end()  # the session was deleted meanwhile
-        if django_session.session_key != self.session_key:
-            self.session_key = django_session.session_key
-            logger.warning(NO_COOKIE, self.session, django_session.__module__)
+        if used is not None and used.modified and not self.over and saving.has_succeeded(error):
+            saving.save(self, used)
 
     def end(self) -> None:
         """End the client's sockets, for the reason "session ended"."""
@@ -344,7 +324,3 @@ class Login:
     def belongs_to(self, request: HttpRequest) -> bool:
         """Return whether a later request has the session cookie of the handshake."""
         return cookies.belongs(self, sessions.cookie_of(request))
-
-
-def _has_succeeded(error: BaseException | None) -> bool:
-    return error is None or isinstance(error, PermissionDenied)
