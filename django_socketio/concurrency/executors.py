@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Protocol
 
+from django_socketio.concurrency.current_worker import begin_worker
 from django_socketio.concurrency.mailbox import Mailbox, Pool
 from django_socketio.concurrency.workers import Job
 
@@ -63,6 +64,11 @@ class InlineExecutor:
         self._is_running = True
         try:
             while self._ready:
-                copy_context().run(self._ready.popleft().run)
+                copy_context().run(_run_in_worker, self._ready.popleft())
         finally:
             self._is_running = False
+
+
+def _run_in_worker(mailbox: Mailbox | Job) -> None:
+    begin_worker()
+    mailbox.run()

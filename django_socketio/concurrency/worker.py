@@ -1,6 +1,7 @@
 """Greenlets of a pool, and the values that ``threading.local`` keeps for each of them."""
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -20,10 +21,12 @@ class Pooled(greenlet):
 
     Attributes:
         pool: the pool that has started the greenlet.
+        context: has the context variables that a turn of the greenlet begins with.
 
     """
 
     pool: Any = None
+    context: Context
 
     def rawlink(self, forget: Forget) -> None:
         """Have ``forget`` called with this greenlet at the end of a turn (``forget_locals``)."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gevent import get_hub, spawn
 from greenlet import getcurrent, greenlet
 
+from django_socketio.concurrency.current_worker import context_of_worker
 from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.turns import turns_of_hub
@@ -224,7 +225,7 @@ class Workers:
             return None
         self._count += 1
         worker = self._kind(self._work, parent=self._hub)
-        worker.pool = self
+        worker.pool, worker.context = self, context_of_worker()
         worker.switch()  # without its first mailbox: a greenlet keeps what it was started with
         return worker
 

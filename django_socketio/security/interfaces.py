@@ -18,8 +18,8 @@ class Connection(Protocol):
 class Registry(Protocol):
     """The part of a ``LoginRegistry`` that its logins use."""
 
-    touched: dict[Any, Any]
-    """Requests whose user or session a handler has read, until they are settled."""
+    touched: dict[tuple[Any, object], Any]
+    """Requests whose user or session a worker has read, with the worker, until it settles them."""
 
     def add(self, login: Any) -> None:
         """Have a login end with its Django session, and with its user."""

@@ -8,14 +8,52 @@ from weakref import proxy
 from asgiref.sync import sync_to_async
 from django.utils.functional import SimpleLazyObject, empty
 
+from django_socketio.concurrency.current_worker import current_worker
 
-def restore(request: Any, name: str, read: Callable[[], Any]) -> None:
-    """Have an attribute of a request read anew, also where a handler has replaced the attribute."""
+MIDDLEWARE = "django.contrib.auth.middleware"
+"""The module of the functions by which Django reads users."""
+
+
+class LazyByWorker(SimpleLazyObject):  # type: ignore[type-arg]
+    """A lazy attribute of a request, which each worker reads for itself.
+
+    Sockets of several namespaces have the same request, and their handlers may run at the same
+    time. No handler sees, or loses, what another one has read and not saved yet.
+    """
+
+    @property
+    def _wrapped(self) -> Any:  # what the methods of lazy objects use
+        return value_of(self, current_worker())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_wrapped":
+            _put(self, current_worker(), value)
+        else:
+            super().__setattr__(name, value)
+
+
+def value_of(lazy: Any, worker: object) -> Any:
+    """Return the value that a worker has read; ``empty`` if there is none."""
+    return lazy.__dict__["_values"].get(worker, empty)
+
+
+def _put(lazy: Any, worker: object, value: Any) -> None:
+    values = {**lazy.__dict__.get("_values", _NO_VALUES), worker: value}
+    kept = {worker: value for worker, value in values.items() if value is not empty}
+    lazy.__dict__["_values"] = kept or _NO_VALUES
+
+
+_NO_VALUES: dict[object, Any] = {}
+"""Shared by all objects that no handler uses: a dictionary of its own would cost each memory."""
+
+
+def restore(request: Any, name: str, read: Callable[[], Any], worker: object = None) -> None:
+    """Have a worker read an attribute anew, also where a handler has replaced the attribute."""
     lazy = request.__dict__.get(name)
     if is_lazy(lazy, read):
-        lazy._wrapped = empty  # the same object: a handler may have kept it
+        _put(lazy, worker, empty)  # of the same object: a handler may have kept it
     else:
-        setattr(request, name, SimpleLazyObject(read))
+        setattr(request, name, LazyByWorker(read))
 
 
 def is_lazy(value: Any, read: Callable[[], Any]) -> bool:
@@ -30,9 +68,16 @@ def _is_any_lazy(value: Any) -> bool:
 
 def put_user(request: Any, user: Any, read: Callable[[], Any]) -> None:
     """Have handlers find a user until ``restore``; then ``read`` returns the user."""
-    restore(request, "user", read)
+    restore(request, "user", read, current_worker())
     request.user._wrapped = user
     request.auser = partial(_auser, request)
+
+
+def read_asynchronously(request: Any) -> None:
+    """Have ``request.auser`` return ``request.user``: Django's keeps the user for all handlers."""
+    auser = request.__dict__.get("auser")
+    if isinstance(auser, partial) and auser.func.__module__ == MIDDLEWARE:
+        request.auser = partial(_auser, request)
 
 
 async def _auser(request: Any) -> Any:
@@ -73,7 +118,7 @@ def way_to_read(
 
 
 def _is_of_django(user: Any) -> bool:
-    return bool(user.__dict__["_setupfunc"].__module__ == "django.contrib.auth.middleware")
+    return bool(user.__dict__["_setupfunc"].__module__ == MIDDLEWARE)
 
 
 def _set_up(setup: Callable[[], Any], within: Iterable[Any]) -> Any:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import empty
 
 from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.current_worker import current_worker
 from django_socketio.concurrency.failures import failures
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio.heartbeat import Reason
@@ -18,8 +19,10 @@ from django_socketio.security.interfaces import Connection, Registry
 from django_socketio.security.lazy_attributes import (
     is_lazy,
     put_user,
+    read_asynchronously,
     refer_weakly,
     restore,
+    value_of,
     way_to_read,
 )
 
@@ -51,6 +54,7 @@ class Login:
         is_cookie_dead: whether no session has the key in the cookie.
         is_doubted: whether the user has changed, or was found to be logged out, just before the
             login began.
+        is_released: whether the last handler of the client has run.
         client: has the sockets that follow the user; None where there are none.
 
     """
@@ -58,7 +62,6 @@ class Login:
     __slots__ = (
         "_has_lost_user",
         "_has_user",
-        "_is_released",
         "_read_user",
         "_registry",
         "_request",
@@ -69,6 +72,7 @@ class Login:
         "is_accepted",
         "is_cookie_dead",
         "is_doubted",
+        "is_released",
         "is_verified",
         "name",
         "over",
@@ -80,7 +84,7 @@ class Login:
 
     def __init__(self, request: HttpRequest, session: Connection, registry: Registry) -> None:
         self._request: Any = request  # which refers to this login: release() breaks the cycle
-        self._is_released = False
+        self.is_released = False
         self._registry = registry
         self.session = session
         self.client: Any = None
@@ -101,24 +105,25 @@ class Login:
         self._read_user: Any = None
         if self._has_user:
             self._read_user = way_to_read(request.user, self._user_of_django_session, self._is_user)
-        self._restore(request)
+        read_asynchronously(request)
+        self._restore(request, None)
 
     # The lazy user and session
 
-    def _restore(self, request: Any) -> None:
-        """Have the next handler read user and session anew, even if this one has replaced them."""
+    def _restore(self, request: Any, worker: object) -> None:
+        """Have a worker read user and session anew, even if a handler has replaced them."""
         if self._store is not None:
-            restore(request, "session", self._open_django_session)
+            restore(request, "session", self._open_django_session, worker)
         if self._has_user:
-            restore(request, "user", self._open_user)
+            restore(request, "user", self._open_user, worker)
         request.__dict__.pop("_cached_user", None)
         request.__dict__.pop("_acached_user", None)
 
     def _touch(self) -> Any:
         """Have the request settled after the handler; return None if it is freed already."""
-        request = self._request() if self._is_released else self._request
+        request = self._request() if self.is_released else self._request
         if request is not None:
-            self._registry.touched[request] = self
+            self._registry.touched[request, current_worker()] = self
         return request
 
     def _open_django_session(self) -> Any:
@@ -161,7 +166,7 @@ class Login:
 
     def _be_anonymous(self) -> None:
         """Have nobody be logged in. The end of the session still ends the client's sockets."""
-        if self._is_released or self.over:
+        if self.is_released or self.over:
             return
         self._registry.discard(self)
         self.user_id = self.digest = None
@@ -198,7 +203,7 @@ class Login:
 
         """
         data = sessions.data_of(user)
-        if self.over or self._is_released:
+        if self.over or self.is_released:
             return
         self._registry.discard(self)
         self.own_data, self.user_id = data, sessions.user_id(data)
@@ -253,7 +258,7 @@ class Login:
         if self._read_user is None:
             return self.user_id
         # A middleware has the last word, also where the Django session names another user.
-        was_touched = self._request in self._registry.touched
+        was_touched = (self._request, current_worker()) in self._registry.touched
         user = sessions.key_of(self._read_user())
         if not was_touched:
             self._registry.settle(self._request, None)  # no handler: the next one reads anew
@@ -292,16 +297,17 @@ class Login:
         if self._registry.touched:
             self._registry.settle(self._request, error)
 
-    def settle(self, request: Any, error: BaseException | None) -> None:
-        """Save the Django session if the handler has changed it, and forget user and session.
+    def settle(self, request: Any, worker: object, error: BaseException | None) -> None:
+        """Save the Django session if a worker has changed it, and forget its user and session.
 
         As by Django's middleware, the session is not saved where the handler failed.
         """
         used: Any = None if self._store is None else request.session
         if is_lazy(used, self._open_django_session):
-            used = None if used._wrapped is empty else used._wrapped
-        self._restore(request)
-        if used is not None and used.modified and not self.over and saving.has_succeeded(error):
+            used = value_of(used, worker)
+        self._restore(request, worker)
+        is_changed = used is not None and used is not empty and used.modified
+        if is_changed and not self.over and saving.has_succeeded(error):
             saving.save(self, used)
 
     def end(self) -> None:
@@ -316,7 +322,7 @@ class Login:
         refer_weakly(self._request)
         # Weakly: a greenlet that a handler has spawned may still use the request.
         self._request = ref(self._request)
-        self._is_released = True
+        self.is_released = True
         self.client = None  # which refers to this login
 
     # Requests

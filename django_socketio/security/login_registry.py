@@ -10,6 +10,7 @@ from gevent import get_hub
 
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.current_worker import current_worker
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.mailbox import Mailbox
@@ -61,7 +62,8 @@ class LoginRegistry:
         executor: runs the checks against the database.
 
     Attributes:
-        touched: the requests whose user or session a handler has read, until they are settled.
+        touched: the requests whose user or session a worker has read, with the worker, until it
+            settles them.
 
     """
 
@@ -77,7 +79,7 @@ class LoginRegistry:
         self._memberships = Memberships()
         self._reviews = Reviews(SLOTS)
         self.groups_of = self._memberships.groups_of
-        self.touched: dict[Any, Login] = {}
+        self.touched: dict[tuple[Any, object], Login] = {}
 
     def __len__(self) -> int:
         """Return the number of Django sessions with a client here, and of logins without one."""
@@ -113,10 +115,17 @@ class LoginRegistry:
         return settle_after
 
     def settle(self, request: Any, error: BaseException | None) -> None:
-        """Save the session that a handler has changed, and forget what the handler has read."""
-        login = self.touched.pop(request, None)
+        """Save the session that a handler has changed, and forget what the handler has read.
+
+        The same goes for the greenlets that handlers have started.
+        """
+        self._settle(request, current_worker(), error)
+        self._settle(request, None, None)
+
+    def _settle(self, request: Any, worker: object, error: BaseException | None) -> None:
+        login = self.touched.pop((request, worker), None)
         if login is not None:
-            login.settle(request, error)
+            login.settle(request, worker, error)
 
     # The logins
 
@@ -201,10 +210,10 @@ class LoginRegistry:
             self._mailbox.put(self._memberships.follow)
 
     def _settle_closed(self) -> None:
-        # A greenlet that a handler has spawned may use the request after the last handler.
-        for request, login in list(self.touched.items()):
-            if login.session.is_over:
-                self._mailbox.put(self.settle, request, None)
+        # A greenlet that a handler has started may use the request after the last handler.
+        for (request, worker), login in list(self.touched.items()):
+            if login.is_released:
+                self._mailbox.put(self._settle, request, worker, None)
 
     def _check_soon(self, logins: Iterable[Login]) -> None:
         users = [login for login in logins if login.user_id is not None]

@@ -192,8 +192,9 @@ def _create(alias: str) -> BaseDatabaseWrapper:
 
 def around_turn(run: Callable[[], None]) -> None:
     """Run a worker's turn in a context of its own: a language or a tenant ends with the turn."""
+    worker: Any = getcurrent()
     try:
-        contextvars.Context().run(run)
+        worker.context.copy().run(run)
     finally:
         if _holders:
             _clean_up(None)

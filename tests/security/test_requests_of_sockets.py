@@ -22,6 +22,13 @@ def test_permissions_are_those_of_now(server, transport, user):
     assert socket.ask("may") == [True]
 
 
+def test_an_asynchronous_handler_gets_the_user_of_now(server, user):
+    socket = logged_in(server, user).open(server)
+    assert socket.ask("async who") == [user]
+    run(server, f"User.objects.filter(username='{user}').update(username='{user}-new')")
+    assert socket.ask("async who") == [f"{user}-new"]
+
+
 def test_who_does_not_ask_for_the_user_pays_no_query(server, user):
     socket = logged_in(server, user).open(server)
     assert socket.ask("message", "m") == [False]
