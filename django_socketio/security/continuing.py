@@ -27,9 +27,6 @@ class Continued(Protocol):
     def identity(self) -> list[str | None]:
         """Return both."""
 
-    def log_in(self, user: Any) -> None:
-        """Have the client be this user."""
-
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""
 
@@ -42,20 +39,10 @@ def continues(login: Continued, earlier: Continued) -> bool:
     identity = login.identity()
     if login.over or not allows(earlier, identity):
         return False
-    if earlier.own_data is not None and not _log_in_again(login, earlier.own_data):
-        return False
     is_valid, now = login.verify(), login.identity()
     if login.over or (identity[1] and not now[1]):
         earlier.end()  # the same login
     return is_valid and allows(earlier, now)
-
-
-def _log_in_again(login: Continued, data: sessions.Data) -> bool:
-    user = sessions.user_of(data)
-    if user is not None:
-        user.backend = data[BACKEND_SESSION_KEY]
-        login.log_in(user)
-    return user is not None
 
 
 def allows(earlier: Continued, identity: list[str | None]) -> bool:
@@ -68,18 +55,18 @@ def allows(earlier: Continued, identity: list[str | None]) -> bool:
     return earlier.own_data is not None or identity[1:2] == [earlier.user_key()]
 
 
-# Between processes: neither keys of sessions nor hashes of passwords are told
+# The proof goes between processes: it tells neither keys of sessions nor hashes of passwords
 
 
 def proof_of(data: sessions.Data | None) -> list[str]:
-    """Return the user of ``socket.login`` for another process; [] without one."""
+    """Return the user of ``socket.login`` for another login; [] without one."""
     if data is None:
         return []
     return [str(sessions.user_id(data)), data[BACKEND_SESSION_KEY], _digest(data)]
 
 
 def user_of(proof: list[str]) -> Any:
-    """Return the user of the proof of another process.
+    """Return the user of the proof of another login.
 
     Returns None if the user may not log in any more, or has another password by now.
     """

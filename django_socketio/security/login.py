@@ -227,7 +227,7 @@ class Login:
         return continuing.allows(self, identity)
 
     def proof(self) -> list[str]:
-        """Return the user of ``log_in`` for another process; [] without one."""
+        """Return the user of ``log_in`` for another login; [] without one."""
         return continuing.proof_of(self.own_data)
 
     user_of = staticmethod(continuing.user_of)

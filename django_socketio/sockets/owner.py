@@ -42,7 +42,7 @@ class LoginState(Protocol):
         """Return whether the client of an earlier login goes on with this one.
 
         It does with the same Django session, and the same user, who is still logged in. A user of
-        ``socket.login`` is logged in again.
+        ``socket.login`` has to be logged in again.
         """
 
     def identity(self) -> Identity:
@@ -52,10 +52,10 @@ class LoginState(Protocol):
         """Return whether a client with this login may have the sockets of this one."""
 
     def proof(self) -> Proof:
-        """Return who was logged in by ``socket.login``, for another process; [] without a user."""
+        """Return who was logged in by ``socket.login``, for another login; [] without a user."""
 
     def user_of(self, proof: Proof) -> Any:
-        """Return the user of the proof of another process; None if the user may not log in now."""
+        """Return the user of the proof of another login; None if the user may not log in now."""
 
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""

@@ -34,7 +34,7 @@ from django_socketio.transports.session import Session
 class RecoverableLifecycle(HandingLifecycle):
     """The lifecycle of a recoverable socket. The arguments are as of ``LeavingLifecycle``."""
 
-    __slots__ = ("_is_taking", "_noted", "_refused")
+    __slots__ = ("_is_taking", "_noted", "_refused", "_user")
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class RecoverableLifecycle(HandingLifecycle):
         self._outside = None
         self._noted: tuple[str, ProtocolError | None] | None = None
         self._refused: frozenset[Topic] = frozenset()
+        self._user: Any = None
 
     # In the event loop
 
@@ -93,8 +94,10 @@ class RecoverableLifecycle(HandingLifecycle):
 
     def _continues(self, earlier: LoginState) -> bool:
         """Return whether the client has the login of before; not where that cannot be read."""
+        login, proof = self._client.login, earlier.proof()
         try:
-            return self._client.login.continues(earlier)
+            self._user = login.user_of(proof) if proof else None
+            return (self._user is not None or not proof) and login.continues(earlier)
         except self._server.refusals:
             return False
         except failures() as error:
@@ -184,6 +187,9 @@ class RecoverableLifecycle(HandingLifecycle):
         self._own.belong_to(self, self._session, auth)
         self._own.recovered = self._accepted = True
         RECOVERIES.add("socket")
+        user, self._user = self._user, None
+        if user is not None:  # not before: the client may get another socket instead
+            self._client.login.log_in(user)
         for duty in giver.take_duties():
             self.owe(duty)
         giver.release()

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 
+import gevent.event
 import pytest
 from django.contrib.auth.models import User
 
@@ -97,6 +98,34 @@ def test_a_client_whose_user_cannot_be_read_gets_an_ordinary_connection(server, 
     client.abandon()
     assert come(server, Browser(), pid=answer["pid"])[1]["sid"] != answer["sid"]
     wait_until(lambda: "no such table: auth_user" in caplog.text)
+
+
+@pytest.mark.parametrize("why", ["its handler takes too long", "it has missed too much"])
+def test_a_client_that_comes_back_in_vain_is_not_logged_in(serve, monkeypatch, why):
+    monkeypatch.setattr("django_socketio.sockets.returning.CLAIM_TIMEOUT", 0.05)
+    backends = [f"{__name__}.AllUsers"]
+    server = serve(django={"AUTHENTICATION_BACKENDS": backends}, MAX_UNSENT_BYTES=2000)
+    gate = server.call(gevent.event.Event)
+
+    @on_connect
+    def log_in(request, socket, context):
+        if "token" in socket.auth:
+            socket.login(AllUsers().get_user(1))
+
+    on_event("wait")(lambda request, socket, context: gate.wait(10))
+    on_event("who")(lambda request, socket, context: request.user.pk)
+
+    client, answer = come(server, Browser(), token="x")
+    assert client.ask("who") == [1]
+    if "handler" in why:
+        client.emit("wait")
+    client.abandon()
+    wait_until(lambda: len(server.socket_server.away) == 1)
+    if "missed" in why:
+        server.call(lambda: [emit("message", "x" * 400, user=1) for _ in range(5)])
+    client, back = come(server, Browser(), pid=answer["pid"])
+    assert (back["sid"] == answer["sid"], client.ask("who")) == (False, [None])
+    server.call(gate.set)
 
 
 @pytest.mark.parametrize("place", ["here", "there"])
