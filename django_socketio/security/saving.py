@@ -32,13 +32,21 @@ class Saved(Protocol):
 
 
 def save(login: Saved, django_session: Any) -> None:
-    """Save the Django session of a login; the login ends if the session has been deleted."""
+    """Save the Django session of a login; the login ends if the session has been deleted.
+
+    Raises:
+        DatabaseError, OSError, UpdateError: the session exists, but cannot be saved.
+
+    """
     if _is_flushed(django_session):
         return login.end() if login.user_id else None
     try:
         django_session.save()
     except UpdateError:
-        return login.end()  # the session was deleted meanwhile
+        # Stores also raise it where the database fails.
+        if _exists(django_session.session_key):
+            raise
+        return login.end()
     if django_session.session_key != login.session_key:
         login.session_key = django_session.session_key
         logger.warning(NO_COOKIE, login.session, django_session.__module__)
@@ -48,6 +56,10 @@ def _is_flushed(django_session: Any) -> bool:
     return bool(
         django_session.is_empty() or (sessions.are_in_cookies() and not django_session.keys())
     )
+
+
+def _exists(key: str) -> bool:
+    return bool(sessions.load([key]).get(key))
 
 
 def has_succeeded(error: BaseException | None) -> bool:

@@ -61,6 +61,23 @@ def test_what_a_handler_that_fails_puts_into_the_session_is_not_saved(server, us
     assert browser.get(server, "/noted/") == ""
 
 
+def execute(server, sql):
+    run(server, f"__import__('django').db.connection.cursor().execute({sql!r})")
+
+
+def test_a_database_that_takes_no_changes_ends_no_login(server, user):
+    browser = logged_in(server, user)
+    socket = browser.open(server)
+    execute(server, "CREATE TRIGGER t BEFORE UPDATE ON django_session BEGIN SELECT fail(); END")
+    try:
+        assert socket.ask("note", "lost") == [{"error": "Internal error"}]
+    finally:
+        execute(server, "DROP TRIGGER t")
+    assert socket.ask("noted") == [None]
+    assert socket.ask("note", "kept") == [None]
+    assert browser.get(server, "/noted/") == "kept"
+
+
 def test_a_session_that_a_handler_begins_lasts_as_long_as_the_socket_and_is_warned_of(server):
     socket = Browser().open(server)
     socket.ask("note", "mine")
