@@ -41,10 +41,10 @@ def save(login: Saved, django_session: Any) -> None:
     if _is_flushed(django_session):
         return login.end() if login.user_id else None
     try:
-        django_session.save()
+        _update(django_session, login.session_key)
     except UpdateError:
-        # Stores also raise it where the database fails.
-        if _exists(django_session.session_key):
+        # Stores also raise it where the database fails, and hide a session while a cache is away.
+        if _exists(str(django_session.session_key or login.session_key)):
             raise
         return login.end()
     if django_session.session_key != login.session_key:
@@ -56,6 +56,12 @@ def _is_flushed(django_session: Any) -> bool:
     return bool(
         django_session.is_empty() or (sessions.are_in_cookies() and not django_session.keys())
     )
+
+
+def _update(django_session: Any, key: str | None) -> None:
+    if key is not None and django_session.session_key is None:
+        raise UpdateError("The Django session was not found when a handler read it.")
+    django_session.save()  # which begins another session where there is no key
 
 
 def _exists(key: str) -> bool:

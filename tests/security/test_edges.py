@@ -5,6 +5,7 @@ import weakref
 from unittest import mock
 
 import gevent.event
+import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends import cache
 from django.core.cache.backends.locmem import LocMemCache
@@ -77,6 +78,33 @@ def test_an_outage_of_the_cache_of_sessions_ends_no_login(serve, caplog, monkeyp
     session.flush()
     client.emit("who")
     assert client.is_closed()
+
+
+@pytest.mark.parametrize("lasts", [True, False], ids=["lasting", "short"])
+def test_a_session_that_an_outage_of_its_cache_hides_is_left_as_it_is(serve, monkeypatch, lasts):
+    server = serve(django={"SESSION_ENGINE": "django.contrib.sessions.backends.cache"})
+
+    @on_event("note")
+    def note(request, socket, context, text):
+        request.session["note"] = text
+
+    @on_event("note in an outage")
+    def note_in_an_outage(request, socket, context):
+        monkeypatch.setattr(LocMemCache, "get", mock.Mock(side_effect=RuntimeError("away")))
+        request.session["note"] = "lost"
+        if not lasts:
+            monkeypatch.undo()
+
+    session = cache.SessionStore()
+    session["note"] = "kept"
+    session.save()
+    client = WebSocketClient(server.port, cookie=f"sessionid={session.session_key}")
+    client.connect()
+    assert client.ask("note in an outage") == [{"error": "Internal error"}]
+    monkeypatch.undo()
+    assert cache.SessionStore(session.session_key)["note"] == "kept"
+    assert client.ask("note", "changed") == [None]
+    assert cache.SessionStore(session.session_key)["note"] == "changed"
 
 
 def test_a_request_that_is_used_after_the_end_is_let_go(serve):

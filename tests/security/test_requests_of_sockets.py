@@ -78,6 +78,21 @@ def test_a_database_that_takes_no_changes_ends_no_login(server, user):
     assert browser.get(server, "/noted/") == "kept"
 
 
+@pytest.mark.parametrize("is_logged_in", [True, False])
+def test_a_handler_that_changes_a_session_that_is_gone_begins_no_other_one(
+    server, user, is_logged_in
+):
+    browser = logged_in(server, user) if is_logged_in else Browser()
+    browser.get(server, "/visit/")
+    socket = browser.open(server)
+    execute(server, f"DELETE FROM django_session WHERE session_key = '{browser.cookie}'")
+    count = "__import__('django').apps.apps.get_model('sessions.session').objects.count()"
+    before = run(server, count)
+    socket.emit("note", "lost")
+    assert ends_soon(socket)
+    assert run(server, count) == before
+
+
 def test_a_session_that_a_handler_begins_lasts_as_long_as_the_socket_and_is_warned_of(server):
     socket = Browser().open(server)
     socket.ask("note", "mine")
