@@ -20,6 +20,7 @@ from django_socketio.events.handlers import Call
 from django_socketio.logs import get_logger
 from django_socketio.relay.envelope import Delivery, EnvelopeKind, ignore_kind
 from django_socketio.security import checking, signals
+from django_socketio.security.changed_users import ChangedUsers
 from django_socketio.security.interfaces import Connection
 from django_socketio.security.login import Login
 from django_socketio.security.memberships import Memberships
@@ -75,9 +76,11 @@ class LoginRegistry:
         self._ended = Recent(RACE, timers.clock)
         self._doubted = Recent(RACE, timers.clock)
         self._turn = 0
-        self._mailbox = Mailbox(executor)
         self._memberships = Memberships()
         self._reviews = Reviews(SLOTS)
+        self._checks, walks = Mailbox(executor), Mailbox(executor)
+        self._regrouped = ChangedUsers(walks, self._memberships.follow)
+        self._reviewed = ChangedUsers(walks, self._reviews.of_users)
         self.groups_of = self._memberships.groups_of
         self.touched: dict[tuple[Any, object], Login] = {}
 
@@ -182,10 +185,10 @@ class LoginRegistry:
         elif envelope.name == USER_CHANGED:
             self.doubt(subject)
             self._check_soon(self._by_user.get(subject, ()))
-            self._mailbox.put(self._reviews.of_user, subject)
+            self._reviewed.add(subject)
         elif envelope.name == GROUPS_CHANGED:
-            self._mailbox.put(self._memberships.follow, [subject] if subject else None)
-            self._mailbox.put(self._reviews.of_user, subject or None)
+            self._regrouped.add(subject or None)
+            self._reviewed.add(subject or None)
         elif envelope.name == USER_LOGGED_OUT:
             _end(self._by_user.get(subject, ()))
         else:
@@ -204,21 +207,21 @@ class LoginRegistry:
     def _look(self) -> None:
         self._turn = (self._turn + 1) % SLOTS
         slot = self._by_name[self._turn]
-        if slot and self._mailbox.waiting < SLOTS:
+        if slot and self._checks.waiting < SLOTS:
             self._check_soon(login for logins in slot.values() for login in logins)
         if not self._turn:
-            self._mailbox.put(self._memberships.follow)
+            self._regrouped.add(None)
 
     def _settle_closed(self) -> None:
         # A greenlet that a handler has started may use the request after the last handler.
         for (request, worker), login in list(self.touched.items()):
             if login.is_released:
-                self._mailbox.put(self._settle, request, worker, None)
+                self._checks.put(self._settle, request, worker, None)
 
     def _check_soon(self, logins: Iterable[Login]) -> None:
         users = [login for login in logins if login.user_id is not None]
         for first in range(0, len(users), BATCH):
-            self._mailbox.put(self._check, users[first : first + BATCH])
+            self._checks.put(self._check, users[first : first + BATCH])
 
     def _check(self, logins: list[Login]) -> None:
         try:

@@ -1,6 +1,6 @@
 """The review of channels: whether clients may still have those that they are on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from django_socketio.events import may_subscribe
@@ -33,11 +33,11 @@ class Reviews:
             if (id(lifecycle) >> 6) % self._slots == self._turn:
                 lifecycle.review()
 
-    def of_user(self, user: str | None) -> None:
-        """Review the sockets of a user whose rights have changed; of all users without one."""
+    def of_users(self, users: Collection[str] | None) -> None:
+        """Review the sockets of users whose rights have changed; of all users without ``users``."""
         for lifecycle in self._all():
             for topic in lifecycle.socket.subscriptions.audiences:
-                if topic.kind is TopicKind.USER and user in (None, topic.name):
+                if topic.kind is TopicKind.USER and (users is None or topic.name in users):
                     lifecycle.review()
 
     def _all(self) -> list["SocketLifecycle"]:
