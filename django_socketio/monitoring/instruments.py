@@ -12,6 +12,7 @@ from typing import Any
 
 from django_socketio.channels.measured import MeasuredChannels
 from django_socketio.channels.registry import Channels
+from django_socketio.concurrency.failures import failures
 from django_socketio.concurrency.timed_workers import TimedWorkers
 from django_socketio.concurrency.timers import clock
 from django_socketio.concurrency.workers import Around, Workers
@@ -103,7 +104,7 @@ class MeasuringInstruments(Instruments):
             begin = clock()
             try:
                 return call(request, socket, context, args)
-            except Exception as error:
+            except failures() as error:
                 if not isinstance(error, refusals):
                     errors[name] += 1
                 raise

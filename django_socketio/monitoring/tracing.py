@@ -16,6 +16,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from django_socketio.concurrency import hub_log
+from django_socketio.concurrency.failures import failures
 from django_socketio.events import is_of_site
 from django_socketio.events.handlers import Call, Registration
 from django_socketio.events.pipeline import HandlerLayer
@@ -62,7 +63,7 @@ def layer_of(refusals: type[Exception]) -> HandlerLayer:
                 except refusals:
                     span.set_attribute("socketio.refused", True)
                     raise
-                except Exception as error:
+                except failures() as error:
                     _note(span, error)
                     raise
 
@@ -101,7 +102,7 @@ def _of_handler(name: str, socket: Any) -> Attributes:
 _OF_SOCKETS = {"socketio.namespace": "namespace", "socketio.socket.id": "id"}
 
 
-def _note(span: Span, error: Exception) -> None:
+def _note(span: Span, error: BaseException) -> None:
     span.record_exception(error)
     span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from gevent import Timeout
 from gevent.event import Event
 
 from django_socketio import emit, page_position, site_stats, stats
@@ -134,10 +135,11 @@ def test_handlers_of_the_package_itself_are_not_measured(serve):
     assert name.endswith("on_say")
 
 
-def test_errors_of_handlers_are_counted_and_refusals_are_not(serve):
+@pytest.mark.parametrize("error", [ValueError, Timeout])
+def test_errors_of_handlers_are_counted_and_refusals_are_not(serve, error):
     @on_event("fail")
     def fail(request, socket, context):
-        raise ValueError("it fails")
+        raise error()
 
     @on_event("refuse")
     def refuse(request, socket, context):
