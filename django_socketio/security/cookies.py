@@ -11,8 +11,7 @@ class Bound(Protocol):
     cookie: str
     is_cookie_dead: bool
     session_key: str | None
-    user_id: str | None
-    own_data: sessions.Data | None
+    user_of_cookie: str | None
 
 
 def belongs(login: Bound, cookie: str) -> bool:
@@ -27,9 +26,4 @@ def belongs(login: Bound, cookie: str) -> bool:
         return True  # Django deletes such a cookie with the answer to the handshake
     if not cookie or not login.cookie or not sessions.are_in_cookies():
         return False
-    return _user_in(cookie) == (login.user_id if login.own_data is None else _user_in(login.cookie))
-
-
-def _user_in(cookie: str) -> str | None:
-    """Return the id of the user whom a session in a cookie logs in."""
-    return sessions.user_id(sessions.store_class()(cookie).load())
+    return sessions.user_id(sessions.store_class()(cookie).load()) == login.user_of_cookie

@@ -52,6 +52,8 @@ class Login:
         is_verified: whether the user was found to be logged in, or no session names a user.
         cookie: the session cookie of the handshake; empty without one.
         is_cookie_dead: whether no session has the key in the cookie.
+        user_of_cookie: the primary key of the user whom the session of the handshake names, whether
+            or not the user may log in.
         is_doubted: whether the user has changed, or was found to be logged out, just before the
             login began.
         is_released: whether the last handler of the client has run.
@@ -80,6 +82,7 @@ class Login:
         "session",
         "session_key",
         "user_id",
+        "user_of_cookie",
     )
 
     def __init__(self, request: HttpRequest, session: Connection, registry: Registry) -> None:
@@ -93,7 +96,7 @@ class Login:
         self.cookie = sessions.cookie_of(request)
         self.session_key: str | None = None if store is None else store.session_key or None
         self.is_cookie_dead = bool(self.cookie and store is not None and not self.session_key)
-        self.user_id = None if store is None else sessions.user_id(store)
+        self.user_id = self.user_of_cookie = None if store is None else sessions.user_id(store)
         self.digest = sessions.digest(self.session_key) if self.session_key else None
         self.name = self.digest
         self.own_data: sessions.Data | None = None

@@ -8,7 +8,7 @@ import pytest
 from tests.kit.clients import PollingClient
 from tests.kit.http import UPGRADE
 from tests.kit.servers import Gunicorn
-from tests.security.conftest import Browser, logged_in
+from tests.security.conftest import Browser, logged_in, run
 
 
 def ask(client, method, headers, path=None):
@@ -88,16 +88,27 @@ def test_a_login_during_a_polling_session_ends_it(site, user):
     assert browser.open(site[0], "polling").ask("who") == [user]
 
 
-def test_a_session_in_a_cookie_may_change_but_not_its_user(start, user):
-    server = start(TEST_SESSIONS="signed_cookies")
+@pytest.fixture(scope="module")
+def in_cookies(start):
+    return start(TEST_SESSIONS="signed_cookies")
+
+
+@pytest.mark.parametrize("may_log_in", [True, False])
+def test_a_session_in_a_cookie_may_change_but_not_its_user(in_cookies, user, may_log_in):
+    server = in_cookies
     browser, other = logged_in(server, user), logged_in(server, f"{user}-2")
+    run(server, f"User.objects.filter(username='{user}').update(is_active={may_log_in})")
     client = PollingClient(server.port, browser.headers)
+    client.send("40/members,")  # whose handler reads the user
+    assert client.receive()[:2] == ("40" if may_log_in else "44")
     client.connect()
+    name = user if may_log_in else ""
+    assert client.ask("who") == [name]
     before = browser.cookie
     browser.get(server, "/visit/")
     assert browser.cookie != before
     client.headers = browser.headers
-    assert client.ask("who") == [user]
+    assert client.ask("who") == [name]
     for headers in ({}, other.headers, {"Cookie": "sessionid=made-up"}):
         assert refusals(client, headers) == [403, 403, 403]
 
