@@ -3,6 +3,7 @@ from collections import defaultdict
 from unittest import mock
 
 import gevent
+from asgiref.sync import sync_to_async
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -116,6 +117,11 @@ def asked_nothing(request, socket, context, message):
 @on_event("note")
 def note(request, socket, context, text):
     request.session["note"] = text
+
+
+@on_event("async note")
+async def async_note(request, socket, context, text):
+    await sync_to_async(request.session.__setitem__)("note", text)
 
 
 @on_event("note and fail")

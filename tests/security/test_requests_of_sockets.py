@@ -36,10 +36,11 @@ def test_who_does_not_ask_for_the_user_pays_no_query(server, user):
     assert socket.ask("message", "m") == [False]
 
 
-def test_what_a_handler_puts_into_the_session_is_saved(server, transport, user):
+@pytest.mark.parametrize("event", ["note", "async note"])
+def test_what_a_handler_puts_into_the_session_is_saved(server, transport, user, event):
     browser = logged_in(server, user)
     socket = browser.open(server, transport)
-    assert socket.ask("note", "remember") == [None]
+    assert socket.ask(event, "remember") == [None]
     assert browser.get(server, "/noted/") == "remember"
     assert socket.ask("noted") == ["remember"]
 
