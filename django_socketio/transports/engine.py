@@ -37,7 +37,7 @@ from django_socketio.transports.polling import (
     PollingTransport,
 )
 from django_socketio.transports.session import Delegate, Session
-from django_socketio.transports.upgrade import Upgrade, turn_away
+from django_socketio.transports.upgrade import OVER, TAKEN, Upgrade, turn_away
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
@@ -249,8 +249,10 @@ class Engine:
     def _upgrade(self, request: EngineRequest, session: Session, dialect: Dialect) -> Answer:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
             polling = session.transport
+            if session.is_over:
+                return turn_away(websocket, OVER)
             if not isinstance(polling, PollingTransport) or polling.probed:
-                return turn_away(websocket)
+                return turn_away(websocket, TAKEN)
             upgrade = Upgrade(session, polling, websocket, self._timers, self._limits.ping_timeout)
             websocket.start(upgrade)
             websocket.feed(received)

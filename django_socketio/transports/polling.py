@@ -208,6 +208,11 @@ class PollingTransport:
         self.listener = None
         self.release()
 
+    def end_upgrade(self, code: int, reason: str) -> None:
+        """Close the WebSocket that asks to replace this transport, if there is one."""
+        if self.upgrade is not None:
+            self.upgrade.close(code, reason)
+
 
 class LatePolls:
     """Sessions that their client has closed while one of its polls was still on its way.

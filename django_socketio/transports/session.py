@@ -168,10 +168,11 @@ class Session:
             logger.warning("%r closed: %s", self, error)
 
     def _close_transport(self, say_so: bool, problem: str) -> None:
+        code = _CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE)
         if isinstance(self.transport, PollingTransport):
             self.transport.close(say_so)
+            self.transport.end_upgrade(code, f"the session is over ({self.protocol.reason})")
         else:
-            code = _CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE)
             self.transport.close(code, problem)
 
     def wake(self, now: float) -> float | None:

@@ -23,13 +23,13 @@ OVER = "the session is over"
 """Reasons why a WebSocket cannot carry a session."""
 
 
-def turn_away(websocket: WebSocketTransport) -> None:
+def turn_away(websocket: WebSocketTransport, reason: str) -> None:
     """Close a new WebSocket: the specification has a second one of a session closed, not refused.
 
     The session hears nothing of it, or a WebSocket that breaks at once would end the session.
     """
     websocket.start(None)
-    websocket.close(reason=TAKEN)
+    websocket.close(reason=reason)
 
 
 class Upgrade:
@@ -58,8 +58,7 @@ class Upgrade:
         self._timers = timers
         self._timeout = timeout
         self._timer = timers.after(timeout, self._timed_out)
-        if polling.upgrade is not None:
-            polling.upgrade.close(CloseCode.NORMAL_CLOSURE, TAKEN)
+        polling.end_upgrade(CloseCode.NORMAL_CLOSURE, TAKEN)
         polling.upgrade = self
 
     def data_received(self, data: str | bytes) -> None:
@@ -72,8 +71,6 @@ class Upgrade:
             expected = f"{PROBE_PACKET!r} or {UPGRADE_PACKET!r}"
             problem = f"an upgrade begins with {expected}, not {data[:20]!r}"
             self._give_up(problem, CloseCode.POLICY_VIOLATION)
-        elif self._polling.closed:
-            self._give_up(OVER)
         elif data == PROBE_PACKET:
             self._probe()
         else:
@@ -92,8 +89,6 @@ class Upgrade:
     def extra_received(self, frames: int, size: int) -> None:
         """Count frames without a message as frames of the session."""
         self._session.extra_received(frames, size)
-        if self._polling.closed and not self._over:
-            self._give_up(OVER)
 
     def transport_closed(self, reason: str, error: ProtocolError | None) -> None:
         """End the upgrade: the WebSocket is closed."""

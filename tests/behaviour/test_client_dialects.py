@@ -113,9 +113,25 @@ def test_the_last_of_several_websockets_upgrades(server, polling):
     assert last.receive().startswith('40{"sid"')
 
 
-def test_an_upgrade_of_a_session_that_has_ended_says_so(server):
+@pytest.mark.parametrize("is_probed", [False, True])
+@pytest.mark.parametrize(
+    ("end", "close"),
+    [
+        (lambda server, client: client.close(), (1000, "the session is over (transport close)")),
+        (
+            lambda server, client: server.call(server.socket_server.engine.stop),
+            (1001, "the session is over (server shutting down)"),
+        ),
+    ],
+    ids=["client", "server"],
+)
+def test_an_upgrade_ends_with_its_session_and_says_so(serve, end, close, is_probed, caplog):
+    server = serve()
     client = PollingClient(server.port)
     websocket = WebSocketClient(server.port, client.sid)
-    client.close()
-    websocket.send("5")
-    assert closed_with(websocket) == (1000, "the session is over")
+    if is_probed:
+        websocket.send("2probe")
+        assert websocket.receive() == "3probe"
+    end(server, client)
+    assert closed_with(websocket) == close
+    assert "stays on its transport" not in caplog.text
