@@ -99,6 +99,9 @@ class RequestHandler(FramedAnswers):
             )
         self.head = [raw_requestline.encode("latin-1")]
         read: bool = super().read_request(raw_requestline)
+        # pywsgi compares the first Connection field as a whole.
+        keeps = self.headers.keeps_connection
+        self.close_connection = not (self.request_version == "HTTP/1.1" if keeps is None else keeps)
         self.deadlines.reads_head = False
         self.rfile.count()
         return read

@@ -245,9 +245,34 @@ def test_a_refused_request_is_logged_with_nothing_of_the_one_before(server, capl
     assert [line.split('"')[2].split()[0] for line in lines] == ["200", "400"]
 
 
-def test_a_connection_that_is_closed_says_so(server):
-    answer = raw_get(server, HANDSHAKE, "Connection: close\r\n").recv(4096)
+CLOSING = ["Close", "TE, close", "keep-alive,close", "TE\r\nConnection: close"]
+
+
+@pytest.mark.parametrize("options", CLOSING)
+def test_a_connection_that_is_closed_says_so(server, options):
+    answer = read_all(raw_get(server, HANDSHAKE, f"Connection: {options}\r\n"))
     assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "is_kept"),
+    [
+        ("HTTP/1.1", "", True),
+        ("HTTP/1.1", "Connection: TE\r\n", True),
+        ("HTTP/1.0", "", False),
+        ("HTTP/1.0", "Connection: TE\r\n", False),
+        ("HTTP/1.0", "Connection: TE, Keep-Alive\r\n", True),
+    ],
+)
+def test_which_connections_are_kept(server, version, fields, is_kept):
+    get = f"GET {HANDSHAKE} {version}\r\nHost: localhost\r\n{fields}\r\n".encode()
+    connection = raw_request(server.port, get)
+    assert response(connection)[0] == 200
+    if is_kept:
+        connection.sendall(get)
+        assert response(connection)[0] == 200
+    else:
+        assert connection.recv(1) == b""
 
 
 def test_a_chunked_post_is_read(server):

@@ -79,6 +79,18 @@ class Fields:
 
     getheader = get
 
+    @property
+    def keeps_connection(self) -> bool | None:
+        """Whether the client asks for the connection to be kept (RFC 9112, section 9.3).
+
+        None: it does not say; HTTP/1.1 keeps the connection then, and HTTP/1.0 does not.
+        """
+        values = self._values.get("connection")
+        if values is None:
+            return None
+        options = {option.strip(" \t").lower() for option in ",".join(values).split(",")}
+        return False if "close" in options else "keep-alive" in options or None
+
     def __delitem__(self, name: str) -> None:
         self._values.pop(name.lower(), None)
 
