@@ -199,8 +199,8 @@ def begin(answer: Answer, handler: Any) -> bool:
     if answer.hijack is not None:
         hijack.hijack(handler, answer.hijack)
         return True
-    if answer.on_sent is not None:
-        answer.on_sent()
+    if answer.on_send is not None:
+        answer.on_send()
     return False
 
 

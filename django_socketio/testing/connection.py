@@ -94,9 +94,9 @@ class Connection:
             path_of_clients(), query, secure=secure, headers=headers, **environ
         )
         answer = handshake.take(response.status_code)
-        if answer is None or answer.on_sent is None:
+        if answer is None or answer.on_send is None:
             raise _refusal(response)
-        answer.on_sent()
+        answer.on_send()
         return _session_of(engine, answer.body)
 
     @property

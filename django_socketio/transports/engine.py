@@ -188,7 +188,7 @@ class Engine:
         sid, upgrades = self._new_sid(), [WEBSOCKET] if self.can_upgrade else []
         transport = dialect.polling(request, self._limits.max_unsent_bytes)
         answer = dialect.poll_answer(request, dialect.payload(self._open_packet(sid, upgrades)))
-        return answer._replace(on_sent=partial(self.begin, sid, transport, site_request, dialect))
+        return answer._replace(on_send=partial(self.begin, sid, transport, site_request, dialect))
 
     def _open_websocket(self, request: EngineRequest, site: Any, dialect: Dialect) -> Answer:
         def begin(transport: WebSocketTransport, received: bytes) -> None:

@@ -46,7 +46,7 @@ class ErrorCode(IntEnum):
 
 
 class Answer(NamedTuple):
-    """An answer. ``on_sent`` is called once it has been sent; middleware may answer instead."""
+    """An answer of the engine; middleware may answer instead."""
 
     status: int
     body: bytes = b""
@@ -54,7 +54,8 @@ class Answer(NamedTuple):
     hijack: Hijack | None = None
     """Takes the connection, with the head of the answer, from the HTTP server."""
 
-    on_sent: Callable[[], object] | None = None
+    on_send: Callable[[], object] | None = None
+    """Called where this answer is given, just before it is sent."""
 
     @property
     def status_line(self) -> str:
