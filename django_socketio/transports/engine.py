@@ -133,6 +133,8 @@ class Engine:
 
         try:
             self._admit(request)
+            if not self.can_upgrade:
+                raise RequestError(ErrorCode.BAD_REQUEST, http.NO_WEBSOCKETS, 501)
             return self._accept(request, begin, subprotocols)
         except RequestError as error:
             return self._refuse(request, error)
@@ -240,10 +242,7 @@ class Engine:
         kinds: Kinds = KINDS,
     ) -> Answer:
         if not self.can_upgrade:
-            raise RequestError(
-                ErrorCode.BAD_REQUEST,
-                "This server does not support WebSocket; use transport=polling",
-            )
+            raise RequestError(ErrorCode.BAD_REQUEST, http.ONLY_POLLING)
         return self._acceptor.accept(request, begin, subprotocols, kinds)
 
     def _upgrade(self, request: EngineRequest, session: Session, dialect: Dialect) -> Answer:

@@ -21,6 +21,13 @@ PLAIN = "text/plain; charset=UTF-8"
 STOPPING = "The server is shutting down"
 """What new clients are told while the server stops."""
 
+ONLY_POLLING = "This server does not support WebSocket; use transport=polling"
+NO_WEBSOCKETS = (
+    "This server does not support WebSocket. If gunicorn ends TLS itself (certfile), let a proxy "
+    "such as nginx end it"
+)
+"""What clients of sockets, and of raw WebSockets, are told where connections cannot be hijacked."""
+
 NOT_CACHED = ("Cache-Control", "private, no-store")
 """A header field of every answer. Older versions of Django's cache obey "private" only."""
 

@@ -405,6 +405,9 @@ def test_tls_ended_by_gunicorn_leaves_long_polling(gunicorn, certificate):
         status, body = https("GET", WEBSOCKET_PATH, headers=UPGRADE)
         assert status == 400
         assert "does not support WebSocket; use transport=polling" in json.loads(body)["message"]
+        status, body = https("GET", "/echo/", headers=UPGRADE)
+        assert status == 501
+        assert "does not support WebSocket. If gunicorn ends TLS" in json.loads(body)["message"]
     assert "Traceback" not in server.output
 
 
