@@ -215,6 +215,11 @@ class WebSocketReader:
             messages, answer, eof = left
             self._deliver(iter(messages), answer, eof)
 
+    def _forget(self) -> None:
+        """Keep nothing of what was received: others may refer to a closed connection."""
+        self._left = None
+        self._protocol.receive_eof()
+
     def _reply(self, data: bytes, eof: bool) -> None:
         raise NotImplementedError
 

@@ -230,6 +230,7 @@ class WebSocketTransport(WebSocketReader):
         self._writer = None
         self._socket.close()
         self._open, self._dead = False, True
+        self._forget()
         if self._lingering is not None:
             self._lingering.stop()
             self._lingering = None  # it refers to this object

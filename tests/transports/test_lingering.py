@@ -1,5 +1,6 @@
 """A connection that the server has closed ends once its client has everything, or takes nothing."""
 
+import gc
 from socket import socketpair
 
 import pytest
@@ -8,6 +9,7 @@ from django_socketio.concurrency.timers import Timers
 from django_socketio.concurrency.turns import Turns
 from django_socketio.protocol.websocket.connection import WebSocketProtocol
 from django_socketio.protocol.websocket.frames import close_frame, frame
+from django_socketio.protocol.websocket.message import Message
 from django_socketio.transports.encoded import EncodedPacket
 from django_socketio.transports.event_stream import EventStreamTransport
 from django_socketio.transports.limits import Limits
@@ -148,3 +150,46 @@ def test_a_message_on_its_way_resets_no_closed_connection(pair):
     assert pair.read(1000).startswith(close_frame(1000, ""))
     assert pair.read(1) is None
     pair.client.send(b"not refused")
+
+
+class Pausing:
+    """Pauses a transport at the first message."""
+
+    def __init__(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.pause()
+
+    def extra_received(self, frames, size):
+        pass
+
+    def transport_closed(self, reason, error):
+        pass
+
+
+RECEIVED = {
+    "part of a message": sent(TEXT, b"x" * 900)[:800],
+    "part of a fragmented message": sent(TEXT, b"x" * 800, fin=False),
+    "messages for a listener that pauses": sent(TEXT, b"x" * 10) * 100,
+    "frames of the next turn": sent(PING, b"x" * 10) * 200,
+}
+
+
+def size_of_texts(*objects):
+    """Return the size of what objects, and those they refer to, have received."""
+    texts = [one for one in objects if isinstance(one, str | bytes | bytearray)]
+    others = [one for one in objects if isinstance(one, list | tuple | Message)]
+    within = [size_of_texts(*gc.get_referents(one)) for one in others]
+    return sum(map(len, texts)) + sum(within)
+
+
+@pytest.mark.parametrize("received", RECEIVED.values(), ids=RECEIVED)
+def test_a_closed_websocket_keeps_nothing_of_what_it_received(pair, received):
+    transport = accepted(pair)
+    transport.start(Pausing(transport))
+    transport.feed(received)
+    holders = transport, transport._protocol
+    assert sum(size_of_texts(*gc.get_referents(one)) for one in holders) > 500
+    transport.give_up()
+    assert sum(size_of_texts(*gc.get_referents(one)) for one in holders) < 200

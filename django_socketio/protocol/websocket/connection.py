@@ -314,7 +314,7 @@ class WebSocketProtocol:
     def _end(self) -> None:
         """Read nothing more, and have TCP closed after the answer."""
         self._is_over = self._has_closed = self._ends_tcp = True
-        self._message = None
+        self._message, self.rest, self._cut_off = None, b"", b""
 
     def receive_eof(self) -> None:
         """Tell that the client closed its side of the TCP connection."""
