@@ -4,14 +4,13 @@ https://github.com/socketio/socket.io/blob/main/docs/engine.io-protocol/v4-curre
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from socket import socket
 from typing import Any
 
 from django_socketio.concurrency.client_log import ClientLog
-from django_socketio.concurrency.timers import Timers, clock
-from django_socketio.exceptions import MessageTooBig, ProtocolError
+from django_socketio.concurrency.timers import Timers
 from django_socketio.logs import get_logger
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, open_packet
@@ -36,14 +35,12 @@ from django_socketio.transports.polling import (
     OverlapError,
     PollingTransport,
 )
+from django_socketio.transports.posts import receive_post
 from django_socketio.transports.session import Delegate, Session
 from django_socketio.transports.upgrade import OVER, TAKEN, Upgrade, turn_away
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
-
-LONG = 0.001
-"""Seconds after which a POST that is being handled lets the event loop turn."""
 
 Welcome = Callable[[EngineRequest], None]
 """Called with each handshake; refuses one by raising ``RequestError``."""
@@ -308,8 +305,7 @@ class Engine:
             session.close(Reason.TRANSPORT_ERROR, error)
             raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
         except EndedError:
-            problem = f"Session ID unknown: the session is over ({session.protocol.reason})"
-            raise RequestError(ErrorCode.UNKNOWN_SID, problem) from None
+            raise http.session_over(session.protocol.reason) from None
 
     def _post(
         self,
@@ -319,29 +315,11 @@ class Engine:
         dialect: Dialect,
     ) -> Answer:
         polled = polling.polled
-        try:
-            with polling.posting():
-                self._feed(session, dialect.packets(request, self._limits))
-        except MessageTooBig as error:
-            session.close(Reason.TRANSPORT_ERROR, error)
-            raise RequestError(ErrorCode.BAD_REQUEST, str(error), 413) from None
-        except ProtocolError as error:
-            session.close(Reason.PARSE_ERROR, error)
-            raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+        read = partial(dialect.packets, request, self._limits)
+        receive_post(session, polling, read, self._acceptor.turns)
         if session.protocol.reason is not None and not polled:
             self._late_polls.wait(session.sid)
         return Answer(200, b"ok")
-
-    def _feed(self, session: Session, packets: Iterator[engineio.Packet]) -> None:
-        end = clock() + LONG
-        for packet in packets:
-            session.packet_received(packet)
-            session.wait_until_read()
-            if session.protocol.is_over:
-                return
-            if clock() >= end:
-                self._acceptor.turns.wait()
-                end = clock() + LONG
 
     def _refuse(self, request: EngineRequest, error: RequestError) -> Answer:
         transport = request.query.get("transport")

@@ -98,6 +98,12 @@ class RequestError(Exception):
         return Answer(self.status, body, fields)
 
 
+def session_over(reason: str | None) -> RequestError:
+    """Return the error of a request of a session that has ended."""
+    problem = f"Session ID unknown: the session is over ({reason})"
+    return RequestError(ErrorCode.UNKNOWN_SID, problem)
+
+
 def read_query(text: str) -> dict[str, str]:
     """Return the fields of a query string; of several with one name, the last."""
     if "%" in text or "+" in text:
