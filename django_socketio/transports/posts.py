@@ -26,6 +26,7 @@ def receive_post(
 
     Raises:
         RequestError: the POST is refused.
+        OSError: its body has not come completely, or is badly chunked.
 
     """
     try:
@@ -37,6 +38,9 @@ def receive_post(
     except ProtocolError as error:
         session.close(Reason.PARSE_ERROR, error)
         raise RequestError(ErrorCode.BAD_REQUEST, str(error)) from None
+    except OSError:  # or packets would be missing in the middle of a stream
+        session.close(Reason.TRANSPORT_ERROR)
+        raise
 
 
 def _feed(session: Session, packets: Iterator[Packet], turns: Turns) -> None:

@@ -110,6 +110,25 @@ def test_a_second_post_ends_the_session(server):
     assert get(server.port, client.path)[0] == 400
 
 
+BROKEN = {
+    "cut short": ("Content-Length: 9", b"420[1", True),
+    "cut short in a chunk": ("Transfer-Encoding: chunked", b"9\r\n420[1", True),
+    "no chunk": ("Transfer-Encoding: chunked", b"x\r\n40\r\n0\r\n\r\n", False),
+}
+
+
+@pytest.mark.parametrize(("framing", "body", "ends"), BROKEN.values(), ids=BROKEN)
+def test_a_post_whose_body_is_broken_ends_the_session(server, framing, body, ends):
+    client = PollingClient(server.port)
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
+    connection = raw_request(server.port, head.encode() + body)
+    if ends:
+        connection.shutdown(sockets.SHUT_WR)
+    assert response(connection)[0] == 400
+    problem = "Session ID unknown: the session is over"
+    assert problem in get(server.port, client.path)[1]["message"]
+
+
 def wait_until_posting(server, client):
     import gevent
 
