@@ -11,7 +11,6 @@ from typing import Any
 
 from gevent.event import Event
 
-from django_socketio.concurrency.timers import clock
 from django_socketio.exceptions import ProtocolError
 from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason
@@ -25,9 +24,6 @@ MAX_PACKETS_OUT = 16
 
 NOOP = engineio.payload_part(engineio.encode(Packet(PacketType.NOOP)))
 CLOSE = one(PacketType.CLOSE)
-
-LONGEST_POST = 30.0
-"""Seconds for which a POST that is being read delays the end of a session without pongs."""
 
 LATE_POLL_TIME = 0.05
 """Seconds that a POST with a close packet waits for a poll that was sent before it."""
@@ -52,7 +48,6 @@ class PollingTransport:
     __slots__ = (
         "_max_unsent",
         "_posting",
-        "_posting_since",
         "_queue",
         "_refuses",
         "_unsent",
@@ -71,7 +66,6 @@ class PollingTransport:
         self._max_unsent = max_unsent_bytes
         self._waiting: Event | None = None
         self._posting = False
-        self._posting_since = 0.0
         self._refuses = False
         self.probed = False
         """Whether a WebSocket is about to replace this transport: GETs then do not wait."""
@@ -133,8 +127,11 @@ class PollingTransport:
         """Do nothing: packets wait for the next GET, or have woken the one that waits."""
 
     def is_sending(self, now: float) -> bool:
-        """Return whether a POST is being read that may hold a pong, unless that takes too long."""
-        return self._posting and now - self._posting_since < LONGEST_POST
+        """Return whether a POST is being read that may hold a pong.
+
+        The HTTP server ends one that comes too slowly.
+        """
+        return self._posting
 
     @property
     def polled(self) -> bool:
@@ -185,7 +182,6 @@ class PollingTransport:
         if self._posting:
             raise OverlapError("a POST came while another one was being read")
         self._posting = True
-        self._posting_since = clock()
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from django_socketio.concurrency.turns import Turns
 from django_socketio.exceptions import MessageTooBig, ProtocolError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.protocol.engineio.packets import Packet
-from django_socketio.transports.http import ErrorCode, RequestError
+from django_socketio.transports.http import ErrorCode, RequestError, session_over
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.session import Session
 
@@ -44,6 +44,8 @@ def receive_post(
 
 
 def _feed(session: Session, packets: Iterator[Packet], turns: Turns) -> None:
+    if session.is_over:  # while the body came
+        raise session_over(session.protocol.reason)
     end = clock() + LONG
     for packet in packets:
         session.packet_received(packet)

@@ -129,6 +129,38 @@ def test_a_post_whose_body_is_broken_ends_the_session(server, framing, body, end
     assert problem in get(server.port, client.path)[1]["message"]
 
 
+def begin_post(server, client, body):
+    """Begin a POST; return what sends its last byte, and returns the answer."""
+    head = f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection = raw_request(server.port, head.encode() + body[:-1])
+    wait_until_posting(server, client)
+
+    def finish():
+        connection.sendall(body[-1:])
+        return response(connection)
+
+    return finish
+
+
+def test_a_post_that_takes_long_keeps_its_session(server):
+    client = PollingClient(server.port)
+    finish = begin_post(server, client, b"3\x1e40")
+    session = server.socket_server.engine.sessions[client.sid]
+    for hours in (1, 2, 3):
+        server.call(session.wake, time.monotonic() + 3600 * hours)
+    assert finish() == (200, "ok")
+    assert client.receive().startswith("40{")
+
+
+def test_a_post_whose_session_ends_before_it_has_come_is_refused(server):
+    client = PollingClient(server.port)
+    finish = begin_post(server, client, b"40")
+    server.call(server.socket_server.engine.sessions[client.sid].close, "session ended")
+    status, text = finish()
+    assert status == 400
+    assert "Session ID unknown: the session is over (session ended)" in text
+
+
 def wait_until_posting(server, client):
     import gevent
 
