@@ -4,14 +4,15 @@ import re
 import shutil
 import subprocess
 import time
+from importlib import import_module
+from pkgutil import walk_packages
 from urllib.parse import quote
 
 import pytest
 
 from django_socketio import RelayError
+from django_socketio import relay as relay_room
 from django_socketio.relay import wire
-from django_socketio.relay.redis import roster_scripts
-from django_socketio.relay.redis.batch_script import NOTE, PUBLISH_MANY
 from django_socketio.relay.redis.lost_answers import Break
 from django_socketio.relay.redis.options import USABLE
 from django_socketio.relay.roster import Hold, Presence
@@ -255,6 +256,10 @@ def test_a_user_with_the_documented_rights_can_all_that_a_relay_does(redis_serve
     assert relay.publish_all([*keyed, *batch]) == [1, 1, 0, 0, 1, 1]
     inbox.wait_for(2)
     assert relay.read(A).is_complete and relay.position(A).offset == 4
+    # Other data in Redis, twice without a message in between.
+    for _ in range(2):
+        redis_server.client.hset(relay._keyspace.keys(A)[0], "data", "other")
+        assert relay.keep(A, 20).offset > 1_000_000
     log = redis_server.client.acl_log()
     assert log == []
 
@@ -316,13 +321,19 @@ def test_a_user_with_the_documented_rights_notes_people(redis_server, new_redis)
     assert redis_server.client.acl_log() == []
 
 
-def test_all_commands_of_the_scripts_are_documented_rights():
-    of_rosters = [script for name, script in vars(roster_scripts).items() if name.isupper()]
-    scripts = "".join([PUBLISH_MANY, NOTE, *of_rosters])
-    commands = {name.lower() for name in re.findall(r"call\('(\w+)'", scripts)}
-    rights, _ = documented_rights()
-    granted = {right.lstrip("+").partition("|")[0] for right in rights if right[0] == "+"}
-    assert {"xadd", "xtrim", "pubsub"} <= commands <= granted
+def scripts_of_relays():
+    """Return all scripts, which are constants of modules."""
+    modules = walk_packages(relay_room.__path__, f"{relay_room.__name__}.")
+    constants = [value for one in modules for value in vars(import_module(one.name)).values()]
+    return [one for one in constants if isinstance(one, str) and "redis.call" in one]
+
+
+def test_all_commands_of_the_scripts_are_documented_rights(shared_servers, server_name):
+    words = re.findall(r"'([A-Z]+)'", "".join(scripts_of_relays()))
+    commands = {*map(str.lower, words)} & {*shared_servers(server_name).client.command()}
+    rights, for_clusters = documented_rights()
+    granted = {right.lstrip("+").partition("|")[0] for right in (*rights, *for_clusters)}
+    assert {"xadd", "xtrim", "pubsub", "hexists", "sadd", "xrevrange"} <= commands <= granted
 
 
 @each_sharded

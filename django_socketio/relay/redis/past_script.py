@@ -52,7 +52,9 @@ if data ~= '' and at[4] ~= data then
     return {now, at[4], data}
   end
   if at[4] and at[4] ~= same then
-    call(at[3] == at[2] and 'HSETNX' or 'HSET', position, 'before', at[2])
+    if at[3] ~= at[2] or call('HEXISTS', position, 'before') == 0 then
+      call('HSET', position, 'before', at[2])
+    end
     number = math.max(number + 1000000000, now * 1000)
     mark = number
   end
