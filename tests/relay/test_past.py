@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 from redis.exceptions import ConnectionError
@@ -24,7 +24,7 @@ from django_socketio.relay.topics import (
 )
 from tests.kit.redis_server import DEFAULT
 from tests.kit.waiting import wait_until
-from tests.relay.breaking import break_connection, break_connections
+from tests.relay.breaking import break_connection, break_connections, coming_back
 from tests.relay.conftest import A, B, each_server, let_expire, message
 
 AWAY = Retentions(away=30.0)
@@ -351,6 +351,62 @@ def test_processes_take_their_leases_again_after_redis_was_emptied(redis_server,
     leave(relay, A)
     assert relay.publish(message("kept")).is_kept
     assert contents(relay.read(A, last)) == ["kept"]
+
+
+@contextmanager
+def silent(redis_server, relay):
+    """Have a relay hear nothing, as while a network has parted it from Redis."""
+    redis_server.client.acl_setuser("default", enabled=True, commands=["-subscribe"])
+    with coming_back(relay):
+        redis_server.client.client_kill_filter(_type="pubsub")
+        yield
+        redis_server.client.acl_setuser("default", enabled=True, commands=["+subscribe"])
+
+
+@pytest.mark.parametrize("keep", [0.0, 60.0])
+@pytest.mark.parametrize("away", [0.3, 30.0])
+def test_a_process_that_was_silent_takes_its_leases_again(redis_server, new_redis, away, keep):
+    """Messages that nobody hears end a lease after the time away, and that time goes on."""
+    kept, client = Retentions(away=away), redis_server.client
+    (relay, inbox), (near, _) = new_redis(retentions=kept), new_redis(retentions=kept, listen=False)
+    relay.subscribe(A, inbox.deliver, recoverable=True)
+    near.publish(message("heard", keep=keep))
+    position, _ = relay._keyspace.keys(A)
+
+    def fields():
+        """Return which fields the position has: of a lease, and of a time away."""
+        return [client.hexists(position, name) for name in ("lease", "away")]
+
+    def publish():
+        with suppress(RelayError):  # a process may have sockets for it
+            near.publish(message("unheard"))
+        return fields()
+
+    with silent(redis_server, relay):
+        wait_until(lambda: publish() == ([True, True] if away > 1 else [False, False]))
+    wait_until(lambda: fields() == [True, False])
+    last = relay.position(A)
+    relay.unsubscribe(A)
+    wait_until(lambda: client.pubsub_numsub(relay._keyspace.channel(A))[0][1] == 0)
+    assert near.publish(message("kept")).is_kept
+    assert contents(near.read(A, last)) == ["kept"]
+
+
+def test_a_message_before_the_subscription_begins_no_time_away(
+    redis_server, new_redis, monkeypatch
+):
+    (relay, inbox), (near, _) = new_redis(retentions=AWAY), new_redis(retentions=AWAY)
+    subscribe = relay._subscriber.subscribe
+
+    def publish_before(*channels):
+        assert near.publish(message("before")).is_kept
+        subscribe(*channels)
+
+    monkeypatch.setattr(relay._subscriber, "subscribe", publish_before)
+    relay.subscribe(A, inbox.deliver, recoverable=True)
+    inbox.wait_for("before")
+    position, _ = relay._keyspace.keys(A)
+    wait_until(lambda: not redis_server.client.hexists(position, "away"))
 
 
 def test_a_reading_begins_an_idle_topic_anew_after_redis_was_emptied(redis_server, new_redis):

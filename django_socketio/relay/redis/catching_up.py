@@ -193,7 +193,9 @@ class CatchUp:
 
     def _catch_up(self, question: Question, subscription: Subscription, missed: Missed) -> bool:
         """Deliver what was missed; return whether that is all of it."""
-        (topic, *_), silence = question
+        (topic, after, *_), silence = question
+        if missed.position != after:
+            self._sequencer.lease_in_doubt(topic)  # some messages may have had no listener
         is_doubtful = self._sequencer.may_have_lost(topic, silence)
         if not subscription.is_located:
             is_whole = self._begin(topic, subscription, missed.position, is_doubtful)

@@ -38,4 +38,5 @@ def _close_hole(topic: Topic, now: StreamPosition | None, sequencer: Sequencer) 
         at = subscription.cursor.position
         is_open = at is not None and at.epoch == now.epoch and at.offset < now.offset
         if is_open and subscription.behind is None:
+            sequencer.lease_in_doubt(topic)  # a message without a listener begins the time away
             sequencer.fill(topic, subscription, now.offset + 1)

@@ -28,7 +28,8 @@ class Leases:
     """The topics for which this process has subscribers that may come back.
 
     A thread of its own (a greenlet where gevent has patched the process) renews the leases, while
-    there are any: every 20 minutes, when Redis may have forgotten them, and at another node.
+    there are any: every 20 minutes, when Redis may have forgotten or ended them, and at another
+    node.
 
     Args:
         take: takes leases of topics, for some seconds; raises RedisError.

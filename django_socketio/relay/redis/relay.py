@@ -95,7 +95,7 @@ class RedisRelay(Relay):
         self._sequencer = Sequencer(self._heard_log, decoder, retentions, schedule, lost)
         self._leases = Leases(self._lease_all, self._log.by_server)
         self._unlocated = Every(QUIET)
-        self._sequencer.epoch_began = lambda topic: self._leases.renew((topic,))
+        self._sequencer.lease_in_doubt = lambda topic: self._leases.renew((topic,))
 
     def _decoder(self, log: MessageLog) -> MessageDecoder:
         return MessageDecoder(log.shared, self._keyspace, self._signing)

@@ -57,8 +57,8 @@ class Sequencer:
         self._schedule = schedule
         self._lost = lost
         self.losses = Losses()
-        self.epoch_began: Callable[[Topic], object] = lambda topic: None
-        """Is called with a topic whose messages come in another epoch than those before."""
+        self.lease_in_doubt: Callable[[Topic], object] = lambda topic: None
+        """Is called with a topic whose lease may have ended, or may end too early."""
         self.copied: Copied | None = None
         """See ``Relay.tell_copies``."""
         self.rewound: Rewound | None = None
@@ -317,7 +317,7 @@ class Sequencer:
         cursor = subscription.cursor
         if cursor.position is None or position.epoch != cursor.position.epoch:
             subscription.confirmed = 0
-            self.epoch_began(topic)
+            self.lease_in_doubt(topic)
         cursor.move(position)
         subscription.last = id
 
