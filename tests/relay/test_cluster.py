@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from redis.exceptions import ConnectionError
 
 from django_socketio import RelayError
 from django_socketio.relay.envelope import LogRange
@@ -248,6 +249,33 @@ def test_a_log_is_read_while_its_slot_is_under_way(cluster, new_cluster):
     ranges.append(relay.read(A))
     assert len(ranges) == 3
     assert all(one == LogRange(tuple(inbox.deliveries), relay.position(A), True) for one in ranges)
+
+
+def test_a_node_that_cannot_be_read_hides_no_messages_of_other_nodes(
+    cluster, new_cluster, monkeypatch
+):
+    """These are published before the subscription is confirmed."""
+    relay, inbox = new_cluster(retentions=Retentions(away=60.0))
+    away, *others = [topic_of(cluster, relay, node) for node in cluster.nodes]
+    read, subscribe = relay._heard_log.missed, relay._subscriber.subscribe
+
+    def read_others(places):
+        if away in [place.topic for place in places]:
+            raise ConnectionError("away")
+        return read(places)
+
+    def publish_before(*channels):
+        for topic in (away, *others):
+            relay.publish(message(topic.name, topic))
+        subscribe(*channels)
+
+    monkeypatch.setattr(relay._heard_log, "missed", read_others)
+    monkeypatch.setattr(relay._subscriber, "subscribe", publish_before)
+    relay.subscribe_all([away, *others], inbox.deliver, recoverable=True)
+    assert sorted(inbox.messages) == sorted(topic.name for topic in others)
+    relay.publish(message("next", away))
+    inbox.wait_for("next")
+    assert inbox.messages[2:] == [away.name, "next"]
 
 
 @each_sharded

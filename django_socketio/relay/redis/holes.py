@@ -16,18 +16,22 @@ def close_holes(topics: Sequence[Topic], sequencer: Sequencer, log: MessageLog) 
     """Deliver what was published to new topics before Redis confirmed their subscriptions.
 
     The positions of the topics were read before that. Without another look, these messages would
-    not come before the next ones. Where Redis cannot be asked, that happens after a new connection.
+    not come before the next ones. Where a server cannot be asked, the messages of its topics come
+    then, or after a new connection.
 
     Args:
         topics: those with subscribers that may come back.
 
     """
-    if not topics:
-        return
+    for group in log.by_server(topics):
+        with suppress(RedisError):
+            _close_holes(group, sequencer, log)
+
+
+def _close_holes(topics: Sequence[Topic], sequencer: Sequencer, log: MessageLog) -> None:
     places = [Place(topic, sequencer.position(topic), None, False) for topic in topics]
-    with suppress(RedisError):
-        for topic, missed in zip(topics, log.missed(places), strict=True):
-            _close_hole(topic, missed.position, sequencer)
+    for topic, missed in zip(topics, log.missed(places), strict=True):
+        _close_hole(topic, missed.position, sequencer)
 
 
 def _close_hole(topic: Topic, now: StreamPosition | None, sequencer: Sequencer) -> None:
