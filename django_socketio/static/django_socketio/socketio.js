@@ -83,7 +83,8 @@
     #delay() {
       const { reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.options;
       const jitter = 1 + randomizationFactor * (2 * Math.random() - 1);
-      return Math.min(reconnectionDelayMax, reconnectionDelay * 2 ** this.attempts * jitter);
+      const longest = reconnectionDelayMax / (1 + randomizationFactor); // so that none is cut off
+      return Math.min(longest, reconnectionDelay * 2 ** this.attempts) * jitter;
     }
   }
 

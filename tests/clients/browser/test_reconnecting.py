@@ -323,22 +323,27 @@ def test_attempts_wait_longer_and_longer(page, server):
         assert js(page, "return count('reconnect_attempt')") == attempts + 1
 
 
-def test_attempts_are_spread(page, server):
+@pytest.mark.parametrize(
+    ("delay", "shortest", "longest"), [(1000, 500, 1500), (100_000, 5000 / 3, 5000)]
+)
+def test_attempts_are_spread(page, server, delay, shortest, longest):
+    """They are, too, where the longest delay bounds them, as after some attempts."""
     stop(server)
     code = """
       const delays = [];
       const real = setTimeout;
       window.setTimeout = (action, ms) => { delays.push(ms); return real(action, ms); };
       const options = {transports: ["polling"], timeout: Infinity};
-      const waits = {reconnectionDelay: 1000, reconnectionDelayMax: 5000};
+      const waits = {reconnectionDelay: arg, reconnectionDelayMax: 5000};
       const sockets = Array.from({length: 30}, () => make({...options, ...waits}).connect());
       await until(() => count("connect_error") === 30);
       sockets.forEach((one) => one.disconnect());
       return delays"""
-    delays = js(page, code)
-    assert len(delays) == 30
-    assert 500 <= min(delays) < 800
-    assert 1200 < max(delays) <= 1500
+    delays = js(page, code, delay)
+    assert len({*delays}) == 30
+    part = 0.3 * (longest - shortest)
+    assert shortest <= min(delays) < shortest + part
+    assert longest - part < max(delays) <= longest
 
 
 def test_a_message_that_is_sent_while_the_connection_closes_arrives(page, log):
