@@ -145,8 +145,8 @@ class Subscriptions:
         """Admit the channels that the client has asked for, as far as it is on them now."""
         asked, self.asked, self._room = self.asked, (), None
         for channel in asked:
-            self._begun.pop(channel, None)
-            if channel in self.names:
+            if channel in self.names:  # it may be of any type
+                self._begun.pop(channel, None)
                 self.admit(channel)
 
     def read_replay(self, channel: str) -> Past | None:

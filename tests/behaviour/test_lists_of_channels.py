@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 import django_socketio
 from django_socketio.concurrency.workers import SHARE
-from django_socketio.events import on_error, on_finish, on_subscribe, on_unsubscribe
+from django_socketio.events import on_connect, on_error, on_finish, on_subscribe, on_unsubscribe
 from tests.kit.clients import WebSocketClient
 from tests.kit.recorder import Recorder
 
@@ -56,6 +56,26 @@ def test_each_channel_has_its_answer(server, client):
     emit(server, "b", "hello")
     emit(server, "secret", "leak")
     assert client.sync() == ['42["hello"]']
+
+
+@pytest.mark.parametrize("wrong", [["c"], {}, 7, None])
+def test_what_is_no_channel_keeps_no_other_one_waiting(server, wrong, caplog):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("joined by a handler")
+
+    client = WebSocketClient(server.port)
+    client.connect(auth={"_positions": {}})
+    assert "joined by a handler" in client.receive()
+    answers, _ = client.ask("subscribe", [wrong, "b"])
+    assert "a channel's name is a string" in answers[0]["error"]
+    assert answers[1] is True
+    emit(server, "b", "hello")
+    assert '42["hello"' in "".join(client.sync())
+    assert client.ask("unsubscribe", [wrong, "b"]) == [[True, True]]
+    emit(server, "b", "left")
+    assert client.sync() == []
+    assert "Traceback" not in caplog.text
 
 
 def test_messages_come_after_the_one_answer(server, client):
