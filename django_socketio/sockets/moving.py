@@ -86,7 +86,16 @@ def as_json(context: dict[str, Any]) -> dict[str, Any] | None:
         copy = json.loads(json.dumps(context))
     except (TypeError, ValueError):
         return None
-    return copy if copy == context else None
+    return copy if _is_same(copy, context) else None
+
+
+def _is_same(copy: Any, value: Any) -> bool:
+    """Return whether a copy equals a value, and all of it has the same types: no subclasses."""
+    if type(copy) is not type(value) or copy != value:
+        return False
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_same(copy[key], one) for key, one in value.items())
+    return not isinstance(value, list) or all(map(_is_same, copy, value))
 
 
 # Events

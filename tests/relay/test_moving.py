@@ -3,9 +3,11 @@
 import json
 import secrets
 import threading
+from collections import Counter, defaultdict
 from functools import partial
 
 import pytest
+from django.utils.safestring import mark_safe
 
 from django_socketio import disconnect, emit, in_thread, presence, send, subscribe, unsubscribe
 from django_socketio.channels import commands
@@ -16,7 +18,7 @@ from django_socketio.events import (
     on_join,
     on_leave,
 )
-from django_socketio.relay.topics import socket_topic
+from django_socketio.relay.topics import TopicKind, socket_topic
 from django_socketio.security.login import Login
 from django_socketio.sockets.taking import Taking
 from tests.kit.clients import WebSocketClient, join
@@ -333,8 +335,13 @@ def test_a_socket_that_was_not_taken_ends_where_too_many_are_away(displace, seen
     assert seen.next() == ("disconnect", here.port, "transport close")
 
 
+NOT_JSON = [{1, 2}, (1, 2), {1: 2}, 1 + 2j, float("nan"), [b"x"]]
+OF_SUBCLASSES = [Counter("a"), [defaultdict(list)], {"a": TopicKind.USER}, {mark_safe("a"): 1}]
+"""These equal what another process would make of them."""
+
+
 @pytest.mark.parametrize("transport", ["websocket"])
-@pytest.mark.parametrize("value", [{1, 2}, (1, 2), {1: 2}, 1 + 2j, float("nan"), [b"x"]])
+@pytest.mark.parametrize("value", [*NOT_JSON, *OF_SUBCLASSES])
 def test_a_context_that_is_not_plain_json_stays(servers, client, sockets, seen, caplog, value):
     @on_event("note it")
     def note(request, socket, context):
