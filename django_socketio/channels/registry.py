@@ -1,7 +1,6 @@
 """The subscribers of this process by topic, and the delivery of messages to them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
 
 from django_socketio.channels.backlogs import (
     Backlog,
@@ -14,6 +13,7 @@ from django_socketio.channels.backlogs import (
 )
 from django_socketio.channels.encoded_event import EncodedEvent, Errand
 from django_socketio.channels.overlap import Overlap
+from django_socketio.channels.presence_hooks import PresenceHooks
 from django_socketio.channels.recovery import MAX_MESSAGES, Wanted
 from django_socketio.channels.subscriber import Subscriber
 from django_socketio.channels.untold import UntoldPositions
@@ -43,31 +43,6 @@ Receivers = Iterable[tuple[Subscriber, Backlog[EncodedEvent] | None]]
 
 Handle = Callable[[Delivery, Receivers], int]
 """Handles a message that is no event for its receivers; returns how many are concerned."""
-
-
-class PresenceHooks(Protocol):
-    """What is told of the sockets on channels, to note the presence of people."""
-
-    def admitted(self, socket: Any, channel: str) -> None:
-        """Note that a socket is on a channel, or belongs to another person now."""
-
-    def left(self, socket: Any, channel: str) -> None:
-        """Note that a living socket has left a channel."""
-
-    def ended(self, socket: Any, channels: Iterable[str]) -> None:
-        """Note that a socket has ended, which was on channels."""
-
-    def set_away(self, socket: Any, channels: Iterable[str], is_away: bool) -> None:
-        """Note that a socket is away, and may come back; or that it is back."""
-
-    def watched(self, socket: Any, channels: Iterable[str]) -> dict[str, str]:
-        """Return the channels of which a socket is told who is there, and up to which positions."""
-
-    def watch(self, socket: Any, channel: str, since: Any) -> None:
-        """Have a socket told who is on a channel."""
-
-    def watch_soon(self, socket: Any, channel: str, since: Any) -> None:
-        """Have a socket told who is on a channel, once the relay can be asked."""
 
 
 class Channels:

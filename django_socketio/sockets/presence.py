@@ -101,6 +101,15 @@ class PresenceService:
         if self.concerns(socket.namespace, channel):
             socket.lifecycle.obey(lambda lifecycle: self._join(channel, lifecycle))
 
+    def moved_here(self, socket: Any, channels: Iterable[str]) -> None:
+        """Note that a socket is on channels whose earlier process does not note it any more.
+
+        At once, before any handler runs: its person would leave, and join again.
+        """
+        for channel in channels:
+            if self.concerns(socket.namespace, channel):
+                self._join(channel, socket.lifecycle)
+
     def _join(self, channel: str, lifecycle: Any) -> None:
         socket = lifecycle.socket
         if channel not in socket.subscriptions.names:

@@ -163,8 +163,7 @@ class RecoverableLifecycle(HandingLifecycle):
         taking.settle(moved, socket)
         self.socket, self.context = socket, moved.context
         self._own.recovered = self._accepted = True
-        for channel in socket.subscriptions.names:  # the old process notes nobody any more
-            socket.subscriptions.admitted(channel)
+        socket.subscriptions.moved_here()
         RECOVERIES.add("socket")
         return True
 

@@ -109,6 +109,11 @@ class Subscriptions:
         if self._channels.presence is not None and self._socket is not None:
             self._channels.presence.admitted(self._socket, channel)
 
+    def moved_here(self) -> None:
+        """Note the presence of the socket's user, which its earlier process does not any more."""
+        if self._channels.presence is not None and self._socket is not None:
+            self._channels.presence.moved_here(self._socket, self.names)
+
     def note_away(self, is_away: bool) -> None:
         """Note that the client is away, and may come back to the socket; or that it is back."""
         if self._channels.presence is not None and self._socket is not None:

@@ -17,6 +17,7 @@ from django_socketio.events import (
     on_event,
     on_join,
     on_leave,
+    on_return,
 )
 from django_socketio.relay.topics import TopicKind, socket_topic
 from django_socketio.security.login import Login
@@ -625,6 +626,20 @@ def test_its_person_does_not_leave_the_channel(away, seen):
     assert [one.is_away for one in there.call(presence, "room")] == [False]
     client.client.send("41")
     assert [one for one in seen.take(4) if one == "gone"] == ["gone"]
+
+
+def test_its_person_does_not_leave_the_channel_while_on_return_waits(away, seen):
+    here, there, client = away
+
+    @on_return
+    def wait(request, socket, context):
+        in_thread(wait_until, lambda: len(here.socket_server.presence.keeper) == 0)
+
+    client.connect(server=there)
+    assert client.recovered
+    client.client.send("41")
+    events = seen.take(5)
+    assert (events.count("gone"), events.count("joined")) == (1, 0)
 
 
 def test_its_person_does_not_leave_the_channel_if_the_new_connection_breaks(away, seen, steps):
