@@ -8,12 +8,11 @@ clock can be wrong.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from django_socketio.channels.attempts import Attempts, FailureLog
 from django_socketio.channels.due_people import DuePeople, Place
+from django_socketio.channels.former_names import FormerNames
 from django_socketio.channels.held import Held
 from django_socketio.channels.lost_parts import LostParts
 from django_socketio.channels.noted_topics import NotedTopics
@@ -40,18 +39,8 @@ RETRY_AFTER = 1.0
 Announce = Callable[[Iterable[Change]], None]
 """Tells the handlers of the site of changes; the relay may fail after some of them."""
 
-
-class _Former(NamedTuple):
-    """What this process was under a former name.
-
-    Attributes:
-        is_forgotten: whether the relay has lost its data.
-        topics: those with people of this process.
-
-    """
-
-    is_forgotten: bool
-    topics: set[Topic]
+_LOST = "lost"
+"""The name of data that Redis has no more; no data is named so."""
 
 
 class PresenceKeeper:
@@ -86,8 +75,7 @@ class PresenceKeeper:
         self._lost_parts = LostParts(rosters, timers.clock)
         self._not_renewed = Every(LOGGED_EVERY, timers.clock)
         self._logging_failures = FailureLog(timers.clock).logging
-        self._former: dict[str, _Former] = {}
-        """Former names whose people are to be registered again."""
+        self._former = FormerNames()
 
     def __len__(self) -> int:
         """Return the number of people here, those of each topic for itself."""
@@ -277,7 +265,10 @@ class PresenceKeeper:
         if self._lease is None or self._timers.clock() - self._renewed_at < RENEW_INTERVAL:
             return
         renewal = self._renewal(is_new=False)
-        if not renewal.is_held or self._is_forgotten(renewal):
+        is_forgotten = self._is_forgotten(renewal)
+        if is_forgotten:
+            self._data = _LOST  # the number of the next renewal may not show it any more
+        if not renewal.is_held or is_forgotten:
             self._renewed_at = -math.inf
             raise RelayError("others have counted this process as dead, or Redis has lost data")
         self._lease = renewal.number_of(self.process)
@@ -291,22 +282,21 @@ class PresenceKeeper:
 
     def _take_new_name(self, is_forgotten: bool) -> None:
         """Be another process from now on: others may be about to remove the people of this one."""
-        self._former[self.process] = _Former(is_forgotten, self._noted.take())
+        held = {
+            (topic, person): here
+            for topic, people in self._topics.items()
+            for person, here in people.items()
+            if here.held is not None
+        }
+        self._former.add(self.process, self._noted.take(), held if is_forgotten else None)
         self.process, self._lease = new_id(), None
-        for people in self._topics.values():
-            for here in people.values():
-                here.held = None
+        for here in held.values():
+            here.held = None
 
     def _register_again(self) -> None:
-        """Register all people under the new name, then remove those of the former one.
-
-        If it was Redis that has forgotten them, nobody has left meanwhile: no handler is told.
-        """
+        """Register all people under the new name, then remove those of the former one."""
         attempts = Attempts()
-        if any(former.is_forgotten for former in self._former.values()):
-            deque(self._registered(attempts), maxlen=0)
-        else:
-            self._announce(self._registered(attempts))
+        self._announce(self._former.news(self._registered(attempts)))
         attempts.end()
         self._former.clear()
 
@@ -318,9 +308,9 @@ class PresenceKeeper:
             if here.held is None
         }
         yield from self._hold(due, attempts)
-        for name, former in self._former.items():
+        for name, topics in self._former.items():
             # Orders that were on their way may have come since others removed all of it.
-            yield from remove_people(self._rosters, name, former.topics, attempts, self._keep_lease)
+            yield from remove_people(self._rosters, name, topics, attempts, self._keep_lease)
 
     def _remove_the_dead(self, renewal: Renewal) -> None:
         """Remove the people of processes whose leases have not changed for too long."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from django_socketio.channels.other_processes import RENEW_INTERVAL
 from django_socketio.relay.roster import ROSTER_LIFE, Hold, Presence
 from django_socketio.relay.topics import presence_topic
 from tests.kit.presence import ROOM, Site
@@ -199,7 +200,11 @@ def test_a_node_of_a_cluster_that_was_emptied_is_filled_again(cluster, new_clust
     assert site.told == [("join", "ann")] * 12
 
 
-def test_a_redis_with_older_data_is_corrected_and_nobody_is_told(redis_server, new_redis):
+@pytest.mark.parametrize("is_told", [False, True])
+@pytest.mark.parametrize("since", [RENEW_INTERVAL, 2 * RENEW_INTERVAL])
+def test_a_redis_with_older_data_is_corrected_and_nobody_is_told(
+    redis_server, new_redis, since, is_told
+):
     site = Site()
     rosters = new_redis(listen=False)[0].rosters
     process = site.start(rosters)
@@ -211,14 +216,19 @@ def test_a_redis_with_older_data_is_corrected_and_nobody_is_told(redis_server, n
     }
     process.close(tab, at_once=True)
     process.open("bob")
-    site.advance(11)
+    site.advance(since)
     redis_server.client.flushall()
     for key, (dump, ttl) in dumps.items():
         redis_server.client.restore(key, max(ttl, 0), dump)
     assert {*rosters.read(ROOM).people} == {"ann"}
+    if is_told:  # before the time of the next renewal, and so much that it takes long
+        site.now += RENEW_INTERVAL
+        process.open("carol")
     site.advance(11)
-    assert {*rosters.read(ROOM).people} == {"bob"}
-    assert site.told == [("join", "ann"), ("leave", "ann"), ("join", "bob")]
+    people = ["bob", "carol"] if is_told else ["bob"]
+    assert {*rosters.read(ROOM).people} == {*people}
+    joins = [("join", person) for person in people]
+    assert site.told == [("join", "ann"), ("leave", "ann"), *joins]
 
 
 def test_a_redis_that_is_away_for_long_costs_nobody_and_nothing(tmp_path, new_redis, redis_server):
