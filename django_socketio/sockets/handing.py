@@ -17,6 +17,7 @@ from django_socketio.channels import commands
 from django_socketio.channels.claims import answer_to
 from django_socketio.concurrency import hub_log
 from django_socketio.concurrency.client_log import ClientLog
+from django_socketio.concurrency.mailbox import Mailbox
 from django_socketio.exceptions import RelayError
 from django_socketio.logs import get_logger
 from django_socketio.protocol import json
@@ -102,6 +103,9 @@ class HandingLifecycle(LeavingLifecycle):
             claim = OutsideClaim(*args[:5])
         except (TypeError, ValueError):
             return hub_log.say(logger.warning, "Ignored a claim of no known form: %.200r", args)
+        if claim.digest != self._digest:  # it must not be in the way of the client's own
+            Mailbox(self._server.executor).put(self._refuse_claim, claim)
+            return
         claim.until = self._server.timers.clock() + SEARCH_TIMEOUT
         self._claim = claim
         self._mailbox.put(self._offer, claim)
@@ -150,6 +154,9 @@ class HandingLifecycle(LeavingLifecycle):
             self._let_go()
         elif claim.result.ready():
             self._answer(claim)
+
+    def _refuse_claim(self, claim: OutsideClaim) -> None:
+        self._answer(claim)
 
     def _pack(self, claim: OutsideClaim, offer: Moved) -> Sequence[Any]:
         claim.offer = offer

@@ -501,6 +501,16 @@ def test_a_forged_secret_takes_nothing(servers, client, sockets, seen, forge):
     assert (client.recovered, client.id) == (True, id)
 
 
+@pytest.mark.parametrize("transport", ["websocket"])
+def test_a_forged_secret_is_not_in_the_way_of_the_client(servers, client, sockets, seen, steps):
+    here, there = servers
+    claims, topic = there.socket_server.away.claims, socket_topic("/", client.id)
+    steps["follow"] = lambda: claims.send(topic, commands.CLAIM, "x", "y", "00", None, [])
+    go_away(client, here, seen)
+    client.connect(server=there)
+    assert client.recovered
+
+
 def test_who_has_missed_more_than_is_kept_is_not_recovered(url, serve, sockets, seen):
     here, there = (listening(serve, url, MAX_UNSENT_BYTES=2000) for _ in range(2))
     client = Returning(here, "websocket")
