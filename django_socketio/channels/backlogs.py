@@ -236,12 +236,17 @@ class Copies(Backlog[EncodedEvent]):
         return bool(self._caught_up)
 
     @property
-    def has_gate(self) -> bool:
-        """Whether any of the backlogs is a gate."""
-        return any(isinstance(backlog, Gate) for backlog in self._backlogs)
+    def gates(self) -> list[Gate]:
+        """Those of the backlogs that are gates."""
+        return [backlog for backlog in self._backlogs if isinstance(backlog, Gate)]
 
     def add(self, encoded: EncodedEvent) -> bool:
-        """Deliver a packet, or add it to each backlog; False if that exceeds a limit."""
+        """Deliver a packet, or add it to each backlog; False if that exceeds a limit.
+
+        An errand concerns no topic that is to be admitted by a handler: it waits in gates alone.
+        """
+        if isinstance(encoded, Errand):
+            return all([gate.add(encoded) for gate in self.gates])
         if any(one.has_read(encoded) for one in self.parts):
             return True
         for one in self._caught_up:
@@ -274,7 +279,7 @@ def has_all_up_to(position: StreamPosition, backlog: Backlog[EncodedEvent] | Non
 def is_gated(backlog: Backlog[EncodedEvent] | None) -> bool:
     """Return whether what comes for a subscriber waits until its login has been examined."""
     if isinstance(backlog, Copies):
-        return backlog.has_gate
+        return bool(backlog.gates) and not backlog.is_admitted
     return isinstance(backlog, Gate)
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from django_socketio import ChannelError, disconnect, subscribe, unsubscribe
 from django_socketio.channels.backlogs import Gate
+from django_socketio.channels.overlap import Overlap
 from django_socketio.events import on_disconnect
+from django_socketio.relay.envelope import StreamPosition
 from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from tests.kit.clients import join
 from tests.kit.waiting import wait_until
@@ -74,6 +76,22 @@ def test_commands_keep_their_order_until_the_login_is_examined(
     clients[0].sync()
     assert socket.channels == ["a", *expected]
     server.call(registry.remove_from_all, gates, socket)
+
+
+def test_a_command_by_a_channel_whose_log_was_read_is_no_event(server, clients):
+    registry, hall = server.socket_server.channels, channel_topic("/", "hall")
+    socket = next(iter(server.call(registry.members, channel_topic("/", "a"))))
+    server.call(registry.add_all, {USER: Gate(1000, lambda gate: None)}, socket)
+    server.call(lambda: registry.add(hall, socket, pending=True) and None)
+    server.call(registry.skip, Overlap(hall, StreamPosition("x", 5)), socket)
+    server.call(registry.admit, hall, socket)
+    server.call(lambda: subscribe("b", user=7))
+    server.call(lambda: unsubscribe("b", user=7, channel="hall"))
+    server.call(lambda: subscribe("c", user=7, channel="hall"))
+    server.call(registry.open_gate, USER, socket)
+    assert clients[0].sync() == []
+    assert socket.channels == ["a", "c"]
+    server.call(registry.remove_from_all, (USER, hall), socket)
 
 
 def test_too_many_channels_are_logged_and_harm_nobody(serve, caplog):

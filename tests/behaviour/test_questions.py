@@ -5,17 +5,19 @@ import pytest
 from django_socketio.channels.backlogs import Gate
 from django_socketio.channels.calls import Callers
 from django_socketio.channels.encoded_event import EncodedEvent
+from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.executors import InlineExecutor
 from django_socketio.concurrency.timers import Timers
-from django_socketio.relay.envelope import Envelope, EnvelopeKind, ReplyTo
+from django_socketio.relay.envelope import Envelope, EnvelopeKind, ReplyTo, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
-from django_socketio.relay.topics import Topic, TopicKind
+from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from django_socketio.sockets.acks import Acks
 from django_socketio.sockets.life import ENDED
 from django_socketio.sockets.questions import Questions
 
 USER, GROUP = Topic(TopicKind.USER, "/", "7"), Topic(TopicKind.GROUP, "/", "8")
+HALL = channel_topic("/", "hall")
 
 
 class FakeSocket:
@@ -82,3 +84,26 @@ def test_a_socket_is_asked_once_when_its_login_was_found_to_be_valid(topics):
     assert (call.is_done, call.answers.left) == (False, 0)
     site.socket.acks.resolve(0, ["me"])
     assert [answer.value for answer in call.answers] == ["me"]
+
+
+@pytest.mark.parametrize("topics", [(HALL, USER), (USER, HALL)], ids=["first", "last"])
+def test_a_socket_that_has_read_the_log_of_a_channel_is_asked_at_once(topics):
+    site = Site()
+    site.channels.add(HALL, site.socket, pending=True)
+    site.channels.skip(Overlap(HALL, StreamPosition("x", 5)), site.socket)
+    site.channels.admit(HALL, site.socket)
+    call = site.ask(*topics)
+    assert site.socket.sent == [0]
+    site.socket.acks.resolve(0, ["me"])
+    assert [answer.value for answer in call.answers] == ["me"]
+
+
+@pytest.mark.parametrize("end", [Channels.remove, Channels.admit], ids=["left", "admitted"])
+def test_a_socket_is_asked_by_the_audience_that_concerns_it_whatever_a_channel_does(end):
+    site = Site()
+    site.channels.add(HALL, site.socket, pending=True)
+    call = site.ask(HALL, USER)
+    end(site.channels, HALL, site.socket)
+    assert (call.is_done, site.socket.sent) == (False, [])
+    site.channels.open_gate(USER, site.socket)
+    assert site.socket.sent == [0]
