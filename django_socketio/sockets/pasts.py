@@ -15,22 +15,26 @@ from django_socketio.relay.topics import Topic
 AT_ONCE = 4
 """Readings at the same time: each decodes up to a thousand messages, while other sockets wait."""
 
+HEADER = 80
+"""Bytes of a message besides its JSON and the name of its topic: its headers, and its place."""
 
 Replay = Callable[[Topic], int]
 
 
 class Room:
-    """The bytes of messages that the answer to one event may have, of all topics together.
+    """The bytes of messages that a client may get at once, of all topics together.
 
     Args:
         size: the number of bytes.
+        each: bytes of each message besides those that are counted anyway.
 
     """
 
-    __slots__ = ("_left",)
+    __slots__ = ("_each", "_left")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, each: int = 0) -> None:
         self._left = size
+        self._each = each
 
     @property
     def is_used_up(self) -> bool:
@@ -49,7 +53,7 @@ class Room:
 
     def _newest(self, deliveries: Iterable[Delivery]) -> Iterable[Delivery]:
         for delivery in deliveries:
-            self._left -= _size_of(delivery)
+            self._left -= _size_of(delivery) + self._each
             if self._left < 0:
                 return
             yield delivery
@@ -85,9 +89,9 @@ class Pasts:
         self._replay = replay
         self._waiting: dict[tuple[Topic, Wanted], AsyncResult] = {}
 
-    def room(self) -> Room:
-        """Return the room for the messages in the answer to one event."""
-        return Room(self._max_bytes)
+    def room(self, each: int = 0) -> Room:
+        """Return the room for what a client gets at once; for ``each`` see ``Room``."""
+        return Room(self._max_bytes, each)
 
     @property
     def has_replays(self) -> bool:
@@ -187,6 +191,11 @@ class Pasts:
 
 
 def _size_of(delivery: Delivery) -> int:
-    """Return the bytes of a message whose event has been encoded."""
+    """Return the bytes of a message whose event has been encoded, as a client gets it."""
     text, attachments = delivery.encoded or ("", ())
-    return len(text) + sum(map(len, attachments))
+    data = sum(map(len, attachments))
+    return HEADER + _length(delivery.topic.name) + _length(text) + data
+
+
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

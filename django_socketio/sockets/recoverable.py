@@ -77,11 +77,6 @@ class RecoverableSocket(Socket):
         self.keeps_positions: bool = away.claims is not None
         """Whether another process may take the socket, which needs positions for that."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the client was told that it is connected."""
-        return self._backlog is None
-
     # Sending
 
     def deliver(self, encoded: EncodedPacket) -> bool:

@@ -111,6 +111,11 @@ class Socket(Broadcasting):
         """Whether it lives."""
         return self.disconnect_reason is None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the client was told that it is connected."""
+        return self._backlog is None
+
     # Sending to this client
 
     def send(self, message: Any, event: str = "message") -> bool:
@@ -260,7 +265,7 @@ class Socket(Broadcasting):
         if not self.lifecycle.is_answer_awaited:
             return  # the client has left, or connected again, while the relay was asked
         queued = [] if self._backlog is None else self._backlog.packets
-        self._backlog = None
+        self._backlog = self.subscriptions.room = None
         packet = Packet(PacketType.CONNECT, self.namespace, data)
         self._session.send(self._encoder.packet(packet))
         for encoded in queued:

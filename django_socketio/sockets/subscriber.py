@@ -13,6 +13,10 @@ class Subscriber(subscriber.Subscriber, Protocol):
 
     namespace: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the client was told that it is connected."""
+
     def wants(self, delivery: Delivery) -> bool:
         """Return whether a message of a log is for the client."""
 

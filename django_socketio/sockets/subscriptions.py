@@ -46,6 +46,7 @@ class Subscriptions:
             joined; None if it is not known.
         asked: the channels that the client has asked for, until ``admit_asked``.
         max_channels: how many channels the socket may be on.
+        room: bounds what the client gets of the past of several topics; None for one by itself.
 
     """
 
@@ -54,13 +55,13 @@ class Subscriptions:
         "_channels",
         "_pasts",
         "_replays",
-        "_room",
         "_socket",
         "asked",
         "audiences",
         "begin",
         "max_channels",
         "names",
+        "room",
     )
 
     def __init__(
@@ -77,7 +78,7 @@ class Subscriptions:
         self._begun = _NONE_BEGUN
         self.begin: StreamPosition | None = None
         self.asked: tuple[str, ...] = ()
-        self._room: Room | None = None
+        self.room: Room | None = None
 
     def join(self, channel: str, pending: bool = False) -> bool:
         """Put the socket on a channel; while ``pending``, buffer its messages until ``admit``.
@@ -148,7 +149,7 @@ class Subscriptions:
 
     def admit_asked(self) -> None:
         """Admit the channels that the client has asked for, as far as it is on them now."""
-        asked, self.asked, self._room = self.asked, (), None
+        asked, self.asked, self.room = self.asked, (), None
         for channel in asked:
             if channel in self.names:  # it may be of any type
                 self._begun.pop(channel, None)
@@ -199,14 +200,14 @@ class Subscriptions:
         """Return a part of the past of a topic, which the pending socket does not get again.
 
         For ``is_counted`` see ``Pasts.read``. The channels that an event of the client asks for
-        share the room of one.
+        share the room of one, and so do all topics until the CONNECT is answered.
         """
         socket = self._socket
         if socket is None:
             return Past(topic, None, False)
-        if self._room is None and self.asked:
-            self._room = self._pasts.room()
-        past = self._pasts.read(topic, wanted, socket.wants, is_counted, self._room)
+        if self.room is None and (self.asked or not socket.is_open):
+            self.room = self._pasts.room()
+        past = self._pasts.read(topic, wanted, socket.wants, is_counted, self.room)
         if past.overlap is not None:
             self._channels.skip(past.overlap, socket)
         return past

@@ -28,6 +28,9 @@ MAX_SEEN = 16
 ID_LENGTH = 8
 """Characters of the id of a message that an id of the stream has."""
 
+PLACE = 60
+"""Characters that the id has for a topic, about."""
+
 UNKNOWN = "*"
 
 _is_place = re.compile(r"([\w-]{8})\.([0-9A-Za-z]{1,64})\.([0-9]{1,16})", re.ASCII).fullmatch
@@ -84,6 +87,11 @@ def _of_page(id: str) -> Presented:
         return Presented(page=parse_position(id))
     except PositionError:
         return Presented(is_whole=False)
+
+
+def longest(count: int) -> int:
+    """Return how many characters an id of so many topics may have, about."""
+    return min(PLACE * count, MAX_LENGTH)
 
 
 class Marks:

@@ -173,8 +173,9 @@ class EventStream:
             return True
 
         pasts = []
+        room = self._server.pasts.room(each=marks.longest(len(self._topics)))
         for topic, one in wanted.items():
-            past = self._server.pasts.read(topic, one, is_new)
+            past = self._server.pasts.read(topic, one, is_new, room=room)
             if past.overlap is not None:
                 self._server.channels.skip(past.overlap, self)
             if topic not in since:  # a message may be in the histories of several topics

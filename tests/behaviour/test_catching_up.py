@@ -10,13 +10,14 @@ from django_socketio.channels.overlap import Overlap
 from django_socketio.channels.registry import Channels
 from django_socketio.channels.untold import UntoldPositions
 from django_socketio.concurrency.timers import Timers
-from django_socketio.events import on_event
+from django_socketio.events import on_connect, on_event
 from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.topics import channel_topic
 from django_socketio.sockets import pasts
 from django_socketio.sockets.encoder import Encoder
 from tests.kit.clients import WebSocketClient
+from tests.kit.keeping import KeepingClient
 from tests.kit.receiver import Receiver
 from tests.kit.waiting import wait_until
 
@@ -184,6 +185,67 @@ def test_no_client_gets_more_bytes_of_the_past_than_wait_for_it_elsewhere(serve)
     _, past = client.ask("subscribe", "hall", {"last": 15})
     numbers = [int(text.split()[0]) for _, text in past["messages"]]
     assert numbers == list(range(6, 15))
+
+
+def missing(server, *audiences, count, text):
+    """Return a page that has missed messages of each of some audiences, and what it hears."""
+    received, lost = [], []
+    page = KeepingClient(received.append, lost.append)
+    page.connect(server.port)
+    hear(page)
+    page.cut()
+    for audience in audiences:
+        server.call(lambda of=audience: [emit("message", text, **of) for _ in range(count)])
+    return page, received, lost
+
+
+def hear(page):
+    """Take all that comes before the answer to an event."""
+    page.ask("unsubscribe", "no channel of it")
+
+
+ALL_OF_IT = [(4, "x" * 2000), (4, "語" * 700), (70, "")]
+"""Numbers of messages, and their texts, of which a client gets those of one topic at once."""
+
+
+@pytest.mark.parametrize(("count", "text"), ALL_OF_IT, ids=["long", "wide", "short"])
+def test_what_a_page_has_missed_of_all_its_topics_never_closes_it(serve, count, text):
+    """It would come back with the same positions, and be closed again."""
+
+    @on_connect
+    def join(request, socket, context):
+        for channel in "abcd":
+            socket.subscribe(channel)
+
+    server = serve(MAX_UNSENT_BYTES=20_000, HISTORY={"": {"size": 100, "seconds": 60}})
+    channels = [{"channel": name} for name in "abcd"]
+    page, received, lost = missing(server, *channels, count=count, text=text)
+    page.connect(server.port)
+    hear(page)
+    assert (received, lost) == ([text] * count, ["channel,b", "channel,c", "channel,d"])
+    page.cut()
+    del received[:], lost[:]
+    page.connect(server.port)
+    hear(page)
+    assert (received, lost) == ([], [])
+    server.call(lambda: [emit("message", text, channel="b") for _ in range(count)])
+    hear(page)
+    assert received == [text] * count
+
+
+def test_what_follows_the_answer_of_a_connect_shares_the_room_of_what_is_queued(serve):
+    @on_connect
+    def join(request, socket, context):
+        socket.subscribe("hall")
+
+    server = serve(MAX_UNSENT_BYTES=20_000, HISTORY={"": {"size": 100, "seconds": 60}})
+    page, received, lost = missing(server, {"channel": "hall"}, {}, count=4, text="x" * 2000)
+    page.connect(server.port)
+    hear(page)
+    assert (len(received), lost) == (4, ["everyone"])
+    server.call(lambda: [emit("message", "x" * 2000, channel="other") for _ in range(4)])
+    _, answer = page.ask("subscribe", "other", {"last": 4})
+    assert len(answer["messages"]) == 4  # the room was that of the CONNECT
 
 
 @pytest.fixture

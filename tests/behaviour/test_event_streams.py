@@ -203,8 +203,8 @@ def test_a_message_that_comes_between_readings_of_its_channels_comes_once(
     wait_until(lambda: number_of(server) == 0)
     read = server.socket_server.pasts.read
 
-    def read_and_publish(topic, *args):
-        past = read(topic, *args)
+    def read_and_publish(topic, *args, **options):
+        past = read(topic, *args, **options)
         if topic.name == "a":
             emit("tick", 2, channel=["a", "b"])
         return past
@@ -330,6 +330,24 @@ def test_a_client_that_does_not_read_is_closed_and_others_go_on(serve, caplog):
         assert sent < 1000
     assert len(slow.rest()) < sent
     assert "SOCKETIO_MAX_UNSENT_BYTES" in caplog.text
+
+
+@pytest.mark.parametrize(("count", "data"), [(4, "x" * 2000), (45, "")], ids=["long", "short"])
+def test_a_client_that_comes_back_gets_no_more_than_what_may_wait_for_it(serve, count, data):
+    """Otherwise it would be closed, and come back with the same id."""
+    server = serve(MAX_UNSENT_BYTES=20_000)
+    path = "/stream/?channel=a&channel=b"
+    one = StreamClient(server.port, path).begin()
+    one.close()
+    wait_until(lambda: number_of(server) == 0)
+    for channel in "ab":
+        for _ in range(count):
+            emit("tick", data, channel=channel)
+    again = one.come_back(server.port, path)
+    assert again.event() == ("reset", '{"channels":["b"],"audiences":[]}')
+    assert {event.data for event in again.events(count)} == {f'"{data}"'}
+    emit("tick", "new", channel="b")
+    assert again.event().data == '"new"'
 
 
 def test_a_client_that_floods_its_stream_is_closed(server, stream):

@@ -8,7 +8,7 @@ from django_socketio.channels.recovery import Past, Wanted
 from django_socketio.concurrency.executors import InlineExecutor
 from django_socketio.relay.envelope import Delivery, Envelope, LogRange, StreamPosition
 from django_socketio.relay.topics import channel_topic
-from django_socketio.sockets.pasts import AT_ONCE, Pasts, Room
+from django_socketio.sockets.pasts import AT_ONCE, HEADER, Pasts, Room
 
 
 class Channels:
@@ -70,8 +70,10 @@ def test_missed_messages_that_have_no_room_are_told_as_incomplete():
     one = Delivery(Envelope((topic,), "/", "said", ()), topic, None, ("1234", (b"567",)))
     missed, since = Past(topic, position, True, (one, one)), Wanted(StreamPosition("epoch", 0))
     nothing = Past(topic, position, True)
-    room = Room(14)
+    size = HEADER + len("a1234567")
+    room = Room(2 * size)
     assert room.take(missed, since) == missed
     assert room.take(missed, since) == Past(topic, position, False)
     assert room.take(nothing, since) == nothing
-    assert Room(13).take(missed, Wanted(last=2)) == missed._replace(deliveries=(one,))
+    assert Room(2 * size, each=1).take(missed, since) == Past(topic, position, False)
+    assert Room(2 * size - 1).take(missed, Wanted(last=2)) == missed._replace(deliveries=(one,))
