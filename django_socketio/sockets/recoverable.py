@@ -12,7 +12,7 @@ from django_socketio.relay.topics import Topic, TopicKind, channel_topic
 from django_socketio.sockets.acks import Callback
 from django_socketio.sockets.away import Away
 from django_socketio.sockets.calls import CALL_TIMEOUT
-from django_socketio.sockets.life import Lifecycle
+from django_socketio.sockets.life import ENDED, Lifecycle
 from django_socketio.sockets.sent_events import SentEvents
 from django_socketio.sockets.server import SocketServer
 from django_socketio.sockets.socket import Socket
@@ -36,7 +36,7 @@ class RecoverableSocket(Socket):
     Attributes:
         pid: the secret that the client is told with the answer to its CONNECT; then "".
         is_away: whether the connection has broken, and the client may come back.
-        is_cut_off: whether the site has ended the socket.
+        is_cut_off: whether the site has ended the socket, or messages were lost on its way here.
         recovered: whether the client has come back.
         placed: the channels that a handler has put the socket on.
 
@@ -110,6 +110,7 @@ class RecoverableSocket(Socket):
     def missed(self, topic: Topic) -> None:
         """Note that messages were lost: it cannot be told any more what the client has missed."""
         self._sent.lose()
+        self._note_loss()
 
     def call(self, event: str, *args: Any, timeout: float | None = CALL_TIMEOUT) -> Any:
         """Send an event and wait for the client's answer; see ``Socket.call``."""
@@ -224,6 +225,14 @@ class RecoverableSocket(Socket):
     def _forget_known(self, now: float) -> None:
         self._known = None
 
+    def _note_loss(self) -> None:
+        """Have the client not go on with the socket if that is on its way to this process.
+
+        What the other process has kept for the client comes only later, and hides the loss.
+        """
+        if self.lifecycle is ENDED:
+            self.is_cut_off = True
+
     def abandon(self) -> None:
         """Leave all topics: the process that has had the socket keeps it."""
         self.end(Reason.TRANSPORT_CLOSE)
@@ -243,6 +252,7 @@ class RecoverableSocket(Socket):
 
     def overflow(self) -> None:
         """Cut the client off: too much waits for the end of ``on_connect`` or ``on_subscribe``."""
+        self._note_loss()
         if self.is_away:
             self._end_away(Reason.SLOW_CLIENT)
         else:

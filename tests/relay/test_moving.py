@@ -19,7 +19,8 @@ from django_socketio.events import (
     on_leave,
     on_return,
 )
-from django_socketio.relay.topics import TopicKind, socket_topic
+from django_socketio.relay.envelope import Delivery, Envelope
+from django_socketio.relay.topics import TopicKind, channel_topic, socket_topic
 from django_socketio.security.login import Login
 from django_socketio.sockets.taking import Taking
 from tests.kit.clients import WebSocketClient, join
@@ -522,6 +523,39 @@ def test_who_has_missed_more_than_is_kept_is_not_recovered(url, serve, sockets, 
     assert not client.recovered
     reason = "client namespace disconnect"
     assert seen.take(2) == [("disconnect", here.port, reason), ("finish", here.port)]
+
+
+ROOM = channel_topic("/", "room")
+
+
+def deliver_too_much(server):
+    for number in range(5):
+        envelope = Envelope((ROOM,), "/", "message", (number, "x" * 1000))
+        server.socket_server.channels.deliver(Delivery(envelope, ROOM))
+
+
+def report_a_loss(server):
+    for socket in server.socket_server.channels.members(ROOM):
+        socket.missed(ROOM)
+
+
+@pytest.mark.parametrize("step", ["follow", "take"])
+@pytest.mark.parametrize("lose", [deliver_too_much, report_a_loss])
+def test_who_has_missed_what_came_on_the_way_is_not_recovered(
+    url, serve, sockets, seen, steps, step, lose
+):
+    here, there = (listening(serve, url, MAX_UNSENT_BYTES=2000) for _ in range(2))
+    client = Returning(here, "websocket")
+    client.connect()
+    client.client.subscribe("room")
+    publish(here, "kept")
+    assert client.event() == ["message", "kept"]
+    go_away(client, here, seen)
+    steps[step] = partial(lose, there)
+    client.connect(server=there)
+    assert not client.recovered
+    expected = ("disconnect", there.port, "transport close")
+    assert [seen.next() for _ in range(2)] == [expected, ("left", there.port, "room")]
 
 
 def test_without_logs_nothing_is_proved(url, serve, sockets, seen):
