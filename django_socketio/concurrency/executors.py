@@ -14,9 +14,6 @@ from django_socketio.concurrency.workers import Job
 class Executor(Pool, Protocol):
     """Runs the mailboxes of sockets; ``Workers`` is the executor of server processes."""
 
-    stepped_out: int
-    """Jobs that wait in ``step_out``."""
-
     def schedule(self, mailbox: Mailbox | Job, /) -> None:
         """Run a mailbox, or a single job."""
 
@@ -34,7 +31,6 @@ class InlineExecutor:
     """
 
     def __init__(self) -> None:
-        self.stepped_out = 0
         # Mailboxes leave no job for a later turn: there is no turn.
         self.now = self.end = math.inf
         self._ready: deque[Mailbox | Job] = deque()
@@ -48,14 +44,12 @@ class InlineExecutor:
 
     def step_out(self, wait: Callable[[], object]) -> None:
         """Run the mailboxes that are ready, then call ``wait``; others run inline meanwhile."""
-        self.stepped_out += 1
         try:
             self._run()
             self._is_running = False
             wait()
         finally:
             self._is_running = True
-            self.stepped_out -= 1
 
     def give_way(self) -> None:
         """Do nothing: there is no turn that a job may take too much of."""

@@ -1,6 +1,7 @@
 """``socket.call``: handlers that wait for clients that do not answer hold no other handler up."""
 
 import pytest
+from gevent.event import Event
 
 from django_socketio.events import on_event, on_message
 from django_socketio.exceptions import CallTimeout
@@ -58,3 +59,23 @@ def test_only_so_many_handlers_wait_and_the_others_are_told(serve, asking):
     (other,) = silent(server, 1)
     other.send('430["answer"]')
     assert other.receive() == '431["answer"]'
+
+
+def test_handlers_that_wait_for_something_else_are_not_among_them(serve, asking):
+    server, done = serve(WORKERS=2, MAX_WAITING_CALLS=1), Event()
+
+    @on_event("wait")
+    def wait(request, socket, context):
+        server.socket_server.executor.step_out(done.wait)
+
+    waiting = [join(server) for _ in range(3)]
+    for client in waiting:
+        client.emit("wait", id=1)
+    wait_until(lambda: server.socket_server.executor.stepped_out == 3)
+    (client,) = silent(server, 1)
+    assert join(server).ask("message") == ["not answered"]
+    client.send('430["answer"]')
+    assert client.receive() == '431["answer"]'
+    server.call(done.set)
+    for one in waiting:
+        assert one.receive() == "431[null]"
