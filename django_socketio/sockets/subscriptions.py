@@ -106,9 +106,10 @@ class Subscriptions:
         return True
 
     def admitted(self, channel: str) -> None:
-        """Note the presence of the socket's user on a channel that the socket is on."""
-        if self._channels.presence is not None and self._socket is not None:
-            self._channels.presence.admitted(self._socket, channel)
+        """Note the presence of the socket's user on a channel, unless the socket has left it."""
+        presence, socket = self._channels.presence, self._socket
+        if presence is not None and socket is not None and channel in self.names:
+            presence.admitted(socket, channel)
 
     def moved_here(self) -> None:
         """Note the presence of the socket's user, which its earlier process does not any more."""
@@ -214,17 +215,18 @@ class Subscriptions:
 
     def leave(self, channel: str) -> bool:
         """Take the socket off a channel; return False if it was not on the channel."""
-        if channel not in self.names or self._socket is None:
+        socket = self._socket
+        if channel not in self.names or socket is None:
             return False
         self.names = tuple(name for name in self.names if name != channel)
         self._begun.pop(channel, None)
         self._replays.pop(channel, None)
         try:
-            self._channels.remove(channel_topic(self._socket.namespace, channel), self._socket)
+            self._channels.remove(channel_topic(socket.namespace, channel), socket)
         finally:  # also after a timeout of the handler
-            self._socket.left(channel)
+            socket.left(channel)
             if self._channels.presence is not None:
-                self._channels.presence.left(self._socket, channel)
+                self._channels.presence.left(socket, channel)
         return True
 
     def join_own(
@@ -325,12 +327,15 @@ class Subscriptions:
         """Have the socket on the topics of these audiences, and of no others; see ``join_own``."""
         if self._socket is None:
             return
-        before, self.audiences = self.audiences, audiences
-        left = [topic for topic in before if topic not in self.audiences]
-        joined = [topic for topic in self.audiences if topic not in before]
+        left = [topic for topic in self.audiences if topic not in audiences]
+        self.audiences = audiences
         self._channels.remove_from_all(left, self._socket)
+        if (socket := self._socket) is None:
+            return  # it has ended while the relay left the topics
+        wanted = [topic for topic in audiences if topic in self.audiences]  # still
+        joined = [topic for topic in wanted if not self._channels.has(topic, socket)]
         if joined:
-            self._socket.began(self._channels.add_all(self._gated(joined, ask), self._socket))
+            socket.began(self._channels.add_all(self._gated(joined, ask), socket))
         for channel in self.names:
             self.admitted(channel)  # as another person, maybe
 
