@@ -1,7 +1,6 @@
 """The channels that one socket is on, and the topics that every socket is on."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
 
 from django_socketio.channels.backlogs import Arrival, Gate, Pending
 from django_socketio.channels.names import check_channel
@@ -16,6 +15,7 @@ from django_socketio.relay.topics import (
     everyone_topic,
     socket_topic,
 )
+from django_socketio.sockets.noted_subscriptions import NotedSubscriptions
 from django_socketio.sockets.pasts import Pasts, Room
 from django_socketio.sockets.subscriber import Subscriber
 
@@ -30,7 +30,7 @@ Ask = Callable[[Gate], object]
 """Has the login of a socket examined, for a gate that has got a message."""
 
 
-class Subscriptions:
+class Subscriptions(NotedSubscriptions):
     """The channels of one socket.
 
     Args:
@@ -104,32 +104,6 @@ class Subscriptions:
         if not pending:
             self.admitted(channel)
         return True
-
-    def admitted(self, channel: str) -> None:
-        """Note the presence of the socket's user on a channel, unless the socket has left it."""
-        presence, socket = self._channels.presence, self._socket
-        if presence is not None and socket is not None and channel in self.names:
-            presence.admitted(socket, channel)
-
-    def moved_here(self) -> None:
-        """Note the presence of the socket's user, which its earlier process does not any more."""
-        if self._channels.presence is not None and self._socket is not None:
-            self._channels.presence.moved_here(self._socket, self.names)
-
-    def note_away(self, is_away: bool) -> None:
-        """Note that the client is away, and may come back to the socket; or that it is back."""
-        if self._channels.presence is not None and self._socket is not None:
-            self._channels.presence.set_away(self._socket, self.names, is_away)
-
-    def watch(self, channel: str, since: Any) -> None:
-        """Have the client told who is on a channel.
-
-        Raises:
-            ChannelError: nobody's presence is noted on the channel.
-
-        """
-        if self._channels.presence is not None and self._socket is not None:
-            self._channels.presence.watch(self._socket, channel, since)
 
     def _check_number(self) -> None:
         if len(self.names) >= self.max_channels:
@@ -283,19 +257,6 @@ class Subscriptions:
         namespace = self._socket.namespace
         channels = (channel_topic(namespace, name) for name in self.names)
         return (*_own_topics(self._socket), *self.audiences, *channels)
-
-    @property
-    def watched(self) -> dict[str, str]:
-        """The channels of which the client is told who is there, and up to which positions."""
-        presence, socket = self._channels.presence, self._socket
-        return {} if presence is None or socket is None else presence.watched(socket, self.names)
-
-    def go_on_watching(self, watched: Mapping[str, str]) -> None:
-        """Have the client told who is on channels, from positions on."""
-        presence, socket = self._channels.presence, self._socket
-        if presence is not None and socket is not None:
-            for channel, since in watched.items():
-                presence.watch_soon(socket, channel, since)
 
     def take_over(
         self, names: tuple[str, ...], audiences: tuple[Topic, ...]
