@@ -52,10 +52,40 @@ def on_each_worker(gunicorn):
     raise AssertionError(f"only {list(clients)} of {gunicorn.pids} accept connections")
 
 
-@pytest.fixture(scope="module", params=[[], ["--preload"]], ids=["", "preload"])
+@pytest.fixture(scope="module")
+def preloaded(tmp_path_factory):
+    """A gunicorn whose arbiter loads the site, and may have a control socket at ``control``."""
+    folder = tmp_path_factory.mktemp("preloaded")
+    control, config = folder / "control", folder / "config.py"
+    config.write_text(f"control_socket = {str(control)!r}\n" if HAS_CONTROL_SOCKET else "")
+    server = Gunicorn("-c", str(config), "--preload", control=True)
+    server.control = control
+    yield server
+    close_all()
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def loaded_by_the_worker():
+    server = Gunicorn()
+    yield server
+    close_all()
+    server.end()
+
+
+@pytest.fixture(params=["loaded_by_the_worker", "preloaded"])
 def one_worker(request):
     """A gunicorn with one worker, for tests that do it no harm."""
-    server = Gunicorn(*request.param)
+    return request.getfixturevalue(request.param)
+
+
+FORMATS = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s %({content-type}o)s done'
+
+
+@pytest.fixture(scope="module")
+def two_workers():
+    """The same with two workers, and an access log with ``FORMATS``."""
+    server = Gunicorn("--access-logformat", FORMATS, workers=2)
     yield server
     close_all()
     server.end()
@@ -89,11 +119,11 @@ def test_handlers_have_database_connections_of_their_own(one_worker):
     assert len({client.receive() for client in clients}) == 3
 
 
-def test_several_workers_without_a_relay_are_warned_of_once(gunicorn):
-    server = gunicorn(workers=2)
-    (warning,) = server.wait_for(r"\[WARNING\] (.*)")
+def test_several_workers_without_a_relay_are_warned_of_once(two_workers):
+    (warning,) = two_workers.wait_for(r"\[WARNING\] (.*)")
     assert warning[1].startswith("2 workers, and no relay between them")
-    assert len(re.findall(r"\d+ handlers in tests\.system\.production\.events", server.output)) == 1
+    handlers = r"\d+ handlers in tests\.system\.production\.events"
+    assert len(re.findall(handlers, two_workers.output)) == 1
     assert "SOCKETIO_RELAY_URL" in warning[1]
 
 
@@ -113,46 +143,57 @@ def test_term_ends_sockets_in_order(gunicorn, preload):
     assert "timeout" not in server.output
 
 
-def test_term_answers_the_requests_that_have_begun(gunicorn):
-    server = gunicorn()
-    connection = raw_request(server.port, b"GET /slow/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+def idle_and_asking(server, seconds):
+    """Return an idle connection, and one whose request takes so long; a socket is there as well."""
+    idle = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert response(idle)[0] == 200
+    join(server)
+    path = b"/slow/%d/" % seconds
+    asking = raw_request(server.port, b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
     server.wait_for("(?m)^slow$")
+    return idle, asking
+
+
+def test_term_answers_the_requests_that_have_begun_and_waits_for_no_idle_connection(gunicorn):
+    server = gunicorn()
+    idle, asking = idle_and_asking(server, 1)
     server.signal(signal.SIGTERM)
-    answer = http.client.HTTPResponse(connection)
+    answer = http.client.HTTPResponse(asking)
     answer.begin()
     assert (answer.status, answer.read()) == (200, b"slow")
     assert answer.getheader("Connection") == "close"
-    assert server.wait(10) == 0
+    assert idle.recv(1) == b""
+    assert server.wait(15) == 0  # sooner than the graceful timeout
+    assert "finished: " in server.output
 
 
-LATE = {
-    "websocket": request({"Host": "localhost", **UPGRADE}, path="/echo/"),
-    "engine": HELLO + client_frame(FIN | TEXT, b"40"),
-    "stream": request({"Host": "localhost"}, path="/stream/?channel=a"),
-}
-"""Requests whose connections begin when they are answered."""
+LATE = [
+    request({"Host": "localhost", **UPGRADE}, path="/echo/"),
+    HELLO + client_frame(FIN | TEXT, b"40"),
+    request({"Host": "localhost"}, path="/stream/?channel=a"),
+]
+"""Requests whose connections begin when they are answered: of a view, of Engine.IO, of a stream."""
 
 
-@pytest.mark.parametrize("kind", LATE)
-def test_what_begins_after_the_stop_holds_no_worker_up(gunicorn, kind):
+def test_what_begins_after_the_stop_holds_no_worker_up(gunicorn):
     server = gunicorn(TEST_MIDDLEWARE="tests.system.production.middleware.late")
-    connection = raw_request(server.port, LATE[kind])
-    server.wait_for("(?m)^answered$")
+    connections = [raw_request(server.port, request) for request in LATE]
+    server.wait_for("(?m)^answered$", len(LATE))
     server.signal(signal.SIGTERM)
-    assert connection.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200")
+    answers = [connection.recv(12) for connection in connections]
+    assert answers == [b"HTTP/1.1 101", b"HTTP/1.1 101", b"HTTP/1.1 200"]
     assert server.wait(10) == 0  # sooner than the graceful timeout
     assert "graceful timeout" not in server.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_idle_connections_hold_no_worker_up(gunicorn, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_signals_wait_for_no_request_but_for_last_handlers(gunicorn, number):
     server = gunicorn()
-    connection = raw_request(server.port, b"GET /seen/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert response(connection)[0] == 200
-    join(server)
+    idle_and_asking(server, 60)
     server.signal(number)
-    assert server.wait(15) == 0  # sooner than the graceful timeout
+    assert server.wait(15) == 0
     assert "finished: " in server.output
+    assert "slow no more" in server.output
 
 
 def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(gunicorn):
@@ -168,17 +209,6 @@ def test_connections_beyond_worker_connections_wait_and_websockets_do_not_count(
     third.settimeout(10)
     assert response(third)[0] == 200
     second.close()
-
-
-def test_quit_waits_for_no_request_but_for_last_handlers(gunicorn):
-    server = gunicorn()
-    raw_request(server.port, b"GET /slow/60/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    server.wait_for("(?m)^slow$")
-    join(server)
-    server.signal(signal.SIGQUIT)
-    assert server.wait(15) == 0
-    assert "finished: " in server.output
-    assert "slow no more" in server.output
 
 
 def test_a_handler_that_does_not_end_is_given_up_in_time(gunicorn):
@@ -278,17 +308,26 @@ def test_a_killed_worker_takes_only_its_own_clients_along(gunicorn, node):
     server.wait_for("Worker ready", 3)
 
 
-def test_sessions_of_a_killed_worker_are_unknown_at_once(gunicorn):
-    server = gunicorn(workers=2)
+def test_a_killed_worker_leaves_neither_sessions_nor_files(gunicorn, tmp_path):
+    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
+    (directory,) = tmp_path.iterdir()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert len(list(directory.iterdir())) == 4  # two sockets of each worker
     clients = [join(server, kind=PollingClient) for _ in range(20)]
-    pids = [pid_of(client) for client in clients]
+    victim = pid_of(clients[0])
     for client in clients:
         client.abandon()
-    victim = pids[0]
     os.kill(victim, signal.SIGKILL)
     server.wait_for("was sent SIGKILL")
     server.wait_for("Worker ready", 3)
-    sid = clients[0].sid
+    assert_unknown(server, clients[0].sid)
+    server.signal(signal.SIGTERM)
+    server.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+def assert_unknown(server, sid):
+    """Ask for a session which was that of a killed worker; the log tells it without its id."""
     for _ in range(40):
         status, answer = get(server.port, f"{HANDSHAKE}&sid={sid}", "POST", b"40")
         assert (status, answer["code"]) == (400, 1)
@@ -370,9 +409,8 @@ def test_no_client_writes_lines_of_gunicorns_logs(one_worker):
     assert "\x9b" not in one_worker.output
 
 
-def test_access_log(gunicorn):
-    formats = '%(h)s "%(r)s" %(s)s %(q)s %({referer}i)s %({raw_uri}e)s %({content-type}o)s done'
-    server = gunicorn("--access-logformat", formats, workers=2)
+def test_access_log(two_workers):
+    server = two_workers
     polling = join(server, kind=PollingClient)
     upgraded = polling.upgrade()
     assert upgraded.ask("message", 1) == [1]
@@ -427,18 +465,6 @@ def poll_over_tls(https, number):
     https("POST", path, "1")
 
 
-def test_the_directory_of_the_workers_is_theirs_alone_and_goes_with_them(gunicorn, tmp_path):
-    server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
-    (directory,) = tmp_path.iterdir()
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert len(list(directory.iterdir())) == 4  # two sockets of each worker
-    os.kill(server.pids[0], signal.SIGKILL)
-    server.wait_for("Worker ready", 3)
-    server.signal(signal.SIGTERM)
-    server.wait()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_killed_arbiter_leaves_nothing_behind(gunicorn, tmp_path):
     server = gunicorn("--worker-tmp-dir", str(tmp_path), workers=2)
     socket = join(server)
@@ -451,14 +477,10 @@ def test_a_killed_arbiter_leaves_nothing_behind(gunicorn, tmp_path):
 
 
 @pytest.mark.skipif(not HAS_CONTROL_SOCKET, reason="this gunicorn has no control socket")
-def test_no_control_socket_where_the_arbiter_preloads(gunicorn, tmp_path):
-    path = str(tmp_path / "control")
-    config = tmp_path / "config.py"
-    config.write_text(f"control_socket = {path!r}\n")
-    server = gunicorn("-c", str(config), "--preload", control=True)
-    join(server)
-    assert "No control socket" in server.output
-    assert not list(tmp_path.glob("control*"))
+def test_no_control_socket_where_the_arbiter_preloads(preloaded):
+    join(preloaded)
+    assert "No control socket" in preloaded.output
+    assert not preloaded.control.exists()
 
 
 def test_garbage_is_collected_less_often_in_a_worker(one_worker):
@@ -472,22 +494,35 @@ def works(client):
         return False
 
 
-@pytest.mark.parametrize("kind", [WebSocketClient, PollingClient])
-def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn, kind):
+KINDS = (WebSocketClient, PollingClient)
+
+
+def on_worker(server, pid, kind, count):
+    """Return so many clients whose sockets a worker has."""
+    clients = []
+    while len(clients) < count:
+        client = join(server, kind=kind)
+        if pid_of(client) == pid:
+            clients.append(client)
+        else:
+            client.close()
+    return clients
+
+
+def test_a_worker_that_drains_ends_its_sockets_one_after_the_other(gunicorn):
     server = gunicorn(workers=2, DRAIN_SECONDS="4")  # the other one accepts what the first hands on
-    clients = [join(server, kind=kind) for _ in range(16)]
-    of = {client: client.ask("seen")[0]["pid"] for client in clients}
-    pid = max(of.values(), key=[*of.values()].count)
-    clients = [client for client in clients if of[client] == pid]
+    pid = server.pids[0]
+    open_at = {kind: [on_worker(server, pid, kind, 6)] for kind in KINDS}
     os.kill(pid, signal.SIGTERM)
     server.wait_for("Ending the sockets within 4 s")
-    open_at = [[client for client in clients if works(client)]]
-    while open_at[-1]:
-        time.sleep(0.2)  # of 4 seconds
-        open_at.append([client for client in open_at[-1] if works(client)])
-    assert len({len(clients) for clients in open_at}) > 2, open_at
+    while any(steps[-1] for steps in open_at.values()):
+        time.sleep(0.3)  # of 4 seconds
+        for steps in open_at.values():
+            steps.append([client for client in steps[-1] if works(client)])
+    for kind, steps in open_at.items():
+        assert len({len(clients) for clients in steps}) > 2, (kind, open_at)
     server.wait_for("Worker ready", 3)
-    assert works(join(server, kind=kind))
+    assert all(works(join(server, kind=kind)) for kind in KINDS)
 
 
 def test_an_interrupt_ends_the_draining(gunicorn):
