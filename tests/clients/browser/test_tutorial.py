@@ -82,7 +82,7 @@ class Reader:
 def reader(tmp_path, tmp_path_factory):
     found = tmp_path_factory.mktemp("found")
     wheels.build(tmp_path_factory.mktemp("copy"), found, "--wheel")
-    wheels.pack_installed(found, DEPENDENCIES)
+    wheels.pack_links(found, DEPENDENCIES)
     reader = Reader(tmp_path, found)
     yield reader
     if reader.server is not None:
