@@ -11,7 +11,7 @@ import pytest
 from tests.kit.clients import WebSocketClient
 from tests.kit.http import close_all
 from tests.kit.programs import ENVIRON, MANAGE, PATCHED, ROOT, Program, Runserver, python
-from tests.kit.redis_server import RedisServer
+from tests.kit.tasks import ALONE, send_tasks
 from tests.relay.conftest import PUSH, received
 
 EVENTS = """
@@ -32,19 +32,18 @@ SOCKETIO_HISTORY = {{"^notes$": {{"size": 5, "seconds": 60}}}}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(redis, tmp_path_factory):
     """The environment of a site whose processes share a relay."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "loud").mkdir()
     (folder / "loud" / "__init__.py").touch()
     (folder / "loud" / "events.py").write_text(EVENTS)
-    with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
-        (folder / "loud_settings.py").write_text(SETTINGS.format(url=redis.url))
-        yield {
-            "DJANGO_SETTINGS_MODULE": "loud_settings",
-            "PYTHONPATH": f"{folder}:{ROOT}",
-            "TEST_REDIS_SOCKET": redis.url.removeprefix("unix://"),
-        }
+    (folder / "loud_settings.py").write_text(SETTINGS.format(url=redis.url))
+    return {
+        "DJANGO_SETTINGS_MODULE": "loud_settings",
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "TEST_REDIS_SOCKET": redis.url.removeprefix("unix://"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +144,6 @@ def test_an_operator_sends(site, clients):
     assert received(clients) == [{"text": "hi"}] * 2
 
 
-def test_an_operator_is_told_that_nobody_is_there(site, clients):
-    done = python(site, MANAGE, "socketio_send", "nowhere", '"hi"', check=False)
-    assert done.returncode == 1
-    assert "there is no socket on the channel 'nowhere'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 OPERATOR = """
 import contextlib, io, json, sys
 from django.core.management import execute_from_command_line
@@ -206,6 +198,13 @@ def test_an_operator_is_told_of_a_message_that_is_only_kept(send, servers):
     assert told.strip() == "Kept; nobody is connected to receive it now."
 
 
+def test_an_operator_is_told_that_nobody_is_there(send, servers):
+    status, _, error = send("nowhere", '"hi"')
+    assert status == 1
+    assert "there is no socket on the channel 'nowhere'" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -223,7 +222,7 @@ def test_an_operator_is_told_what_went_wrong(send, arguments, told):
 def celery(site):
     """A real Celery worker with forked processes."""
     command = [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app", "worker"]
-    options = ["--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO"]
+    options = ["--pool", "prefork", "--concurrency", "2", "--loglevel", "INFO", *ALONE]
     worker = Program([*command, *options], **site)
     worker.quickly = signal.SIGTERM
     worker.wait_for(r"ready\.")
@@ -239,13 +238,12 @@ def answer_all(clients):
         client.send(f"43{id}[{number}]")
 
 
-def test_celery_tasks_push_and_ask(site, clients, celery):
-    code = "from tests.relay.celery_app import push\nfor n in range(10): push.delay(n, 'a')"
-    python(site, "-c", code)
+def test_celery_tasks_push_and_ask(redis, clients, celery):
+    send_tasks(redis, "push", *((number, "a") for number in range(10)))
     seen = [[client.event()[1] for _ in range(10)] for client in clients]
     assert seen[0] == seen[1]
     assert sorted(seen[0]) == list(range(10))
-    python(site, "-c", "from tests.relay.celery_app import ask\nask.delay('a')")
+    send_tasks(redis, "ask", ("a",))
     answer_all(clients)
     assert [client.event() for client in clients] == [["answers", [0, 1]]] * 2
 

@@ -33,9 +33,10 @@ from tests.kit.programs import Program, free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import Gunicorn, Nginx, SyncGunicorn, Uvicorn
 from tests.kit.streams import StreamClient
+from tests.kit.tasks import ALONE, send_tasks
 from tests.kit.waiting import wait_until
 
-CLIENTS = 60
+CLIENTS = 24
 
 
 @pytest.fixture(scope="module")
@@ -253,18 +254,15 @@ def celery(relay):
         "TEST_REDIS_SOCKET": relay.url.removeprefix("unix://"),
     }
     command = [sys.executable, "-m", "celery", "-A", "tests.relay.celery_app"]
-    worker = Program([*command, "worker", "--concurrency", "2", "--loglevel", "INFO"], **environ)
+    options = ["--concurrency", "2", "--loglevel", "INFO", *ALONE]
+    worker = Program([*command, "worker", *options], **environ)
     worker.quickly = signal.SIGTERM
     worker.wait_for(r"ready\.")
-    worker.push = lambda code: Program([sys.executable, "-c", PUSH + code], **environ)
     yield worker
     worker.end()
 
 
-PUSH = "from tests.relay.celery_app import push\n"
-
-
-def test_what_a_celery_task_sends_reaches_clients_of_all_workers(begin, celery):
+def test_what_a_celery_task_sends_reaches_clients_of_all_workers(begin, celery, relay):
     transports = ["websocket", "polling", "upgraded", "polling"]
     clients = [begin(transports[number % 4]) for number in range(CLIENTS)]
     for client in clients:
@@ -272,11 +270,7 @@ def test_what_a_celery_task_sends_reaches_clients_of_all_workers(begin, celery):
         client.do("ask", event=["subscribe", "news"])
     for client in clients:
         assert client.next("answer")["args"] == [True]
-    pusher = celery.push(
-        "push.delay(0, 'closed tab')\nfor n in range(5): push.delay(n, 'news')",
-    )
-    assert pusher.wait() == 0
-    pusher.process.stdout.close()
+    send_tasks(relay, "push", (0, "closed tab"), *((number, "news") for number in range(5)))
     seen = [[client.event()[1] for _ in range(5)] for client in clients]
     assert sorted(seen[0]) == [0, 1, 2, 3, 4]
     assert all(messages == seen[0] for messages in seen)
@@ -330,7 +324,7 @@ def test_an_unknown_session(https):
 
 def test_reload_behind_nginx(site, begin, https):
     old = set(site.gunicorn.pids[-2:])
-    transports = ["websocket", "polling", "upgraded"] * 6
+    transports = ["websocket", "polling", "upgraded"] * 3
     clients = [begin(transport, reconnection=True) for transport in transports]
     for client in clients:
         client.wait_connected()
@@ -436,26 +430,27 @@ class From(PollingClient):
 
 
 @pytest.fixture(scope="module")
-def hosts():
+def hosts(site):
     """Two hosts, one with several workers: gunicorn twice, which do not know of one another."""
-    hosts = [Gunicorn(workers=2), Gunicorn()]
+    hosts = [site.gunicorn, Gunicorn()]
     yield hosts
-    for host in hosts:
-        host.end()
+    hosts[1].end()
 
 
 @pytest.fixture
-def spread(hosts, tmp_path):
+def spread(hosts, folder, tmp_path):
     """nginx before the hosts, which spreads requests as its ``upstream`` says."""
     started = []
 
     def start(upstream):
-        one, other = hosts
-        ports = {"192.0.2.11:8000": one.port, "192.0.2.12:8000": other.port}
-        upstream = replaced(upstream, {k: f"127.0.0.1:{v}" for k, v in ports.items()})
+        places = {"192.0.2.11:8000": f"unix:{folder}/s"}
+        places["192.0.2.12:8000"] = f"127.0.0.1:{hosts[1].port}"
+        upstream = replaced(upstream, places)
         port = free_port()
-        rest = "proxy_set_header Host $http_host; location / { proxy_pass http://chat; }"
-        text = f"{upstream}\nserver {{ listen 127.0.0.1:{port}; {rest} }}\n"
+        fields = "X-Forwarded-For $remote_addr; proxy_set_header Host $http_host"
+        rest = "location / { proxy_pass http://chat; }"
+        server = f"listen 127.0.0.1:{port}; proxy_set_header {fields}; {rest}"
+        text = f"{upstream}\nserver {{ {server} }}\n"
         started.append(Nginx(tmp_path, surrounded(tmp_path, text), port))
         return started[-1]
 
