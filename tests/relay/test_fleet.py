@@ -13,11 +13,12 @@ from tests.kit.node import Node
 from tests.kit.programs import Program
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import Gunicorn
+from tests.kit.tasks import ALONE, send_tasks
 from tests.kit.waiting import wait_until
 from tests.relay.site.publishing import was_accepted
 
-SOCKETS, EACH = 30, 250
-PAUSE = 0.01
+SOCKETS, EACH = 18, 100
+PAUSE = 0.025
 """Seconds between two messages of a publisher: connections are to be killed among them."""
 
 SCRIPT = f"""
@@ -38,14 +39,6 @@ def publish(number):
     publish_and_say("a", f"thread-{{number}}")
     time.sleep({PAUSE} * 4)
 with ThreadPoolExecutor(4) as pool: list(pool.map(publish, range({EACH})))
-"""
-
-CELERY = f"""
-import time
-from tests.relay.site.tasks import push
-for number in range({EACH}):
-    push.delay("a", f"celery-{{number}}")
-    time.sleep({PAUSE})
 """
 
 
@@ -122,19 +115,36 @@ class View(threading.Thread):
             time.sleep(PAUSE)
 
 
+class Tasks(threading.Thread):
+    """Has a Celery worker publish."""
+
+    def __init__(self, broker):
+        super().__init__(daemon=True)
+        self._broker = broker
+        self.start()
+
+    def run(self):
+        send_tasks(self._broker, "tests.relay.site.tasks.push", self._calls())
+
+    def _calls(self):
+        for number in range(EACH):
+            yield "a", f"celery-{number}"
+            time.sleep(PAUSE)
+
+
 @pytest.fixture
 def celery(start):
-    arguments = ["-A", "tests.relay.site.tasks", "worker", "--concurrency", "2"]
+    arguments = ["-A", "tests.relay.site.tasks", "worker", "--concurrency", "2", *ALONE]
     return start(Program, [sys.executable, "-m", "celery", *arguments, "--loglevel", "INFO"])
 
 
 def test_every_socket_gets_every_accepted_message_in_one_order(
-    redis_server, celery, servers, sockets, start
+    redis_server, broker, celery, servers, sockets, start
 ):
     celery.wait_for(r"ready\.")
-    programs = [start(Program, [sys.executable, "-c", code]) for code in (SCRIPT, THREADS, CELERY)]
+    programs = [start(Program, [sys.executable, "-c", code]) for code in (SCRIPT, THREADS)]
     view = View(servers[0])
-    kills = kill_connections_until(redis_server, [*programs, view])
+    kills = kill_connections_until(redis_server, [*programs, view, Tasks(broker)])
     celery.wait_for("told: ", EACH)
     told = view.told + [one for program in (*programs, celery) for one in told_by(program)]
     assert len({one["content"] for one in told}) == 4 * EACH

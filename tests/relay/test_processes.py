@@ -239,11 +239,11 @@ def answer_all(clients):
 
 
 def test_celery_tasks_push_and_ask(redis, clients, celery):
-    send_tasks(redis, "push", *((number, "a") for number in range(10)))
+    send_tasks(redis, "tests.relay.celery_app.push", [(number, "a") for number in range(10)])
     seen = [[client.event()[1] for _ in range(10)] for client in clients]
     assert seen[0] == seen[1]
     assert sorted(seen[0]) == list(range(10))
-    send_tasks(redis, "ask", ("a",))
+    send_tasks(redis, "tests.relay.celery_app.ask", [("a",)])
     answer_all(clients)
     assert [client.event() for client in clients] == [["answers", [0, 1]]] * 2
 

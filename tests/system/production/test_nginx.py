@@ -270,7 +270,8 @@ def test_what_a_celery_task_sends_reaches_clients_of_all_workers(begin, celery, 
         client.do("ask", event=["subscribe", "news"])
     for client in clients:
         assert client.next("answer")["args"] == [True]
-    send_tasks(relay, "push", (0, "closed tab"), *((number, "news") for number in range(5)))
+    news = [(number, "news") for number in range(5)]
+    send_tasks(relay, "tests.relay.celery_app.push", [(0, "closed tab"), *news])
     seen = [[client.event()[1] for _ in range(5)] for client in clients]
     assert sorted(seen[0]) == [0, 1, 2, 3, 4]
     assert all(messages == seen[0] for messages in seen)
