@@ -17,7 +17,7 @@ from tests.soak.sockets import Visitor
 
 def test_some_seconds_of_it():
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak", "--seconds", "4"],
+        [sys.executable, "-m", "tests.soak", "--seconds", "2"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def test_some_seconds_of_it():
 
 
 def test_some_seconds_of_cuts():
-    options = {"seconds": 4, "clients": 18, "messages": 500, "workers": 2}
+    options = {"seconds": 4, "clients": 18, "messages": 300, "workers": 2}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.cuts", *arguments],
