@@ -1,5 +1,6 @@
 """A real Redis, or Valkey, of the tests' own."""
 
+import functools
 import os
 import shutil
 import signal
@@ -11,6 +12,9 @@ import pytest
 import redis
 
 TIMEOUT = 30  # seconds
+
+# redis-py reads the metadata of its package for each client: three milliseconds.
+redis.utils.get_lib_version = functools.cache(redis.utils.get_lib_version)
 
 SYSTEM = "system"
 """The server that is installed on the machine: Debian 12 has Redis 7.0."""
