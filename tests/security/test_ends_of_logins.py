@@ -264,10 +264,10 @@ def test_what_no_signal_tells_is_found(watchful, user, action):
     assert witness.ask("who") == [f"{user}-2"]
 
 
-def test_what_another_process_does_is_found_without_a_relay(watchful, start, user):
+def test_what_another_process_does_is_found_without_a_relay(watchful, site, user):
     browser = logged_in(watchful, user)
     socket = browser.open(watchful)
-    browser.get(start(), "/log-out/")
+    browser.get(site[0], "/log-out/")  # whose relay the watchful one lacks
     assert ends_soon(socket)
 
 

@@ -53,24 +53,31 @@ def test_a_stream_is_a_response_of_threads_and_greenlets(other):
         assert again.event() == ("pushed", '"for-the-dead"')
 
 
-@pytest.fixture
-def few_threads():
-    """Start gunicorn with few threads: ``few_threads(3)``."""
-    started = []
-
-    def start(number, **environ):
-        options = ["--threads", str(number), "--graceful-timeout", "1"]
-        started.append(OtherGunicorn("gthread", *options, **environ))
-        return started[-1]
-
-    yield start
-    close_all()
-    for one in started:
-        one.end()
+def few_threads(number, **environ):
+    options = ["--threads", str(number), "--graceful-timeout", "1"]
+    return OtherGunicorn("gthread", *options, **environ)
 
 
-def test_a_client_that_has_left_gives_its_thread_back(few_threads):
+@pytest.fixture(scope="module")
+def three_threads():
+    """gunicorn with three threads, each of which a stream occupies."""
     server = few_threads(3)
+    yield server
+    close_all()
+    server.end()
+
+
+@pytest.fixture
+def two_threads():
+    """The same with two, whose pings are due soon."""
+    server = few_threads(2, PING_INTERVAL="1", PING_TIMEOUT="1")
+    yield server
+    close_all()
+    server.end()
+
+
+def test_a_client_that_has_left_gives_its_thread_back(three_threads):
+    server = three_threads
     for _ in range(2):
         streams = [StreamClient(server.port).begin() for _ in range(3)]
         for one in streams:
@@ -80,8 +87,8 @@ def test_a_client_that_has_left_gives_its_thread_back(few_threads):
     assert time.monotonic() - begun < 10  # the next comment would come after 25 seconds
 
 
-def test_a_client_that_does_not_read_gives_its_thread_back_when_it_is_closed(few_threads):
-    server = few_threads(3)
+def test_a_client_that_does_not_read_gives_its_thread_back_when_it_is_closed(three_threads):
+    server = three_threads
     slow = [StreamClient(server.port).begin() for _ in range(2)]
     for _ in range(3):  # one is being sent, one waits, and the last one is too much
         assert get(server.port, f"/push/{HUGE}/?channel=a")[0] == 200
@@ -92,8 +99,8 @@ def test_a_client_that_does_not_read_gives_its_thread_back_when_it_is_closed(few
     assert "Traceback" not in server.output
 
 
-def test_a_client_that_does_not_read_a_long_event_gives_its_thread_back(few_threads):
-    server = few_threads(2, PING_INTERVAL="1", PING_TIMEOUT="1")
+def test_a_client_that_does_not_read_a_long_event_gives_its_thread_back(two_threads):
+    server = two_threads
     slow = StreamClient(server.port).begin()
     assert get(server.port, f"/push/{HUGE}/?channel=a")[0] == 200
     other = StreamClient(server.port).begin()

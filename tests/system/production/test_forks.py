@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -77,6 +78,7 @@ def test_a_child_ends_no_socket_and_takes_no_message(start, kind, where):
         new = join(server, kind=[WebSocketClient, PollingClient][number % 2])
         assert new.ask("message", "new") == ["new"]
         new.close()
+        time.sleep(0.02)
     os.kill(child, 0)  # it lives
     gone = len(server.wait_for("gone: ", 0))
     wait_until(lambda: server.output.count("finished: ") >= number)

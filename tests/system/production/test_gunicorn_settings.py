@@ -15,9 +15,9 @@ from django_socketio.server.gunicorn.forwarding import Forwarding
 from django_socketio.server.gunicorn.head_limits import head_limits, too_large
 from django_socketio.server.gunicorn.worker import Worker
 from tests.kit.clients import PollingClient, join
-from tests.kit.http import HANDSHAKE, get, raw_request, response
+from tests.kit.http import HANDSHAKE, close_all, get, raw_request, response
 from tests.kit.programs import Program
-from tests.kit.servers import GUNICORN
+from tests.kit.servers import GUNICORN, Gunicorn
 from tests.kit.waiting import wait_until
 
 
@@ -30,11 +30,33 @@ def ask(server, *fields, path="/environ/"):
     return status, json.loads(body) if body.startswith("{") else body
 
 
+@pytest.fixture(scope="module")
+def below_a_path():
+    """A gunicorn that has a SCRIPT_NAME, trusts nobody and refuses underscores."""
+    server = Gunicorn(*UNTRUSTING, "--header-map", "refuse", SCRIPT_NAME="/a%20b/")
+    yield server
+    close_all()
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def dangerous():
+    """A gunicorn that trusts nobody, and takes underscores and long fields."""
+    long = ["--limit-request-field_size", "70000"]
+    server = Gunicorn(*UNTRUSTING, "--header-map", "dangerous", *long)
+    yield server
+    close_all()
+    server.end()
+
+
+UNTRUSTING = ["--forwarded-allow-ips", "192.0.2.1"]
+
+
 # SCRIPT_NAME
 
 
-def test_script_name_is_taken_off_the_path(gunicorn):
-    server = gunicorn(SCRIPT_NAME="/a%20b/")
+def test_script_name_is_taken_off_the_path(below_a_path):
+    server = below_a_path
     status, environ = ask(server, path="/a%20b/environ/?x=1")
     assert status == 200
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/a%20b", "/environ/")
@@ -91,19 +113,23 @@ def test_fields_with_underscores_are_dropped_except_those_of_forwarders(shared):
     assert ask(shared, "SCRIPT_NAME: /other", path=path)[0] == 500
 
 
-@pytest.mark.parametrize("header_map", ["refuse", "dangerous"])
-def test_nobody_else_says_anything(gunicorn, header_map):
-    arguments = ["--forwarded-allow-ips", "192.0.2.1", "--header-map", header_map]
-    server = gunicorn(*arguments)
-    environ = ask(server, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off")[1]
+UNDERSCORES = ["SCRIPT_NAME: /environ", "Remote-User: a", "Remote_User: b"]
+
+
+def test_nobody_else_says_anything(dangerous):
+    environ = ask(dangerous, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off")[1]
     assert environ["scheme"] == "http"
-    status, answer = ask(server, "SCRIPT_NAME: /environ", "Remote-User: a", "Remote_User: b")
-    if header_map == "refuse":
-        assert status == 400
-        server.wait_for("a header field with an underscore in its name: 'script_name'")
-    else:
-        assert (answer["HTTP_SCRIPT_NAME"], answer["HTTP_REMOTE_USER"]) == ("/environ", "a,b")
-        assert answer["SCRIPT_NAME"] == ""
+    environ = ask(dangerous, *UNDERSCORES)[1]
+    assert (environ["HTTP_SCRIPT_NAME"], environ["HTTP_REMOTE_USER"]) == ("/environ", "a,b")
+    assert environ["SCRIPT_NAME"] == ""
+
+
+def test_underscores_of_others_are_refused(below_a_path):
+    path = "/a%20b/environ/"
+    environ = ask(below_a_path, "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off", path=path)[1]
+    assert environ["scheme"] == "http"
+    assert ask(below_a_path, *UNDERSCORES, path=path)[0] == 400
+    below_a_path.wait_for("a header field with an underscore in its name: 'script_name'")
 
 
 @pytest.mark.parametrize(
@@ -165,11 +191,10 @@ def test_limits_of_gunicorn_hold_by_default(shared):
     assert ask(shared, path=f"/environ/?{'x' * 4_100}")[0] == 414
 
 
-def test_all_header_fields_together_may_have_what_raised_limits_allow(gunicorn):
-    server = gunicorn("--limit-request-field_size", "70000")
-    assert ask(server, f"Aaa: {'x' * 69_990}")[0] == 200
-    assert ask(server, *[f"Aaa: {'x' * 60_000}"] * 5)[0] == 200
-    assert ask(server, f"Aaa: {'x' * 70_000}")[0] == 431
+def test_all_header_fields_together_may_have_what_raised_limits_allow(dangerous):
+    assert ask(dangerous, f"Aaa: {'x' * 69_990}")[0] == 200
+    assert ask(dangerous, *[f"Aaa: {'x' * 60_000}"] * 5)[0] == 200
+    assert ask(dangerous, f"Aaa: {'x' * 70_000}")[0] == 431
 
 
 SIZES = [
@@ -217,10 +242,23 @@ def post_request(worker, req, environ, resp):
 """
 
 
-def test_hooks_are_called_once_for_each_request_and_may_fail(gunicorn, tmp_path):
-    path = tmp_path / "config.py"
-    path.write_text(HOOKS)
-    server = gunicorn("-c", str(path), workers=2)
+NAMED = "keepalive = 5\nthreads = 2\nsendfile = True\nlimit_request_fields = 0\n"
+"""Settings that gunicorn names when it starts."""
+
+
+@pytest.fixture(scope="module")
+def hooked(tmp_path_factory):
+    """Two workers with hooks and ``NAMED``; only one test sends them requests."""
+    path = tmp_path_factory.mktemp("hooked") / "config.py"
+    path.write_text(NAMED + HOOKS)
+    server = Gunicorn("-c", str(path), workers=2)
+    yield server
+    close_all()
+    server.end()
+
+
+def test_hooks_are_called_once_for_each_request_and_may_fail(hooked):
+    server = hooked
     assert ask(server)[0] == 200
     assert ask(server, path="/fail/")[0] == 500
     assert ask(server, path="/refuse/")[0] == 500
@@ -312,10 +350,8 @@ def test_http_2_is_refused():
         Worker.check_config(configured(http_protocols="h2,h1"), None)
 
 
-def test_settings_without_effect_and_limits_that_are_too_large_are_named_once(gunicorn, tmp_path):
-    path = tmp_path / "config.py"
-    path.write_text("keepalive = 5\nthreads = 2\nsendfile = True\nlimit_request_fields = 0\n")
-    server = gunicorn("-c", str(path), workers=2)
+def test_settings_without_effect_and_limits_that_are_too_large_are_named_once(hooked):
+    server = hooked
     server.wait_for(r"\[WARNING\] keepalive = 5 has no effect with .*: connections are closed")
     server.wait_for(r"\[WARNING\] threads = 2 has no effect")
     server.wait_for(r"\[WARNING\] sendfile = True has no effect")

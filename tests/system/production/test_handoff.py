@@ -31,7 +31,7 @@ from tests.kit.http import (
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
 
-CLIENTS = 60
+CLIENTS = 24
 HOST = b"Host: localhost\r\n"
 
 
@@ -101,7 +101,7 @@ def test_one_connection_speaks_to_sessions_of_all_workers(several):
     sessions = sessions_of_all_workers(several)
     connection = Raw(several.port)
     pids = {}
-    for number in range(100):
+    for number in range(50):
         session = random.choice(sessions)
         assert connection.event(session, "message", number) == [number]
         (seen,) = connection.event(session, "seen")
@@ -120,13 +120,13 @@ def test_many_clients_poll_over_any_connections(several, keep):
     def talk(number):
         client = PollingClient(several.port, {} if keep else {"Connection": "close"})
         client.connect()
-        for turn in range(10):
+        for turn in range(5):
             assert client.ask("message", [number, turn]) == [[number, turn]]
         client.abandon()
         return client.sid.rpartition(".")[2]
 
     with ThreadPoolExecutor(20) as pool:
-        owners = set(pool.map(talk, range(40)))
+        owners = set(pool.map(talk, range(25)))
     assert len(owners) > 1
 
 
@@ -202,7 +202,7 @@ def test_upgrade_with_frames_in_the_same_segment(several):
 
 
 def test_upgrades_over_any_connection(several):
-    for number in range(20):
+    for number in range(10):
         upgraded = join(several, kind=PollingClient).upgrade()
         assert upgraded.ask("message", number) == [number]
         upgraded.close()
