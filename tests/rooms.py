@@ -69,8 +69,16 @@ def read_modules() -> dict[str, list[str]]:
     return {module_name(path): list(_imports(ast.parse(path.read_text()))) for path in paths}
 
 
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a module, those in its functions too: imports are no expressions."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(tree, field, ()):
+            yield statement
+            yield from statements(statement)
+
+
 def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
