@@ -68,13 +68,11 @@ def pytest_collection_modifyitems(items):
     folder = Path(__file__).parent
     places = [folder / place for place in SLOW_FIRST]
 
-    def place_of(item):
-        found = (
-            number for number, one in enumerate(places) if one in [item.path, *item.path.parents]
-        )
-        return min(found, default=len(places))
+    def place_of(path):
+        within = {path, *path.parents}
+        return next((number for number, one in enumerate(places) if one in within), len(places))
 
-    rank = {path: place_of(item) for path, item in {item.path: item for item in items}.items()}
+    rank = {path: place_of(path) for path in {item.path for item in items}}
     items.sort(key=lambda item: rank[item.path])
 
 
