@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.kit.http import close_all
+from tests.kit.http import close_all, get
 from tests.kit.programs import started
 from tests.kit.servers import Gunicorn
 from tests.kit.waiting import wait_until
@@ -62,6 +62,11 @@ class PostgreSQL:
         """How many connections handlers hold."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'handlers'"
         return self.client.execute(query).fetchone()[0]
+
+    def connections_much_later(self, server):
+        """Return how many there are after a long time; it may pass while one is used."""
+        get(server.port, "/much-later/")
+        return self.connections()
 
     def waiting(self):
         """How many queries of handlers wait for a lock."""
@@ -125,11 +130,18 @@ def _sites(postgresql):
 def common(_sites, postgresql):
     """The same for tests that do no harm: ``common(CONN_MAX_AGE=None, IDLE_TIME=0.2)``.
 
-    The options must let connections end soon, for other tests count those of all sites.
+    Connections end after each test, for other tests count those of all sites.
     """
-    yield _sites
+    used = []
+
+    def one(**options):
+        used.append(_sites(**options))
+        return used[-1]
+
+    yield one
     close_all()
-    wait_until(lambda: postgresql.connections() == 0)
+    for server in used:
+        wait_until(lambda server=server: postgresql.connections_much_later(server) == 0)
 
 
 @pytest.fixture(scope="package", params=["postgresql", "sqlite"])

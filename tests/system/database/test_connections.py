@@ -15,8 +15,8 @@ from tests.kit.frames import client_frame
 from tests.kit.http import HELLO, get
 from tests.kit.waiting import wait_until
 
-MANY = 1_500
-BATCH = 250
+MANY = 500
+BATCH = 125
 LOCK = 7
 
 
@@ -42,14 +42,14 @@ def join_many(port, number):
     return sockets
 
 
-def test_idle_sockets_hold_no_more_connections_than_there_are_workers(site, postgresql):
-    server = site(CONN_MAX_AGE=None, WORKERS=20, IDLE_TIME=1)
+def test_idle_sockets_hold_no_more_connections_than_there_are_workers(common, postgresql):
+    server = common(CONN_MAX_AGE=None, WORKERS=10, IDLE_TIME=600)
     sockets, most = [], 0
     while len(sockets) < MANY:
         sockets += join_many(server.port, BATCH)
         most = max(most, postgresql.connections())
-    assert 0 < most <= 20
-    wait_until(lambda: postgresql.connections() == 0)
+    assert 0 < most <= 10
+    wait_until(lambda: postgresql.connections_much_later(server) == 0)
     assert len(os.listdir(f"/proc/{server.pids[0]}/fd")) > MANY  # they are all still there
     for one in sockets:
         one.close()
@@ -58,7 +58,7 @@ def test_idle_sockets_hold_no_more_connections_than_there_are_workers(site, post
 
 def test_a_connection_that_shall_not_be_kept_ends_with_its_handler(common, postgresql):
     server = common(CONN_MAX_AGE=0, WORKERS=10, IDLE_TIME=600)
-    sockets = join_many(server.port, 50)
+    sockets = join_many(server.port, 20)
     wait_until(lambda: postgresql.connections() == 0)  # idle workers keep theirs for longer
     for one in sockets:
         one.close()
@@ -66,14 +66,14 @@ def test_a_connection_that_shall_not_be_kept_ends_with_its_handler(common, postg
 
 def test_clients_that_all_come_at_once_open_few_connections(common, postgresql):
     server = common(LOGIN=1, CONN_MAX_AGE=None, WORKERS=5, IDLE_TIME=0.2)
-    sockets = join_many(server.port, 200)  # PostgreSQL would refuse more than 97
+    sockets = join_many(server.port, 120)  # PostgreSQL would refuse more than 97
     wait_until(lambda: postgresql.connections() == 0)
     for one in sockets:
         one.close()
 
 
-def test_views_of_websockets_hold_no_connection_while_they_wait(site, postgresql):
-    server = site(CONN_MAX_AGE=None, ATOMIC=1, IDLE_TIME=600)
+def test_views_of_websockets_hold_no_connection_while_they_wait(common, postgresql):
+    server = common(CONN_MAX_AGE=None, ATOMIC=1, IDLE_TIME=600)
     assert get(server.port, "/query-and-wait/") == (200, "True")
     url = f"ws://127.0.0.1:{server.port}/query-and-wait/"
     clients = [websocket.create_connection(url, timeout=10) for _ in range(30)]
@@ -89,13 +89,13 @@ def test_views_of_websockets_hold_no_connection_while_they_wait(site, postgresql
     wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_views_of_websockets_hold_no_connection_while_others_have_their_turn(site, tmp_path):
-    server = site(CONN_MAX_AGE=None, VENDOR="sqlite", DATABASE=tmp_path, WORKERS=1)
-    url = f"ws://127.0.0.1:{server.port}/query-and-count/"
+@pytest.mark.parametrize("either", ["sqlite"], indirect=True)
+def test_views_of_websockets_hold_no_connection_while_others_have_their_turn(either):
+    url = f"ws://127.0.0.1:{either.port}/query-and-count/"
     clients = [websocket.create_connection(url, timeout=10) for _ in range(60)]
     for client in clients:
         client.send("query")
-    counts = wait_until(lambda: counted if len(counted := counts_of(server)) == 60 else None)
+    counts = wait_until(lambda: counted if len(counted := counts_of(either)) == 60 else None)
     assert set(counts) == {1}
     for client in clients:
         client.shutdown()
@@ -125,13 +125,7 @@ def test_an_async_handler_uses_the_connection_of_its_worker(common, postgresql):
     assert client.ask("message") == [1]
     assert client.ask("async") == [1]
     assert postgresql.connections() == 1
-    wait_until(lambda: connections_much_later(server, postgresql) == 0)
-
-
-def connections_much_later(server, postgresql):
-    """Return how many connections there are after a long time; it may pass while one is used."""
-    get(server.port, "/much-later/")
-    return postgresql.connections()
+    wait_until(lambda: postgresql.connections_much_later(server) == 0)
 
 
 def test_the_workers_of_no_pool_keep_an_idle_connection(common, postgresql):
@@ -139,7 +133,7 @@ def test_the_workers_of_no_pool_keep_an_idle_connection(common, postgresql):
     assert join(server).ask("message") == [1]
     assert int(get(server.port, "/query-in-pools/")[1]) > 1
     assert postgresql.connections() > 1  # of workers
-    wait_until(lambda: connections_much_later(server, postgresql) == 0)
+    wait_until(lambda: postgresql.connections_much_later(server) == 0)
 
 
 def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(common, postgresql):
@@ -148,7 +142,7 @@ def test_the_connection_of_a_loop_without_async_to_sync_is_given_back(common, po
     for _ in range(2):
         assert client.ask("asyncio.run") == [1]
         assert postgresql.connections() == 1
-        wait_until(lambda: connections_much_later(server, postgresql) == 0)
+        wait_until(lambda: postgresql.connections_much_later(server) == 0)
 
 
 def test_a_transaction_of_a_loop_without_async_to_sync_is_left_alone(common, postgresql):
@@ -166,8 +160,8 @@ def test_a_thread_with_a_connection_does_not_start_that_of_asgiref(common, postg
     assert client.ask("asgiref's threads") == [0]
 
 
-def test_a_view_leaves_nothing_to_the_next_http_connection(site, postgresql):
-    server = site(CONN_MAX_AGE=None)
+def test_a_view_leaves_nothing_to_the_next_http_connection(common, postgresql):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
     for _ in range(3):
         assert get(server.port, "/leave/")[0] == 200
         wait_until(lambda: postgresql.connections() == 0)
@@ -216,14 +210,14 @@ def test_a_poll_that_waits_holds_no_connection(common, postgresql):
     wait_until(lambda: postgresql.connections() == 0)
 
 
-def test_slow_queries_do_not_stop_the_event_loop(site, postgresql):
-    server = site(WORKERS=60)
+def test_slow_queries_do_not_stop_the_event_loop(common, postgresql):
+    server = common(CONN_MAX_AGE=0, WORKERS=10, IDLE_TIME=600)
     other = join(server)
-    slow = [join(server) for _ in range(50)]
+    slow = [join(server) for _ in range(9)]
     with postgresql.locked(LOCK):
         for client in slow:
             client.emit("slow", LOCK, id=1)
-        wait_until(lambda: postgresql.waiting() == 50)
+        wait_until(lambda: postgresql.waiting() == 9)
         for number in range(20):
             assert other.ask("echo", number) == [number]
     assert {client.receive() for client in slow} == {'431["slow"]'}
@@ -263,8 +257,8 @@ def test_a_transaction_of_a_callback_is_not_left_either(either):
     either.wait_for("leave_to_callback.<locals>.callback left a transaction open")
 
 
-def test_a_connection_that_broke_is_replaced(site, postgresql):
-    client = join(site(CONN_MAX_AGE=None))
+def test_a_connection_that_broke_is_replaced(common, postgresql):
+    client = join(common(CONN_MAX_AGE=None, ATOMIC=1, IDLE_TIME=600))
     assert client.ask("message") == [1]
     postgresql.kill_connections()
     assert client.ask("message") == [{"error": "Internal error"}]
@@ -285,8 +279,8 @@ STATES = ["SET", "set_config", "several", "temporary"]
 
 
 @pytest.mark.parametrize("age", [None, 0], ids=["persistent", "closed"])
-def test_what_a_handler_or_a_view_leaves_is_not_there_for_another_client(site, age):
-    server = site(CONN_MAX_AGE=age)
+def test_what_a_handler_or_a_view_leaves_is_not_there_for_another_client(common, age):
+    server = common(CONN_MAX_AGE=age, IDLE_TIME=600)
     one, other = join(server), join(server)
     assert one.ask("seen") == [CLEAN]
     for way in OBJECTS + STATES:
@@ -298,8 +292,8 @@ def test_what_a_handler_or_a_view_leaves_is_not_there_for_another_client(site, a
     assert "Traceback" not in server.output
 
 
-def test_a_persistent_connection_is_kept_unless_its_state_was_changed(site):
-    server = site(CONN_MAX_AGE=None)
+def test_a_persistent_connection_is_kept_unless_its_state_was_changed(common):
+    server = common(CONN_MAX_AGE=None, IDLE_TIME=600)
     one, other = join(server), join(server)
     (first,) = one.ask("backend")
     for way in OBJECTS:
@@ -325,16 +319,16 @@ def wait_for_question(client):
 
 
 @pytest.mark.parametrize("max_age", [0, None])
-def test_handlers_that_wait_for_clients_hold_no_connection(site, postgresql, max_age):
-    server = site(CONN_MAX_AGE=max_age, WORKERS=3)
-    clients = [join(server) for _ in range(20)]
+def test_handlers_that_wait_for_clients_hold_no_connection(common, postgresql, max_age):
+    server = common(CONN_MAX_AGE=max_age, WORKERS=10, IDLE_TIME=600)
+    clients = [join(server) for _ in range(40)]
     for client in clients:
         client.emit("query and ask", id=1)
         wait_for_question(client)
     wait_until(lambda: postgresql.connections() == 0)
     for client in clients:
         client.send('430["yes"]')
-    assert {client.receive() for client in clients} <= {f'431[["yes",{n}]]' for n in (1, 2, 3)}
+    assert {client.receive() for client in clients} <= {f'431[["yes",{n}]]' for n in range(1, 11)}
 
 
 def test_a_handler_that_waits_within_a_transaction_keeps_its_connection(common, postgresql):
