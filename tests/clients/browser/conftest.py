@@ -106,6 +106,7 @@ def kept_pages(chromium):
 
 def new_page(browser):
     """Return a page in a window that has never been anywhere."""
+    # An animation would draw sixty frames a second while a test waits.
     context = browser.new_context(reduced_motion="reduce")
     context.set_default_timeout(TIMEOUT * 1000)
     context.add_init_script(path=HERE / "helpers.js")
