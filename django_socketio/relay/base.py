@@ -12,6 +12,7 @@ from django_socketio.relay.topics import Topic
 from django_socketio.relay.untried import not_tried
 
 NOT_TAKEN = "the relay of SOCKETIO_RELAY_URL did not take the message"
+UNKNOWN = "it is not known whether the relay of SOCKETIO_RELAY_URL took the message"
 """The beginning of the text of each ``RelayError`` about a message."""
 
 Unit = Literal["sockets", "processes"]

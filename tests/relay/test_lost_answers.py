@@ -49,7 +49,12 @@ def test_what_was_found_counts_although_the_log_cannot_be_read_again(later, foun
 
 
 def test_what_no_log_has_was_not_taken():
-    assert fate(a=[[]], b=[[b"other"]]) == Fate()
+    assert fate(a=[[]], b=[[b"other"]]) == Fate(is_refused=True)
+
+
+@pytest.mark.parametrize("log", [None, [b"%d" % number for number in range(LATELY)]])
+def test_what_may_be_in_a_log_that_cannot_be_read_so_far_may_have_been_taken(log):
+    assert fate(a=[[], log], b=[[]]) == Fate()
 
 
 class HangingLogs:

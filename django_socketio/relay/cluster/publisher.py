@@ -6,7 +6,6 @@ from itertools import chain
 from redis.exceptions import RedisError
 
 from django_socketio.exceptions import RelayError
-from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.cluster.firsts import FirstMessages
 from django_socketio.relay.cluster.router import NodeAccess, NotFollowed, Router, unreachable
 from django_socketio.relay.cluster.topology import slot_of
@@ -15,7 +14,7 @@ from django_socketio.relay.redis.keys import Keyspace
 from django_socketio.relay.redis.line import NotSent
 from django_socketio.relay.redis.lost_answers import Unanswered
 from django_socketio.relay.redis.packing import Outgoing, batches, runs
-from django_socketio.relay.redis.refusals import accepted, refusing, told
+from django_socketio.relay.redis.refusals import accepted, reason_of, refusing, told
 from django_socketio.relay.topics import Topic
 
 Slots = dict[int, list[Topic]]
@@ -200,7 +199,7 @@ def _slot_by_slot(slots: Slots, hand_on: Callable[[int, list[Topic]], Receipt]) 
             receipts.append(hand_on(slot, group))
         except RedisError as error:
             part = f" for {', '.join(map(str, group))}, after {done} of {len(slots)} slots had"
-            raise RelayError(f"{NOT_TAKEN}{part if done else ''}: {error}") from error
+            raise RelayError(reason_of(error, part if done else "")) from error
     return _together(slots.values(), receipts)
 
 

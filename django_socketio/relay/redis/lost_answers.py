@@ -49,11 +49,22 @@ class Unanswered(RedisError):
     Args:
         at: the same for all commands that had no answer then.
 
+    Attributes:
+        is_refused: whether it is certain by now that Redis has not run it, and does not.
+
     """
+
+    is_refused = False
 
     def __init__(self, text: object, at: Break) -> None:
         super().__init__(text)
         self.at = at
+
+    def refused(self) -> "Unanswered":
+        """Return the error of a command of which it is certain that Redis has not run it."""
+        found = type(self)(self.args[0], self.at)
+        found.is_refused = True
+        return found
 
 
 class AnswerLost(Unanswered, ConnectionError):
@@ -70,11 +81,13 @@ class Fate(NamedTuple):
     Attributes:
         taken: the topics that have it.
         lacking: those that are certain to lack it, while others have it.
+        is_refused: whether it is certain that none has it, or gets it.
 
     """
 
     taken: tuple[Topic, ...] = ()
     lacking: tuple[Topic, ...] = ()
+    is_refused: bool = False
 
 
 class LogSearch:
@@ -101,13 +114,16 @@ class LogSearch:
 
         """
         found: list[Topic] = []
+        logs: dict[Topic, Set[bytes] | None] = {}
         for look, when in self._looks(at):
             time.sleep(max(0.0, when - time.monotonic()))
             logs = {one: self._newest(one, at, look) for one in topics if one not in found}
             found += [topic for topic, log in logs.items() if log and kept & log]
             if found and None not in logs.values():
                 break
-        return self._settled(found, [one for one in topics if found and one not in found], kept)
+        if not found:
+            return Fate(is_refused=all(_is_whole(log) for log in logs.values()))
+        return self._settled(found, [one for one in topics if one not in found], kept)
 
     def _settled(self, found: list[Topic], others: list[Topic], kept: Set[bytes]) -> Fate:
         """Return what is certain of the topics in which a message was not found yet.
@@ -123,7 +139,7 @@ class LogSearch:
         lacking = [
             topic
             for topic, log in logs.items()
-            if log is not None and not kept & log and len(log) < LATELY  # else it may be older
+            if log is not None and _is_whole(log) and not kept & log
         ]
         return Fate((*found, *taken), tuple(lacking))
 
@@ -170,3 +186,8 @@ class LogSearch:
             return {*self._log.newest(topic, LATELY)}
         except ResponseError:
             return None
+
+
+def _is_whole(log: Set[bytes] | None) -> bool:
+    """Return whether a log was read completely: it has no older messages."""
+    return log is not None and len(log) < LATELY

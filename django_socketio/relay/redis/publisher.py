@@ -8,7 +8,6 @@ import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from django_socketio.exceptions import RelayError
-from django_socketio.relay.base import NOT_TAKEN
 from django_socketio.relay.receipt import Receipt
 from django_socketio.relay.redis.answers import NotRun, read_receipt, read_receipts
 from django_socketio.relay.redis.batch_script import NOTE, PUBLISH_MANY
@@ -34,7 +33,7 @@ from django_socketio.relay.redis.packing import (
     packed,
     sha_of,
 )
-from django_socketio.relay.redis.refusals import accepted, refusing, told
+from django_socketio.relay.redis.refusals import accepted, reason_of, refusing, told
 from django_socketio.relay.redis.round_trips import RoundTrips
 from django_socketio.relay.redis.script import PUBLISH
 from django_socketio.relay.topics import Retentions, Topic
@@ -134,7 +133,7 @@ class RedisPublisher:
         try:
             return self.send(topics, message, id, keep)
         except RedisError as error:
-            raise RelayError(f"{NOT_TAKEN}: {error}") from error
+            raise RelayError(reason_of(error)) from error
 
     def send(
         self, topics: Sequence[Topic], message: bytes, id: str = "", keep: float = 0.0
@@ -247,8 +246,10 @@ class RedisPublisher:
 
     def _receipt_of(self, message: Outgoing, lost: Unanswered) -> Receipt | RedisError:
         """Return the receipt of a message whose answer did not come, if a log has it."""
-        taken, lacking = self._fate(message, lost.at)
-        return Receipt(len(taken), untaken=lacking) if taken else lost
+        taken, lacking, is_refused = self._fate(message, lost.at)
+        if taken:
+            return Receipt(len(taken), untaken=lacking)
+        return lost.refused() if is_refused else lost
 
     def ask(self, *command: str) -> Any:
         """Return Redis's answer to another command than publishing, in a shared round trip.
