@@ -9,7 +9,7 @@ import time
 
 import pytest
 from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_socketio.management.commands.runserver_socketio import Command
@@ -20,11 +20,13 @@ from tests.kit.live import LiveServer
 from tests.kit.programs import MANAGE, PATCHED, Program, Runserver, free_port, in_project
 from tests.kit.reloading import check_reload
 
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": "."}
+
 
 @pytest.fixture(scope="module")
 def plain():
-    """A server for tests that do it no harm."""
-    server = Runserver("0", "--noreload")
+    """A server for tests that do it no harm, started without ``manage.py``."""
+    server = Runserver("0", "--noreload", python=("-m", "django"), **SETTINGS)
     yield server
     close_all()
     server.end()
@@ -42,7 +44,7 @@ def test_the_banner_says_where_it_listens_and_how_to_stop(plain):
 
 @pytest.mark.parametrize(
     ("arguments", "host"),
-    [(["localhost:0"], "localhost"), (["[::1]:0"], "::1"), (["-6", "0"], "::1")],
+    [(["localhost:0"], "localhost"), (["-6", "0"], "::1")],
 )
 def test_the_forms_of_the_address(run, arguments, host):
     server = run(*arguments, "--noreload", python=PATCHED)
@@ -50,13 +52,12 @@ def test_the_forms_of_the_address(run, arguments, host):
         pass
 
 
-@pytest.mark.parametrize("port", [[], ["0"]], ids=["no-port", "port"])
-def test_the_settings_name_the_address(run, tmp_path, port):
+def test_the_settings_name_the_address(run, tmp_path):
     (tmp_path / "ours.py").write_text(
         "from tests.project.settings import *\nSOCKETIO_HOST = 'localhost'\nSOCKETIO_PORT = 0\n"
     )
     site = {"DJANGO_SETTINGS_MODULE": "ours", "PYTHONPATH": str(tmp_path)}
-    server = run(*port, "--noreload", python=PATCHED, **site)
+    server = run("--noreload", python=PATCHED, **site)
     server.wait_for(r"at http://localhost:\d+/")
 
 
@@ -68,6 +69,7 @@ def test_the_settings_name_the_address(run, tmp_path, port):
         ("::", "8001", False, "[::]:8001"),
         ("::", "8001", True, "[::]:8001"),
         ("0.0.0.0", "localhost:8001", False, "localhost:8001"),
+        ("0.0.0.0", "[::1]:8001", False, "[::1]:8001"),
         (None, "8001", False, "127.0.0.1:8001"),
         (None, "8001", True, "[::1]:8001"),
     ],
@@ -87,16 +89,26 @@ def test_a_port_that_is_taken_is_one_friendly_line(run, reload):
 
 
 @pytest.mark.parametrize(
-    ("address", "told", "python"),
+    ("address", "told"),
     [
-        ("nonsense", "is not a valid port number or address:port pair", (MANAGE,)),
-        ("70000", "The port must be a number from 0 to 65535, not 70000.", (MANAGE,)),
-        ("192.0.2.1:0", "Error: That IP address can't be assigned to.", PATCHED),
-        ("no-such-host.invalid:0", "Error: ", PATCHED),
+        ("nonsense", "is not a valid port number or address:port pair"),
+        ("70000", "The port must be a number from 0 to 65535, not 70000."),
     ],
 )
-def test_a_bad_address_is_one_friendly_line(run, address, told, python):
-    server = run(address, "--noreload", python=python)
+def test_an_address_that_is_none_is_an_error_of_the_command(address, told):
+    with pytest.raises(CommandError, match=re.escape(told)):
+        call_command("runserver_socketio", address, "--noreload")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("192.0.2.1:0", "Error: That IP address can't be assigned to."),
+        ("no-such-host.invalid:0", "Error: "),
+    ],
+)
+def test_a_bad_address_is_one_friendly_line(run, address, told):
+    server = run(address, "--noreload", python=PATCHED)
     assert server.wait() == 1
     assert told in server.output
     assert "Traceback" not in server.output
@@ -175,30 +187,30 @@ def test_changed_code_ends_the_sockets_and_serves_again_on_the_same_port(run, lo
     server.wait_for("finished again")
 
 
-def test_a_syntax_error_is_shown_and_the_server_comes_back_once_it_is_mended(run, loud):
-    right = loud.read_text()
+BROKEN = "def broken(:\n"
+
+
+def test_wrong_code_is_shown_and_the_server_comes_back_once_all_is_mended_or_ctrl_c_ends_it(
+    run, loud
+):
+    right, further = loud.read_text(), loud.with_name("further.py")
     server = run(str(free_port()), **in_project(loud))
     port = server.port
-    WebSocketClient(port).connect()
-    loud.write_text("def broken(:\n")
-    server.wait_for("SyntaxError")
-    loud.write_text(right)
-    server.wait_for(r"Quit the server", count=2)
-    WebSocketClient(port).connect()
-
-
-def test_a_module_that_is_missing_then_wrong_then_right_is_seen(run, loud):
-    server = run(str(free_port()), **in_project(loud))
-    WebSocketClient(server.port).connect()  # the reloader has looked at the files
-    loud.write_text("import loud.further\n" + loud.read_text())
+    WebSocketClient(port).connect()  # the reloader has looked at the files
+    loud.write_text(BROKEN)
+    server.wait_for("SyntaxError: ")
+    loud.write_text("import loud.further\n" + right)
     server.wait_for("No module named 'loud.further'")
-    further = loud.with_name("further.py")
-    further.write_text("def broken(:\n")
-    server.wait_for("SyntaxError")
+    further.write_text(BROKEN)
+    server.wait_for("SyntaxError: ", count=2)
     further.write_text("")
     server.wait_for("Quit the server", count=2)
-    server.signal(signal.SIGINT)
-    assert server.wait() == 0
+    WebSocketClient(port).connect()
+    further.write_text(BROKEN)
+    server.wait_for("SyntaxError: ", count=3)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.wait() == 128 + signal.SIGINT
+    assert server.output.endswith("SyntaxError: invalid syntax\n")
 
 
 def test_a_module_that_urls_py_misses_is_seen_once_it_is_there(run, loud):
@@ -221,16 +233,6 @@ def test_a_module_that_urls_py_misses_is_seen_once_it_is_there(run, loud):
     assert server.wait() == 0
 
 
-def test_ctrl_c_ends_a_server_whose_code_is_wrong(run, loud):
-    server = run(str(free_port()), **in_project(loud))
-    WebSocketClient(server.port).connect()  # the reloader has looked at the files
-    loud.write_text("def broken(:\n")
-    server.wait_for("SyntaxError")
-    os.killpg(server.process.pid, signal.SIGINT)
-    assert server.wait() == 128 + signal.SIGINT
-    assert server.output.endswith("SyntaxError: invalid syntax\n")
-
-
 WITHOUT_STDIN = ["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, MANAGE, "runserver_socketio"]
 
 
@@ -241,9 +243,8 @@ def test_it_needs_no_standard_input():
         assert program.wait() == 0
 
 
-def test_it_also_runs_as_a_module(run):
-    server = run("0", "--noreload", python=("-m", "django"), **SETTINGS)
-    WebSocketClient(server.port).connect()
+def test_it_also_runs_as_a_module(plain):
+    WebSocketClient(plain.port).connect()
 
 
 @pytest.mark.parametrize("reload", [["--noreload"], []], ids=["noreload", "reload"])
@@ -257,8 +258,6 @@ def test_it_runs_from_another_folder_than_that_of_manage_py(run, tmp_path, reloa
     server = run("0", *reload, python=(str(project / "manage.py"),), cwd=elsewhere)
     assert server.port
 
-
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": "."}
 
 SCRIPT = "/static/django_socketio/socketio.js"
 
