@@ -32,10 +32,10 @@ def build(copy, out, *kinds):
     )
 
 
-def pack_installed(folder):
-    """Pack what is installed here into wheels."""
+def pack_installed(folder, linked):
+    """Pack what is installed here into wheels, except what is linked, by lowercase names."""
     for distribution in importlib.metadata.distributions():
-        if distribution.name not in {"django-socketio", *TOOLS}:
+        if distribution.name.lower() not in {"django-socketio", *TOOLS, *linked}:
             with zipfile.ZipFile(folder / _wheel_name(distribution), "w") as wheel:
                 for file in filter(_is_packed, distribution.files):
                     wheel.write(file.locate(), str(file))
@@ -95,7 +95,8 @@ def extend_environment(old, folder):
     python = make_environment(folder)
     (held,) = old.glob("lib/python*/site-packages")
     (own,) = folder.glob("lib/python*/site-packages")
-    (own / "extended.pth").write_text(f"{held}\n")
+    # A line with the path alone would leave out the links that are there.
+    (own / "extended.pth").write_text(f"import site; site.addsitedir({str(held)!r})\n")
     return python
 
 

@@ -119,13 +119,18 @@ def test_the_documentation_names_the_requirements_that_are_tested_here():
     assert {line.strip("'") for line in found if "django" in line} == set(DOCUMENTED)
 
 
+LINKED = {"asgiref", "django", "gevent", "greenlet", "sqlparse", "zope.event", "zope.interface"}
+"""What each environment has; others are unpacked, which share no namespace with a linked one."""
+
+
 @pytest.fixture(scope="module")
 def install(built, tmp_path_factory):
     """Make an environment with what the wheel's metadata asks for: ``install("django-socketio")``.
 
     It returns the environment's folder.
     """
-    wheels.pack_installed(built)
+    wheels.pack_installed(built, LINKED)
+    wheels.pack_links(built, LINKED)
     plain = tmp_path_factory.mktemp("environment")
     made = {"django-socketio": plain}
     wheels.install(wheels.make_environment(plain), built, "django-socketio")
