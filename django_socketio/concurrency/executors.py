@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Protocol
 
@@ -40,6 +41,18 @@ class InlineExecutor:
         """Run the mailbox; after the job that runs, if there is one."""
         self._ready.append(mailbox)
         if not self._is_running:
+            self._run()
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Run the mailboxes that are scheduled in a block at its end."""
+        if self._is_running:  # which runs them after its job
+            yield
+            return
+        self._is_running = True
+        try:
+            yield
+        finally:
             self._run()
 
     def step_out(self, wait: Callable[[], object]) -> None:

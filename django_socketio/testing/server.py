@@ -23,7 +23,7 @@ from django_socketio.exceptions import CallTimeout, RelayError
 from django_socketio.protocol.engineio.heartbeat import Reason
 from django_socketio.publishing.values import encode_default
 from django_socketio.relay.base import Relay
-from django_socketio.relay.envelope import Envelope
+from django_socketio.relay.envelope import Envelope, EnvelopeKind
 from django_socketio.relay.receipt import Received
 from django_socketio.server.bootstrap import build_server
 from django_socketio.server.retentions import from_settings
@@ -159,9 +159,10 @@ class InlineServer:
         self._moved = timedelta()
         self._errors: list[BaseException] = []
         self.relay: Relay = OutboxRelay(encode_default, from_settings(), lazily=True)
+        self._executor = InlineExecutor()
         self.sockets = build_server(
             relay=self.relay,
-            executor=InlineExecutor(),
+            executor=self._executor,
             clock=self._clock,
             make_errors=self._make_errors,
             make_calls=self._make_calls,
@@ -257,12 +258,16 @@ class InlineServer:
     def publish(self, envelope: Envelope) -> Received:
         """Publish an envelope at once, in whichever thread."""
         self._trust_logins_elsewhere()
-        return self.sockets.channels.publish(envelope)
+        if envelope.kind is not EnvelopeKind.EVENT:  # an answer to a call may use other clients
+            return self.sockets.channels.publish(envelope)
+        with self._executor.postponed():  # those that it ends leave topics after its delivery
+            return self.sockets.channels.publish(envelope)
 
     def publish_all(self, envelopes: Sequence[Envelope]) -> list[int | RelayError]:
-        """Publish envelopes at once, in whichever thread."""
+        """Publish events at once, in whichever thread."""
         self._trust_logins_elsewhere()
-        return self.sockets.channels.publish_all(envelopes)
+        with self._executor.postponed():
+            return self.sockets.channels.publish_all(envelopes)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """Call a function at once, in whichever thread."""

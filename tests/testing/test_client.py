@@ -378,6 +378,11 @@ class SocketTests(TestCase):
         with self.assertRaises(CallTimeout):
             call("confirm?", "yes", user=self.ann)
 
+    def test_an_answer_to_a_call_of_a_view_may_use_other_clients(self):
+        asked, other = SocketClient().connect(), SocketClient().connect()
+        asked.answer("confirm?", lambda: other.subscribe("room-1"))
+        assert call("confirm?", session_id=asked.id) is True
+
     def test_one_client_of_several_leaves_a_call_unanswered(self):
         tabs = [SocketClient(self.ann).connect() for _ in range(2)]
         for first, second in itertools.permutations((1, NO_ANSWER)):

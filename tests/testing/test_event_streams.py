@@ -4,7 +4,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import RequestFactory, TestCase, override_settings
 
-from django_socketio import emit
+from django_socketio import emit, emit_batch
 from django_socketio.testing import SocketClient, assert_emitted, stream_events
 
 STREAM = "/stream/?channel=a"
@@ -85,6 +85,22 @@ class EventStreamTests(TestCase):
         self.assertFalse(response.event_stream.is_over)
         client.advance(400)
         self.assertTrue(response.event_stream.is_over)
+
+    @override_settings(SOCKETIO_MAX_UNSENT_BYTES=1000)
+    def test_too_much_for_streams_that_are_not_read_ends_them(self):
+        def batch(event, *args, **audience):
+            with emit_batch() as collected:
+                collected.emit(event, *args, **audience)
+
+        for publish in (emit, batch):
+            with self.subTest(publish=publish):
+                responses = [self.get(), self.get()]
+                publish("x", "y" * 900, channel="a")
+                with self.assertLogs("django_socketio", "WARNING") as logged:
+                    publish("x", "y" * 900, channel="a")
+                self.assertIn("more waits for it than SOCKETIO_MAX_UNSENT_BYTES", logged.output[0])
+                self.assertTrue(all(response.event_stream.is_over for response in responses))
+                self.assertEqual(emit("later", channel="a").received, 0)
 
     def test_a_view_that_requires_a_login(self):
         response = self.get("/stream/members/")
