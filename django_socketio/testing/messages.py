@@ -14,6 +14,8 @@ from weakref import WeakSet
 from django_socketio.protocol.socketio.names import check_namespace
 from django_socketio.publishing import audiences
 from django_socketio.publishing.audiences import OMITTED, Groups, Names, Sessions, Users
+from django_socketio.publishing.values import encode_default
+from django_socketio.relay import wire
 from django_socketio.relay.envelope import UNLOGGED, Envelope, EnvelopeKind, StreamPosition
 from django_socketio.relay.memory import MemoryRelay
 from django_socketio.relay.memory_logs import MemoryLogs
@@ -28,7 +30,8 @@ class OutboxMessage:
 
     Attributes:
         event: the name of its event.
-        args: the arguments of the event, as they were given.
+        args: the arguments of the event, as clients receive them: tuples have become lists, dates
+            texts.
         namespace: the namespace of the sockets.
         topics: where it was sent.
 
@@ -117,10 +120,17 @@ class OutboxRelay(MemoryRelay):
 
     def publish(self, envelope: Envelope) -> int:
         """Keep a message, and hand it to the sockets of this process."""
-        if envelope.kind is EnvelopeKind.EVENT and not open_outbox():
-            # No test runs, whose end would forget the message and its key.
-            envelope = replace(envelope, once="", keep=UNLOGGED)
+        if envelope.kind is EnvelopeKind.EVENT:
+            envelope = self._prepared(envelope)
         return super().publish(envelope)
+
+    def _prepared(self, envelope: Envelope) -> Envelope:
+        """Return an event with the values that its arguments have now."""
+        encoded = envelope.encoded or wire.encode(envelope, self._default)
+        if open_outbox():
+            return replace(envelope, encoded=encoded)
+        # No test runs, whose end would forget the message and its key.
+        return replace(envelope, encoded=encoded, once="", keep=UNLOGGED)
 
     def _publish(self, envelope: Envelope) -> int:
         if envelope.kind is not EnvelopeKind.EVENT or not _Outbox.is_open:
@@ -159,7 +169,8 @@ def assert_emitted(
 
     Args:
         event: the name of the event.
-        args: its arguments; without any, those of the message do not matter.
+        args: its arguments, as ``emit`` takes them; without any, those of the message do not
+            matter. A value that cannot be sent, such as ``mock.ANY``, is compared as it is.
         channel, user, session, group, session_id: audiences that it was sent to, as ``emit`` takes
             them. Without any, its audience does not matter.
         namespace: the namespace of the sockets.
@@ -171,14 +182,25 @@ def assert_emitted(
     given = {"channel": channel, "user": user, "session": session, "group": group}
     given["session_id"] = session_id
     namespace = check_namespace(namespace)
-    wanted = _topics(namespace, given)
+    wanted, sent = _topics(namespace, given), tuple(map(_as_sent, args))
     for emitted in outbox:
         if emitted.event != event or emitted.namespace != namespace:
             continue
-        if wanted.issubset(emitted.topics) and args in ((), emitted.args):
+        if wanted.issubset(emitted.topics) and sent in ((), emitted.args):
             return emitted
-    asked = OutboxMessage(event, args, namespace, tuple(wanted))
+    asked = OutboxMessage(event, sent, namespace, tuple(wanted))
     raise AssertionError(f"{asked} was not emitted; {listed('emitted', outbox)}")
+
+
+def _as_sent(value: Any) -> Any:
+    """Return a value as clients receive it, but for what cannot be sent."""
+    try:
+        encoded = wire.encode(Envelope((), "/", "value", (value,)), encode_default)
+    except TypeError:
+        if isinstance(value, dict):
+            return {name: _as_sent(item) for name, item in value.items()}
+        return [*map(_as_sent, value)] if isinstance(value, list | tuple) else value
+    return wire.decode(encoded).args[0]
 
 
 def _topics(namespace: str, given: dict[str, Any]) -> frozenset[Topic]:

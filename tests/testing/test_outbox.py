@@ -1,5 +1,9 @@
 """The outbox of a test, and the messages that stay in the process while tests run."""
 
+import datetime
+from decimal import Decimal
+from unittest import mock
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -70,6 +74,51 @@ class OutboxTests(TestCase):
         with self.assertRaises(TypeError):
             emit("saved", object())
         assert_nothing_emitted()
+
+
+def emit_on_commit(*args):
+    emit(*args, on_commit=True)
+
+
+def emit_in_a_batch(*args):
+    with emit_batch() as batch:
+        batch.emit(*args)
+
+
+EMITS = pytest.mark.parametrize("send", [emit, emit_on_commit, emit_in_a_batch])
+
+VALUES = [
+    (Decimal("1.50"), "1.50"),
+    (datetime.date(2030, 1, 2), "2030-01-02"),
+    ((1, ({2: b"\x00"},)), [1, [{"2": b"\x00"}]]),
+]
+"""Values as they are given to ``emit``, and as clients receive them."""
+
+
+class TestArguments:
+    @EMITS
+    @pytest.mark.parametrize(("given", "received"), VALUES)
+    def test_they_are_found_as_given_and_as_received(self, send, given, received):
+        send("paid", given, 1)
+        for value in (given, received):
+            message = assert_emitted("paid", value, 1)
+            assert message.args == (received, 1)
+            assert_emitted("paid", mock.ANY, 1)
+            with pytest.raises(AssertionError, match=r"'paid', .*, 2 was not emitted"):
+                assert_emitted("paid", value, 2)
+
+    @EMITS
+    def test_they_are_those_of_the_time_of_the_call(self, send):
+        value = {"n": 1}
+        send("saved", value)
+        value["n"] = 2
+        assert_emitted("saved", {"n": 1})
+
+    def test_a_value_that_cannot_be_sent_is_compared_within_others(self):
+        emit("saved", {"id": 7, "lines": [(Decimal(1), 2)]})
+        assert_emitted("saved", {"id": mock.ANY, "lines": [(Decimal(1), mock.ANY)]})
+        with pytest.raises(AssertionError):
+            assert_emitted("saved", {"id": mock.ANY, "lines": [(Decimal(2), mock.ANY)]})
 
 
 class Isolation(SimpleTestCase):
