@@ -27,6 +27,7 @@ def socket_id(cause: Any) -> str | None:
         TypeError: the value is nothing of this.
 
     """
+    cause = getattr(cause, "_request", cause)  # in the request of Django REST framework
     if isinstance(cause, HttpRequest):
         return _fitting(cause.headers.get(HEADER))
     found = getattr(getattr(cause, "session", None), "session_id", cause)

@@ -210,6 +210,7 @@ class TestExclude:
             (Client, "refresh", [False, True]),
             (Client, "append", [True, True]),
             (Client, "exclude", [False, True]),
+            (Client, "exclude_wrapped", [False, True]),
             (Client, "save", [False, True]),
             (AsyncClient, "refresh", [True, True]),
             (AsyncClient, "exclude", [False, True]),
@@ -247,6 +248,20 @@ def exclude(request):
     return HttpResponse()
 
 
+class Wrapped:
+    """A request as views of Django REST framework get it."""
+
+    def __init__(self, request):
+        self._request = request
+
+    def __getattr__(self, name):
+        return getattr(self._request, name)
+
+
+def exclude_wrapped(request):
+    return exclude(Wrapped(request))
+
+
 def save(request):
     publication = publish_model(Customer, "room-1", refresh=True)
     Customer.objects.create().delete()
@@ -254,4 +269,5 @@ def save(request):
     return HttpResponse()
 
 
-urlpatterns = [path(f"{view.__name__}/", view) for view in (refresh, append, exclude, save)]
+views = (refresh, append, exclude, exclude_wrapped, save)
+urlpatterns = [path(f"{view.__name__}/", view) for view in views]
