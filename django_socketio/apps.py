@@ -26,7 +26,7 @@ class DjangoSocketIOConfig(AppConfig):
         from django_socketio import conf
         from django_socketio.channels import publish as broadcasts
         from django_socketio.concurrency import threads
-        from django_socketio.publishing import transactions
+        from django_socketio.publishing import causes, transactions
         from django_socketio.security import signals
         from django_socketio.server import relays
 
@@ -38,6 +38,7 @@ class DjangoSocketIOConfig(AppConfig):
         broadcasts.watch(transactions.warn)
         threads.limit_with(partial(conf.get, "THREADS"))
         signals.connect()
+        causes.connect()
         if is_patched("threading"):
             from django_socketio.concurrency.running_loops import keep_loops_apart
 

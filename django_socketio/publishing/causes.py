@@ -15,6 +15,11 @@ MAX_LENGTH = 100
 _current: ContextVar[str | None] = ContextVar("socket_of_request", default=None)
 
 
+def connect() -> None:
+    """Receive the signal of requests, before the first of them: its view may publish."""
+    request_started.connect(_note, dispatch_uid="django_socketio.publishing.causes")
+
+
 def current_cause() -> str | None:
     """Return the id of the socket whose page has sent the current HTTP request, if it says so."""
     return _current.get()
@@ -51,6 +56,3 @@ def _note(environ: Any = None, **_: object) -> None:
 
 def _fitting(id: str | None) -> str | None:
     return id if id and len(id) <= MAX_LENGTH else None
-
-
-request_started.connect(_note, dispatch_uid="django_socketio.publishing.causes")

@@ -15,6 +15,7 @@ from django_socketio import RelayError, emit, emit_template, history, publish_mo
 from django_socketio.exceptions import ChannelError, EventError
 from django_socketio.publishing import causes
 from django_socketio.testing import SocketClient, assert_emitted, assert_nothing_emitted, outbox
+from tests.kit.programs import python
 from tests.publishing.models import Customer
 
 MESSAGE = "publishing/message.html"
@@ -228,9 +229,38 @@ class TestExclude:
                 for page in pages:
                     page.received.clear()
 
+    def test_the_page_of_the_first_request_of_a_process(self):
+        environ = {"DJANGO_SETTINGS_MODULE": "tests.project.settings"}
+        assert python(environ, "-c", FIRST_REQUEST).stdout == "sent without page-7\n"
+
     def test_a_field_that_is_too_long_for_an_id_names_no_page(self):
         request = RequestFactory().get("/", headers={"X-Socket-ID": "x" * 1_000})
         assert causes.socket_id(request) is None
+
+
+FIRST_REQUEST = """
+from unittest import mock
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.urls import path
+
+def view(request):
+    from django_socketio import emit_template
+    with mock.patch("django_socketio.publishing.sending.publish_all", publish_all):
+        emit_template(swap="refresh", channel="orders")
+    return HttpResponse()
+
+def publish_all(envelopes):
+    print("sent without", *[envelope.exclude for envelope in envelopes])
+    return [0]
+
+urlpatterns = [path("", view)]
+application = get_wsgi_application()
+settings.ROOT_URLCONF = __name__
+application(RequestFactory().get("/", HTTP_X_SOCKET_ID="page-7").environ, mock.Mock())
+"""
 
 
 def refresh(request):
