@@ -128,6 +128,10 @@ class Marks:
             del self._positions[topic]
             self._field, self.is_untold = None, True
 
+    def have_any(self, topics: Iterable[Topic]) -> bool:
+        """Return whether the stream brings the events of any of these topics."""
+        return any(topic in self._places for topic in topics)
+
     def take(self, delivery: Delivery) -> None:
         """Note a message that the client is sent."""
         topic, position = delivery.topic, delivery.position
@@ -153,8 +157,9 @@ class Marks:
 
     def copied(self, topic: Topic, position: StreamPosition, id: str) -> None:
         """Note the place of a message, which the client has, in a further topic."""
-        self.set(topic, position)
-        self._have_told([id[:ID_LENGTH]], topic)
+        if topic in self._places:
+            self.set(topic, position)
+            self._have_told([id[:ID_LENGTH]], topic)
 
     def _have_told(self, ids: Iterable[str], topic: Topic) -> None:
         for id in ids:

@@ -35,7 +35,7 @@ class Plan(NamedTuple):
     Attributes:
         namespace: of the channels and audiences.
         channels: the names of its channels.
-        has_audiences: whether it belongs to the audiences of its visitor.
+        has_audiences: whether it brings the events of the audiences of its visitor.
         has_lost_login: whether the visitor's Django session names a user who may not log in any
             more: the visitor is anonymous, and the session is no audience.
         last_event_id: the id that the client presents; empty for a new stream.
@@ -134,24 +134,33 @@ class EventStream:
         channels = [channel_topic(namespace, name) for name in self._plan.channels]
         self._topics = topics = tuple(dict.fromkeys((*channels, *self._audiences())))
         begin = self._subscribe(topics)
-        since = {one: at for one in topics if (at := presented.since(one)) is not None}
+        carried = self._carried(topics)
+        since = {one: at for one in carried if (at := presented.since(one)) is not None}
         pasts = self._pasts(since, set(presented.seen))
         for past in pasts:
             if past.topic not in since:
                 begin[past.topic] = past.begin or begin[past.topic]
             else:
                 begin[past.topic] = since[past.topic] if past.is_whole else past.position
-        for topic, position in begin.items():
-            self._marks.set(topic, position)
+        for topic in carried:
+            self._marks.set(topic, begin[topic])
         lost = [past.topic for past in pasts if past.topic in since and not past.is_whole]
         self._welcome(lost)
         self._replay(pasts)
 
     def _audiences(self) -> Iterable[Topic]:
-        if not self._plan.has_audiences or self._login is None:
+        if self._login is None:
             return ()
         topics: tuple[Topic, ...] = self._login.audiences(self._plan.namespace)
         return topics
+
+    def _carried(self, topics: Iterable[Topic]) -> list[Topic]:
+        """Return those topics whose events the stream brings, and whose positions its id has.
+
+        Without ``audiences``, the stream is on its audiences for the commands that end it.
+        """
+        has_all = self._plan.has_audiences
+        return [one for one in topics if has_all or one.kind is TopicKind.CHANNEL]
 
     def _subscribe(self, topics: Iterable[Topic]) -> dict[Topic, StreamPosition | None]:
         """Subscribe to topics, whose messages wait; return the positions after which they come."""
@@ -161,7 +170,8 @@ class EventStream:
 
     def _pasts(self, since: Mapping[Topic, StreamPosition], seen: set[str]) -> list[Past]:
         """Read what the client has missed, and what new clients get without asking."""
-        wanted = self._server.pasts.unasked(one for one in self._topics if one not in since)
+        carried = self._carried(self._topics)
+        wanted = self._server.pasts.unasked(one for one in carried if one not in since)
         wanted.update((topic, Wanted(since[topic])) for topic in since)
 
         def is_new(delivery: Delivery) -> bool:
@@ -173,7 +183,7 @@ class EventStream:
             return True
 
         pasts = []
-        room = self._server.pasts.room(each=marks.longest(len(self._topics)))
+        room = self._server.pasts.room(each=marks.longest(len(carried)))
         for topic, one in wanted.items():
             past = self._server.pasts.read(topic, one, is_new, room=room)
             if past.overlap is not None:
@@ -235,16 +245,21 @@ class EventStream:
         self._server.channels.remove_from_all(left, self)
         for topic in left:
             self._marks.forget(topic)
-        for topic, position in self._subscribe(joined).items():
-            self._marks.set(topic, position)
+        begin = self._subscribe(joined)
+        for topic in self._carried(joined):
+            self._marks.set(topic, begin[topic])
+        for topic in joined:
             self._server.channels.admit(topic, self)
 
     # Events, in the event loop
 
     def deliver(self, encoded: EncodedEvent) -> bool:
         """Send an event to the client; False if that is not possible any more."""
-        if encoded.delivery is not None:
-            self._marks.take(encoded.delivery)
+        delivery = encoded.delivery
+        if delivery is not None:
+            if not (self._plan.has_audiences or self._marks.have_any(delivery.envelope.topics)):
+                return False
+            self._marks.take(delivery)
         block = encoded.render(blocks.block)
         return bool(block) and self._transport.send(block + self._marks.field())
 
@@ -254,7 +269,8 @@ class EventStream:
 
     def missed(self, topic: Topic) -> None:
         """Tell the client that messages of a topic were lost."""
-        self._transport.send(blocks.reset([topic]) + self._marks.field())
+        if self._carried([topic]):
+            self._transport.send(blocks.reset([topic]) + self._marks.field())
 
     def lost(self, channel: str) -> None:
         """Do nothing: the client was told by ``missed``."""

@@ -37,7 +37,7 @@ class EventStreamView(View):
     Attributes:
         channels: the names of the channels; see also ``get_channels``.
         namespace: the Socket.IO namespace of the channels and audiences.
-        audiences: whether the stream belongs to the audiences of its visitor.
+        audiences: whether the stream brings the events of the audiences of its visitor.
         retry: seconds after which a browser comes back, at the least.
 
     """

@@ -1,13 +1,17 @@
 """Event streams in a project's tests, by Django's test clients."""
 
+from functools import partial
+from itertools import product
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.test import RequestFactory, TestCase, override_settings
 
-from django_socketio import emit, emit_batch
+from django_socketio import disconnect, emit, emit_batch, unsubscribe
 from django_socketio.testing import SocketClient, assert_emitted, stream_events
 
 STREAM = "/stream/?channel=a"
+ALONE = "/stream/channels-only/?channel=a"
 COMPRESSING = "django.middleware.gzip.GZipMiddleware"
 
 
@@ -39,7 +43,7 @@ class EventStreamTests(TestCase):
     def test_a_stream_of_a_user_is_an_audience(self):
         group = Group.objects.create(name="editors")
         self.client.force_login(self.ann)
-        response, alone = self.get(), self.get("/stream/channels-only/?channel=a")
+        response, alone = self.get(), self.get(ALONE)
         emit("user", user=self.ann)
         emit("session", session=self.client.session)
         emit("group", group=group)
@@ -57,6 +61,33 @@ class EventStreamTests(TestCase):
         emit("user", 1, user=self.ann)
         again = self.get(**{"Last-Event-ID": id})
         self.assertEqual(stream_events(again), [("user", 1)])
+
+    def test_commands_to_audiences_end_streams_of_channels_alone(self):
+        self.ann.groups.add(group := Group.objects.create(name="editors"))
+        self.client.force_login(self.ann)
+        commands = (disconnect, partial(unsubscribe, "a"))
+        audiences = ({"user": self.ann}, {"group": group}, {"session": self.client.session})
+        for command, audience in product(commands, audiences):
+            with self.subTest(command=command, audience=audience):
+                response = self.get(ALONE)
+                unsubscribe("b", **audience)
+                self.assertFalse(response.event_stream.is_over)
+                command(**audience)
+                self.assertTrue(response.event_stream.is_over)
+
+    @override_settings(SOCKETIO_HISTORY={"": {"size": 9, "seconds": 60, "replay": 9}})
+    def test_a_stream_of_channels_alone_has_no_past_of_audiences(self):
+        self.client.force_login(self.ann)
+        self.assertEqual(last_id(self.get(ALONE)).count("~"), 0)
+        emit("user", user=self.ann)
+        emit("both", 1, user=self.ann, channel="a")
+        response = self.get(ALONE)
+        emit("other", user=self.ann, channel="b")
+        emit("both", 2, user=self.ann, channel="a")
+        self.assertEqual(stream_events(response), [("both", 1), ("both", 2)])
+        back = self.get(ALONE, **{"Last-Event-ID": "none of ours"})
+        reset = {"channels": ["a"], "audiences": []}
+        self.assertEqual(stream_events(back), [("reset", reset)])
 
     def test_a_logout_ends_the_stream(self):
         self.client.force_login(self.ann)
