@@ -122,6 +122,12 @@ def _is_other_server(origin: Origin | None, expected: str) -> bool:
     return (origin.scheme, origin.host) == (own.scheme, own.host)
 
 
+def is_preflight(request: HttpRequest) -> bool:
+    """Return whether a browser asks what a page of another origin may send."""
+    fields = {"HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD"}
+    return request.method == "OPTIONS" and fields <= request.META.keys()
+
+
 def preflight(request: HttpRequest, cors: Headers) -> Headers:
     """Return the header fields that answer a preflight request of an allowed origin.
 

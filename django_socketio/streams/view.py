@@ -1,6 +1,7 @@
 """The view of event streams."""
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,7 @@ from django_socketio.exceptions import ChannelError
 from django_socketio.protocol.event_stream import CONTENT_TYPE
 from django_socketio.protocol.socketio.names import check_namespace
 from django_socketio.relay.history_rules import A_TIME, is_time
+from django_socketio.security import origins
 from django_socketio.security.sessions import user_id
 from django_socketio.server.endpoints import MARK
 from django_socketio.server.handshake import response_of
@@ -52,7 +54,7 @@ class EventStreamView(View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """Return the view; its requests wait for places as handshakes of sockets do."""
-        view = super().as_view(**initkwargs)
+        view = _answering_preflights(super().as_view(**initkwargs))
         setattr(view, MARK, True)
         return view
 
@@ -104,8 +106,20 @@ class EventStreamView(View):
         return self.retry
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer the preflight request of a page of another origin."""
+        """Say what requests of pages of another origin may have."""
         return answers.preflight(request)
+
+
+def _answering_preflights(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Return a view that asks nobody to log in for a preflight request, which has no cookies."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if origins.is_preflight(request):
+            return answers.preflight(request)
+        return view(request, *args, **kwargs)
+
+    return answer
 
 
 def last_event_id(request: HttpRequest) -> str:

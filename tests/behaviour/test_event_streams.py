@@ -5,9 +5,18 @@ import threading
 
 import gevent
 import pytest
+from django.contrib.auth.decorators import login_not_required, login_required
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.mixins import (
+    LoginRequiredMixin,
+    PermissionRequiredMixin,
+    UserPassesTestMixin,
+)
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.utils.decorators import method_decorator
 
 from django_socketio import EventStreamView, call, disconnect, emit, subscribe, unsubscribe
 from tests.kit.http import exchange, raw_request
@@ -422,6 +431,54 @@ def test_a_page_of_an_allowed_origin_may_read(serve):
     asked = StreamClient(server.port, method="OPTIONS", Origin="https://other.example")
     assert asked.status == 204
     assert asked.headers["Access-Control-Allow-Origin"] == "https://other.example"
+
+
+@pytest.mark.parametrize("path", ["/stream/?channel=a", "/stream/members/"])
+def test_preflight_requests_have_no_cookies_and_are_answered(serve, path):
+    server = serve(ALLOWED_ORIGINS=["https://other.example"])
+    fields = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "X-Own"}
+    asked = StreamClient(
+        server.port, path, method="OPTIONS", Origin="https://other.example", **fields
+    )
+    assert asked.status == 204
+    assert asked.headers["Access-Control-Allow-Origin"] == "https://other.example"
+    assert asked.headers["Access-Control-Allow-Headers"] == "X-Own"
+    refused = StreamClient(
+        server.port, path, method="OPTIONS", Origin="https://evil.example", **fields
+    )
+    assert refused.status == 403
+
+
+def protected(*mixins, **attributes):
+    return type("Protected", (*mixins, EventStreamView), attributes)
+
+
+GUARDS = {
+    "login": protected(LoginRequiredMixin),
+    "test": protected(UserPassesTestMixin, test_func=lambda view: False),
+    "permission": protected(PermissionRequiredMixin, permission_required="orders.view"),
+    "decorator": method_decorator(login_required, name="dispatch")(protected()),
+    "middleware": method_decorator(login_not_required, name="dispatch")(
+        protected(LoginRequiredMixin)
+    ),
+}
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+def test_a_view_that_guards_its_stream_answers_preflight_requests(guard):
+    view, origin = guard.as_view(), {"HTTP_ORIGIN": "http://testserver"}
+    asked = RequestFactory().options("/", HTTP_ACCESS_CONTROL_REQUEST_METHOD="GET", **origin)
+    assert view(asked).status_code == 204
+    for request in (RequestFactory().get("/", **origin), RequestFactory().options("/", **origin)):
+        request.user = AnonymousUser()
+        assert view(request).status_code == 302
+
+
+def test_a_view_may_take_the_place_of_the_middleware_that_requires_a_login():
+    view, middleware = GUARDS["middleware"].as_view(), LoginRequiredMiddleware(lambda request: None)
+    request = RequestFactory().get("/")
+    request.user = AnonymousUser()
+    assert middleware.process_view(request, view, (), {}) is None
 
 
 COMPRESSING = [
