@@ -97,7 +97,7 @@ def longest(count: int) -> int:
 class Marks:
     """The positions of the topics of one stream, as far as its client has the messages."""
 
-    __slots__ = ("_field", "_places", "_positions", "_seen", "is_untold")
+    __slots__ = ("_field", "_places", "_positions", "_presented", "_seen", "is_untold")
 
     def __init__(self) -> None:
         self._positions: dict[Topic, StreamPosition | None] = {}
@@ -105,9 +105,15 @@ class Marks:
         """A part of the id for each topic; empty if the position is not known."""
         self._seen: dict[str, set[Topic]] = {}
         """Messages for several topics, and those topics whose position does not tell of them."""
+        self._presented: frozenset[str] = frozenset()
+        """Messages that the client has named when it came back."""
         self._field: bytes | None = None
         self.is_untold = True
         """Whether the client does not have the id as it is now."""
+
+    def begin(self, presented: Presented) -> None:
+        """Note which messages the client has that comes back."""
+        self._presented = presented.seen
 
     def set(self, topic: Topic, position: StreamPosition | None) -> None:
         """Note that a topic of the stream has come to a position."""
@@ -132,17 +138,25 @@ class Marks:
         """Return whether the stream brings the events of any of these topics."""
         return any(topic in self._places for topic in topics)
 
-    def take(self, delivery: Delivery) -> None:
-        """Note a message that the client is sent."""
-        topic, position = delivery.topic, delivery.position
+    def take(self, delivery: Delivery) -> bool:
+        """Note a message that is to be sent; return False if the client has it already."""
+        topic, position, envelope = delivery.topic, delivery.position, delivery.envelope
         if position is None:
-            return
+            return True
+        is_shared = len(envelope.topics) > 1
+        if (is_shared or envelope.is_copy) and self._has(envelope.id[:ID_LENGTH]):
+            self.copied(topic, position, envelope.id)
+            return False
         if topic in self._places:
             self.set(topic, position)
-        if len(delivery.envelope.topics) > 1:
+        if is_shared:
             self._note(delivery)
         elif self._seen:
             self._have_told([*self._seen], topic)
+        return True
+
+    def _has(self, id: str) -> bool:
+        return id in self._seen or id in self._presented
 
     def _note(self, delivery: Delivery) -> None:
         """Note a message whose place in further topics of the stream is not known yet."""
@@ -158,7 +172,7 @@ class Marks:
     def copied(self, topic: Topic, position: StreamPosition, id: str) -> None:
         """Note the place of a message, which the client has, in a further topic."""
         if topic in self._places:
-            self.set(topic, position)
+            self.reach(topic, position)
             self._have_told([id[:ID_LENGTH]], topic)
 
     def _have_told(self, ids: Iterable[str], topic: Topic) -> None:

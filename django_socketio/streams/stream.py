@@ -132,6 +132,7 @@ class EventStream:
         """Subscribe; send what the client has missed, and from then on each event at once."""
         namespace, presented = self._plan.namespace, marks.parse(self._plan.last_event_id)
         channels = [channel_topic(namespace, name) for name in self._plan.channels]
+        self._marks.begin(presented)
         self._topics = topics = tuple(dict.fromkeys((*channels, *self._audiences())))
         begin = self._subscribe(topics)
         carried = self._carried(topics)
@@ -254,12 +255,12 @@ class EventStream:
     # Events, in the event loop
 
     def deliver(self, encoded: EncodedEvent) -> bool:
-        """Send an event to the client; False if that is not possible any more."""
+        """Send an event to the client; False if it is not sent."""
         delivery = encoded.delivery
         if delivery is not None:
-            if not (self._plan.has_audiences or self._marks.have_any(delivery.envelope.topics)):
+            brings = self._plan.has_audiences or self._marks.have_any(delivery.envelope.topics)
+            if not (brings and self._marks.take(delivery)):
                 return False
-            self._marks.take(delivery)
         block = encoded.render(blocks.block)
         return bool(block) and self._transport.send(block + self._marks.field())
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -19,6 +20,8 @@ from django.test import RequestFactory
 from django.utils.decorators import method_decorator
 
 from django_socketio import EventStreamView, call, disconnect, emit, subscribe, unsubscribe
+from django_socketio.relay.envelope import Delivery, Envelope, StreamPosition
+from django_socketio.relay.topics import channel_topic
 from tests.kit.http import exchange, raw_request
 from tests.kit.live import STOPPING, nothing_is_left
 from tests.kit.streams import StreamClient
@@ -246,6 +249,35 @@ def test_a_message_for_several_channels_comes_once_also_when_coming_back(server,
     assert last.event().data == "7"
 
 
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_message_that_the_client_names_is_not_sent_again_where_it_comes_late(
+    server, stream, name
+):
+    path, sockets = "/stream/?channel=a&channel=b", server.socket_server
+    one = stream(path)
+    emit("both", 1, channel=["a", "b"])
+    assert one.event().data == "1"
+    (late,) = sockets.relay.read(channel_topic("/", name)).deliveries
+    again = one.come_back(path=path).begin()
+    server.call(sockets.channels.deliver, late)  # the relay of this process lags behind
+    emit("tick", 2, channel="b")
+    assert again.event().data == "2"
+
+
+def test_a_message_that_the_relay_takes_late_for_a_further_channel_is_not_sent_again(
+    server, stream
+):
+    one, sockets = stream("/stream/?channel=a&channel=b"), server.socket_server
+    topics = tuple(channel_topic("/", name) for name in "ab")
+    sent = Envelope(topics, "/", "both", (1,))
+    copy = replace(sent, topics=topics[1:], is_copy=True)
+    for envelope, topic in ((sent, topics[0]), (copy, topics[1])):
+        at = StreamPosition(sockets.relay.keep(topic, 60).epoch, 1)
+        server.call(sockets.channels.deliver, Delivery(envelope, topic, at))
+    emit("tick", 2, channel="a")
+    assert [event.data for event in one.events(2)] == ["1", "2"]
+
+
 def test_a_message_by_a_channel_of_others_comes_once_when_coming_back(server, stream):
     others, one = stream("/stream/?channel=b"), stream()
     emit("both", 1, channel=["b", "a"])  # delivered by b, of which the second stream is not
@@ -282,8 +314,6 @@ def test_a_message_in_the_histories_of_two_channels_is_replayed_once(serve):
 
 
 def test_a_loss_is_told_to_a_stream_that_is_open(server, stream):
-    from django_socketio.relay.topics import channel_topic
-
     one = stream()
     server.call(server.socket_server.loss_reports.add, channel_topic("/", "a"))
     assert one.event() == ("reset", '{"channels":["a"],"audiences":[]}')

@@ -2,6 +2,7 @@
 
 import random
 import string
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,28 @@ def test_a_message_for_several_topics_is_named_until_all_have_come_to_it():
     later = message(7)._replace(topic=B)
     marks.take(later)  # comes after all of them
     assert parse(id_of(marks)).seen == set()
+
+
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_a_message_that_the_client_has_only_moves_the_position(is_copy):
+    marks, sent = marks_of(a=3, b=4), message(5, A, B)
+    topics = (B,) if is_copy else (A, B)
+    again = replace(sent.envelope, topics=topics, is_copy=is_copy)
+    late = Delivery(again, B, StreamPosition("0123456789ab", 6))
+    assert marks.take(sent)
+    named = id_of(marks)
+    assert not marks.take(late)
+    assert id_of(marks) == id_of(marks_of(a=5, b=6))
+    returned = marks_of(a=5, b=4)
+    returned.begin(parse(named))
+    assert not returned.take(late)
+    assert id_of(returned) == id_of(marks_of(a=5, b=6))
+
+
+def test_a_late_copy_moves_no_position_back():
+    marks = marks_of(a=3, b=4)
+    marks.copied(A, StreamPosition("0123456789ab", 2), "0" * 16)
+    assert id_of(marks) == id_of(marks_of(a=3, b=4))
 
 
 def test_it_is_known_whether_the_client_has_the_id():
