@@ -50,6 +50,9 @@ class Server(Protocol):
 _servers: list[Server] = []
 """The servers that run, the newest last: tests run several in one process."""
 
+_apart: list[Server] = []
+"""Servers that run here, and through which out-of-band messages of this process do not go."""
+
 
 def current() -> Server | None:
     """Return the server of this process; None in a process that is none."""
@@ -61,13 +64,27 @@ def add(server: Server) -> None:
     _servers.append(server)
 
 
+def set_apart(server: Server) -> None:
+    """Have out-of-band messages not go through a server that has started."""
+    remove(server)
+    _apart.append(server)
+
+
 def remove(server: Server) -> None:
     """Forget a server: it has stopped."""
-    if server in _servers:
-        _servers.remove(server)
+    for servers in (_servers, _apart):
+        if server in servers:
+            servers.remove(server)
+
+
+def all_servers() -> list[Server]:
+    """Return the servers that run in this process."""
+    return [*_servers, *_apart]
 
 
 def forget_all() -> list[Server]:
     """Forget all servers, in a forked child; return them."""
-    servers, _servers[:] = _servers[:], []
+    servers = all_servers()
+    _servers.clear()
+    _apart.clear()
     return servers

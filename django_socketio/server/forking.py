@@ -70,7 +70,7 @@ _thread = ThreadLocal()
 
 def _hold_signals() -> None:
     # A signal that reaches the child at once waits until the child has set its own handlers.
-    if current.current() is not None:
+    if current.all_servers():
         _thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 

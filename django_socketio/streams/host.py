@@ -64,7 +64,7 @@ def _started() -> SocketServer:
     server.start()
     if server.relay.unit == "processes":
         # Threads publish by Redis themselves, and do not wait for this event loop.
-        current.remove(server)
+        current.set_apart(server)
     client_log.begin(server.timers)
     return server
 

@@ -11,7 +11,7 @@ TIMEOUT = 10
 
 def test_threads_that_fork_at_the_same_time_have_their_signals_again(monkeypatch):
     """Signals are held back in the thread that forks: each thread has a mask of its own."""
-    monkeypatch.setattr(current, "current", object)
+    monkeypatch.setattr(current, "all_servers", lambda: [object()])
     both_hold, masks = threading.Barrier(2, timeout=TIMEOUT), []
 
     def fork():

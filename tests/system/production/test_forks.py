@@ -13,7 +13,8 @@ from django_socketio.server import forks
 from tests.kit.clients import PollingClient, WebSocketClient, join
 from tests.kit.http import close_all, get, raw_request, response
 from tests.kit.programs import PATCHED, Runserver
-from tests.kit.servers import Gunicorn
+from tests.kit.servers import Gunicorn, OtherGunicorn
+from tests.kit.streams import StreamClient
 from tests.kit.waiting import wait_until
 
 SETTINGS = "tests.system.production.settings"
@@ -177,6 +178,31 @@ def test_a_child_publishes_by_a_connection_of_its_own(start, redis):
     os.kill(server.pids[0], signal.SIGKILL)
     wait_until(lambda: not before & listening(redis))  # no child keeps it
     server.wait_for("Worker ready", 2)
+
+
+OTHERS = {"threads": ("gthread", "--threads", "4"), "gevent": ("gevent", "--graceful-timeout", "1")}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_child_of_another_server_holds_no_connection_of_its_streams(redis, kind):
+    server = OtherGunicorn(*OTHERS[kind], TEST_RELAY_URL=redis.url)
+    stream = StreamClient(server.port).begin()
+    before = listening(redis)
+    child = fork_long(server, "view", None)
+    try:
+        server.wait_for("child is still there")
+        assert listening(redis) == before
+        assert get(server.port, "/push/?channel=a&text=x")[0] == 200
+        assert stream.event() == ("pushed", '"x"')
+        (worker,) = server.wait_for("Booting worker with pid: (\\d+)")
+        os.kill(int(worker[1]), signal.SIGKILL)
+        wait_until(lambda: not before & listening(redis))
+        os.kill(child, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        close_all()
+        server.end()
 
 
 def test_a_child_finds_the_unix_sockets_of_its_server():
