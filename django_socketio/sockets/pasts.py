@@ -9,6 +9,7 @@ from django_socketio.channels.recovery import Past, Wanted, past_of
 from django_socketio.channels.registry import Channels
 from django_socketio.concurrency.executors import Executor
 from django_socketio.concurrency.tallies import RECOVERIES
+from django_socketio.protocol.engineio.packets import size_of
 from django_socketio.relay.envelope import Delivery, LogRange
 from django_socketio.relay.topics import Topic
 
@@ -194,8 +195,4 @@ def _size_of(delivery: Delivery) -> int:
     """Return the bytes of a message whose event has been encoded, as a client gets it."""
     text, attachments = delivery.encoded or ("", ())
     data = sum(map(len, attachments))
-    return HEADER + _length(delivery.topic.name) + _length(text) + data
-
-
-def _length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    return HEADER + size_of(delivery.topic.name) + size_of(text) + data
