@@ -54,6 +54,11 @@ def _make_key(name: str) -> str:
 _usual_key = lru_cache(1_000)(_make_key)
 
 
+def names(value: str) -> list[str]:
+    """Return the names in a field that is a list of them, in lower case (RFC 9110, 5.6.1)."""
+    return [name.strip(" \t").lower() for name in value.split(",")]
+
+
 class Fields:
     """The header fields of a request, with the methods that pywsgi and gunicorn call."""
 
@@ -88,7 +93,7 @@ class Fields:
         values = self._values.get("connection")
         if values is None:
             return None
-        options = {option.strip(" \t").lower() for option in ",".join(values).split(",")}
+        options = names(",".join(values))
         return False if "close" in options else "keep-alive" in options or None
 
     def __delitem__(self, name: str) -> None:

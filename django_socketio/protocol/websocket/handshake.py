@@ -11,6 +11,7 @@ from websockets.headers import build_extension, parse_extension, parse_subprotoc
 from websockets.typing import ExtensionHeader, ExtensionName, ExtensionParameter
 
 from django_socketio.exceptions import ProtocolError
+from django_socketio.protocol.http.fields import names
 from django_socketio.protocol.websocket.deflate import WINDOW_BITS
 
 NAME = ExtensionName("permessage-deflate")
@@ -130,14 +131,10 @@ def _agree(offer: Sequence[ExtensionParameter]) -> list[ExtensionParameter] | No
 def _check_upgrade(request: Request) -> None:
     if request.http_version != "HTTP/1.1":
         raise ProtocolError(f"a WebSocket begins with HTTP/1.1, not {request.http_version[:20]!r}")
-    if "upgrade" not in _names(request.connection):
+    if "upgrade" not in names(request.connection):
         raise ProtocolError(_unexpected("Connection", "Upgrade", request.connection))
-    if _names(request.upgrade) != ["websocket"]:
+    if names(request.upgrade) != ["websocket"]:
         raise ProtocolError(_unexpected("Upgrade", "websocket", request.upgrade))
-
-
-def _names(field: str) -> list[str]:
-    return [name.strip(" \t").lower() for name in field.split(",")]
 
 
 def _check_key(key: str) -> None:
