@@ -37,7 +37,7 @@ from django_socketio.transports.polling import (
 )
 from django_socketio.transports.posts import receive_post
 from django_socketio.transports.session import Delegate, Session
-from django_socketio.transports.upgrade import OVER, TAKEN, Upgrade, turn_away
+from django_socketio.transports.upgrade import TAKEN, Upgrade, turn_away
 from django_socketio.transports.websocket import WebSocketTransport
 
 logger = ClientLog(get_logger("django_socketio.transports"))
@@ -246,7 +246,7 @@ class Engine:
         def begin(websocket: WebSocketTransport, received: bytes) -> None:
             polling = session.transport
             if session.is_over:
-                return turn_away(websocket, OVER)
+                return turn_away(websocket, http.OVER)
             if not isinstance(polling, PollingTransport) or polling.probed:
                 return turn_away(websocket, TAKEN)
             upgrade = Upgrade(session, polling, websocket, self._timers, self._limits.ping_timeout)
@@ -294,7 +294,7 @@ class Engine:
         if session is None or session.protocol.reason is not None:
             raise RequestError(
                 ErrorCode.UNKNOWN_SID,
-                "Session ID unknown: the session is over, or belongs to another host or process",
+                f"Session ID unknown: {http.OVER}, or belongs to another host or process",
             )
         return session
 

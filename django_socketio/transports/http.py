@@ -21,6 +21,9 @@ PLAIN = "text/plain; charset=UTF-8"
 STOPPING = "The server is shutting down"
 """What new clients are told while the server stops."""
 
+OVER = "the session is over"
+"""What clients are told of a session that has ended; the reason may follow in parentheses."""
+
 ONLY_POLLING = "This server does not support WebSocket; use transport=polling"
 NO_WEBSOCKETS = (
     "This server does not support WebSocket. If gunicorn ends TLS itself (certfile), let a proxy "
@@ -100,7 +103,7 @@ class RequestError(Exception):
 
 def session_over(reason: str | None) -> RequestError:
     """Return the error of a request of a session that has ended."""
-    problem = f"Session ID unknown: the session is over ({reason})"
+    problem = f"Session ID unknown: {OVER} ({reason})"
     return RequestError(ErrorCode.UNKNOWN_SID, problem)
 
 

@@ -13,6 +13,7 @@ from django_socketio.protocol.engineio import packets as engineio
 from django_socketio.protocol.engineio.heartbeat import Reason, SessionProtocol
 from django_socketio.protocol.websocket.connection import CloseCode
 from django_socketio.transports.encoded import PING, EncodedPacket
+from django_socketio.transports.http import OVER
 from django_socketio.transports.polling import PollingTransport
 from django_socketio.transports.websocket import WebSocketTransport
 
@@ -171,7 +172,7 @@ class Session:
         code = _CLOSE_CODES.get(self.protocol.reason, CloseCode.NORMAL_CLOSURE)
         if isinstance(self.transport, PollingTransport):
             self.transport.close(say_so)
-            self.transport.end_upgrade(code, f"the session is over ({self.protocol.reason})")
+            self.transport.end_upgrade(code, f"{OVER} ({self.protocol.reason})")
         else:
             self.transport.close(code, problem)
 

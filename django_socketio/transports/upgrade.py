@@ -19,8 +19,7 @@ PROBE_PACKET = engineio.encode(Packet(PacketType.PING, PROBE))
 UPGRADE_PACKET = engineio.encode(Packet(PacketType.UPGRADE))
 
 TAKEN = "another WebSocket carries the session, or is about to"
-OVER = "the session is over"
-"""Reasons why a WebSocket cannot carry a session."""
+"""Why a WebSocket cannot carry a session."""
 
 
 def turn_away(websocket: WebSocketTransport, reason: str) -> None:
