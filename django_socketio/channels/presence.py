@@ -282,12 +282,7 @@ class PresenceKeeper:
 
     def _take_new_name(self, is_forgotten: bool) -> None:
         """Be another process from now on: others may be about to remove the people of this one."""
-        held = {
-            (topic, person): here
-            for topic, people in self._topics.items()
-            for person, here in people.items()
-            if here.held is not None
-        }
+        held = {place: here for place, here in self._everybody() if here.held is not None}
         self._former.add(self.process, self._noted.take(), held if is_forgotten else None)
         self.process, self._lease = new_id(), None
         for here in held.values():
@@ -301,16 +296,16 @@ class PresenceKeeper:
         self._former.clear()
 
     def _registered(self, attempts: Attempts) -> Iterator[Change]:
-        due = {
-            (topic, person): None
-            for topic, people in self._topics.items()
-            for person, here in people.items()
-            if here.held is None
-        }
+        due = dict.fromkeys(place for place, here in self._everybody() if here.held is None)
         yield from self._hold(due, attempts)
         for name, topics in self._former.items():
             # Orders that were on their way may have come since others removed all of it.
             yield from remove_people(self._rosters, name, topics, attempts, self._keep_lease)
+
+    def _everybody(self) -> Iterator[tuple[Place, Held]]:
+        for topic, people in self._topics.items():
+            for person, here in people.items():
+                yield (topic, person), here
 
     def _remove_the_dead(self, renewal: Renewal) -> None:
         """Remove the people of processes whose leases have not changed for too long."""
