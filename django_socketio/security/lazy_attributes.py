@@ -38,9 +38,11 @@ def value_of(lazy: Any, worker: object) -> Any:
 
 
 def _put(lazy: Any, worker: object, value: Any) -> None:
-    values = {**lazy.__dict__.get("_values", _NO_VALUES), worker: value}
-    kept = {worker: value for worker, value in values.items() if value is not empty}
-    lazy.__dict__["_values"] = kept or _NO_VALUES
+    values = dict(lazy.__dict__.get("_values", _NO_VALUES))
+    values.pop(worker, None)
+    if value is not empty:
+        values[worker] = value
+    lazy.__dict__["_values"] = values or _NO_VALUES
 
 
 _NO_VALUES: dict[object, Any] = {}
