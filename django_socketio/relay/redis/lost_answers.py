@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
@@ -136,11 +136,7 @@ class LogSearch:
             for topic in others:
                 logs[topic] = self._read(topic)
         taken = [topic for topic, log in logs.items() if log and kept & log]
-        lacking = [
-            topic
-            for topic, log in logs.items()
-            if log is not None and _is_whole(log) and not kept & log
-        ]
+        lacking = [topic for topic, log in logs.items() if _is_whole(log) and not kept & log]
         return Fate((*found, *taken), tuple(lacking))
 
     def _looks(self, at: Break) -> Iterator[tuple[int, float]]:
@@ -188,6 +184,6 @@ class LogSearch:
             return None
 
 
-def _is_whole(log: Set[bytes] | None) -> bool:
+def _is_whole(log: Set[bytes] | None) -> TypeGuard[Set[bytes]]:
     """Return whether a log was read completely: it has no older messages."""
     return log is not None and len(log) < LATELY
