@@ -68,8 +68,10 @@ def proof_of(data: sessions.Data | None) -> list[str]:
 def user_of(proof: list[str]) -> Any:
     """Return the user of the proof of another login.
 
-    Returns None if the user may not log in any more, or has another password by now.
+    Returns None for [], and if the user may not log in any more, or has another password by now.
     """
+    if not proof:
+        return None
     id, path, digest = proof
     user = sessions.find_user(path, id)
     try:

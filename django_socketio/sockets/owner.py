@@ -55,7 +55,7 @@ class LoginState(Protocol):
         """Return who was logged in by ``socket.login``, for another login; [] without a user."""
 
     def user_of(self, proof: Proof) -> Any:
-        """Return the user of the proof of another login; None if the user may not log in now."""
+        """Return the user of the proof of another login; None if there is none who may log in."""
 
     def verify(self) -> bool:
         """Return whether the user is still logged in; otherwise the login ends."""

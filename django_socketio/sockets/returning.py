@@ -96,7 +96,7 @@ class RecoverableLifecycle(HandingLifecycle):
         """Return whether the client has the login of before; not where that cannot be read."""
         login, proof = self._client.login, earlier.proof()
         try:
-            self._user = login.user_of(proof) if proof else None
+            self._user = login.user_of(proof)
             return (self._user is not None or not proof) and login.continues(earlier)
         except self._server.refusals:
             return False

@@ -96,7 +96,7 @@ class Taking:
     def _read(self, answer: list[Any]) -> Moved | None:
         try:
             moved = unpack((answer[0], answer[1]), self._topic.namespace, self._clock())
-            self._user = self._login.user_of(moved.proof) if moved.proof else None
+            self._user = self._login.user_of(moved.proof)
         except MALFORMED as error:
             logger.warning("Ignored a socket of another process, in no known form: %r", error)
             return None
